@@ -1,0 +1,1 @@
+"""The `mesh` command. Each command imports the service it starts, and no other."""

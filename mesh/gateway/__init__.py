@@ -1,0 +1,1 @@
+"""The HTTP side: takes prompts, follows their logs, and writes Server-Sent Events."""

@@ -1,0 +1,377 @@
+"""What the gateway asks the store, and what it hears back. One Struct per query.
+
+Each query travels on `store.<tag>` and is answered by its reply type or by `Refused`.
+QUERIES pairs them. Ids are unguessable; a query names the user it is asked for, and what
+belongs to somebody else is answered as if it were not there.
+"""
+
+from typing import Literal
+
+from mesh.protocol.messages import (
+    Message,
+    Refused,
+    Sampling,
+    Timings,
+    Turn,
+    Usage,
+    UserMessage,
+    Wire,
+)
+
+MessageState = Literal[
+    "manual", "pending", "in_progress", "complete", "aborted_by_worker", "cancelled", "timeout"
+]
+
+
+# --- objects --------------------------------------------------------------------------------------
+
+
+class User(Wire, kw_only=True, tag="user"):
+    """A person. role is one of user, operator, admin."""
+
+    id: str
+    provider: str
+    account: str
+    display_name: str
+    role: Literal["user", "operator", "admin"] = "user"
+    created_at: float
+
+
+class Chat(Wire, kw_only=True, tag="chat"):
+    """A chat without its messages."""
+
+    id: str
+    created_at: float
+    modified_at: float
+    title: str | None = None
+    hidden: bool = False
+    allow_data_use: bool = True
+    active_thread_tail_message_id: str | None = None
+
+
+class Report(Wire, kw_only=True):
+    """What a reader said is wrong with a message."""
+
+    id: str
+    report_type: Literal["spam", "offensive", "feedback"]
+    reason: str
+    created_at: float
+
+
+class WorkParameters(Wire, kw_only=True):
+    """How an answer was asked for."""
+
+    model: str
+    sampling: Sampling = Sampling()
+    max_tokens: int | None = None
+    system_prompt: str = ""
+    user_profile: str = ""
+    response_instructions: str = ""
+
+
+class ChatMessage(Wire, kw_only=True, tag="chat_message"):
+    """A node of a chat's tree. worker, usage, timings and attempts are those of an answer.
+
+    attempts: how many claims were made on it; error: the sentence of a failed answer.
+    """
+
+    id: str
+    chat_id: str
+    parent_id: str | None = None
+    created_at: float
+    role: Literal["prompter", "assistant"]
+    state: MessageState
+    content: str | None = None
+    score: int = 0
+    reports: tuple[Report, ...] = ()
+    work: WorkParameters | None = None
+    error: str | None = None
+    worker: str | None = None
+    attempts: int = 0
+    usage: Usage | None = None
+    timings: Timings | None = None
+
+
+class ChatTree(Wire, kw_only=True, tag="chat_tree"):
+    """A chat with all its messages, in order of creation; parent_id makes them a tree."""
+
+    chat: Chat
+    messages: tuple[ChatMessage, ...]
+
+
+class ChatPage(Wire, kw_only=True, tag="chat_page"):
+    """Some of a user's chats, newest first. next and prev are chat ids to ask on from."""
+
+    chats: tuple[Chat, ...]
+    next: str | None = None
+    prev: str | None = None
+
+
+class Plan(Wire, kw_only=True, tag="plan"):
+    """All the gateway needs to queue an answer.
+
+    turn: its place; messages: the conversation from the root to the user's message, without
+    system prompt; unfinished: rids of this chat's answers without an end under another parent.
+    """
+
+    turn: Turn
+    messages: tuple[Message, ...]
+    unfinished: tuple[str, ...] = ()
+
+
+class Ok(Wire, kw_only=True, tag="ok"):
+    """It was done."""
+
+
+class Health(Wire, kw_only=True, tag="health"):
+    """The store's own view: the last sequence of the log in its database."""
+
+    applied: int
+
+
+class WorkerEventRow(Wire, kw_only=True):
+    """One thing that happened to a worker. seq: of the log; at: Unix time by the broker."""
+
+    seq: int
+    at: float
+    worker: str
+    kind: Literal["started", "stopped", "lost", "claimed", "first_token", "finished", "failed"]
+    rid: str | None = None
+    detail: str = ""
+
+
+class WorkerEvents(Wire, kw_only=True, tag="worker_events"):
+    """Worker events, oldest first."""
+
+    events: tuple[WorkerEventRow, ...]
+
+
+class RunRow(Wire, kw_only=True, tag="run"):
+    """One generation, in a chat or not, as the database keeps it."""
+
+    rid: str
+    tenant: str
+    model: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    created_at: float
+    ended_at: float | None = None
+    chat_id: str | None = None
+    text: str = ""
+    finish: str | None = None
+    error_code: str | None = None
+    error: str | None = None
+    worker: str | None = None
+    attempts: int = 0
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    pieces: int | None = None
+    checksum: str | None = None
+
+
+# --- queries --------------------------------------------------------------------------------------
+
+
+class SignIn(Wire, kw_only=True, tag="sign_in"):
+    """The user behind an account of an identity provider; created when new. -> User"""
+
+    provider: str
+    account: str
+    display_name: str
+
+
+class GetUser(Wire, kw_only=True, tag="get_user"):
+    """-> User"""
+
+    user_id: str
+
+
+class SaveRefresh(Wire, kw_only=True, tag="save_refresh"):
+    """Remember a refresh token by its SHA-256 in hex. -> Ok"""
+
+    user_id: str
+    token_hash: str
+    expires_at: float
+
+
+class UseRefresh(Wire, kw_only=True, tag="use_refresh"):
+    """The user of a refresh token that is known, not expired and not revoked. -> User"""
+
+    token_hash: str
+
+
+class CreateChat(Wire, kw_only=True, tag="create_chat"):
+    """-> Chat"""
+
+    user_id: str
+    title: str | None = None
+
+
+class ListChats(Wire, kw_only=True, tag="list_chats"):
+    """At most one of after (older than) and before (newer than), each a chat id. -> ChatPage"""
+
+    user_id: str
+    include_hidden: bool = False
+    limit: int = 10
+    after: str | None = None
+    before: str | None = None
+
+
+class GetChat(Wire, kw_only=True, tag="get_chat"):
+    """-> ChatTree. `min_seq`: wait (up to 2 s) until the log is applied that far."""
+
+    user_id: str
+    chat_id: str
+    min_seq: int = 0
+
+
+class UpdateChat(Wire, kw_only=True, tag="update_chat"):
+    """Change what is not None. -> Chat"""
+
+    user_id: str
+    chat_id: str
+    title: str | None = None
+    hidden: bool | None = None
+    allow_data_use: bool | None = None
+    active_thread_tail_message_id: str | None = None
+
+
+class HideAllChats(Wire, kw_only=True, tag="hide_all_chats"):
+    """-> Ok"""
+
+    user_id: str
+
+
+class DeleteChat(Wire, kw_only=True, tag="delete_chat"):
+    """Delete the chat, its messages, votes and reports for good. -> Ok"""
+
+    user_id: str
+    chat_id: str
+
+
+class AddUserMessage(Wire, kw_only=True, tag="add_user_message"):
+    """Add what a person wrote under a finished answer, or as the first message. -> ChatMessage"""
+
+    user_id: str
+    chat_id: str
+    parent_id: str | None = None
+    content: str
+    min_seq: int = 0
+
+
+class PlanAnswer(Wire, kw_only=True, tag="plan_answer"):
+    """What is needed to answer a user's message. -> Plan
+
+    Either `parent_id` names a user's message that is there, or `user_message` brings a new one,
+    which is checked like AddUserMessage but kept only when it arrives in the log.
+    """
+
+    user_id: str
+    chat_id: str
+    parent_id: str | None = None
+    user_message: UserMessage | None = None
+    min_seq: int = 0
+
+
+class GetMessage(Wire, kw_only=True, tag="get_message"):
+    """-> ChatMessage"""
+
+    user_id: str
+    chat_id: str
+    message_id: str
+    min_seq: int = 0
+
+
+class Vote(Wire, kw_only=True, tag="vote"):
+    """Score an answer -1, 0 or 1; the last vote counts. -> Ok"""
+
+    user_id: str
+    chat_id: str
+    message_id: str
+    score: int
+
+
+class AddReport(Wire, kw_only=True, tag="add_report"):
+    """-> Ok"""
+
+    user_id: str
+    chat_id: str
+    message_id: str
+    report_type: Literal["spam", "offensive", "feedback"]
+    reason: str
+
+
+class GetHealth(Wire, kw_only=True, tag="get_health"):
+    """-> Health"""
+
+
+class GetRun(Wire, kw_only=True, tag="get_run"):
+    """A generation by id; `tenant` "" asks for anybody's (operators). -> RunRow"""
+
+    rid: str
+    tenant: str = ""
+    min_seq: int = 0
+
+
+class ListWorkerEvents(Wire, kw_only=True, tag="list_worker_events"):
+    """The last `limit` worker events, of one worker if it is named. -> WorkerEvents"""
+
+    worker: str | None = None
+    limit: int = 100
+
+
+Query = (
+    SignIn
+    | GetUser
+    | SaveRefresh
+    | UseRefresh
+    | CreateChat
+    | ListChats
+    | GetChat
+    | UpdateChat
+    | HideAllChats
+    | DeleteChat
+    | AddUserMessage
+    | PlanAnswer
+    | GetMessage
+    | Vote
+    | AddReport
+    | GetHealth
+    | GetRun
+    | ListWorkerEvents
+)
+
+Reply = (
+    User
+    | Chat
+    | ChatPage
+    | ChatTree
+    | ChatMessage
+    | Plan
+    | Ok
+    | Health
+    | RunRow
+    | WorkerEvents
+    | Refused
+)
+
+QUERIES: dict[type[Query], type[Reply]] = {
+    SignIn: User,
+    GetUser: User,
+    SaveRefresh: Ok,
+    UseRefresh: User,
+    CreateChat: Chat,
+    ListChats: ChatPage,
+    GetChat: ChatTree,
+    UpdateChat: Chat,
+    HideAllChats: Ok,
+    DeleteChat: Ok,
+    AddUserMessage: ChatMessage,
+    PlanAnswer: Plan,
+    GetMessage: ChatMessage,
+    Vote: Ok,
+    AddReport: Ok,
+    GetHealth: Health,
+    GetRun: RunRow,
+    ListWorkerEvents: WorkerEvents,
+}
+"""Each query and the reply it hears, `Refused` aside."""

@@ -1,0 +1,360 @@
+"""The messages of the mesh, as frozen tagged Structs. JSON on the wire.
+
+Within a protocol version fields are only added, with defaults; an unknown field is ignored, an
+unknown tag is an error. Times are Unix seconds, durations are seconds, both floats.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from mesh.protocol.errors import ErrorCode
+
+
+class Wire(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The base of everything that travels: frozen, by keyword, defaults left out."""
+
+
+# --- what is asked --------------------------------------------------------------------------------
+
+
+class Message(Wire, kw_only=True):
+    """One turn of a conversation, as the model's chat template sees it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Sampling(Wire, kw_only=True):
+    """How to choose tokens. `None` leaves a value to the engine's default.
+
+    temperature >= 0 (0 is greedy); top_k >= 0 tokens (0 is off); top_p, min_p, typical_p in
+    0..1; penalties as in llama.cpp and the OpenAI API; stop: strings that end the answer and
+    are never part of it; seed makes a sampled answer repeatable.
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Request(Wire, kw_only=True):
+    """One generation that somebody asked for.
+
+    rid: unguessable id; reply: the address under which its log is kept; tenant: who pays;
+    max_tokens: at most so many new tokens (None: what the context leaves); fit: whether an
+    over-long conversation is truncated on the left or refused; deadline: Unix time by which it
+    has ended; trace: the HTTP request's id, for logs.
+    """
+
+    rid: str
+    reply: str
+    tenant: str
+    model: str
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    max_tokens: int | None = None
+    fit: Literal["truncate", "refuse"] = "truncate"
+    created: float
+    deadline: float
+    trace: str = ""
+
+
+class UserMessage(Wire, kw_only=True):
+    """What a person wrote in a chat; travels in the log so that the store can keep it."""
+
+    id: str
+    content: str
+    parent_id: str | None = None
+    created: float
+
+
+class Turn(Wire, kw_only=True):
+    """The place of a request in a chat: the answer is the message with the request's rid."""
+
+    chat_id: str
+    user_id: str
+    user_message: UserMessage
+    system_prompt: str = ""
+    user_profile: str = ""
+    response_instructions: str = ""
+
+
+class Prompt(Wire, kw_only=True, tag="prompt"):
+    """An item of the queue: the request, and the sequence of its `queued` event to claim on."""
+
+    queued: int
+    request: Request
+
+
+# --- what happened: the events of a request -------------------------------------------------------
+
+
+class Usage(Wire, kw_only=True):
+    """Tokens counted by the engine. `cached_tokens` of the prompt were not computed anew."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class Timings(Wire, kw_only=True):
+    """Seconds: waiting in the queue, from claim to first token, and from first token to the end.
+
+    After a take-over they are those of the last worker; `queue` counts from the request.
+    """
+
+    queue: float = 0.0
+    first_token: float | None = None
+    generate: float = 0.0
+
+
+class Seal(Wire, kw_only=True):
+    """What the holder of the pen vouches for: pieces, and checksums of their text and ids.
+
+    text: SHA-256 hex of the UTF-8 text; ids: SHA-256 hex of the ids in decimal joined by
+    commas, or None where the engine does not give every id.
+    """
+
+    count: int
+    text: str
+    ids: str | None = None
+
+
+class Event(Wire, kw_only=True):
+    """Base of the events. `uid` is unique per append, so a writer can recognise its own."""
+
+    uid: str
+
+
+class Queued(Event, kw_only=True, tag="queued"):
+    """The request was accepted: the anchor of its story and of its idempotency key.
+
+    `body` is a digest of what was asked, so that the same key with another body is noticed.
+    """
+
+    request: Request
+    turn: Turn | None = None
+    body: str = ""
+
+
+class Claim(Event, kw_only=True, tag="claim"):
+    """A worker takes the pen with the next `n`. `item` is the queue item's stream sequence."""
+
+    n: int
+    item: int
+    ack_reply: str
+    model: str
+
+
+class Cancel(Event, kw_only=True, tag="cancel"):
+    """Somebody asked to stop; whoever holds the request, now or later, ends it as cancelled."""
+
+    by: str = ""
+
+
+class Terminal(Event, kw_only=True):
+    """What the three ends have in common. `seal` is there exactly if the pen's holder wrote it."""
+
+    text: str = ""
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    seal: Seal | None = None
+    n: int = 0
+
+
+class Done(Terminal, kw_only=True, tag="done"):
+    """The answer is whole. `truncated` counts the messages left out so that it would fit."""
+
+    finish: Literal["stop", "length"]
+    truncated: int = 0
+
+
+class Failed(Terminal, kw_only=True, tag="failed"):
+    """There will be no more; `text` is what there was."""
+
+    code: ErrorCode
+    detail: str = ""
+    param: str | None = None
+
+
+class Cancelled(Terminal, kw_only=True, tag="cancelled"):
+    """Stopped because somebody asked."""
+
+
+RunEvent = Queued | Claim | Cancel | Done | Failed | Cancelled
+End = Done | Failed | Cancelled
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """Consecutive pieces of one answer, written under claim `n`, the first being piece `index`.
+
+    A piece is the text that became certain with one engine step: usually one token; more than
+    one where a character or a possible stop string had to be waited for. `ids[k]` are the token
+    ids of `texts[k]`; `ids` is None where the engine does not give them.
+    """
+
+    rid: str
+    n: int
+    index: int
+    texts: list[str]
+    ids: list[list[int]] | None = None
+
+
+class Frame(Struct, frozen=True, tag="frame"):
+    """One message of tokens: what an engine yielded, for all requests of one reply address."""
+
+    uid: str
+    entries: list[Entry]
+
+
+# --- the fleet ------------------------------------------------------------------------------------
+
+
+class ModelCard(Wire, kw_only=True):
+    """A model as a worker serves it. Equal fingerprints: same tokenizer, same weights."""
+
+    name: str
+    fingerprint: str
+    engine: str
+    context_length: int
+
+
+class WorkerInfo(Wire, kw_only=True, tag="worker"):
+    """A worker's presence, renewed every few seconds; gone, it is dead or cut off.
+
+    slots: requests it can work on at once; speed: tokens per second over the last seconds, all
+    requests together; hardware: name of the GPU or CPU, for people.
+    """
+
+    name: str
+    inc: str
+    protocol: int
+    version: str
+    models: tuple[ModelCard, ...]
+    slots: int
+    running: int = 0
+    speed: float = 0.0
+    draining: bool = False
+    started: float
+    host: str = ""
+    pid: int = 0
+    hardware: str = ""
+
+
+class WorkerStarted(Event, kw_only=True, tag="worker_started"):
+    """A worker process is ready to serve."""
+
+    info: WorkerInfo
+
+
+class WorkerStopped(Event, kw_only=True, tag="worker_stopped"):
+    """A worker process left in good order."""
+
+    name: str
+    inc: str
+    reason: str = ""
+
+
+class WorkerLost(Event, kw_only=True, tag="worker_lost"):
+    """A gateway noticed that a worker's presence ended without a goodbye."""
+
+    name: str
+    inc: str
+
+
+FleetEvent = WorkerStarted | WorkerStopped | WorkerLost
+LogEvent = RunEvent | FleetEvent
+
+
+# --- orders and questions -------------------------------------------------------------------------
+
+
+class CancelRun(Wire, kw_only=True, tag="cancel_run"):
+    """Tell the holder of a request to look at its log: a cancel stands there."""
+
+    rid: str
+
+
+class Drain(Wire, kw_only=True, tag="drain"):
+    """Take no new requests, finish or hand over the running ones, then exit."""
+
+    grace: float = 30.0
+
+
+Order = CancelRun | Drain
+
+
+class Ask(Wire, kw_only=True, tag="ask"):
+    """Ask a worker whether it works on a request, before its claim is taken over."""
+
+    rid: str
+
+
+class Alive(Wire, kw_only=True, tag="alive"):
+    """The answer: it lives; `holding` says whether it works on that request."""
+
+    holding: bool
+
+
+class Resume(Wire, kw_only=True, tag="resume"):
+    """Ask the gateways how a request stands; with `prefix`, for the text before one's claim."""
+
+    rid: str
+    prefix: bool = False
+
+
+class RunStatus(Wire, kw_only=True, tag="run_status"):
+    """How a request stands in the log.
+
+    last: sequence of its last event, 0 when the log has none (expired); n, claimant, item,
+    claim_uid: of the latest claim (n = 0: none); cancel: a cancel was asked for; end: the tag of
+    the terminal event or "", end_uid its uid. texts and ids: the pieces before the latest claim,
+    given only to the worker whose claim it is.
+    """
+
+    last: int
+    n: int = 0
+    claimant: str = ""
+    item: int = 0
+    claim_uid: str = ""
+    cancel: bool = False
+    end: str = ""
+    end_uid: str = ""
+    texts: tuple[str, ...] = ()
+    ids: tuple[tuple[int, ...], ...] | None = ()
+
+
+class Hello(Wire, kw_only=True, tag="hello"):
+    """A worker asks to join and names what it would serve."""
+
+    protocol: int
+    version: str
+    models: tuple[str, ...]
+
+
+class Welcome(Wire, kw_only=True, tag="welcome"):
+    """The worker may pull: its models' consumers exist. ack_wait is in seconds."""
+
+    ack_wait: float
+
+
+class Refused(Wire, kw_only=True, tag="refused"):
+    """A question could not be granted."""
+
+    code: ErrorCode
+    detail: str = ""
+
+
+HelloReply = Welcome | Refused
+ResumeReply = RunStatus | Refused

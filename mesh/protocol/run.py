@@ -1,0 +1,129 @@
+"""The rule of the latest claim: what a request's log means. A pure state machine, no I/O.
+
+Apply a log in its order. A claim with a higher `n` takes the pen; the pen is (n, writer); an
+entry counts only if it is written with the pen and begins where the text ends; a terminal event
+closes. Every reader who applies the same log arrives at the same text, so a worker that was
+paused and wakes up may go on writing: nobody counts it.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from hashlib import sha256
+
+from mesh.protocol.messages import (
+    Cancel,
+    Cancelled,
+    Claim,
+    Done,
+    End,
+    Entry,
+    Failed,
+    Queued,
+    RunEvent,
+    Seal,
+)
+from mesh.protocol.subjects import Writer
+
+
+class Applied(Enum):
+    """What became of one message of the log."""
+
+    COUNTED = "counted"
+    """It changed the state."""
+    IGNORED = "ignored"
+    """It was written without the pen, twice, or after the end."""
+    GAP = "gap"
+    """Something before it is missing: read the log from where you are, then apply it again."""
+
+
+def text_checksum(text: str) -> str:
+    """SHA-256 of the UTF-8 text, in hex: `Seal.text`."""
+    return sha256(text.encode()).hexdigest()
+
+
+def ids_checksum(ids: list[list[int]]) -> str:
+    """SHA-256 of all token ids in decimal, joined by commas, in hex: `Seal.ids`."""
+    return sha256(",".join(str(i) for piece in ids for i in piece).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Run:
+    """One request as its log tells it.
+
+    texts[k] is piece k; ids[k] its token ids, or ids is None once a writer gave none. pen is
+    None before the first claim. last is the sequence of the last event applied.
+    """
+
+    queued: Queued | None = None
+    pen: tuple[int, Writer] | None = None
+    claim: Claim | None = None
+    claimed_at: int = 0
+    cancel: bool = False
+    end: End | None = None
+    end_writer: Writer | None = None
+    last: int = 0
+    texts: list[str] = field(default_factory=list)
+    ids: list[list[int]] | None = field(default_factory=list)
+
+    @property
+    def n(self) -> int:
+        """The number of the latest claim; 0 before the first."""
+        return self.pen[0] if self.pen else 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+    def event(self, event: RunEvent, writer: Writer, seq: int) -> Applied:
+        """Apply an event stored at sequence `seq` of the log."""
+        if seq <= self.last or self.end is not None:
+            return Applied.IGNORED
+        match event:
+            case Queued():
+                self.queued = event
+            case Claim():
+                if event.n <= self.n:
+                    return Applied.IGNORED
+                self.pen, self.claim, self.claimed_at = (event.n, writer), event, seq
+            case Cancel():
+                self.cancel = True
+            case Done() | Failed() | Cancelled():
+                if event.seal is not None and len(self.texts) < event.seal.count:
+                    return Applied.GAP
+                self.end, self.end_writer = event, writer
+        self.last = seq
+        return Applied.COUNTED
+
+    def entry(self, entry: Entry, writer: Writer) -> Applied:
+        """Apply an entry of a token frame."""
+        if self.end is not None:
+            return Applied.IGNORED
+        if entry.n > self.n:
+            return Applied.GAP
+        if self.pen != (entry.n, writer):
+            return Applied.IGNORED
+        new = entry.index + len(entry.texts) - len(self.texts)
+        if entry.index > len(self.texts):
+            return Applied.GAP
+        if new <= 0:
+            return Applied.IGNORED
+        self.texts += entry.texts[-new:]
+        if self.ids is not None:
+            if entry.ids is None:
+                self.ids = None
+            else:
+                self.ids += entry.ids[-new:]
+        return Applied.COUNTED
+
+    def seal(self) -> Seal:
+        """The seal over everything applied so far."""
+        ids = None if self.ids is None else ids_checksum(self.ids)
+        return Seal(count=len(self.texts), text=text_checksum(self.text), ids=ids)
+
+    def sealed(self) -> bool:
+        """Whether the terminal event's seal, if it carries one, fits what was read."""
+        if self.end is None or self.end.seal is None:
+            return self.end is not None
+        mine, theirs = self.seal(), self.end.seal
+        ids_fit = theirs.ids is None or mine.ids is None or theirs.ids == mine.ids
+        return mine.count == theirs.count and mine.text == theirs.text and ids_fit

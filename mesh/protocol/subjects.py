@@ -1,0 +1,188 @@
+"""Every subject of the mesh is spelled in this file, and nowhere else.
+
+Subjects run from broad to narrow and start with the protocol version, so two versions can
+share a broker without hearing each other. `HELLO` alone carries no version: it is where a
+worker of any version asks whether it may join.
+"""
+
+from typing import NamedTuple
+from zlib import crc32
+
+VERSION = 1
+PREFIX = f"m{VERSION}"
+
+REQ_STREAM = "REQ"
+RUN_STREAM = "RUN"
+WORKERS_BUCKET = "workers"
+WORKERS_STREAM = f"KV_{WORKERS_BUCKET}"
+
+LANES = 8
+"""Lanes of the request queue; a tenant's prompts always wait in the same one."""
+
+FLEET = "fleet"
+"""The reply address under which workers log their own comings and goings."""
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+
+
+def token(text: str) -> str:
+    """Spell any text as one subject token: UTF-8 bytes outside [A-Za-z0-9_-] become `=XX`.
+
+    The result is also a valid consumer name and KV key. Reversed by `untoken`.
+    """
+    if not text:
+        raise ValueError("a subject token cannot be empty")
+    return "".join(chr(byte) if chr(byte) in _PLAIN else f"={byte:02X}" for byte in text.encode())
+
+
+def untoken(spelled: str) -> str:
+    """The text that `token` spelled."""
+    head, *escapes = spelled.split("=")
+    raw = head.encode() + b"".join(bytes.fromhex(e[:2]) + e[2:].encode() for e in escapes)
+    return raw.decode()
+
+
+def lane(tenant: str) -> int:
+    """The lane (0..LANES-1) in which this tenant's prompts wait."""
+    return crc32(tenant.encode()) % LANES
+
+
+class Writer(NamedTuple):
+    """Who wrote a message to the log: a broker user, and one start of its process."""
+
+    user: str
+    inc: str
+
+    def __str__(self) -> str:
+        return f"{self.user}.{self.inc}"
+
+
+class RunSubject(NamedTuple):
+    """A subject of the RUN log, taken apart. `rid` is empty unless kind is `evt`."""
+
+    reply: str
+    kind: str
+    rid: str
+    writer: Writer
+
+
+# --- REQ: prompts waiting for a worker -------------------------------------------------------
+
+REQ_ALL = f"{PREFIX}.req.>"
+
+
+def req(model: str, tenant: str) -> str:
+    """Where a tenant's prompt for a model waits: `req.<model>.<lane>.<tenant>`."""
+    return f"{PREFIX}.req.{token(model)}.{lane(tenant)}.{token(tenant)}"
+
+
+def req_of_model(model: str) -> str:
+    """All prompts of one model, over all lanes and tenants."""
+    return f"{PREFIX}.req.{token(model)}.>"
+
+
+def consumer(model: str) -> str:
+    """The name of the durable consumer that hands out a model's prompts."""
+    return token(model)
+
+
+# --- RUN: the log --------------------------------------------------------------------------------
+
+RUN_ALL = f"{PREFIX}.run.>"
+LIVE_ALL = f"{PREFIX}.live.>"
+RUN_EVENTS = f"{PREFIX}.run.*.evt.>"
+RUN_WORKERS = f"{PREFIX}.run.{FLEET}.wrk.>"
+LIVE_EVENTS = f"{PREFIX}.live.*.evt.>"
+LIVE_WORKERS = f"{PREFIX}.live.{FLEET}.wrk.>"
+
+
+def event(reply: str, rid: str, writer: Writer) -> str:
+    """Where a writer appends the events of one request."""
+    return f"{PREFIX}.run.{reply}.evt.{rid}.{writer.user}.{writer.inc}"
+
+
+def events_of(rid: str) -> str:
+    """The fence of a request: all its events, whoever wrote them, whatever reply address.
+
+    The request stands before the writer, because the server's check of the expected sequence
+    slows with the number of subjects under the filter's literal prefix.
+    """
+    return f"{PREFIX}.run.*.evt.{rid}.>"
+
+
+def tokens(reply: str, writer: Writer) -> str:
+    """Where one process appends its token frames for one reply address. One writer, ever."""
+    return f"{PREFIX}.run.{reply}.tok.{writer.user}.{writer.inc}"
+
+
+def worker_log(writer: Writer) -> str:
+    """Where a process logs that a worker started, stopped or was lost."""
+    return f"{PREFIX}.run.{FLEET}.wrk.{writer.user}.{writer.inc}"
+
+
+def log_of(reply: str) -> str:
+    """Everything stored for one reply address."""
+    return f"{PREFIX}.run.{reply}.>"
+
+
+def live(reply: str) -> str:
+    """Everything republished for one reply address, after it was stored."""
+    return f"{PREFIX}.live.{reply}.>"
+
+
+def parse_run(subject: str) -> RunSubject:
+    """Take a `run.` or `live.` subject apart. Raises ValueError if it is neither."""
+    match subject.split("."):
+        case [_, "run" | "live", reply, "evt", rid, user, inc]:
+            return RunSubject(reply, "evt", rid, Writer(user, inc))
+        case [_, "run" | "live", reply, ("tok" | "wrk") as kind, user, inc]:
+            return RunSubject(reply, kind, "", Writer(user, inc))
+        case _:
+            raise ValueError(f"{subject!r} is not a subject of the RUN log")
+
+
+# --- core: orders, questions, queries ------------------------------------------------------------
+
+
+def orders(writer: Writer) -> str:
+    """Where a gateway or operator tells one worker process what to do (cancel, drain)."""
+    return f"{PREFIX}.ctl.{writer.user}.{writer.inc}"
+
+
+def ask(writer: Writer) -> str:
+    """Where anybody asks a worker process whether it still works on a request."""
+    return f"{PREFIX}.ask.{writer.user}.{writer.inc}"
+
+
+RESUME_ALL = f"{PREFIX}.resume.*.*"
+
+
+def resume(user: str, rid: str) -> str:
+    """Where a worker asks the gateways how a request stands, and for the prefix it took over."""
+    return f"{PREFIX}.resume.{user}.{rid}"
+
+
+STORE_ALL = f"{PREFIX}.store.*"
+
+
+def store(query: str) -> str:
+    """Where the store answers one kind of query (`query` is the message's tag)."""
+    return f"{PREFIX}.store.{query}"
+
+
+HELLO_ALL = "mesh.hello.*"
+
+
+def hello(user: str) -> str:
+    """Where a worker asks to join. Has no version, and must never get one."""
+    return f"mesh.hello.{user}"
+
+
+# --- KV: who is alive ----------------------------------------------------------------------------
+
+PRESENCE_ALL = f"$KV.{WORKERS_BUCKET}.>"
+
+
+def presence(user: str) -> str:
+    """Where a worker says every few seconds that it lives."""
+    return f"$KV.{WORKERS_BUCKET}.{user}"

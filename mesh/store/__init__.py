@@ -1,0 +1,1 @@
+"""The database: chats, runs and worker events, all of it read from the log."""

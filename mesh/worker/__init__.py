@@ -1,0 +1,1 @@
+"""GPU or CPU workers: pull a request, claim it, append its tokens to the log."""

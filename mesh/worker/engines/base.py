@@ -1,0 +1,97 @@
+"""What a worker wants of an engine: say what you are, encode text, generate, close.
+
+An engine is a source of tokens and nothing more. It does not know the mesh, the log, stop
+strings or deadlines: the worker builds the prompt, watches for stop strings and cuts the answer
+off by closing the iterator, which must free the engine's slot at once.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from mesh.protocol.messages import Message, Sampling
+
+
+class EngineInfo(Struct, frozen=True, kw_only=True):
+    """What an engine serves.
+
+    model: the name requests ask for; fingerprint: equal for equal tokenizer and weights;
+    context_length: tokens of prompt and answer together; slots: requests it works on at once;
+    chat_template: the model's jinja template, or None where the engine takes messages as they
+    are (`Job.messages`) and has no tokenizer of its own; bos_token and eos_token: their text, for
+    the template; continues: whether it can go on exactly from a given prefix; hardware: for
+    people.
+    """
+
+    model: str
+    engine: str
+    fingerprint: str
+    context_length: int
+    slots: int
+    chat_template: str | None = None
+    bos_token: str = ""
+    eos_token: str = ""
+    continues: bool = True
+    hardware: str = "CPU"
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One answer to generate.
+
+    prompt and prompt_ids: the rendered conversation, as text and as token ids (both empty where
+    the engine has no chat template); prefix_text, prefix_ids: what an earlier worker already
+    delivered (ids is None where they are not all known: go on by text); max_tokens: new tokens at
+    most, the prefix not counted; seed: of this answer, always set.
+    """
+
+    rid: str
+    messages: tuple[Message, ...]
+    prompt: str = ""
+    prompt_ids: tuple[int, ...] = ()
+    prefix_text: str = ""
+    prefix_ids: tuple[int, ...] | None = ()
+    sampling: Sampling = Sampling()
+    max_tokens: int
+    seed: int
+
+
+class Step(Struct, frozen=True):
+    """What one step of the engine gave one job.
+
+    text: whole characters only, "" while one is incomplete; ids: the new token ids, None where
+    the engine does not tell; finish: set on the last step only. The end-of-turn token is not
+    part of the text. prompt_tokens and cached_tokens are set on the first step.
+    """
+
+    text: str
+    ids: tuple[int, ...] | None = None
+    finish: Literal["stop", "length"] | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+class EngineError(Exception):
+    """The engine failed on this job; another worker may do better. The text says why."""
+
+
+class Engine(Protocol):
+    """One loaded model. Calls come from one event loop; `generate` runs many times at once."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a rendered prompt, special tokens recognised, nothing added."""
+        ...
+
+    def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+        """Yield steps until one has `finish`. Closing the iterator cancels and frees the slot.
+
+        Raises EngineError when this job fails.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free the model; running jobs end with EngineError."""
+        ...
