@@ -26,7 +26,7 @@ MessageState = Literal[
 # --- objects --------------------------------------------------------------------------------------
 
 
-class User(Wire, kw_only=True, tag="user"):
+class User(Wire, frozen=True, kw_only=True, tag="user"):
     """A person. role is one of user, operator, admin."""
 
     id: str
@@ -37,7 +37,7 @@ class User(Wire, kw_only=True, tag="user"):
     created_at: float
 
 
-class Chat(Wire, kw_only=True, tag="chat"):
+class Chat(Wire, frozen=True, kw_only=True, tag="chat"):
     """A chat without its messages."""
 
     id: str
@@ -49,7 +49,7 @@ class Chat(Wire, kw_only=True, tag="chat"):
     active_thread_tail_message_id: str | None = None
 
 
-class Report(Wire, kw_only=True):
+class Report(Wire, frozen=True, kw_only=True):
     """What a reader said is wrong with a message."""
 
     id: str
@@ -58,7 +58,7 @@ class Report(Wire, kw_only=True):
     created_at: float
 
 
-class WorkParameters(Wire, kw_only=True):
+class WorkParameters(Wire, frozen=True, kw_only=True):
     """How an answer was asked for."""
 
     model: str
@@ -69,7 +69,7 @@ class WorkParameters(Wire, kw_only=True):
     response_instructions: str = ""
 
 
-class ChatMessage(Wire, kw_only=True, tag="chat_message"):
+class ChatMessage(Wire, frozen=True, kw_only=True, tag="chat_message"):
     """A node of a chat's tree. worker, usage, timings and attempts are those of an answer.
 
     attempts: how many claims were made on it; error: the sentence of a failed answer.
@@ -92,14 +92,14 @@ class ChatMessage(Wire, kw_only=True, tag="chat_message"):
     timings: Timings | None = None
 
 
-class ChatTree(Wire, kw_only=True, tag="chat_tree"):
+class ChatTree(Wire, frozen=True, kw_only=True, tag="chat_tree"):
     """A chat with all its messages, in order of creation; parent_id makes them a tree."""
 
     chat: Chat
     messages: tuple[ChatMessage, ...]
 
 
-class ChatPage(Wire, kw_only=True, tag="chat_page"):
+class ChatPage(Wire, frozen=True, kw_only=True, tag="chat_page"):
     """Some of a user's chats, newest first. next and prev are chat ids to ask on from."""
 
     chats: tuple[Chat, ...]
@@ -107,7 +107,7 @@ class ChatPage(Wire, kw_only=True, tag="chat_page"):
     prev: str | None = None
 
 
-class Plan(Wire, kw_only=True, tag="plan"):
+class Plan(Wire, frozen=True, kw_only=True, tag="plan"):
     """All the gateway needs to queue an answer.
 
     turn: its place; messages: the conversation from the root to the user's message, without
@@ -119,17 +119,17 @@ class Plan(Wire, kw_only=True, tag="plan"):
     unfinished: tuple[str, ...] = ()
 
 
-class Ok(Wire, kw_only=True, tag="ok"):
+class Ok(Wire, frozen=True, kw_only=True, tag="ok"):
     """It was done."""
 
 
-class Health(Wire, kw_only=True, tag="health"):
+class Health(Wire, frozen=True, kw_only=True, tag="health"):
     """The store's own view: the last sequence of the log in its database."""
 
     applied: int
 
 
-class WorkerEventRow(Wire, kw_only=True):
+class WorkerEventRow(Wire, frozen=True, kw_only=True):
     """One thing that happened to a worker. seq: of the log; at: Unix time by the broker."""
 
     seq: int
@@ -140,13 +140,13 @@ class WorkerEventRow(Wire, kw_only=True):
     detail: str = ""
 
 
-class WorkerEvents(Wire, kw_only=True, tag="worker_events"):
+class WorkerEvents(Wire, frozen=True, kw_only=True, tag="worker_events"):
     """Worker events, oldest first."""
 
     events: tuple[WorkerEventRow, ...]
 
 
-class RunRow(Wire, kw_only=True, tag="run"):
+class RunRow(Wire, frozen=True, kw_only=True, tag="run"):
     """One generation, in a chat or not, as the database keeps it."""
 
     rid: str
@@ -171,7 +171,7 @@ class RunRow(Wire, kw_only=True, tag="run"):
 # --- queries --------------------------------------------------------------------------------------
 
 
-class SignIn(Wire, kw_only=True, tag="sign_in"):
+class SignIn(Wire, frozen=True, kw_only=True, tag="sign_in"):
     """The user behind an account of an identity provider; created when new. -> User"""
 
     provider: str
@@ -179,13 +179,13 @@ class SignIn(Wire, kw_only=True, tag="sign_in"):
     display_name: str
 
 
-class GetUser(Wire, kw_only=True, tag="get_user"):
+class GetUser(Wire, frozen=True, kw_only=True, tag="get_user"):
     """-> User"""
 
     user_id: str
 
 
-class SaveRefresh(Wire, kw_only=True, tag="save_refresh"):
+class SaveRefresh(Wire, frozen=True, kw_only=True, tag="save_refresh"):
     """Remember a refresh token by its SHA-256 in hex. -> Ok"""
 
     user_id: str
@@ -193,20 +193,20 @@ class SaveRefresh(Wire, kw_only=True, tag="save_refresh"):
     expires_at: float
 
 
-class UseRefresh(Wire, kw_only=True, tag="use_refresh"):
+class UseRefresh(Wire, frozen=True, kw_only=True, tag="use_refresh"):
     """The user of a refresh token that is known, not expired and not revoked. -> User"""
 
     token_hash: str
 
 
-class CreateChat(Wire, kw_only=True, tag="create_chat"):
+class CreateChat(Wire, frozen=True, kw_only=True, tag="create_chat"):
     """-> Chat"""
 
     user_id: str
     title: str | None = None
 
 
-class ListChats(Wire, kw_only=True, tag="list_chats"):
+class ListChats(Wire, frozen=True, kw_only=True, tag="list_chats"):
     """At most one of after (older than) and before (newer than), each a chat id. -> ChatPage"""
 
     user_id: str
@@ -216,7 +216,7 @@ class ListChats(Wire, kw_only=True, tag="list_chats"):
     before: str | None = None
 
 
-class GetChat(Wire, kw_only=True, tag="get_chat"):
+class GetChat(Wire, frozen=True, kw_only=True, tag="get_chat"):
     """-> ChatTree. `min_seq`: wait (up to 2 s) until the log is applied that far."""
 
     user_id: str
@@ -224,7 +224,7 @@ class GetChat(Wire, kw_only=True, tag="get_chat"):
     min_seq: int = 0
 
 
-class UpdateChat(Wire, kw_only=True, tag="update_chat"):
+class UpdateChat(Wire, frozen=True, kw_only=True, tag="update_chat"):
     """Change what is not None. -> Chat"""
 
     user_id: str
@@ -235,20 +235,20 @@ class UpdateChat(Wire, kw_only=True, tag="update_chat"):
     active_thread_tail_message_id: str | None = None
 
 
-class HideAllChats(Wire, kw_only=True, tag="hide_all_chats"):
+class HideAllChats(Wire, frozen=True, kw_only=True, tag="hide_all_chats"):
     """-> Ok"""
 
     user_id: str
 
 
-class DeleteChat(Wire, kw_only=True, tag="delete_chat"):
+class DeleteChat(Wire, frozen=True, kw_only=True, tag="delete_chat"):
     """Delete the chat, its messages, votes and reports for good. -> Ok"""
 
     user_id: str
     chat_id: str
 
 
-class AddUserMessage(Wire, kw_only=True, tag="add_user_message"):
+class AddUserMessage(Wire, frozen=True, kw_only=True, tag="add_user_message"):
     """Add what a person wrote under a finished answer, or as the first message. -> ChatMessage"""
 
     user_id: str
@@ -258,7 +258,7 @@ class AddUserMessage(Wire, kw_only=True, tag="add_user_message"):
     min_seq: int = 0
 
 
-class PlanAnswer(Wire, kw_only=True, tag="plan_answer"):
+class PlanAnswer(Wire, frozen=True, kw_only=True, tag="plan_answer"):
     """What is needed to answer a user's message. -> Plan
 
     Either `parent_id` names a user's message that is there, or `user_message` brings a new one,
@@ -272,7 +272,7 @@ class PlanAnswer(Wire, kw_only=True, tag="plan_answer"):
     min_seq: int = 0
 
 
-class GetMessage(Wire, kw_only=True, tag="get_message"):
+class GetMessage(Wire, frozen=True, kw_only=True, tag="get_message"):
     """-> ChatMessage"""
 
     user_id: str
@@ -281,7 +281,7 @@ class GetMessage(Wire, kw_only=True, tag="get_message"):
     min_seq: int = 0
 
 
-class Vote(Wire, kw_only=True, tag="vote"):
+class Vote(Wire, frozen=True, kw_only=True, tag="vote"):
     """Score an answer -1, 0 or 1; the last vote counts. -> Ok"""
 
     user_id: str
@@ -290,7 +290,7 @@ class Vote(Wire, kw_only=True, tag="vote"):
     score: int
 
 
-class AddReport(Wire, kw_only=True, tag="add_report"):
+class AddReport(Wire, frozen=True, kw_only=True, tag="add_report"):
     """-> Ok"""
 
     user_id: str
@@ -300,11 +300,11 @@ class AddReport(Wire, kw_only=True, tag="add_report"):
     reason: str
 
 
-class GetHealth(Wire, kw_only=True, tag="get_health"):
+class GetHealth(Wire, frozen=True, kw_only=True, tag="get_health"):
     """-> Health"""
 
 
-class GetRun(Wire, kw_only=True, tag="get_run"):
+class GetRun(Wire, frozen=True, kw_only=True, tag="get_run"):
     """A generation by id; `tenant` "" asks for anybody's (operators). -> RunRow"""
 
     rid: str
@@ -312,7 +312,7 @@ class GetRun(Wire, kw_only=True, tag="get_run"):
     min_seq: int = 0
 
 
-class ListWorkerEvents(Wire, kw_only=True, tag="list_worker_events"):
+class ListWorkerEvents(Wire, frozen=True, kw_only=True, tag="list_worker_events"):
     """The last `limit` worker events, of one worker if it is named. -> WorkerEvents"""
 
     worker: str | None = None

@@ -1,13 +1,36 @@
-"""Bytes to messages and back. Decoders are made once: making one costs more than using it."""
+"""Bytes to messages and back. Decoders are made once: making one costs more than using it.
+
+Every decoding raises msgspec.DecodeError (of which ValidationError is a kind) when the bytes are
+not the message that was expected.
+"""
 
 from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.json import Decoder
 
-T = TypeVar("T")
+from mesh.protocol.chats import Query, Reply
+from mesh.protocol.messages import Frame, HelloReply, LogEvent, Order, ResumeReply
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _encoder = msgspec.json.Encoder()
+_events: Decoder[LogEvent] = Decoder(LogEvent)
+_frames = Decoder(Frame)
+_orders: Decoder[Order] = Decoder(Order)
+_hello_replies: Decoder[HelloReply] = Decoder(HelloReply)
+_resume_replies: Decoder[ResumeReply] = Decoder(ResumeReply)
+_queries: Decoder[Query] = Decoder(Query)
+_replies: Decoder[Reply] = Decoder(Reply)
+
+decode_event = _events.decode
+decode_frame = _frames.decode
+decode_order = _orders.decode
+decode_hello_reply = _hello_replies.decode
+decode_resume_reply = _resume_replies.decode
+decode_query = _queries.decode
+decode_reply = _replies.decode
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -16,14 +39,11 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 @cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+def _decoder(kind: Any) -> Decoder[Any]:
+    return Decoder(kind)
 
 
-def decode(data: bytes, kind: type[T] | Any) -> T:
-    """Read a message of the given Struct or union.
-
-    Raises msgspec.DecodeError (of which ValidationError is a kind) when the bytes are not that.
-    """
-    message: T = _decoder(kind).decode(data)
+def decode(data: bytes, kind: type[T]) -> T:
+    """Read a message of the one given kind."""
+    message: T = _decoder(kind).decode(data)  # type: ignore[arg-type]
     return message

@@ -50,7 +50,7 @@ _SENTENCES = {
     ErrorCode.EMPTY_PROMPT: "The prompt is empty; write something to be answered.",
     ErrorCode.TOO_LARGE: "The request is larger than this mesh accepts; send less text.",
     ErrorCode.CONTEXT_OVERFLOW: (
-        "The conversation does not fit into the model's context; shorten it or ask for fewer tokens."
+        "The conversation does not fit the model's context; shorten it or ask for fewer tokens."
     ),
     ErrorCode.UNSUPPORTED: "This parameter is not supported here; leave it out.",
     ErrorCode.MODEL_NOT_FOUND: "No such model; GET /v1/models lists the ones there are.",
@@ -63,7 +63,7 @@ _SENTENCES = {
     ErrorCode.FORBIDDEN: "You may not do this.",
     ErrorCode.QUEUE_FULL: "The mesh is busy and its queue is full; try again in a while.",
     ErrorCode.SHARE_FULL: "You have as many requests waiting as you may; let some finish first.",
-    ErrorCode.NO_WORKER: "No worker serves this model at the moment; start one, or try again later.",
+    ErrorCode.NO_WORKER: "No worker serves this model now; start one, or try again later.",
     ErrorCode.STORE_UNAVAILABLE: (
         "The store does not answer, so chats cannot be read or changed now; try again in a while."
     ),

@@ -18,14 +18,14 @@ class Wire(Struct, frozen=True, kw_only=True, omit_defaults=True):
 # --- what is asked --------------------------------------------------------------------------------
 
 
-class Message(Wire, kw_only=True):
+class Message(Wire, frozen=True, kw_only=True):
     """One turn of a conversation, as the model's chat template sees it."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Sampling(Wire, kw_only=True):
+class Sampling(Wire, frozen=True, kw_only=True):
     """How to choose tokens. `None` leaves a value to the engine's default.
 
     temperature >= 0 (0 is greedy); top_k >= 0 tokens (0 is off); top_p, min_p, typical_p in
@@ -45,7 +45,7 @@ class Sampling(Wire, kw_only=True):
     stop: tuple[str, ...] = ()
 
 
-class Request(Wire, kw_only=True):
+class Request(Wire, frozen=True, kw_only=True):
     """One generation that somebody asked for.
 
     rid: unguessable id; reply: the address under which its log is kept; tenant: who pays;
@@ -67,7 +67,7 @@ class Request(Wire, kw_only=True):
     trace: str = ""
 
 
-class UserMessage(Wire, kw_only=True):
+class UserMessage(Wire, frozen=True, kw_only=True):
     """What a person wrote in a chat; travels in the log so that the store can keep it."""
 
     id: str
@@ -76,7 +76,7 @@ class UserMessage(Wire, kw_only=True):
     created: float
 
 
-class Turn(Wire, kw_only=True):
+class Turn(Wire, frozen=True, kw_only=True):
     """The place of a request in a chat: the answer is the message with the request's rid."""
 
     chat_id: str
@@ -87,7 +87,7 @@ class Turn(Wire, kw_only=True):
     response_instructions: str = ""
 
 
-class Prompt(Wire, kw_only=True, tag="prompt"):
+class Prompt(Wire, frozen=True, kw_only=True, tag="prompt"):
     """An item of the queue: the request, and the sequence of its `queued` event to claim on."""
 
     queued: int
@@ -97,7 +97,7 @@ class Prompt(Wire, kw_only=True, tag="prompt"):
 # --- what happened: the events of a request -------------------------------------------------------
 
 
-class Usage(Wire, kw_only=True):
+class Usage(Wire, frozen=True, kw_only=True):
     """Tokens counted by the engine. `cached_tokens` of the prompt were not computed anew."""
 
     prompt_tokens: int = 0
@@ -105,7 +105,7 @@ class Usage(Wire, kw_only=True):
     cached_tokens: int = 0
 
 
-class Timings(Wire, kw_only=True):
+class Timings(Wire, frozen=True, kw_only=True):
     """Seconds: waiting in the queue, from claim to first token, and from first token to the end.
 
     After a take-over they are those of the last worker; `queue` counts from the request.
@@ -116,7 +116,7 @@ class Timings(Wire, kw_only=True):
     generate: float = 0.0
 
 
-class Seal(Wire, kw_only=True):
+class Seal(Wire, frozen=True, kw_only=True):
     """What the holder of the pen vouches for: pieces, and checksums of their text and ids.
 
     text: SHA-256 hex of the UTF-8 text; ids: SHA-256 hex of the ids in decimal joined by
@@ -128,13 +128,13 @@ class Seal(Wire, kw_only=True):
     ids: str | None = None
 
 
-class Event(Wire, kw_only=True):
+class Event(Wire, frozen=True, kw_only=True):
     """Base of the events. `uid` is unique per append, so a writer can recognise its own."""
 
     uid: str
 
 
-class Queued(Event, kw_only=True, tag="queued"):
+class Queued(Event, frozen=True, kw_only=True, tag="queued"):
     """The request was accepted: the anchor of its story and of its idempotency key.
 
     `body` is a digest of what was asked, so that the same key with another body is noticed.
@@ -145,7 +145,7 @@ class Queued(Event, kw_only=True, tag="queued"):
     body: str = ""
 
 
-class Claim(Event, kw_only=True, tag="claim"):
+class Claim(Event, frozen=True, kw_only=True, tag="claim"):
     """A worker takes the pen with the next `n`. `item` is the queue item's stream sequence."""
 
     n: int
@@ -154,13 +154,13 @@ class Claim(Event, kw_only=True, tag="claim"):
     model: str
 
 
-class Cancel(Event, kw_only=True, tag="cancel"):
+class Cancel(Event, frozen=True, kw_only=True, tag="cancel"):
     """Somebody asked to stop; whoever holds the request, now or later, ends it as cancelled."""
 
     by: str = ""
 
 
-class Terminal(Event, kw_only=True):
+class Terminal(Event, frozen=True, kw_only=True):
     """What the three ends have in common. `seal` is there exactly if the pen's holder wrote it."""
 
     text: str = ""
@@ -170,14 +170,14 @@ class Terminal(Event, kw_only=True):
     n: int = 0
 
 
-class Done(Terminal, kw_only=True, tag="done"):
+class Done(Terminal, frozen=True, kw_only=True, tag="done"):
     """The answer is whole. `truncated` counts the messages left out so that it would fit."""
 
     finish: Literal["stop", "length"]
     truncated: int = 0
 
 
-class Failed(Terminal, kw_only=True, tag="failed"):
+class Failed(Terminal, frozen=True, kw_only=True, tag="failed"):
     """There will be no more; `text` is what there was."""
 
     code: ErrorCode
@@ -185,7 +185,7 @@ class Failed(Terminal, kw_only=True, tag="failed"):
     param: str | None = None
 
 
-class Cancelled(Terminal, kw_only=True, tag="cancelled"):
+class Cancelled(Terminal, frozen=True, kw_only=True, tag="cancelled"):
     """Stopped because somebody asked."""
 
 
@@ -221,7 +221,7 @@ class Frame(Struct, frozen=True, tag="frame"):
 # --- the fleet ------------------------------------------------------------------------------------
 
 
-class ModelCard(Wire, kw_only=True):
+class ModelCard(Wire, frozen=True, kw_only=True):
     """A model as a worker serves it. Equal fingerprints: same tokenizer, same weights."""
 
     name: str
@@ -230,7 +230,7 @@ class ModelCard(Wire, kw_only=True):
     context_length: int
 
 
-class WorkerInfo(Wire, kw_only=True, tag="worker"):
+class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
     """A worker's presence, renewed every few seconds; gone, it is dead or cut off.
 
     slots: requests it can work on at once; speed: tokens per second over the last seconds, all
@@ -252,13 +252,13 @@ class WorkerInfo(Wire, kw_only=True, tag="worker"):
     hardware: str = ""
 
 
-class WorkerStarted(Event, kw_only=True, tag="worker_started"):
+class WorkerStarted(Event, frozen=True, kw_only=True, tag="worker_started"):
     """A worker process is ready to serve."""
 
     info: WorkerInfo
 
 
-class WorkerStopped(Event, kw_only=True, tag="worker_stopped"):
+class WorkerStopped(Event, frozen=True, kw_only=True, tag="worker_stopped"):
     """A worker process left in good order."""
 
     name: str
@@ -266,7 +266,7 @@ class WorkerStopped(Event, kw_only=True, tag="worker_stopped"):
     reason: str = ""
 
 
-class WorkerLost(Event, kw_only=True, tag="worker_lost"):
+class WorkerLost(Event, frozen=True, kw_only=True, tag="worker_lost"):
     """A gateway noticed that a worker's presence ended without a goodbye."""
 
     name: str
@@ -280,13 +280,13 @@ LogEvent = RunEvent | FleetEvent
 # --- orders and questions -------------------------------------------------------------------------
 
 
-class CancelRun(Wire, kw_only=True, tag="cancel_run"):
+class CancelRun(Wire, frozen=True, kw_only=True, tag="cancel_run"):
     """Tell the holder of a request to look at its log: a cancel stands there."""
 
     rid: str
 
 
-class Drain(Wire, kw_only=True, tag="drain"):
+class Drain(Wire, frozen=True, kw_only=True, tag="drain"):
     """Take no new requests, finish or hand over the running ones, then exit."""
 
     grace: float = 30.0
@@ -295,26 +295,26 @@ class Drain(Wire, kw_only=True, tag="drain"):
 Order = CancelRun | Drain
 
 
-class Ask(Wire, kw_only=True, tag="ask"):
+class Ask(Wire, frozen=True, kw_only=True, tag="ask"):
     """Ask a worker whether it works on a request, before its claim is taken over."""
 
     rid: str
 
 
-class Alive(Wire, kw_only=True, tag="alive"):
+class Alive(Wire, frozen=True, kw_only=True, tag="alive"):
     """The answer: it lives; `holding` says whether it works on that request."""
 
     holding: bool
 
 
-class Resume(Wire, kw_only=True, tag="resume"):
+class Resume(Wire, frozen=True, kw_only=True, tag="resume"):
     """Ask the gateways how a request stands; with `prefix`, for the text before one's claim."""
 
     rid: str
     prefix: bool = False
 
 
-class RunStatus(Wire, kw_only=True, tag="run_status"):
+class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     """How a request stands in the log.
 
     last: sequence of its last event, 0 when the log has none (expired); n, claimant, item,
@@ -335,7 +335,7 @@ class RunStatus(Wire, kw_only=True, tag="run_status"):
     ids: tuple[tuple[int, ...], ...] | None = ()
 
 
-class Hello(Wire, kw_only=True, tag="hello"):
+class Hello(Wire, frozen=True, kw_only=True, tag="hello"):
     """A worker asks to join and names what it would serve."""
 
     protocol: int
@@ -343,13 +343,13 @@ class Hello(Wire, kw_only=True, tag="hello"):
     models: tuple[str, ...]
 
 
-class Welcome(Wire, kw_only=True, tag="welcome"):
+class Welcome(Wire, frozen=True, kw_only=True, tag="welcome"):
     """The worker may pull: its models' consumers exist. ack_wait is in seconds."""
 
     ack_wait: float
 
 
-class Refused(Wire, kw_only=True, tag="refused"):
+class Refused(Wire, frozen=True, kw_only=True, tag="refused"):
     """A question could not be granted."""
 
     code: ErrorCode
