@@ -45,5 +45,5 @@ def _decoder(kind: Any) -> Decoder[Any]:
 
 def decode(data: bytes, kind: type[T]) -> T:
     """Read a message of the one given kind."""
-    message: T = _decoder(kind).decode(data)  # type: ignore[arg-type]
+    message: T = _decoder(kind).decode(data)
     return message

@@ -1,0 +1,273 @@
+"""Settings: one frozen Struct per service, read once at the top and passed down.
+
+A value comes from the command's flag, else from the environment (`MESH_` and the field's name in
+capitals), else from `mesh.toml` in the working folder, else from the user's own `mesh.toml`, else
+from the default. Nothing here opens a connection, and nothing is read at import.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+from platformdirs import user_config_path, user_data_path
+
+from mesh.protocol.errors import ErrorCode, MeshError
+
+T = TypeVar("T", bound=Struct)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What every service wants to know."""
+
+    data_dir: Annotated[
+        str, Meta(description="Folder of the broker's streams, the database and the secrets.")
+    ] = ""
+    nats: Annotated[
+        str, Meta(description="Broker addresses, separated by commas; host and port only.")
+    ] = ""
+    nats_host: Annotated[str, Meta(description="Address on which the broker listens.")] = (
+        "127.0.0.1"
+    )
+    nats_port: Annotated[
+        int, Meta(ge=1, le=65535, description="TCP port on which the broker listens.")
+    ] = 4222
+    log_level: Annotated[
+        str, Meta(pattern="^(debug|info|warning|error)$", description="Least severity to log.")
+    ] = "info"
+
+    @property
+    def data_path(self) -> Path:
+        """The data folder; by default the platform's own place for user data."""
+        return Path(self.data_dir).expanduser() if self.data_dir else user_data_path("mesh")
+
+    @property
+    def servers(self) -> list[str]:
+        """Broker URLs to try."""
+        named = [url.strip() for url in self.nats.split(",") if url.strip()]
+        return named or [f"nats://{self.nats_host}:{self.nats_port}"]
+
+
+class Limits(Settings, frozen=True, kw_only=True):
+    """Bounds of the streams, declared by whoever declares them first: gateway or operator."""
+
+    ack_wait: Annotated[
+        float,
+        Meta(gt=0, description="Seconds of a worker's silence until its request moves on."),
+    ] = 6.0
+    run_max_age: Annotated[
+        float, Meta(ge=60, description="Seconds that a request's log is kept.")
+    ] = 7200.0
+    run_max_bytes: Annotated[
+        int, Meta(ge=1 << 20, description="Bytes of log kept; above 80 % new requests wait.")
+    ] = 2 << 30
+    req_max_msgs: Annotated[
+        int, Meta(ge=1, description="Requests queued or running in the whole mesh.")
+    ] = 10_000
+    req_max_per_tenant: Annotated[
+        int, Meta(ge=1, description="Requests of one tenant queued or running, per model.")
+    ] = 2_000
+    req_max_bytes: Annotated[
+        int, Meta(ge=1 << 20, description="Bytes of prompts queued or running.")
+    ] = 1 << 30
+    replicas: Annotated[
+        int, Meta(ge=1, le=5, description="Copies of each stream; 3 in a cluster of brokers.")
+    ] = 1
+
+
+class GatewaySettings(Limits, frozen=True, kw_only=True):
+    """The gateway."""
+
+    host: Annotated[str, Meta(description="Address on which the gateway listens.")] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="TCP port on which the gateway listens.")
+    ] = 8000
+    gateway_name: Annotated[
+        str,
+        Meta(pattern="^[A-Za-z0-9_-]{1,40}$", description="Name, also the reply address."),
+    ] = "gw1"
+    allowed_hosts: Annotated[
+        str,
+        Meta(
+            description=(
+                "Host names by which clients reach the gateway, separated by commas; "
+                "empty: loopback names only. Naming any switches guest and debug login off."
+            )
+        ),
+    ] = ""
+    allowed_origins: Annotated[
+        str, Meta(description="Origins allowed to call from a browser (CORS), by commas.")
+    ] = ""
+    token_secret: Annotated[
+        str, Meta(description="Key that signs access tokens; by default one is made and kept.")
+    ] = ""
+    access_ttl: Annotated[float, Meta(gt=0, description="Seconds an access token lasts.")] = 3600.0
+    refresh_ttl: Annotated[float, Meta(gt=0, description="Seconds a refresh token lasts.")] = (
+        604_800.0
+    )
+    default_model: Annotated[
+        str, Meta(description="Model for requests that name none; empty: the only one there is.")
+    ] = ""
+    request_timeout: Annotated[
+        float, Meta(gt=0, description="Seconds after which a request has ended, however.")
+    ] = 600.0
+    max_body: Annotated[
+        int, Meta(ge=1024, description="Bytes of the largest HTTP body accepted.")
+    ] = 4 << 20
+    max_message_chars: Annotated[
+        int, Meta(ge=1, description="Characters of the longest chat message accepted.")
+    ] = 100_000
+    chat_max_messages: Annotated[int, Meta(ge=2, description="Messages a chat may have.")] = 2_000
+    keep_alive: Annotated[
+        float, Meta(gt=0, description="Seconds between comments on a silent stream.")
+    ] = 15.0
+    hold_headers: Annotated[
+        float,
+        Meta(ge=0, description="Seconds to wait for the first event before a stream's headers."),
+    ] = 5.0
+
+
+class StoreSettings(Settings, frozen=True, kw_only=True):
+    """The store."""
+
+    database: Annotated[
+        str, Meta(description="Database file; empty: mesh.db in the data folder.")
+    ] = ""
+    chat_max_messages: Annotated[int, Meta(ge=2, description="Messages a chat may have.")] = 2_000
+    retention_days: Annotated[
+        float,
+        Meta(ge=0, description="Days that runs and worker events outside chats are kept; 0: all."),
+    ] = 90.0
+
+    @property
+    def database_path(self) -> Path:
+        return Path(self.database).expanduser() if self.database else self.data_path / "mesh.db"
+
+
+class WorkerSettings(Settings, frozen=True, kw_only=True):
+    """A worker."""
+
+    worker_name: Annotated[
+        str,
+        Meta(
+            pattern="^([A-Za-z0-9_-]{1,40})?$",
+            description="Name, also its broker user; empty: the first free one.",
+        ),
+    ] = ""
+    worker_password: Annotated[
+        str, Meta(description="Broker password of a worker enrolled with `mesh join`.")
+    ] = ""
+    engine: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|llamacpp|exllamav2|openai|echo)$",
+            description="Engine; auto: by what the model is.",
+        ),
+    ] = "auto"
+    model: Annotated[
+        str,
+        Meta(description="Path, hf:owner/name[:file], or name; empty: the bundled model."),
+    ] = ""
+    model_name: Annotated[
+        str, Meta(description="Name under which the model is offered; empty: its own.")
+    ] = ""
+    slots: Annotated[
+        int, Meta(ge=0, le=4096, description="Requests worked on at once; 0: engine's choice.")
+    ] = 0
+    context: Annotated[
+        int, Meta(ge=0, description="Context length in tokens; 0: the model's own.")
+    ] = 0
+    threads: Annotated[
+        int, Meta(ge=0, description="CPU threads of the engine; 0: engine's choice.")
+    ] = 0
+    grace: Annotated[
+        float, Meta(ge=0, description="Seconds a drained worker may go on with its answers.")
+    ] = 30.0
+    echo_rate: Annotated[
+        float, Meta(ge=0, description="Echo engine: tokens per second and answer; 0: no limit.")
+    ] = 0.0
+    echo_delay: Annotated[
+        float, Meta(ge=0, description="Echo engine: seconds before the first token.")
+    ] = 0.0
+    echo_fail_after: Annotated[
+        int, Meta(ge=0, description="Echo engine: tokens after which it fails; 0: never.")
+    ] = 0
+    upstream: Annotated[
+        str, Meta(description="openai engine: base URL of the upstream, up to /v1.")
+    ] = ""
+    upstream_key: Annotated[str, Meta(description="openai engine: API key of the upstream.")] = ""
+
+
+class Origin(NamedTuple):
+    """Where a value came from: `flag`, `MESH_PORT`, a file's path, or `default`."""
+
+    value: Any
+    origin: str
+
+
+def read(
+    kind: type[T],
+    flags: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    files: tuple[Path, ...] | None = None,
+) -> T:
+    """Read the settings of one service. `flags` that are None were not given.
+
+    Raises MeshError (bad_request), naming the setting and where it stands, on a wrong value.
+    """
+    return _build(kind, origins(kind, flags, env, files))
+
+
+def origins(
+    kind: type[T],
+    flags: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    files: tuple[Path, ...] | None = None,
+) -> dict[str, Origin]:
+    """Each field's value as found (text from the environment), and where it was found."""
+    env = os.environ if env is None else env
+    tables = [(str(path), _table(path)) for path in (files or config_files()) if path.is_file()]
+    found: dict[str, Origin] = {}
+    for field in msgspec.structs.fields(kind):
+        name = field.name
+        variable = env_name(name)
+        if flags and flags.get(name) is not None:
+            found[name] = Origin(flags[name], "flag")
+        elif variable in env:
+            found[name] = Origin(env[variable], variable)
+        else:
+            hits = (Origin(table[name], path) for path, table in tables if name in table)
+            found[name] = next(hits, Origin(field.default, "default"))
+    return found
+
+
+def env_name(field: str) -> str:
+    """The environment variable of a setting."""
+    return f"MESH_{field.upper()}"
+
+
+def config_files() -> tuple[Path, ...]:
+    """The files that may hold settings, the strongest first."""
+    return (Path("mesh.toml"), user_config_path("mesh") / "mesh.toml")
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MeshError(ErrorCode.BAD_REQUEST, f"{path} is not valid TOML: {error}") from error
+
+
+def _build(kind: type[T], found: dict[str, Origin]) -> T:
+    values = {name: origin.value for name, origin in found.items()}
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        origin = found[name].origin if name in found else "the settings"
+        raise MeshError(
+            ErrorCode.BAD_REQUEST, f"The setting {name} (from {origin}) is wrong: {error}."
+        ) from error
