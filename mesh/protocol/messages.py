@@ -214,7 +214,6 @@ class Entry(Struct, frozen=True, array_like=True):
 class Frame(Struct, frozen=True, tag="frame"):
     """One message of tokens: what an engine yielded, for all requests of one reply address."""
 
-    uid: str
     entries: list[Entry]
 
 

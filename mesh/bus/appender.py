@@ -1,0 +1,161 @@
+"""Appends to the log that survive trouble: events fenced by sequence, token frames in a chain.
+
+Not a reader: whoever appends learns only its own sequences, and `Fenced` when somebody else was
+there first.
+"""
+
+import asyncio
+import logging
+from secrets import token_hex
+
+from mesh.bus.connection import BusError, Disconnected, Silence
+from mesh.bus.jetstream import TRANSIENT_LAST, WRONG_LAST, ApiError, JetStream, fence
+from mesh.protocol import subjects
+from mesh.protocol.codec import encode
+from mesh.protocol.messages import Entry, Frame, LogEvent
+from mesh.protocol.subjects import Writer
+
+log = logging.getLogger(__name__)
+
+FRAME_BYTES = 256 << 10
+"""Bytes of text in one frame at most; what is more goes into the next."""
+
+BACKLOG = 20_000
+"""Pieces waiting to be stored, over all requests, at which the engine has to wait."""
+
+RETRY = 0.1
+"""Seconds between two tries of an append that was not answered."""
+
+
+class Fenced(BusError):
+    """The log has moved on since the sequence this append expected: read it again.
+
+    It may have been moved by this very append, if an earlier try had landed unanswered: look for
+    its `uid`.
+    """
+
+
+def new_uid() -> str:
+    """An id for one append, or one start of a process: 16 hex digits."""
+    return token_hex(8)
+
+
+async def persist(js: JetStream, subject: str, data: bytes, headers: dict[str, str]) -> int:
+    """Append until it is answered, however often the broker goes away. Raises Fenced.
+
+    Repeating is harmless because the fence lets only one try through.
+    """
+    while True:
+        try:
+            return await js.append(subject, data, headers)
+        except ApiError as error:
+            if error.code == WRONG_LAST:
+                raise Fenced(error.description) from error
+            if error.code != TRANSIENT_LAST:
+                log.warning("The log refused an append: %s; trying again", error)
+        except (Disconnected, Silence):
+            pass
+        await asyncio.sleep(RETRY)
+
+
+async def append_event(
+    js: JetStream, reply: str, rid: str, writer: Writer, event: LogEvent, expected: int
+) -> int:
+    """Append an event of a request if `expected` is the sequence of its last one; 0: it has none.
+
+    Returns the new sequence; waits out a broker that is away. Raises Fenced.
+    """
+    headers = fence(expected, subjects.events_of(rid))
+    return await persist(js, subjects.event(reply, rid, writer), encode(event), headers)
+
+
+class FrameWriter:
+    """Appends one process's tokens for one reply address: one frame in flight, in one chain.
+
+    What is put while a frame is under way goes into the next: a message per token when it is
+    quiet, bigger ones under load, and no timer.
+    """
+
+    def __init__(self, js: JetStream, reply: str, writer: Writer) -> None:
+        self._js = js
+        self._subject = subjects.tokens(reply, writer)
+        self._last = 0
+        self._open: dict[tuple[str, int], Entry] = {}
+        self._waiting = 0
+        self._put = 0
+        self._stored = 0
+        self._wake = asyncio.Event()
+        self._progress = asyncio.Event()
+
+    @property
+    def mark(self) -> int:
+        """Pieces put so far; hand it to `stored` to wait for them."""
+        return self._put
+
+    def put(self, rid: str, n: int, index: int, text: str, ids: tuple[int, ...] | None) -> None:
+        """Add the piece `index` of a request's answer, written under claim `n`."""
+        key = (rid, n)
+        entry = self._open.get(key)
+        if entry is None:
+            self._open[key] = Entry(rid, n, index, [text], None if ids is None else [list(ids)])
+        else:
+            entry.texts.append(text)
+            if entry.ids is not None and ids is not None:
+                entry.ids.append(list(ids))
+        self._put += 1
+        self._wake.set()
+
+    async def room(self) -> None:
+        """Wait while more than BACKLOG pieces are not stored yet."""
+        while self._put - self._stored > BACKLOG:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def stored(self, mark: int) -> None:
+        """Wait until the first `mark` pieces are in the log."""
+        while self._stored < mark:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def run(self) -> None:
+        """Write frames until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._open:
+                entries = self._take()
+                await self._append(Frame(entries))
+                self._stored += sum(len(entry.texts) for entry in entries)
+                self._progress.set()
+
+    def _take(self) -> list[Entry]:
+        size, taken = 0, []
+        for key in list(self._open):
+            if size >= FRAME_BYTES:
+                break
+            entry = self._open.pop(key)
+            size += sum(len(text) for text in entry.texts) + 16 * len(entry.texts) + 48
+            taken.append(entry)
+        return taken
+
+    async def _append(self, frame: Frame) -> None:
+        """Append a frame after the last one. Nobody else writes this subject, so a refusal
+
+        names either our own frame, which had landed unanswered, or 0: the subject has expired.
+        """
+        data = encode(frame)
+        while True:
+            try:
+                self._last = await self._js.append(self._subject, data, fence(self._last))
+                return
+            except ApiError as error:
+                if error.code == WRONG_LAST and error.found is not None:
+                    if error.found > self._last:
+                        self._last = error.found
+                        return
+                    self._last = error.found
+                    continue
+                log.warning("The log refused a frame: %s; trying again", error)
+            except (Disconnected, Silence):
+                pass
+            await asyncio.sleep(RETRY)

@@ -1,0 +1,262 @@
+"""One connection to the broker: requests, publishing, listening, serving. Knows no JetStream.
+
+nats-py is driven with care, each habit for a reason found the hard way: `flush` and `rtt` are
+never called (one time-out leaves a cancelled future behind that later kills the read loop, and
+the connection is deaf while it says it is connected); requests go through our own reply inbox;
+callbacks only enqueue or resolve, because nats-py runs them one after the other.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+import nats
+from msgspec import DecodeError, Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+
+from mesh.protocol.codec import encode
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Refused
+
+log = logging.getLogger(__name__)
+
+MINIMUM_SERVER = (2, 12)
+"""Older servers ignore the fence's wildcard (before 2.11) or lack batched reads, silently."""
+
+Handler = Callable[[str, bytes], Awaitable[Struct | None]]
+Callback = Callable[[Msg], None]
+
+
+class BusError(Exception):
+    """What can go wrong between a process and its broker.
+
+    BusError
+    ├── Disconnected   no connection at the moment
+    ├── Silence        nobody answered in time; whether it was done is unknown
+    └── NoResponders   the broker says that nobody listens there
+    """
+
+
+class Disconnected(BusError):
+    """There is no connection to the broker at the moment; it is being made again."""
+
+
+class Silence(BusError):
+    """No answer came in time. Whether the request was carried out is unknown."""
+
+
+class NoResponders(BusError):
+    """Nobody listens on this subject."""
+
+
+class Bus:
+    """A connection. Make one with `connect`; it reconnects for ever by itself.
+
+    `user` is the broker user and `inc` new at each start: together they sign the log.
+    """
+
+    def __init__(self, client: Client, user: str) -> None:
+        self.client = client
+        self.user = user
+        self.inbox = f"_INBOX_{user}.{client.new_inbox().rpartition('.')[2]}"
+        self.closed = asyncio.Event()
+        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._numbers = itertools.count(1)
+        self._on_doubt: list[Callable[[], None]] = []
+        self._serving: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def connect(cls, servers: list[str], user: str, password: str, name: str = "") -> Self:
+        """Connect, waiting as long as it takes for a broker to be there.
+
+        Raises MeshError when the broker refuses the user or is older than MINIMUM_SERVER.
+        """
+        client = Client()
+        bus = cls(client, user)
+        await _dial(bus, servers, password, name or user)
+        await bus._subscribe(f"{bus.inbox}.*", bus._resolve)
+        return bus
+
+    @property
+    def connected(self) -> bool:
+        return self.client.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes of the largest message the broker takes."""
+        return self.client.max_payload
+
+    def on_doubt(self, callback: Callable[[], None]) -> None:
+        """Call back whenever messages may have been missed: reconnects and slow consumption."""
+        self._on_doubt.append(callback)
+
+    async def publish(self, subject: str, message: Struct | bytes) -> None:
+        """Send and forget; raises Disconnected rather than sending it at some later time."""
+        await self.send(subject, message if isinstance(message, bytes) else encode(message))
+
+    async def request(
+        self,
+        subject: str,
+        payload: Struct | bytes,
+        timeout: float = 2.0,
+        headers: dict[str, str] | None = None,
+    ) -> Msg:
+        """Ask and return the one answer. Raises Disconnected, Silence or NoResponders."""
+        number = str(next(self._numbers))
+        future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        data = payload if isinstance(payload, bytes) else encode(payload)
+        try:
+            await self.send(subject, data, f"{self.inbox}.{number}", headers)
+            async with asyncio.timeout(timeout):
+                answer = await future
+        except TimeoutError:
+            raise Silence(f"nobody answered on {subject} within {timeout:g} s") from None
+        finally:
+            del self._waiting[number]
+        if status(answer) == "503":
+            raise NoResponders(f"nobody listens on {subject}")
+        return answer
+
+    async def listen(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
+        """Hand every message on `subject` to a quick, synchronous callback."""
+        return await self._subscribe(subject, callback, queue)
+
+    async def serve(self, subject: str, handler: Handler, queue: str = "") -> Subscription:
+        """Answer requests, each in a task of its own; an error becomes a `Refused`."""
+
+        def start(msg: Msg) -> None:
+            task = asyncio.create_task(self._answer(msg, handler))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+
+        return await self._subscribe(subject, start, queue)
+
+    async def close(self) -> None:
+        """Leave the broker at once; what was not acknowledged may be lost."""
+        for task in self._serving:
+            task.cancel()
+        await self.client.close()
+
+    async def send(
+        self, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Send raw bytes; raises Disconnected rather than sending them at some later time."""
+        if not self.client.is_connected:
+            raise Disconnected("the broker cannot be reached at the moment")
+        try:
+            await self.client.publish(subject, data, reply=reply, headers=headers)
+        except NatsError as error:
+            raise Disconnected(f"the broker cannot be reached: {error}") from error
+
+    async def _subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
+        async def enqueue(msg: Msg) -> None:
+            callback(msg)
+
+        return await self.client.subscribe(
+            subject, queue=queue, cb=enqueue, pending_bytes_limit=256 << 20
+        )
+
+    async def _answer(self, msg: Msg, handler: Handler) -> None:
+        try:
+            answer = await handler(msg.subject, msg.data)
+        except MeshError as error:
+            answer = Refused(code=error.code, detail=error.detail)
+        except DecodeError as error:
+            answer = Refused(code=ErrorCode.BAD_REQUEST, detail=f"Not understood: {error}")
+        except Exception:
+            log.exception("Answering %s failed", msg.subject)
+            answer = Refused(code=ErrorCode.INTERNAL)
+        if answer is not None and msg.reply:
+            try:
+                await self.publish(msg.reply, answer)
+            except Disconnected:
+                log.warning("The answer on %s was lost with the connection", msg.subject)
+
+    def _resolve(self, msg: Msg) -> None:
+        future = self._waiting.get(msg.subject.rpartition(".")[2])
+        if future is not None and not future.done():
+            future.set_result(msg)
+
+    def _disconnected(self) -> None:
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(Disconnected("the connection to the broker broke"))
+
+    def _doubt(self) -> None:
+        for callback in self._on_doubt:
+            callback()
+
+
+def status(msg: Msg) -> str:
+    """The inline status of a broker's own message ("503", "404", "100"), or ""."""
+    return (msg.headers or {}).get("Status", "")
+
+
+async def _dial(bus: Bus, servers: list[str], password: str, name: str) -> None:
+    refused: list[str] = []
+
+    async def on_error(error: Exception) -> None:
+        text = str(error).lower()
+        if "authorization" in text or "authentication" in text:
+            refused.append(text)
+        if isinstance(error, nats.errors.SlowConsumerError):
+            bus._doubt()
+        log.debug("Broker: %s", error or type(error).__name__)
+
+    async def on_disconnect() -> None:
+        log.warning("The connection to the broker broke; connecting again")
+        bus._disconnected()
+
+    async def on_reconnect() -> None:
+        log.info("Connected to the broker again")
+        bus._doubt()
+
+    async def on_close() -> None:
+        bus.closed.set()
+
+    dialling = asyncio.create_task(
+        bus.client.connect(
+            servers,
+            user=bus.user,
+            password=password,
+            name=name,
+            error_cb=on_error,
+            disconnected_cb=on_disconnect,
+            reconnected_cb=on_reconnect,
+            closed_cb=on_close,
+            inbox_prefix=f"_INBOX_{bus.user}",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # any number is slept for
+            ping_interval=2,
+            max_outstanding_pings=2,
+            pending_size=1 << 20,
+        )
+    )
+    while not dialling.done():
+        await asyncio.wait([dialling], timeout=0.2)
+        if refused:
+            dialling.cancel()
+            raise MeshError(
+                ErrorCode.FORBIDDEN,
+                f"The broker at {', '.join(servers)} refused the user {bus.user!r}: its password "
+                "is not the broker's. Was the data folder replaced, or the worker removed?",
+            )
+    dialling.result()
+    _check_version(bus.client)
+
+
+def _check_version(client: Client) -> None:
+    found = client.connected_server_version
+    if (found.major, found.minor) < MINIMUM_SERVER:
+        wanted = ".".join(str(part) for part in MINIMUM_SERVER)
+        raise MeshError(
+            ErrorCode.UNSUPPORTED,
+            f"The broker is nats-server {found.major}.{found.minor}.{found.patch}, but the mesh "
+            f"needs {wanted} or newer: older ones ignore the log's fence without a word.",
+        )

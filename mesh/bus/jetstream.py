@@ -1,0 +1,270 @@
+"""JetStream's API as the mesh uses it: fenced appends, reads, declarations. Each call is one try.
+
+Spoken directly (ADR-4, ADR-31 and ADR-43 of the NATS architecture), because nats-py's own calls
+mutate headers, know no wildcard fence and no batched reads.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct, field
+from nats.aio.msg import Msg
+
+from mesh.bus.connection import Bus, BusError, Silence, status
+
+T = TypeVar("T")
+
+EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+EXPECTED_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
+
+WRONG_LAST = 10071
+TRANSIENT_LAST = 10164
+STORE_FAILED = 10077
+NOT_FOUND = 10037
+NO_STREAM = 10059
+NO_CONSUMER = 10014
+BATCH = 512
+"""Messages asked for at once in a batched read; bounded in bytes by the broker as well."""
+
+
+class Stored(Struct, frozen=True):
+    """A message of a stream. at: Unix time by the broker's clock (0 where it is not known).
+
+    expected: the sequence its append was fenced with, or None; previous: of a republished
+    message, the sequence before it on the same subject.
+    """
+
+    seq: int
+    subject: str
+    data: bytes
+    at: float = 0.0
+    expected: int | None = None
+    previous: int = 0
+
+
+class ApiError(BusError):
+    """JetStream refused. `code` is its err_code; `found` the last sequence it names, or None."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"{description} ({code})")
+        self.code = code
+        self.description = description
+        tail = description.rpartition(": ")[2]
+        self.found = int(tail) if code == WRONG_LAST and tail.isdigit() else None
+
+
+class _Error(Struct):
+    err_code: int = 0
+    description: str = ""
+
+
+class _Ack(Struct):
+    error: _Error | None = None
+    seq: int = 0
+
+
+class _Raw(Struct):
+    subject: str
+    seq: int
+    data: str = ""
+    hdrs: str = ""
+    time: str = ""
+
+
+class _Head(Struct):
+    error: _Error | None = None
+
+
+class _Get(Struct):
+    error: _Error | None = None
+    message: _Raw | None = None
+
+
+class StreamState(Struct):
+    messages: int = 0
+    bytes: int = 0
+    first_seq: int = 0
+    last_seq: int = 0
+
+
+class StreamConfig(Struct):
+    name: str
+    max_bytes: int = -1
+    max_msgs: int = -1
+    max_age: int = 0
+    max_msgs_per_subject: int = -1
+
+
+class StreamInfo(Struct):
+    """What the broker says of a stream. `created` identifies it: a new stream has a new one."""
+
+    config: StreamConfig
+    state: StreamState
+    created: str
+    error: _Error | None = None
+
+
+class Delivered(Struct):
+    consumer_seq: int = 0
+    stream_seq: int = 0
+
+
+class ConsumerInfo(Struct):
+    """What the broker says of a consumer: waiting, handed out and not yet acknowledged."""
+
+    name: str
+    num_pending: int = 0
+    num_ack_pending: int = 0
+    num_redelivered: int = 0
+    num_waiting: int = 0
+    delivered: Delivered = field(default_factory=Delivered)
+    error: _Error | None = None
+
+
+class _Names(Struct):
+    consumers: list[str] | None = None
+    error: _Error | None = None
+
+
+class JetStream:
+    """The calls, over one bus. `timeout` in seconds for each."""
+
+    def __init__(self, bus: Bus, timeout: float = 2.0) -> None:
+        self.bus = bus
+        self.timeout = timeout
+
+    async def append(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> int:
+        """Store a message and return its sequence. Raises ApiError where the stream refuses."""
+        answer = await self.bus.request(subject, data, self.timeout, headers)
+        ack = msgspec.json.decode(answer.data, type=_Ack)
+        if ack.error:
+            raise ApiError(ack.error.err_code, ack.error.description)
+        return ack.seq
+
+    async def last(self, stream: str, subject: str) -> Stored | None:
+        """The leader's last message under a subject (wildcards allowed), or None."""
+        found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, _Get)
+        return None if found.message is None else _stored(found.message)
+
+    async def read(
+        self, stream: str, subject: str, start: int, upto: int
+    ) -> AsyncIterator[list[Stored]]:
+        """Messages under `subject` from sequence `start` to `upto`, in order, in batches.
+
+        Direct gets: a lagging replica may answer, so the end may come before `upto` is reached;
+        compare the last sequence with a target taken by `last`.
+        """
+        while start <= upto:
+            batch, more = await self._batch(stream, subject, start)
+            wanted = [stored for stored in batch if stored.seq <= upto]
+            if wanted:
+                yield wanted
+            if not more or len(wanted) < len(batch) or not batch:
+                return
+            start = batch[-1].seq + 1
+
+    async def _batch(self, stream: str, subject: str, start: int) -> tuple[list[Stored], bool]:
+        got: list[Stored] = []
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def receive(msg: Msg) -> None:
+            if not status(msg):
+                got.append(_direct(msg))
+            elif not done.done():
+                pending = (msg.headers or {}).get("Nats-Num-Pending", "0")
+                done.set_result(status(msg) == "204" and int(pending) > 0)
+
+        inbox = f"{self.bus.inbox}.b.{id(got)}"
+        subscription = await self.bus.listen(inbox, receive)
+        query = {"seq": start, "next_by_subj": subject, "batch": BATCH}
+        try:
+            await self.bus.send(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(query), inbox)
+            async with asyncio.timeout(self.timeout):
+                more = await done
+        except TimeoutError:
+            raise Silence(f"reading {stream} from {start} was not answered") from None
+        finally:
+            if not self.bus.client.is_closed:
+                await subscription.unsubscribe()
+        return got, more
+
+    async def stream_info(self, stream: str) -> StreamInfo:
+        return await self.api(f"STREAM.INFO.{stream}", {}, StreamInfo)
+
+    async def consumer_info(self, stream: str, consumer: str) -> ConsumerInfo:
+        return await self.api(f"CONSUMER.INFO.{stream}.{consumer}", {}, ConsumerInfo)
+
+    async def consumer_names(self, stream: str) -> list[str]:
+        names: _Names = await self.api(f"CONSUMER.NAMES.{stream}", {}, _Names)
+        return names.consumers or []
+
+    async def delete(self, stream: str, seq: int) -> bool:
+        """Delete one message; False if it was not there any more."""
+        try:
+            await self.api(f"STREAM.MSG.DELETE.{stream}", {"seq": seq, "no_erase": True}, _Ack)
+        except ApiError:
+            return False
+        return True
+
+    async def api(self, verb: str, query: object, kind: type[T]) -> T:
+        """One call of `$JS.API.<verb>`; raises ApiError on a refusal."""
+        data = msgspec.json.encode(query)
+        answer = await self.bus.request(f"$JS.API.{verb}", data, self.timeout)
+        head = msgspec.json.decode(answer.data, type=_Head)
+        if head.error and head.error.err_code != NOT_FOUND:
+            raise ApiError(head.error.err_code, head.error.description)
+        return msgspec.json.decode(answer.data, type=kind)
+
+
+def fence(expected: int, subject: str = "") -> dict[str, str]:
+    """Headers that let an append pass only if `expected` is the last sequence.
+
+    The last one under `subject` (a filter with wildcards, the same from every writer), or under
+    the append's own subject when that is "".
+    """
+    headers = {EXPECTED: str(expected)}
+    if subject:
+        headers[EXPECTED_SUBJECT] = subject
+    return headers
+
+
+def republished(msg: Msg) -> Stored:
+    """A message as it comes on a `live.` subject, after it was stored."""
+    headers = msg.headers or {}
+    expected = headers.get(EXPECTED)
+    return Stored(
+        seq=int(headers["Nats-Sequence"]),
+        subject=headers["Nats-Subject"],
+        data=msg.data,
+        expected=None if expected is None else int(expected),
+        previous=int(headers["Nats-Last-Sequence"]),
+    )
+
+
+def _direct(msg: Msg) -> Stored:
+    headers = msg.headers or {}
+    expected = headers.get(EXPECTED)
+    return Stored(
+        seq=int(headers["Nats-Sequence"]),
+        subject=headers["Nats-Subject"],
+        data=msg.data,
+        at=unix(headers["Nats-Time-Stamp"]),
+        expected=None if expected is None else int(expected),
+    )
+
+
+def _stored(raw: _Raw) -> Stored:
+    return Stored(
+        seq=raw.seq, subject=raw.subject, data=base64.b64decode(raw.data), at=unix(raw.time)
+    )
+
+
+def unix(stamp: str) -> float:
+    """Unix time of the broker's time stamps: RFC 3339 in UTC, with nanoseconds."""
+    whole, _, fraction = stamp.rstrip("Z").partition(".")
+    seconds = datetime.fromisoformat(f"{whole}+00:00").timestamp()
+    return seconds + float(f"0.{fraction or 0}")

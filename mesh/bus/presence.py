@@ -1,0 +1,122 @@
+"""Who is alive: workers renew a short-lived entry, everybody else keeps a list of them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import msgspec
+from nats.aio.msg import Msg
+
+from mesh.bus.connection import Bus, Disconnected
+from mesh.bus.jetstream import JetStream
+from mesh.bus.topology import PRESENCE_TTL
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode, encode
+from mesh.protocol.messages import WorkerInfo
+
+log = logging.getLogger(__name__)
+
+RENEW = 2.0
+"""Seconds between two signs of life of a worker."""
+
+
+async def announce(bus: Bus, info: Callable[[], WorkerInfo]) -> None:
+    """Renew a worker's presence until cancelled."""
+    while True:
+        try:
+            await bus.publish(subjects.presence(info().name), encode(info()))
+        except Disconnected:
+            pass
+        await asyncio.sleep(RENEW)
+
+
+async def withdraw(bus: Bus, name: str) -> None:
+    """Say goodbye: the worker is gone from every list at once. Raises Disconnected."""
+    await bus.publish(subjects.presence(name), b"")
+
+
+class Fleet:
+    """The workers present, by name. `changed` hears of each that came, renewed, left or was lost.
+
+    A worker that said nothing for PRESENCE_TTL seconds is lost; one that withdrew has left.
+    """
+
+    def __init__(self, bus: Bus, js: JetStream) -> None:
+        self._bus = bus
+        self._js = js
+        self._heard: dict[str, float] = {}
+        self.workers: dict[str, WorkerInfo] = {}
+        self.on_come: Callable[[WorkerInfo], None] = lambda info: None
+        self.on_lost: Callable[[WorkerInfo], None] = lambda info: None
+
+    async def start(self) -> None:
+        """Subscribe, then read who is there already."""
+        await self._bus.listen(subjects.PRESENCE_ALL, self._receive)
+        info = await self._js.stream_info(subjects.WORKERS_STREAM)
+        batches = self._js.read(
+            subjects.WORKERS_STREAM, subjects.PRESENCE_ALL, 1, info.state.last_seq
+        )
+        async for batch in batches:
+            for stored in batch:
+                self._hear(stored.subject, stored.data)
+
+    async def watch(self) -> None:
+        """Drop the workers that fell silent, until cancelled."""
+        while True:
+            await asyncio.sleep(1.0)
+            if not self._bus.connected:
+                self._excuse_all()
+                continue
+            silent = time.monotonic() - PRESENCE_TTL
+            for name in [name for name, heard in self._heard.items() if heard < silent]:
+                self._lose(name)
+
+    def _receive(self, msg: Msg) -> None:
+        self._hear(msg.subject, msg.data)
+
+    def _hear(self, subject: str, data: bytes) -> None:
+        name = subject.rpartition(".")[2]
+        if not data:
+            self._heard.pop(name, None)
+            self.workers.pop(name, None)
+            return
+        try:
+            info = decode(data, WorkerInfo)
+        except msgspec.DecodeError as error:
+            log.warning("The presence of %s cannot be read: %s", name, error)
+            return
+        before = self.workers.get(name)
+        if before is not None and before.inc != info.inc:
+            self._lose(name)
+        self._heard[name] = time.monotonic()
+        self.workers[name] = info
+        if before is None or before.inc != info.inc:
+            self.on_come(info)
+
+    def _excuse_all(self) -> None:
+        """Without a connection nobody can be heard: start counting anew when it is back."""
+        now = time.monotonic()
+        self._heard = dict.fromkeys(self._heard, now)
+
+    def _lose(self, name: str) -> None:
+        self._heard.pop(name, None)
+        info = self.workers.pop(name, None)
+        if info is not None:
+            self.on_lost(info)
+
+
+async def present(js: JetStream) -> list[WorkerInfo]:
+    """The workers present now, read once. Raises BusError."""
+    info = await js.stream_info(subjects.WORKERS_STREAM)
+    found: dict[str, WorkerInfo] = {}
+    async for batch in js.read(
+        subjects.WORKERS_STREAM, subjects.PRESENCE_ALL, 1, info.state.last_seq
+    ):
+        for stored in batch:
+            if stored.data:
+                worker = decode(stored.data, WorkerInfo)
+                found[worker.name] = worker
+            else:
+                found.pop(stored.subject.rpartition(".")[2], None)
+    return sorted(found.values(), key=lambda worker: worker.name)

@@ -1,0 +1,135 @@
+"""Declares the streams, the workers' bucket and the consumers, idempotently."""
+
+from msgspec import Struct
+
+from mesh.bus.jetstream import ApiError, JetStream
+from mesh.protocol import subjects
+from mesh.settings import Limits
+
+NANOSECONDS = 1_000_000_000
+PRESENCE_TTL = 10.0
+"""Seconds after which a worker that says nothing is no longer present."""
+
+NAME_IN_USE = 10058
+
+
+class _Republish(Struct):
+    src: str
+    dest: str
+
+
+class _Stream(Struct, omit_defaults=True):
+    """A stream's configuration, in the words of JetStream's API."""
+
+    name: str
+    subjects: list[str]
+    retention: str
+    storage: str
+    num_replicas: int
+    discard: str = "old"
+    max_age: int = 0
+    max_msgs: int = -1
+    max_bytes: int = -1
+    max_msgs_per_subject: int = -1
+    discard_new_per_subject: bool = False
+    duplicate_window: int = 0
+    allow_direct: bool = False
+    allow_rollup_hdrs: bool = False
+    republish: _Republish | None = None
+
+
+class _Consumer(Struct):
+    durable_name: str
+    name: str
+    filter_subject: str
+    ack_policy: str
+    ack_wait: int
+    max_deliver: int
+    max_ack_pending: int
+
+
+class _CreateConsumer(Struct):
+    stream_name: str
+    config: _Consumer
+
+
+class _Answer(Struct):
+    pass
+
+
+async def declare(js: JetStream, limits: Limits) -> None:
+    """Create REQ, RUN and the workers' bucket, or bring their limits up to the settings."""
+    for stream in (_req(limits), _run(limits), _workers(limits)):
+        try:
+            await js.api(f"STREAM.CREATE.{stream.name}", stream, _Answer)
+        except ApiError as error:
+            if error.code != NAME_IN_USE:
+                raise
+            await js.api(f"STREAM.UPDATE.{stream.name}", stream, _Answer)
+
+
+async def declare_model(js: JetStream, model: str, ack_wait: float) -> None:
+    """Create the consumer that hands out a model's prompts, oldest first.
+
+    It never gives up on an item by counting deliveries: past `max_deliver` an item would stay in
+    the queue with nobody told. ack_wait in seconds.
+    """
+    consumer = _Consumer(
+        durable_name=subjects.consumer(model),
+        name=subjects.consumer(model),
+        filter_subject=subjects.req_of_model(model),
+        ack_policy="explicit",
+        ack_wait=int(ack_wait * NANOSECONDS),
+        max_deliver=-1,
+        max_ack_pending=100_000,
+    )
+    body = _CreateConsumer(stream_name=subjects.REQ_STREAM, config=consumer)
+    verb = f"CONSUMER.CREATE.{subjects.REQ_STREAM}.{consumer.name}.{consumer.filter_subject}"
+    await js.api(verb, body, _Answer)
+
+
+def _req(limits: Limits) -> _Stream:
+    return _Stream(
+        name=subjects.REQ_STREAM,
+        subjects=[subjects.REQ_ALL],
+        retention="workqueue",
+        storage="file",
+        num_replicas=limits.replicas,
+        discard="new",
+        max_msgs=limits.req_max_msgs,
+        max_bytes=limits.req_max_bytes,
+        max_msgs_per_subject=limits.req_max_per_tenant,
+        discard_new_per_subject=True,
+        duplicate_window=120 * NANOSECONDS,
+    )
+
+
+def _run(limits: Limits) -> _Stream:
+    return _Stream(
+        name=subjects.RUN_STREAM,
+        subjects=[subjects.RUN_ALL],
+        retention="limits",
+        storage="file",
+        num_replicas=limits.replicas,
+        max_age=int(limits.run_max_age * NANOSECONDS),
+        max_bytes=limits.run_max_bytes,
+        duplicate_window=1 * NANOSECONDS,
+        allow_direct=True,
+        republish=_Republish(src=subjects.RUN_ALL, dest=subjects.LIVE_ALL),
+    )
+
+
+def _workers(limits: Limits) -> _Stream:
+    return _Stream(
+        name=subjects.WORKERS_STREAM,
+        subjects=[subjects.PRESENCE_ALL],
+        retention="limits",
+        storage="memory",
+        num_replicas=limits.replicas,
+        discard="new",
+        max_age=int(PRESENCE_TTL * NANOSECONDS),
+        max_msgs_per_subject=1,
+        duplicate_window=1 * NANOSECONDS,
+        allow_direct=True,
+        allow_rollup_hdrs=True,
+    )
