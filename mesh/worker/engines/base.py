@@ -12,6 +12,9 @@ from msgspec import Struct
 
 from mesh.protocol.messages import Message, Sampling
 
+Finish = Literal["stop", "length"]
+"""Why an answer ended by itself: the model was done, or max_tokens were."""
+
 
 class EngineInfo(Struct, frozen=True, kw_only=True):
     """What an engine serves.
@@ -20,7 +23,8 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     context_length: tokens of prompt and answer together; slots: requests it works on at once;
     chat_template: the model's jinja template, or None where the engine takes messages as they
     are (`Job.messages`) and has no tokenizer of its own; bos_token and eos_token: their text, for
-    the template; continues: whether it can go on exactly from a given prefix; hardware: for
+    the template; add_bos: whether every prompt begins with bos_token, also where the template
+    leaves it out; continues: whether it can go on exactly from a given prefix; hardware: for
     people.
     """
 
@@ -32,6 +36,7 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     chat_template: str | None = None
     bos_token: str = ""
     eos_token: str = ""
+    add_bos: bool = False
     continues: bool = True
     hardware: str = "CPU"
 
@@ -60,13 +65,14 @@ class Step(Struct, frozen=True):
     """What one step of the engine gave one job.
 
     text: whole characters only, "" while one is incomplete; ids: the new token ids, None where
-    the engine does not tell; finish: set on the last step only. The end-of-turn token is not
-    part of the text. prompt_tokens and cached_tokens are set on the first step.
+    the engine does not tell, empty on a last step without a token; finish: set on the last step
+    only. The end-of-turn token is not part of the text. prompt_tokens and cached_tokens are set
+    on the first step.
     """
 
     text: str
     ids: tuple[int, ...] | None = None
-    finish: Literal["stop", "length"] | None = None
+    finish: Finish | None = None
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
 

@@ -1,0 +1,195 @@
+"""The echo engine: says the last user message back. Deterministic, no model, for tests and demos.
+
+The rule. A token is a word with the white space after it. The answer is the last user message,
+once, and ends by itself with `stop`; of a message that begins with `/repeat ` the rest is said
+over and over until `max_tokens`, so `/repeat lorem ipsum` gives an answer of any length. A
+token's id is a hash of its text.
+
+Like a batching engine it has one loop, whose every step gives each running job one token.
+`echo_rate` steps are made per second (0: as fast as the readers read), a job gets its first
+token no sooner than `echo_delay` seconds after its slot, and fails after `echo_fail_after`
+tokens (0: never).
+"""
+
+import re
+from asyncio import CancelledError, Task, get_running_loop, sleep
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, suppress
+from itertools import chain, cycle
+from zlib import crc32
+
+from mesh.protocol.messages import Message
+from mesh.settings import WorkerSettings
+from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
+from mesh.worker.engines.relay import Relay
+
+CONTEXT = 8192
+SLOTS = 64
+REPEAT = "/repeat "
+TEMPLATE = (
+    "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant:"
+)
+
+_TOKENS = re.compile(r"\s+|\S+\s*")
+_BEHIND = 256
+"""Unread steps above which a job is left out of the loop's steps."""
+_LATE = 1.0
+"""Seconds behind its rate above which the loop no longer catches up."""
+_IDLE = 0.001
+"""Seconds between steps in which no job can go on."""
+
+
+def tokens(text: str) -> list[str]:
+    """The text cut into words, each with the white space after it."""
+    return _TOKENS.findall(text)
+
+
+def token_id(token: str) -> int:
+    """A number for the token; a hash, so it cannot be turned back."""
+    return crc32(token.encode("utf-8", "surrogatepass")) % 50_000
+
+
+def say(messages: tuple[Message, ...]) -> Iterator[str]:
+    """The tokens of the answer to a conversation, endless where it asks for repetition."""
+    said = next((m.content for m in reversed(messages) if m.role == "user"), "")
+    if said.startswith(REPEAT):
+        return cycle(tokens(said.removeprefix(REPEAT).strip() + " "))
+    return iter(tokens(said))
+
+
+class EchoEngine:
+    """See the top of the file. Ready as soon as it is made."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._rate = settings.echo_rate
+        self._delay = settings.echo_delay
+        self._fail_after = settings.echo_fail_after
+        self._running: dict[_Answer, None] = {}
+        self._waiting: deque[_Answer] = deque()
+        self._stepping: Task[None] | None = None
+        self._closed = False
+        self._info = EngineInfo(
+            model=settings.model_name or settings.model or "echo",
+            engine="echo",
+            fingerprint="echo-1",
+            context_length=settings.context or CONTEXT,
+            slots=settings.slots or SLOTS,
+            chat_template=TEMPLATE,
+            hardware="none",
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    def encode(self, text: str) -> list[int]:
+        return [token_id(token) for token in tokens(text)]
+
+    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+        answer = _Answer(job, self._fail_after)
+        self._admit(answer)
+        try:
+            async with aclosing(answer.relay.read()) as steps:
+                async for step in steps:
+                    yield step
+        finally:
+            self._release(answer)
+
+    async def close(self) -> None:
+        self._closed = True
+        for answer in [*self._running, *self._waiting]:
+            answer.relay.fail(EngineError("The echo engine was closed."))
+        self._running.clear()
+        self._waiting.clear()
+        if self._stepping is not None:
+            self._stepping.cancel()
+            with suppress(CancelledError):
+                await self._stepping
+
+    def _admit(self, answer: "_Answer") -> None:
+        if self._closed:
+            raise EngineError("The echo engine was closed.")
+        self._waiting.append(answer)
+        self._fill_slots()
+        if self._stepping is None or self._stepping.done():
+            self._stepping = get_running_loop().create_task(self._steps())
+
+    def _release(self, answer: "_Answer") -> None:
+        self._running.pop(answer, None)
+        with suppress(ValueError):
+            self._waiting.remove(answer)
+        self._fill_slots()
+
+    def _fill_slots(self) -> None:
+        while self._waiting and len(self._running) < self._info.slots:
+            answer = self._waiting.popleft()
+            answer.due = get_running_loop().time() + self._delay
+            self._running[answer] = None
+
+    async def _steps(self) -> None:
+        """Step until no job is left: the next one starts the loop anew, and so at once."""
+        clock = get_running_loop().time
+        due = clock()
+        while self._running:
+            stepped = self._step(clock())
+            if self._rate:
+                due = max(due + 1 / self._rate, clock() - _LATE)
+                await sleep(max(0.0, due - clock()))
+            else:
+                await sleep(0 if stepped else _IDLE)
+
+    def _step(self, now: float) -> bool:
+        """Give every job that may go on one token; whether there was any."""
+        ready = [a for a in self._running if a.due <= now and a.relay.unread < _BEHIND]
+        for answer in ready:
+            if not answer.advance():
+                del self._running[answer]
+        self._fill_slots()
+        return bool(ready)
+
+
+class _Answer:
+    """One job, and how far it has said its answer. `due` is when its first token may come."""
+
+    __slots__ = ("_fail_in", "_first", "_left", "_prompt_tokens", "_rest", "_token", "due", "relay")
+
+    def __init__(self, job: Job, fail_after: int) -> None:
+        self.relay = Relay()
+        self.due = 0.0
+        self._rest = _rest(job)
+        self._token = next(self._rest, "")
+        self._left = job.max_tokens
+        self._fail_in = fail_after or -1
+        self._first = True
+        self._prompt_tokens = len(job.prompt_ids)
+
+    def advance(self) -> bool:
+        """Say one token, or fail; whether there are more to come."""
+        if self._fail_in == 0:
+            self.relay.fail(EngineError("The echo engine failed, as echo_fail_after has it."))
+            return False
+        self._fail_in -= 1
+        self._left -= 1
+        token, self._token = self._token, next(self._rest, "")
+        finish: Finish | None = "length" if self._left <= 0 else None if self._token else "stop"
+        ids = (token_id(token),) if token else ()
+        if self._first:
+            self._first = False
+            self.relay.put(Step(token, ids, finish, self._prompt_tokens, 0))
+        else:
+            self.relay.put(Step(token, ids, finish))
+        return finish is None
+
+
+def _rest(job: Job) -> Iterator[str]:
+    """The tokens after the job's prefix. Raises EngineError when the prefix is not an echo."""
+    said = say(job.messages)
+    text = ""
+    ids = []
+    while len(text) < len(job.prefix_text) and (token := next(said, "")):
+        text += token
+        ids.append(token_id(token))
+    if not text.startswith(job.prefix_text) or job.prefix_ids not in (None, tuple(ids)):
+        raise EngineError("The text to go on from is not an echo of this conversation.")
+    return chain(filter(None, [text[len(job.prefix_text) :]]), said)
