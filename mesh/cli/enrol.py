@@ -1,0 +1,231 @@
+"""The broker's folder: its passwords, its users, and how a worker becomes one of them.
+
+Everything here is files; whether a broker runs on them is `mesh.cli.broker`'s business. Changes
+are made under a lock and by renaming, so whoever reads sees the old state or the new one.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from mesh.protocol import subjects
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.subjects import Writer
+
+ROLES = ("gateway", "store", "operator")
+"""The broker users that nats.conf itself names."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+class Credential(NamedTuple):
+    """A broker user and its password."""
+
+    user: str
+    password: str
+
+
+class Secrets(Struct, frozen=True, kw_only=True):
+    """Every password of one broker. workers: name to password."""
+
+    gateway: str
+    store: str
+    operator: str
+    workers: dict[str, str]
+
+    def of(self, user: str) -> str:
+        """A user's password; raises MeshError (not_found) for a name that is no user."""
+        if user in ROLES:
+            password: str = getattr(self, user)
+            return password
+        if user not in self.workers:
+            raise MeshError(
+                ErrorCode.NOT_FOUND,
+                f"The broker knows no user {user!r}; `mesh join {user}` makes it a worker.",
+            )
+        return self.workers[user]
+
+
+class BrokerFolder:
+    """`<data>/broker`: private to its owner. A constructor opens nothing; `prepare` makes it."""
+
+    def __init__(self, data_path: Path) -> None:
+        self.data = data_path
+        self.path = data_path / "broker"
+        self.config = self.path / "workers.conf"
+        self.streams = self.path / "streams"
+        self.pid_file = self.path / "nats.pid"
+        self.running_lock = self.path / "running.lock"
+        self._secrets = self.path / "secrets.json"
+
+    def prepare(self) -> Secrets:
+        """Make what is missing: folders, passwords, configuration. Returns the passwords."""
+        for folder in (self.data, self.path):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.chmod(0o700)
+        with self._locked():
+            if not self._secrets.exists():
+                self._save(Secrets(workers={}, **{role: new_password() for role in ROLES}))
+            secrets = self.secrets()
+            self._write_config(secrets)
+        return secrets
+
+    def secrets(self) -> Secrets:
+        """The passwords; raises MeshError (not_found) where no broker was ever set up."""
+        try:
+            return msgspec.json.decode(self._secrets.read_bytes(), type=Secrets)
+        except FileNotFoundError:
+            raise MeshError(
+                ErrorCode.NOT_FOUND,
+                f"There is no mesh in {self.data}: start one with `mesh up`, or name another "
+                "folder with --data-dir or MESH_DATA_DIR.",
+            ) from None
+
+    def credential(self, user: str) -> Credential:
+        return Credential(user, self.secrets().of(user))
+
+    def enrol(self, name: str, *, rotate: bool = False) -> Credential:
+        """Make `name` a worker's user, keeping its password if it is one and not `rotate`.
+
+        A running broker has to be told afterwards: `mesh.cli.broker.reload`.
+        """
+        check_name(name)
+        self.prepare()
+        with self._locked():
+            secrets = self.secrets()
+            if rotate or name not in secrets.workers:
+                workers = secrets.workers | {name: new_password()}
+                secrets = self._change(secrets, workers)
+        return Credential(name, secrets.workers[name])
+
+    def remove(self, name: str) -> None:
+        """Take a worker's user away. Raises MeshError (not_found) if it is none."""
+        with self._locked():
+            secrets = self.secrets()
+            if name not in secrets.workers:
+                raise MeshError(ErrorCode.NOT_FOUND, f"No worker named {name!r} is enrolled.")
+            self._change(secrets, {k: v for k, v in secrets.workers.items() if k != name})
+
+    def _change(self, secrets: Secrets, workers: dict[str, str]) -> Secrets:
+        changed = msgspec.structs.replace(secrets, workers=workers)
+        self._save(changed)
+        self._write_config(changed)
+        return changed
+
+    def _save(self, secrets: Secrets) -> None:
+        write_private(self._secrets, msgspec.json.format(msgspec.json.encode(secrets)))
+
+    def _write_config(self, secrets: Secrets) -> None:
+        with as_file(nats_conf()) as source:
+            shutil.copyfile(source, self.path / "nats.conf")
+        write_private(self.config, render(secrets.workers).encode())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            lock = (self.path / "secrets.lock").open("a")
+        except FileNotFoundError:
+            self.secrets()
+            raise
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def nats_conf() -> Path:
+    """nats.conf as shipped: inside the wheel, or at the top of the source tree."""
+    packaged = Path(str(files("mesh"))) / "nats.conf"
+    return packaged if packaged.exists() else Path(str(files("mesh"))).parent / "nats.conf"
+
+
+def check_name(name: str) -> None:
+    """Raise MeshError (bad_request) unless a worker may be called so."""
+    if not _NAME.fullmatch(name) or name in (*ROLES, subjects.FLEET):
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            f"A worker cannot be named {name!r}: use up to 40 letters, digits, - and _, and none "
+            f"of {', '.join(ROLES)} and {subjects.FLEET}.",
+        )
+
+
+def new_password() -> str:
+    """192 random bits. It starts with a letter, so no reader of a configuration sees a number."""
+    return f"mesh-{token_urlsafe(24)}"
+
+
+def may_publish(worker: str) -> list[str]:
+    """All that a worker of this name may say: in its own name, and to whom it concerns."""
+    own = Writer(worker, "*")
+    return [
+        subjects.event("*", "*", own),
+        subjects.tokens("*", own),
+        subjects.worker_log(own),
+        subjects.resume(worker, "*"),
+        subjects.ask(Writer("*", "*")),
+        subjects.hello(worker),
+        subjects.presence(worker),
+        f"$JS.API.CONSUMER.MSG.NEXT.{subjects.REQ_STREAM}.*",
+        f"$JS.ACK.{subjects.REQ_STREAM}.>",
+    ]
+
+
+def may_subscribe(worker: str) -> list[str]:
+    """All that a worker of this name may hear: answers to itself, orders, and being asked."""
+    own = Writer(worker, "*")
+    return [f"_INBOX_{worker}.>", subjects.orders(own), subjects.ask(own)]
+
+
+def render(workers: dict[str, str]) -> str:
+    """workers.conf: nats.conf and the workers' users."""
+    users = "\n".join(_user(name, password) for name, password in sorted(workers.items()))
+    return _WORKERS_CONF.format(users=users)
+
+
+def _user(name: str, password: str) -> str:
+    allowed = {
+        "publish": may_publish(name),
+        "subscribe": may_subscribe(name),
+        "allow_responses": {"max": 1, "expires": "1m"},
+    }
+    user = {"user": name, "password": password, "permissions": allowed}
+    return f"      {msgspec.json.encode(user).decode()}"
+
+
+_WORKERS_CONF = """\
+# Written by `mesh`; `mesh join` and `mesh join --remove` change it. The broker is started on it.
+include "nats.conf"
+accounts {{
+  SYS: $SYSTEM
+  MESH: {{
+    jetstream: enabled
+    imports: $FROM_SYSTEM
+    users: [
+      $GATEWAY_ROLE
+      $STORE_ROLE
+      $OPERATOR_ROLE
+{users}
+    ]
+  }}
+}}
+"""
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace a file that only its owner may read; after a crash it is the old or the new one."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,98 @@
+"""What every test may ask for: above all a real broker, started from nats.conf as shipped."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mesh.cli import broker as process
+from mesh.cli.enrol import ROLES, BrokerFolder, Credential
+from mesh.protocol.errors import MeshError
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class Broker:
+    """A nats-server of one's own, on a free port and a folder that goes away with the test."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.folder = BrokerFolder(data_dir)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://{self.host}:{self.port}"
+
+    def credentials(self, user: str) -> Credential:
+        """Name and password of gateway, store or operator, or of a worker, enrolled if need be."""
+        if user in ROLES:
+            return self.folder.credential(user)
+        try:
+            return self.folder.credential(user)
+        except MeshError:
+            credential = self.folder.enrol(user)
+        process.reload(self.folder)
+        self._wait(lambda: process.accepts(self.host, self.port, credential))
+        return credential
+
+    def start(self) -> None:
+        """Start, or start again on the same folder and port, and wait until it listens."""
+        secrets = self.folder.prepare()
+        command = process.command(process.find(), self.folder, self.host, self.port)
+        environment = os.environ | process.environment(secrets)
+        with process.running_mark(self.folder) as mark, self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, pass_fds=[mark]
+            )
+        operator = self.folder.credential("operator")
+        self._wait(lambda: process.accepts(self.host, self.port, operator))
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End it in good order."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+    @property
+    def log(self) -> Path:
+        return self.data_dir / "nats-server.log"
+
+    def _wait(self, ready: Callable[[], bool], timeout: float = 15.0) -> None:
+        until = time.monotonic() + timeout
+        while not ready():
+            dead = self._process is None or self._process.poll() is not None
+            if dead or time.monotonic() > until:
+                raise RuntimeError(f"the broker is not ready:\n{self.log.read_text()}")
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A running broker with the users of nats.conf; workers are enrolled by `credentials`."""
+    broker = Broker(tmp_path / "mesh data")
+    broker.data_dir.mkdir()
+    broker.start()
+    yield broker
+    broker.kill()
