@@ -20,7 +20,11 @@ LANES = 8
 """Lanes of the request queue; a tenant's prompts always wait in the same one."""
 
 FLEET = "fleet"
-"""The reply address under which workers log their own comings and goings."""
+"""The reply address under which the workers' own comings and goings are logged.
+
+The story of a worker process is a story like a request's: events under an id (`process`), fenced
+in the same way, so that of two gateways who find a worker lost exactly one says so.
+"""
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
@@ -58,7 +62,7 @@ class Writer(NamedTuple):
 
 
 class RunSubject(NamedTuple):
-    """A subject of the RUN log, taken apart. `rid` is empty unless kind is `evt`."""
+    """A subject of the RUN log, taken apart. kind is `evt` or `tok`; rid is "" for tokens."""
 
     reply: str
     kind: str
@@ -91,9 +95,7 @@ def consumer(model: str) -> str:
 RUN_ALL = f"{PREFIX}.run.>"
 LIVE_ALL = f"{PREFIX}.live.>"
 RUN_EVENTS = f"{PREFIX}.run.*.evt.>"
-RUN_WORKERS = f"{PREFIX}.run.{FLEET}.wrk.>"
 LIVE_EVENTS = f"{PREFIX}.live.*.evt.>"
-LIVE_WORKERS = f"{PREFIX}.live.{FLEET}.wrk.>"
 
 
 def event(reply: str, rid: str, writer: Writer) -> str:
@@ -115,9 +117,9 @@ def tokens(reply: str, writer: Writer) -> str:
     return f"{PREFIX}.run.{reply}.tok.{writer.user}.{writer.inc}"
 
 
-def worker_log(writer: Writer) -> str:
-    """Where a process logs that a worker started, stopped or was lost."""
-    return f"{PREFIX}.run.{FLEET}.wrk.{writer.user}.{writer.inc}"
+def process(writer: Writer) -> str:
+    """The id under which one worker process's story (started, stopped or lost) is told."""
+    return f"worker-{writer.user}-{writer.inc}"
 
 
 def log_of(reply: str) -> str:
@@ -135,8 +137,8 @@ def parse_run(subject: str) -> RunSubject:
     match subject.split("."):
         case [_, "run" | "live", reply, "evt", rid, user, inc]:
             return RunSubject(reply, "evt", rid, Writer(user, inc))
-        case [_, "run" | "live", reply, ("tok" | "wrk") as kind, user, inc]:
-            return RunSubject(reply, kind, "", Writer(user, inc))
+        case [_, "run" | "live", reply, "tok", user, inc]:
+            return RunSubject(reply, "tok", "", Writer(user, inc))
         case _:
             raise ValueError(f"{subject!r} is not a subject of the RUN log")
 

@@ -1,0 +1,295 @@
+"""Follows the log of one reply address live, notices what was missed, and fills it in.
+
+Readers listen to the republished subjects, never to those that are written: a subscriber there
+would also see appends that the stream rejected. Republishing is at most once, so a follower
+trusts nothing: it checks every link (the sequence before on the same subject, the sequence an
+event was fenced with, the index of each entry), compares itself with the leader once a second,
+and reads again whatever it doubts. What it applies to each `Run` is decided by the rule of the
+latest claim alone.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from nats.aio.msg import Msg
+
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import JetStream, Stored, republished
+from mesh.bus.replay import Replayer, anchor, apply, last_event, read_event, read_frame
+from mesh.protocol import subjects
+from mesh.protocol.messages import RunEvent, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.protocol.run import Applied, Run
+from mesh.protocol.subjects import RunSubject
+
+log = logging.getLogger(__name__)
+
+CHECK = 1.0
+"""Seconds between two comparisons with the leader."""
+
+PATIENCE = 0.3
+"""Seconds that a message may take from the log to us before it counts as missed."""
+
+OnEvent = Callable[[RunSubject, RunEvent, int], None]
+
+
+class Track:
+    """One request being followed: its state, and those who wait for it to change.
+
+    start: a sequence from which its whole story can be read; held: messages that came while the
+    story was being read, to be applied after it.
+    """
+
+    def __init__(self, rid: str, start: int) -> None:
+        self.rid = rid
+        self.start = start
+        self.run = Run()
+        self.readers = 0
+        self.held: list[Stored] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def changed(self) -> asyncio.Future[None]:
+        """A future that is done at the next change. Look at `run` first, then await this."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(future)
+        return future
+
+    def wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for future in waiters:
+            if not future.done():
+                future.set_result(None)
+
+
+class Follower:
+    """Keeps the tracks of one reply address up to date.
+
+    on_event hears every event of the address once it was applied, tracked or not.
+    """
+
+    def __init__(
+        self, bus: Bus, js: JetStream, reply: str, on_event: OnEvent | None = None
+    ) -> None:
+        self._bus = bus
+        self._js = js
+        self._reply = reply
+        self._on_event = on_event
+        self._replayer = Replayer(js, reply)
+        self._tracks: dict[str, Track] = {}
+        self._attaching: dict[str, asyncio.Task[Track | None]] = {}
+        self._last_of: dict[str, int] = {}
+        self._since = 0
+        self._sound = 0
+        self._applied = 0
+        self._backlog: deque[Stored] = deque()
+        self._filling: asyncio.Task[None] | None = None
+        self.fills = 0
+
+    async def start(self) -> None:
+        """Subscribe; what is stored from now on will be applied. Raises BusError."""
+        await self._bus.listen(subjects.live(self._reply), self._receive)
+        self._bus.on_doubt(self.doubt)
+        self._since = self._sound = self._applied = await self._leader()
+
+    def track(self, rid: str, start: int = 0) -> Track:
+        """Follow a request that is about to be queued. Call it before appending `queued`."""
+        track = self._tracks[rid] = Track(rid, start or self._applied + 1)
+        return track
+
+    def get(self, rid: str) -> Track | None:
+        """The track of a request that is followed already."""
+        track = self._tracks.get(rid)
+        return track if track is not None and track.held is None else None
+
+    def drop(self, track: Track) -> None:
+        """Stop following a request."""
+        if self._tracks.get(track.rid) is track:
+            del self._tracks[track.rid]
+
+    async def attach(self, rid: str) -> Track | None:
+        """Follow a request from its beginning; None where this address's log has it no more.
+
+        Raises BusError.
+        """
+        track = self.get(rid)
+        if track is not None:
+            return track
+        task = self._attaching.get(rid)
+        if task is None:
+            task = self._attaching[rid] = asyncio.create_task(self._attach(rid))
+            task.add_done_callback(lambda _: self._attaching.pop(rid, None))
+        return await asyncio.shield(task)
+
+    def caught_up(self, subject: str, seq: int) -> bool:
+        """Whether everything on a token subject up to `seq` was applied, without a gap."""
+        return self._filling is None and self._last_of.get(subject, self._since) >= seq
+
+    def doubt(self) -> None:
+        """Messages may have been missed: read the log before believing what comes next."""
+        if self._filling is None:
+            self._filling = asyncio.create_task(self._fill())
+
+    async def watch(self) -> None:
+        """Compare with the leader once a second, until cancelled."""
+        while True:
+            await asyncio.sleep(CHECK)
+            if not self._bus.connected or self._filling is not None:
+                continue
+            try:
+                await self._check()
+            except BusError as error:
+                log.debug("Checking %s: %s", self._reply, error)
+
+    async def _check(self) -> None:
+        target = await self._leader()
+        if target > self._applied:
+            await asyncio.sleep(PATIENCE)
+        if target < self._since or target > self._applied:
+            self.doubt()
+        elif self._filling is None:
+            self._sound = max(self._sound, target)
+
+    async def _leader(self) -> int:
+        last = await self._js.last(subjects.RUN_STREAM, subjects.log_of(self._reply))
+        return last.seq if last is not None else 0
+
+    # --- live -------------------------------------------------------------------------------------
+
+    def _receive(self, msg: Msg) -> None:
+        stored = republished(msg)
+        if self._filling is not None or not self._step(stored):
+            self._backlog.append(stored)
+            self.doubt()
+
+    def _step(self, stored: Stored) -> bool:
+        """Apply a message that came live; False if something before it is missing."""
+        if stored.seq <= self._applied:
+            return True
+        where = subjects.parse_run(stored.subject)
+        if where.kind == "tok" and stored.previous > self._last_of.get(stored.subject, self._since):
+            return False
+        if self._apply(where, stored):
+            return False
+        self._applied = stored.seq
+        return True
+
+    def _apply(self, where: RunSubject, stored: Stored) -> list[Track]:
+        """Apply a message to the tracks it is about; returns those that miss something before."""
+        if where.kind == "tok":
+            return self._apply_frame(where, stored)
+        return self._apply_event(where, stored)
+
+    def _apply_frame(self, where: RunSubject, stored: Stored) -> list[Track]:
+        frame = read_frame(stored)
+        broken = []
+        for entry in frame.entries if frame is not None else ():
+            track = self._tracks.get(entry.rid)
+            if track is None:
+                continue
+            if track.held is not None:
+                track.held.append(stored)
+                continue
+            match track.run.entry(entry, where.writer):
+                case Applied.COUNTED:
+                    track.wake()
+                case Applied.GAP:
+                    broken.append(track)
+        if not broken:
+            self._last_of[stored.subject] = stored.seq
+        return broken
+
+    def _apply_event(self, where: RunSubject, stored: Stored) -> list[Track]:
+        event = read_event(stored)
+        if event is None or isinstance(event, WorkerStarted | WorkerStopped | WorkerLost):
+            return []
+        track = self._tracks.get(where.rid)
+        if track is not None and track.held is not None:
+            track.held.append(stored)
+        elif track is not None and not self._advance(track, where, stored, event):
+            return [track]
+        if self._on_event is not None:
+            self._on_event(where, event, stored.seq)
+        return []
+
+    def _advance(self, track: Track, where: RunSubject, stored: Stored, event: RunEvent) -> bool:
+        if (stored.expected or 0) > track.run.last:
+            return False
+        if track.run.event(event, where.writer, stored.seq) is Applied.GAP:
+            return False
+        track.wake()
+        if track.run.end is not None and not track.readers:
+            self.drop(track)
+        return True
+
+    # --- filling ----------------------------------------------------------------------------------
+
+    async def _fill(self) -> None:
+        """Read what was missed, then what came meanwhile, until nothing is in doubt."""
+        self.fills += 1
+        try:
+            while True:
+                try:
+                    await self._read_missed(await self._leader())
+                    while self._backlog and self._step(self._backlog[0]):
+                        self._backlog.popleft()
+                    if not self._backlog:
+                        return
+                except BusError as error:
+                    log.debug("Filling %s: %s", self._reply, error)
+                    await asyncio.sleep(CHECK / 5)
+        finally:
+            self._filling = None
+
+    async def _read_missed(self, target: int) -> None:
+        if target < self._since:
+            self._start_over()
+        broken: dict[str, Track] = {}
+        while self._sound < target:
+            at = self._sound
+            log_of = subjects.log_of(self._reply)
+            async for batch in self._js.read(subjects.RUN_STREAM, log_of, at + 1, target):
+                for stored in batch:
+                    where = subjects.parse_run(stored.subject)
+                    broken |= {track.rid: track for track in self._apply(where, stored)}
+                self._sound = batch[-1].seq
+            if self._sound == at:  # a replica that lags behind has answered, or all has expired
+                await asyncio.sleep(PATIENCE / 3)
+                target = min(target, await self._leader())
+        self._applied = max(self._applied, target)
+        await asyncio.gather(*(self._rebuild(track) for track in broken.values()))
+
+    async def _rebuild(self, track: Track) -> None:
+        """Read a request's whole story again, where the fill alone could not mend it.
+
+        So it is when a token was missed before a claim that was applied.
+        """
+        run = await self._replayer.run(track.rid, track.start)
+        if run.last >= track.run.last and len(run.texts) >= len(track.run.texts):
+            track.run = run
+        track.wake()
+
+    def _start_over(self) -> None:
+        """The stream was created anew, or restored from a backup: read all of it again."""
+        log.warning("The log of %s went back: it was replaced or restored", self._reply)
+        self._since = self._sound = self._applied = 0
+        self._last_of.clear()
+        for track in self._tracks.values():
+            track.start, track.run = 1, Run()
+
+    async def _attach(self, rid: str) -> Track | None:
+        last = await last_event(self._js, rid)
+        found = await anchor(self._js, rid, last.seq) if last is not None else None
+        if found is None:
+            return None
+        track = self._tracks[rid] = Track(rid, found[0].seq)
+        track.held = []
+        try:
+            track.run = await self._replayer.run(rid, track.start)
+        except BaseException:
+            self.drop(track)
+            raise
+        held, track.held = track.held, None
+        for stored in held:
+            apply({rid: track.run}, stored)
+        return track

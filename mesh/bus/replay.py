@@ -1,0 +1,125 @@
+"""Reads requests' stories from the stored log: one shared pass for all who ask at once.
+
+Not live: what a replay returns holds everything that was stored before it was asked for.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from mesh.bus.connection import BusError
+from mesh.bus.jetstream import JetStream, Stored
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode_event, decode_frame
+from mesh.protocol.messages import Frame, LogEvent, Queued, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.protocol.run import Run
+
+log = logging.getLogger(__name__)
+
+RETRY = 0.2
+"""Seconds between two tries of a read that failed."""
+
+
+def read_event(stored: Stored) -> LogEvent | None:
+    """The event in a stored message; None, with a warning, where it cannot be read."""
+    try:
+        return decode_event(stored.data)
+    except msgspec.DecodeError as error:
+        log.warning("The log's message %d cannot be read: %s", stored.seq, error)
+        return None
+
+
+def read_frame(stored: Stored) -> Frame | None:
+    """The token frame in a stored message; None, with a warning, where it cannot be read."""
+    try:
+        return decode_frame(stored.data)
+    except msgspec.DecodeError as error:
+        log.warning("The log's message %d cannot be read: %s", stored.seq, error)
+        return None
+
+
+def apply(runs: Mapping[str, Run], stored: Stored) -> None:
+    """Apply one stored message to those of the given requests (by rid) that it is about."""
+    where = subjects.parse_run(stored.subject)
+    if where.kind == "evt" and where.rid in runs:
+        match read_event(stored):
+            case None | WorkerStarted() | WorkerStopped() | WorkerLost():
+                return
+            case event:
+                runs[where.rid].event(event, where.writer, stored.seq)
+    elif where.kind == "tok":
+        frame = read_frame(stored)
+        for entry in frame.entries if frame else ():
+            run = runs.get(entry.rid)
+            if run is not None:
+                run.entry(entry, where.writer)
+
+
+async def last_event(js: JetStream, rid: str) -> Stored | None:
+    """The leader's last event of a request, or None where the log has none (any more)."""
+    return await js.last(subjects.RUN_STREAM, subjects.events_of(rid))
+
+
+async def anchor(js: JetStream, rid: str, upto: int) -> tuple[Stored, Queued] | None:
+    """The `queued` event of a request, or None where the log has it no more."""
+    async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(rid), 1, upto):
+        event = read_event(batch[0])
+        return (batch[0], event) if isinstance(event, Queued) else None
+    return None
+
+
+@dataclass
+class _Pass:
+    """One pass over an address: the requests wanted, and from which sequence on."""
+
+    start: int
+    runs: dict[str, Run] = field(default_factory=dict)
+    finished: bool = False
+
+
+class Replayer:
+    """Replays requests of one reply address; those who ask while it reads share the next pass."""
+
+    def __init__(self, js: JetStream, reply: str) -> None:
+        self._js = js
+        self._reply = reply
+        self._next: _Pass | None = None
+        self._busy = asyncio.Lock()
+
+    async def run(self, rid: str, start: int) -> Run:
+        """The state of a request whose first event is at `start`, or after it.
+
+        Tries until the log was read; cancel it to give up.
+        """
+        if self._next is None:
+            self._next = _Pass(start)
+        wanted = self._next
+        wanted.start = min(wanted.start, start)
+        wanted.runs.setdefault(rid, Run())
+        async with self._busy:
+            if self._next is wanted:
+                self._next = None
+            if not wanted.finished:
+                await self._read(wanted)
+        return wanted.runs[rid]
+
+    async def _read(self, wanted: _Pass) -> None:
+        """Apply the address up to a target taken from the leader, for a replica may lag behind."""
+        log_of = subjects.log_of(self._reply)
+        at, target = wanted.start, None
+        while target is None or at <= target:
+            try:
+                if target is None:
+                    last = await self._js.last(subjects.RUN_STREAM, log_of)
+                    target = last.seq if last else 0
+                async for batch in self._js.read(subjects.RUN_STREAM, log_of, at, target):
+                    for stored in batch:
+                        apply(wanted.runs, stored)
+                    at = batch[-1].seq + 1
+            except BusError as error:
+                log.debug("Replaying %s: %s", self._reply, error)
+                await asyncio.sleep(RETRY)
+        wanted.finished = True

@@ -1,0 +1,57 @@
+"""The events of the whole log, in order, for those who keep a position of their own.
+
+Reads by sequence and needs no consumer at the broker; the live subjects only say when to look.
+"""
+
+import asyncio
+
+from nats.aio.msg import Msg
+
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream, Stored
+from mesh.protocol import subjects
+
+
+class Tail:
+    """All events (of requests and of workers), by sequence."""
+
+    def __init__(self, bus: Bus, js: JetStream) -> None:
+        self._bus = bus
+        self._js = js
+        self._news = asyncio.Event()
+
+    async def start(self) -> None:
+        """Listen for news. Raises BusError."""
+        await self._bus.listen(subjects.LIVE_EVENTS, self._ring)
+        self._bus.on_doubt(self._news.set)
+
+    async def created(self) -> str:
+        """What identifies the stream: a new one starts its sequences anew. Raises BusError."""
+        return (await self._js.stream_info(subjects.RUN_STREAM)).created
+
+    async def last(self) -> int:
+        """The leader's last sequence of an event, 0 where there is none. Raises BusError."""
+        last = await self._js.last(subjects.RUN_STREAM, subjects.RUN_EVENTS)
+        return last.seq if last is not None else 0
+
+    async def read(self, after: int, limit: int) -> list[Stored]:
+        """The next events after a sequence, about `limit` at most. Raises BusError."""
+        found: list[Stored] = []
+        upto = await self.last()
+        async for batch in self._js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, after + 1, upto):
+            found += batch
+            if len(found) >= limit:
+                break
+        return found
+
+    async def wait(self, timeout: float) -> None:
+        """Wait until something new may be there, at most `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+        self._news.clear()
+
+    def _ring(self, msg: Msg) -> None:
+        self._news.set()
