@@ -81,6 +81,9 @@ class Limits(Settings, frozen=True, kw_only=True):
 class GatewaySettings(Limits, frozen=True, kw_only=True):
     """The gateway."""
 
+    gateway_password: Annotated[
+        str, Meta(description="Broker password of the gateway; empty: the data folder's.")
+    ] = ""
     host: Annotated[str, Meta(description="Address on which the gateway listens.")] = "127.0.0.1"
     port: Annotated[
         int, Meta(ge=0, le=65535, description="TCP port on which the gateway listens.")
@@ -133,6 +136,9 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
 class StoreSettings(Settings, frozen=True, kw_only=True):
     """The store."""
 
+    store_password: Annotated[
+        str, Meta(description="Broker password of the store; empty: the data folder's.")
+    ] = ""
     database: Annotated[
         str, Meta(description="Database file; empty: mesh.db in the data folder.")
     ] = ""
@@ -158,7 +164,7 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
         ),
     ] = ""
     worker_password: Annotated[
-        str, Meta(description="Broker password of a worker enrolled with `mesh join`.")
+        str, Meta(description="Broker password of the worker; empty: the data folder's.")
     ] = ""
     engine: Annotated[
         str,
@@ -199,6 +205,16 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
         str, Meta(description="openai engine: base URL of the upstream, up to /v1.")
     ] = ""
     upstream_key: Annotated[str, Meta(description="openai engine: API key of the upstream.")] = ""
+
+
+class OperatorSettings(Limits, frozen=True, kw_only=True):
+    """The person at the terminal: ps, events, doctor, drain."""
+
+    operator_password: Annotated[
+        str, Meta(description="Broker password of the operator; empty: the data folder's.")
+    ] = ""
+    host: Annotated[str, Meta(description="Address of the gateway.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port of the gateway.")] = 8000
 
 
 class Origin(NamedTuple):
