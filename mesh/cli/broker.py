@@ -3,7 +3,6 @@
 Does not supervise it; `mesh.cli.up` does.
 """
 
-import fcntl
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from mesh.cli.enrol import BrokerFolder, Credential, Secrets
+from mesh.cli.locks import Held, folder_lock, is_locked
 from mesh.protocol.errors import ErrorCode, MeshError
 
 MINIMUM = (2, 12)
@@ -95,31 +95,23 @@ def environment(secrets: Secrets) -> dict[str, str]:
 
 @contextmanager
 def running_mark(folder: BrokerFolder) -> Iterator[int]:
-    """A locked file descriptor for the broker to inherit: while it lives, `pid` believes its file.
+    """A locked descriptor for the broker to inherit: while it is locked, the pid file is true.
 
     A pid alone may belong to anybody by now; the lock goes with the process.
     """
-    with folder.running_lock.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MeshError(
-                ErrorCode.CONFLICT, f"A broker is running on {folder.data} already."
-            ) from None
-        folder.pid_file.unlink(missing_ok=True)
-        yield lock.fileno()
+    try:
+        with folder_lock(folder.streams) as descriptor:
+            folder.pid_file.unlink(missing_ok=True)
+            yield descriptor
+    except Held:
+        raise MeshError(
+            ErrorCode.CONFLICT, f"A broker is running on {folder.data} already."
+        ) from None
 
 
 def is_running(folder: BrokerFolder) -> bool:
     """Whether a broker started with `running_mark` lives on this folder."""
-    try:
-        with folder.running_lock.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    return is_locked(folder.streams)
 
 
 def reload(folder: BrokerFolder, timeout: float = 5.0) -> bool:

@@ -4,12 +4,9 @@ Everything here is files; whether a broker runs on them is `mesh.cli.broker`'s b
 are made under a lock and by renaming, so whoever reads sees the old state or the new one.
 """
 
-import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 from secrets import token_urlsafe
@@ -18,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from mesh.cli.locks import folder_lock
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.subjects import Writer
@@ -65,15 +63,13 @@ class BrokerFolder:
         self.config = self.path / "workers.conf"
         self.streams = self.path / "streams"
         self.pid_file = self.path / "nats.pid"
-        self.running_lock = self.path / "running.lock"
         self._secrets = self.path / "secrets.json"
 
     def prepare(self) -> Secrets:
         """Make what is missing: folders, passwords, configuration. Returns the passwords."""
-        for folder in (self.data, self.path):
+        for folder in (self.data, self.path, self.streams):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path.chmod(0o700)
-        with self._locked():
+        with folder_lock(self.path, wait=True):
             if not self._secrets.exists():
                 self._save(Secrets(workers={}, **{role: new_password() for role in ROLES}))
             secrets = self.secrets()
@@ -101,7 +97,7 @@ class BrokerFolder:
         """
         check_name(name)
         self.prepare()
-        with self._locked():
+        with folder_lock(self.path, wait=True):
             secrets = self.secrets()
             if rotate or name not in secrets.workers:
                 workers = secrets.workers | {name: new_password()}
@@ -110,7 +106,8 @@ class BrokerFolder:
 
     def remove(self, name: str) -> None:
         """Take a worker's user away. Raises MeshError (not_found) if it is none."""
-        with self._locked():
+        self.secrets()
+        with folder_lock(self.path, wait=True):
             secrets = self.secrets()
             if name not in secrets.workers:
                 raise MeshError(ErrorCode.NOT_FOUND, f"No worker named {name!r} is enrolled.")
@@ -129,17 +126,6 @@ class BrokerFolder:
         with as_file(nats_conf()) as source:
             shutil.copyfile(source, self.path / "nats.conf")
         write_private(self.config, render(secrets.workers).encode())
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            lock = (self.path / "secrets.lock").open("a")
-        except FileNotFoundError:
-            self.secrets()
-            raise
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def nats_conf() -> Path:
@@ -169,7 +155,6 @@ def may_publish(worker: str) -> list[str]:
     return [
         subjects.event("*", "*", own),
         subjects.tokens("*", own),
-        subjects.worker_log(own),
         subjects.resume(worker, "*"),
         subjects.ask(Writer("*", "*")),
         subjects.hello(worker),
