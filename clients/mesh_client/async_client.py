@@ -1,0 +1,202 @@
+"""The client for event loops. Its blocking twin is `client`.
+
+Every method asks the gateway once, says the same as its twin, and holds no logic of its own.
+"""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from types import TracebackType
+from typing import Self, Unpack
+
+from mesh_client import calls
+from mesh_client.auth import Renewal, credentials
+from mesh_client.calls import AnswerOptions
+from mesh_client.config import DEFAULT_URL, clean_url, surroundings
+from mesh_client.connection import AsyncConnection
+from mesh_client.credentials import CredentialStore, FileStore
+from mesh_client.events import Event, Failed, Finished, message_of
+from mesh_client.following import Follower
+from mesh_client.objects import ChatInfo, Message, Model, Stop, Worker
+from mesh_client.retry import Retry
+from mesh_client.thread import Thread
+
+
+class AsyncClient:
+    """One user's way into a mesh.
+
+    url: the gateway's address; username: whom to sign in as when nobody is signed in yet ("":
+    call `login`); store: where tokens are kept, by default a file of the user's own; retry: how
+    patient to be while the gateway is away. Use it in an `async with`, or `close` it.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        username: str = "",
+        store: CredentialStore | None = None,
+        retry: Retry | None = None,
+    ) -> None:
+        self.url = clean_url(url)
+        self._store = store or FileStore(self.url)
+        self._connection = AsyncConnection(
+            self.url, Renewal(self._store, username), retry or Retry()
+        )
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """A client for MESH_URL and MESH_USER, by default loopback and the system's user."""
+        url, username = surroundings()
+        return cls(url, username=username)
+
+    async def login(self, username: str) -> None:
+        """Sign in, and keep the tokens for this and later clients of this gateway."""
+        pair = await self._connection.send(calls.login(username), signed=False)
+        self._store.save(credentials(username, pair))
+
+    def logout(self) -> None:
+        """Forget the tokens."""
+        self._store.save(None)
+
+    async def user(self) -> str:
+        """The id of the user who is signed in."""
+        return await self._connection.send(calls.check())
+
+    async def chats(self, *, include_hidden: bool = False) -> AsyncGenerator[ChatInfo, None]:
+        """All chats, newest first, read page by page as they are asked for."""
+        after = None
+        while True:
+            page = await self._connection.send(calls.list_chats(20, after, include_hidden))
+            for info in page.chats:
+                yield info
+            if (after := page.next) is None:
+                return
+
+    async def new_chat(self) -> "AsyncChat":
+        """Begin a chat."""
+        return AsyncChat(self._connection, await self._connection.send(calls.new_chat()))
+
+    async def chat(self, chat_id: str) -> "AsyncChat":
+        """Open a chat, with all its messages."""
+        chat = AsyncChat(self._connection, ChatInfo(id=chat_id))
+        await chat.refresh()
+        return chat
+
+    async def models(self) -> list[Model]:
+        """The models that the mesh serves."""
+        return list((await self._connection.send(calls.models())).data)
+
+    async def workers(self) -> list[Worker]:
+        """The workers that are there now."""
+        return list((await self._connection.send(calls.workers())).workers)
+
+    def generate(
+        self, prompt: str, *, model: str | None = None, max_tokens: int | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """One answer outside of any chat. Leaving the iterator hangs up, which cancels it."""
+        return self._connection.generate(calls.generate(prompt, model, max_tokens))
+
+    async def close(self) -> None:
+        """Close the connections that are kept open."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class AsyncChat:
+    """A chat and the branch of it that one is talking on. Made by `Client`."""
+
+    def __init__(self, connection: AsyncConnection, info: ChatInfo) -> None:
+        self.info = info
+        self.thread = Thread()
+        self._connection = connection
+
+    @property
+    def id(self) -> str:
+        """The id by which any client opens this chat."""
+        return self.info.id
+
+    @property
+    def messages(self) -> list[Message]:
+        """The current branch, from the first message to the last."""
+        return self.thread.branch()
+
+    async def refresh(self) -> None:
+        """Read the chat and its messages anew."""
+        tree = await self._connection.send(calls.get_chat(self.id))
+        self.info = tree
+        self.thread = Thread(tree.messages, tree.active_thread_tail_message_id)
+
+    async def ask(self, content: str, **options: Unpack[AnswerOptions]) -> "AsyncAnswer":
+        """Say something on the current branch; the answer is begun, and read by iterating."""
+        parent = self.thread.last_answer()
+        parent_id = parent.id if parent else None
+        call = calls.ask(self.id, parent_id, content, options)
+        exchange = await self._connection.send(call)
+        self.thread.add(exchange.prompter_message, exchange.assistant_message)
+        return AsyncAnswer(self._connection, self, exchange.assistant_message.id)
+
+    async def retry(self, **options: Unpack[AnswerOptions]) -> "AsyncAnswer":
+        """Have the last question answered again, beside the answers it has already."""
+        question = self.thread.last_question()
+        call = calls.answer(self.id, question.id, options)
+        message = await self._connection.send(call)
+        self.thread.add(message)
+        return AsyncAnswer(self._connection, self, message.id)
+
+    def running(self) -> "AsyncAnswer | None":
+        """The answer that is still being written at the end of the branch, to read along."""
+        message = self.thread.running()
+        return AsyncAnswer(self._connection, self, message.id) if message else None
+
+    async def rename(self, title: str) -> None:
+        """Give the chat another title."""
+        await self._connection.send(calls.update_chat(self.id, title=title))
+
+    async def hide(self, hidden: bool = True) -> None:
+        """Leave the chat out of lists, or show it again."""
+        await self._connection.send(calls.update_chat(self.id, hidden=hidden))
+
+    async def delete(self) -> None:
+        """Delete the chat and its messages for good."""
+        await self._connection.send(calls.delete_chat(self.id))
+
+
+class AsyncAnswer:
+    """One answer of a chat, running or ended. Each iteration reads it from its beginning."""
+
+    def __init__(self, connection: AsyncConnection, chat: AsyncChat, id: str) -> None:
+        self.id = id
+        self.chat = chat
+        self._connection = connection
+
+    async def __aiter__(self) -> AsyncGenerator[Event, None]:
+        async with aclosing(self._connection.follow(Follower(self.chat.id, self.id))) as events:
+            async for event in events:
+                if isinstance(event, Finished | Failed):
+                    self.chat.thread.end(self.id, event)
+                yield event
+
+    async def wait(self) -> Message:
+        """Read to the end. Raises GenerationFailed when the answer failed."""
+        last: Event | None = None
+        async for event in self:
+            last = event
+        return message_of(last)
+
+    async def cancel(self) -> Stop:
+        """Stop it, and wait until its end is acknowledged."""
+        began = time.perf_counter()
+        reply = await self._connection.send(calls.cancel(self.chat.id, self.id))
+        seconds = time.perf_counter() - began
+        return Stop(tokens=reply.tokens, state=reply.state, seconds=seconds)

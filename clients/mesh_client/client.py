@@ -1,0 +1,197 @@
+"""The blocking client: what a script uses. Its twin for event loops is `async_client`.
+
+Every method asks the gateway once, says the same as its twin, and holds no logic of its own.
+"""
+
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self, Unpack
+
+from mesh_client import calls
+from mesh_client.auth import Renewal, credentials
+from mesh_client.calls import AnswerOptions
+from mesh_client.config import DEFAULT_URL, clean_url, surroundings
+from mesh_client.connection import Connection
+from mesh_client.credentials import CredentialStore, FileStore
+from mesh_client.events import Event, Failed, Finished, message_of
+from mesh_client.following import Follower
+from mesh_client.objects import ChatInfo, Message, Model, Stop, Worker
+from mesh_client.retry import Retry
+from mesh_client.thread import Thread
+
+
+class Client:
+    """One user's way into a mesh.
+
+    url: the gateway's address; username: whom to sign in as when nobody is signed in yet ("":
+    call `login`); store: where tokens are kept, by default a file of the user's own; retry: how
+    patient to be while the gateway is away. Use it in a `with`, or `close` it.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        username: str = "",
+        store: CredentialStore | None = None,
+        retry: Retry | None = None,
+    ) -> None:
+        self.url = clean_url(url)
+        self._store = store or FileStore(self.url)
+        self._connection = Connection(self.url, Renewal(self._store, username), retry or Retry())
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """A client for MESH_URL and MESH_USER, by default loopback and the system's user."""
+        url, username = surroundings()
+        return cls(url, username=username)
+
+    def login(self, username: str) -> None:
+        """Sign in, and keep the tokens for this and later clients of this gateway."""
+        pair = self._connection.send(calls.login(username), signed=False)
+        self._store.save(credentials(username, pair))
+
+    def logout(self) -> None:
+        """Forget the tokens."""
+        self._store.save(None)
+
+    def user(self) -> str:
+        """The id of the user who is signed in."""
+        return self._connection.send(calls.check())
+
+    def chats(self, *, include_hidden: bool = False) -> Iterator[ChatInfo]:
+        """All chats, newest first, read page by page as they are asked for."""
+        after = None
+        while True:
+            page = self._connection.send(calls.list_chats(20, after, include_hidden))
+            yield from page.chats
+            if (after := page.next) is None:
+                return
+
+    def new_chat(self) -> "Chat":
+        """Begin a chat."""
+        return Chat(self._connection, self._connection.send(calls.new_chat()))
+
+    def chat(self, chat_id: str) -> "Chat":
+        """Open a chat, with all its messages."""
+        chat = Chat(self._connection, ChatInfo(id=chat_id))
+        chat.refresh()
+        return chat
+
+    def models(self) -> list[Model]:
+        """The models that the mesh serves."""
+        return list(self._connection.send(calls.models()).data)
+
+    def workers(self) -> list[Worker]:
+        """The workers that are there now."""
+        return list(self._connection.send(calls.workers()).workers)
+
+    def generate(
+        self, prompt: str, *, model: str | None = None, max_tokens: int | None = None
+    ) -> Iterator[Event]:
+        """One answer outside of any chat. Leaving the iterator hangs up, which cancels it."""
+        return self._connection.generate(calls.generate(prompt, model, max_tokens))
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Chat:
+    """A chat and the branch of it that one is talking on. Made by `Client`."""
+
+    def __init__(self, connection: Connection, info: ChatInfo) -> None:
+        self.info = info
+        self.thread = Thread()
+        self._connection = connection
+
+    @property
+    def id(self) -> str:
+        """The id by which any client opens this chat."""
+        return self.info.id
+
+    @property
+    def messages(self) -> list[Message]:
+        """The current branch, from the first message to the last."""
+        return self.thread.branch()
+
+    def refresh(self) -> None:
+        """Read the chat and its messages anew."""
+        tree = self._connection.send(calls.get_chat(self.id))
+        self.info = tree
+        self.thread = Thread(tree.messages, tree.active_thread_tail_message_id)
+
+    def ask(self, content: str, **options: Unpack[AnswerOptions]) -> "Answer":
+        """Say something on the current branch; the answer is begun, and read by iterating."""
+        parent = self.thread.last_answer()
+        parent_id = parent.id if parent else None
+        call = calls.ask(self.id, parent_id, content, options)
+        exchange = self._connection.send(call)
+        self.thread.add(exchange.prompter_message, exchange.assistant_message)
+        return Answer(self._connection, self, exchange.assistant_message.id)
+
+    def retry(self, **options: Unpack[AnswerOptions]) -> "Answer":
+        """Have the last question answered again, beside the answers it has already."""
+        question = self.thread.last_question()
+        call = calls.answer(self.id, question.id, options)
+        message = self._connection.send(call)
+        self.thread.add(message)
+        return Answer(self._connection, self, message.id)
+
+    def running(self) -> "Answer | None":
+        """The answer that is still being written at the end of the branch, to read along."""
+        message = self.thread.running()
+        return Answer(self._connection, self, message.id) if message else None
+
+    def rename(self, title: str) -> None:
+        """Give the chat another title."""
+        self._connection.send(calls.update_chat(self.id, title=title))
+
+    def hide(self, hidden: bool = True) -> None:
+        """Leave the chat out of lists, or show it again."""
+        self._connection.send(calls.update_chat(self.id, hidden=hidden))
+
+    def delete(self) -> None:
+        """Delete the chat and its messages for good."""
+        self._connection.send(calls.delete_chat(self.id))
+
+
+class Answer:
+    """One answer of a chat, running or ended. Each iteration reads it from its beginning."""
+
+    def __init__(self, connection: Connection, chat: Chat, id: str) -> None:
+        self.id = id
+        self.chat = chat
+        self._connection = connection
+
+    def __iter__(self) -> Iterator[Event]:
+        for event in self._connection.follow(Follower(self.chat.id, self.id)):
+            if isinstance(event, Finished | Failed):
+                self.chat.thread.end(self.id, event)
+            yield event
+
+    def wait(self) -> Message:
+        """Read to the end. Raises GenerationFailed when the answer failed."""
+        last: Event | None = None
+        for event in self:
+            last = event
+        return message_of(last)
+
+    def cancel(self) -> Stop:
+        """Stop it, and wait until its end is acknowledged."""
+        began = time.perf_counter()
+        reply = self._connection.send(calls.cancel(self.chat.id, self.id))
+        seconds = time.perf_counter() - began
+        return Stop(tokens=reply.tokens, state=reply.state, seconds=seconds)

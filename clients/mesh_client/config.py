@@ -1,0 +1,66 @@
+"""Where the gateway is and who asks: read from the environment once, at the top of a program."""
+
+import getpass
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+
+from mesh_client.errors import Unreachable
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+IDLE_TIMEOUT = 40.0
+"""Seconds of silence after which a stream counts as lost: more than two keep-alives of 15 s."""
+
+
+class Surroundings(NamedTuple):
+    """What the environment says: the gateway's address and the user's name."""
+
+    url: str
+    username: str
+
+
+def surroundings(env: Mapping[str, str] | None = None) -> Surroundings:
+    """MESH_URL and MESH_USER, by default loopback and the name of the system's user."""
+    env = os.environ if env is None else env
+    return Surroundings(
+        url=clean_url(env.get("MESH_URL") or DEFAULT_URL),
+        username=env.get("MESH_USER") or system_user(),
+    )
+
+
+def system_user() -> str:
+    """The name of the system's user, or `user` where it has none (a container's bare uid)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "user"
+
+
+def clean_url(url: str) -> str:
+    """The address without a slash at its end, so that one gateway has one name.
+
+    Raises Unreachable when it is not an http or https address.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Unreachable(url, "an address looks like http://127.0.0.1:8000")
+    return url.rstrip("/")
+
+
+def timeouts(connect: float, reply: float) -> httpx.Timeout:
+    """For calls: seconds to connect, and to wait for the next bytes."""
+    return httpx.Timeout(reply, connect=connect)
+
+
+def uses_proxy(url: str) -> bool:
+    """Whether the environment's proxy applies: never for this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"

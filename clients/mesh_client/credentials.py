@@ -1,0 +1,92 @@
+"""Where tokens are kept between runs: one file of the user's own, readable by nobody else.
+
+A gateway's address leads to one sign-in. The tokens are secrets: they are never in a `repr`, and
+the file is created with mode 0600 and replaced as a whole.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+from platformdirs import user_config_path
+
+
+class Credentials(Struct, frozen=True, kw_only=True):
+    """One sign-in: who, the token for requests, and the one that renews it."""
+
+    username: str
+    access_token: str
+    refresh_token: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(username={self.username!r})"
+
+
+class CredentialStore(Protocol):
+    """Keeps the sign-in of one gateway."""
+
+    def load(self) -> Credentials | None:
+        """The sign-in, or None."""
+        ...
+
+    def save(self, credentials: Credentials | None) -> None:
+        """Keep it; None: forget it."""
+        ...
+
+
+class MemoryStore:
+    """Forgets with the process: for scripts and tests that leave nothing behind."""
+
+    def __init__(self) -> None:
+        self._credentials: Credentials | None = None
+
+    def load(self) -> Credentials | None:
+        return self._credentials
+
+    def save(self, credentials: Credentials | None) -> None:
+        self._credentials = credentials
+
+
+class FileStore:
+    """One gateway's entry of the file, read anew each time: another process may have renewed it."""
+
+    def __init__(self, url: str, path: Path | None = None) -> None:
+        self._url = url
+        self._path = path or default_path()
+
+    def load(self) -> Credentials | None:
+        return self._read().get(self._url)
+
+    def save(self, credentials: Credentials | None) -> None:
+        entries = self._read()
+        if credentials is None:
+            entries.pop(self._url, None)
+        else:
+            entries[self._url] = credentials
+        self._write(entries)
+
+    def _read(self) -> dict[str, Credentials]:
+        """All entries. A damaged file counts as empty: signing in again mends it."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Credentials])
+        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+            return {}
+
+    def _write(self, entries: dict[str, Credentials]) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self._path.parent)  # created with mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(msgspec.json.encode(entries))
+            os.replace(name, self._path)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+
+def default_path() -> Path:
+    """The file in the user's configuration folder."""
+    return user_config_path("mesh") / "credentials.json"

@@ -1,0 +1,160 @@
+"""What the gateway's JSON becomes: frozen Structs. Nothing in here asks the gateway for anything.
+
+Unknown fields are ignored and what an older gateway leaves out has a default, so a client and a
+gateway of neighbouring versions understand each other.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+MessageState = Literal[
+    "manual", "pending", "in_progress", "complete", "aborted_by_worker", "cancelled", "timeout"
+]
+
+UNFINISHED = ("pending", "in_progress")
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """The base of all that the gateway answers with."""
+
+
+class Usage(Reply, frozen=True, kw_only=True):
+    """Tokens as the engine counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class Timings(Reply, frozen=True, kw_only=True):
+    """Seconds in the queue, from claim to first token, and from first token to the end."""
+
+    queue: float = 0.0
+    first_token: float | None = None
+    generate: float = 0.0
+
+
+class Message(Reply, frozen=True, kw_only=True):
+    """A node of a chat's tree: what a person wrote (prompter) or an answer (assistant).
+
+    error: the sentence of a failed answer; worker: who wrote it; attempts: how often a worker
+    took it up.
+    """
+
+    id: str
+    role: Literal["prompter", "assistant"]
+    state: MessageState
+    chat_id: str = ""
+    parent_id: str | None = None
+    created_at: datetime | None = None
+    content: str | None = None
+    score: int = 0
+    error: str | None = None
+    worker: str | None = None
+    attempts: int = 0
+    usage: Usage | None = None
+    timings: Timings | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether tokens may still come."""
+        return self.state in UNFINISHED
+
+
+class ChatInfo(Reply, frozen=True, kw_only=True):
+    """A chat without its messages, as lists show it."""
+
+    id: str
+    title: str | None = None
+    created_at: datetime | None = None
+    modified_at: datetime | None = None
+    hidden: bool = False
+    allow_data_use: bool = True
+    active_thread_tail_message_id: str | None = None
+
+
+class ChatTree(ChatInfo, frozen=True, kw_only=True):
+    """A chat with all of its messages; `parent_id` makes them a tree."""
+
+    messages: tuple[Message, ...] = ()
+
+
+class ChatPage(Reply, frozen=True, kw_only=True):
+    """Some chats, newest first; `next` is the cursor of the older ones."""
+
+    chats: tuple[ChatInfo, ...] = ()
+    next: str | None = None
+    prev: str | None = None
+
+
+class Exchange(Reply, frozen=True, kw_only=True):
+    """What posting a message gives back: the message, and the answer that was begun."""
+
+    prompter_message: Message
+    assistant_message: Message
+
+
+class CancelReply(Reply, frozen=True, kw_only=True):
+    """The acknowledged end of a cancelled answer."""
+
+    cancelled: bool = False
+    tokens: int = 0
+    state: str = "cancelled"
+
+
+class Stop(Struct, frozen=True, kw_only=True):
+    """How a cancel ended, with the seconds that it took until the end was acknowledged.
+
+    state: `cancelled`, or what the answer had become before the cancel arrived.
+    """
+
+    tokens: int
+    state: str
+    seconds: float
+
+
+class Model(Reply, frozen=True, kw_only=True):
+    """A model that the mesh serves."""
+
+    id: str
+    owned_by: str = ""
+
+
+class ModelList(Reply, frozen=True, kw_only=True):
+    """The OpenAI shape of a list of models."""
+
+    data: tuple[Model, ...] = ()
+
+
+class Worker(Reply, frozen=True, kw_only=True):
+    """A worker as it announces itself; speed in tokens per second over all its requests."""
+
+    name: str
+    models: tuple[str, ...] = ()
+    slots: int = 0
+    running: int = 0
+    speed: float = 0.0
+    draining: bool = False
+    hardware: str = ""
+
+
+class WorkerList(Reply, frozen=True, kw_only=True):
+    """The workers that are there now."""
+
+    workers: tuple[Worker, ...] = ()
+
+
+class Bearer(Reply, frozen=True, kw_only=True):
+    """One token as the login routes wrap it."""
+
+    access_token: str
+    token_type: str = "bearer"
+
+
+class TokenPair(Reply, frozen=True, kw_only=True):
+    """What a login gives: a short-lived access token and a refresh token."""
+
+    access_token: Bearer
+    refresh_token: Bearer
