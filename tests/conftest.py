@@ -45,8 +45,7 @@ class Broker:
             return self.folder.credential(user)
         except MeshError:
             credential = self.folder.enrol(user)
-        process.reload(self.folder)
-        self._wait(lambda: process.accepts(self.host, self.port, credential))
+        process.admit(self.folder, [self.url], credential)
         return credential
 
     def start(self) -> None:

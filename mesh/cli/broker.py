@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -114,15 +115,42 @@ def is_running(folder: BrokerFolder) -> bool:
     return is_locked(folder.streams)
 
 
-def reload(folder: BrokerFolder, timeout: float = 5.0) -> bool:
-    """Have the broker read its users again, if one runs on this folder. Returns at once."""
+def admit(
+    folder: BrokerFolder, servers: list[str], credential: Credential, timeout: float = 5.0
+) -> None:
+    """Return when the broker running on this folder lets a new user in; at once if none runs.
+
+    Raises MeshError (forbidden) when it will not.
+    """
+    host, port = address(servers[0])
     until = time.monotonic() + timeout
-    while is_running(folder) and time.monotonic() < until:
-        if folder.pid_file.exists() and (text := folder.pid_file.read_text().strip()):
-            os.kill(int(text), signal.SIGHUP)
-            return True
-        time.sleep(0.02)
-    return False
+    while is_running(folder) and not accepts(host, port, credential):
+        reload(folder)
+        time.sleep(0.05)
+        if time.monotonic() > until:
+            raise MeshError(
+                ErrorCode.FORBIDDEN,
+                f"The broker at {servers[0]} does not let {credential.user} in, though its folder "
+                f"is {folder.data}: is MESH_NATS or MESH_NATS_PORT another mesh's?",
+            )
+
+
+def expel(folder: BrokerFolder) -> None:
+    """Have the broker running on this folder, if any, forget the users that were removed."""
+    if is_running(folder):
+        reload(folder)
+
+
+def reload(folder: BrokerFolder) -> None:
+    """Have the broker read its users again, once it has written its pid file."""
+    with suppress(FileNotFoundError, ValueError, ProcessLookupError):
+        os.kill(int(folder.pid_file.read_text()), signal.SIGHUP)
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port of a broker's URL; the port is 4222 where it names none."""
+    parts = urlsplit(url if "://" in url else f"nats://{url}")
+    return parts.hostname or "127.0.0.1", parts.port or 4222
 
 
 def listening(host: str, port: int, timeout: float = 1.0) -> Listening | None:

@@ -62,6 +62,7 @@ class BrokerFolder:
         self.path = data_path / "broker"
         self.config = self.path / "workers.conf"
         self.streams = self.path / "streams"
+        self.workers = self.path / "workers"
         self.pid_file = self.path / "nats.pid"
         self._secrets = self.path / "secrets.json"
 

@@ -1,0 +1,32 @@
+"""Runs one service in this process: its event loop, its signals, its log lines on stderr."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from mesh.settings import Settings
+
+Service = Callable[[asyncio.Event], Awaitable[None]]
+"""A service that runs until the event is set, and then leaves in good order."""
+
+
+def serve(settings: Settings, service: Service) -> None:
+    """Run a service until it ends by itself or SIGTERM or SIGINT ask it to."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    uvloop.run(_until_signalled(service))
+
+
+async def _until_signalled(service: Service) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await service(stop)

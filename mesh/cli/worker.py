@@ -1,0 +1,68 @@
+"""`mesh worker`: one worker, enrolled on the way if the broker's folder is on this machine."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
+from typing import Any
+
+import click
+
+from mesh.cli import broker
+from mesh.cli.enrol import BrokerFolder, Credential, check_name
+from mesh.cli.local import with_address
+from mesh.cli.locks import Held, file_lock
+from mesh.cli.options import options
+from mesh.cli.serving import serve
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.settings import WorkerSettings
+
+
+@click.command("worker")
+@options(WorkerSettings)
+def command(**flags: Any) -> None:
+    """Run a worker: it takes prompts for one model and writes their answers.
+
+    On the machine of a running `mesh up` it needs no option. Elsewhere, use the line that
+    `mesh join NAME` prints.
+    """
+    from mesh.worker import app
+
+    settings = with_address(WorkerSettings, flags)
+    with enrolled(settings) as (name, password):
+        serve(settings, lambda stop: app.run(settings, name, password, stop))
+
+
+@contextmanager
+def enrolled(settings: WorkerSettings) -> Iterator[Credential]:
+    """The worker's broker user; while it is used, no other worker of this data folder has it.
+
+    Raises MeshError (bad_request) for a password without a name, (conflict) for a name in use.
+    """
+    if settings.worker_password:
+        if not settings.worker_name:
+            raise MeshError(
+                ErrorCode.BAD_REQUEST,
+                "MESH_WORKER_PASSWORD is set, but no name: give --worker-name as well.",
+            )
+        yield Credential(settings.worker_name, settings.worker_password)
+        return
+    folder = BrokerFolder(settings.data_path)
+    folder.secrets()
+    folder.workers.mkdir(exist_ok=True, mode=0o700)
+    with ExitStack() as held:
+        credential = folder.enrol(_hold_name(held, folder, settings.worker_name))
+        broker.admit(folder, settings.servers, credential)
+        yield credential
+
+
+def _hold_name(held: ExitStack, folder: BrokerFolder, wanted: str) -> str:
+    """The wanted name, or the first of w1, w2, ... that no process here holds."""
+    for name in [wanted] if wanted else (f"w{number}" for number in count(1)):
+        check_name(name)
+        with suppress(Held):
+            held.enter_context(file_lock(folder.workers / name))
+            return name
+    raise MeshError(
+        ErrorCode.CONFLICT,
+        f"A worker named {wanted} runs here already: choose another name, or give none.",
+    )
