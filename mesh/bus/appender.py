@@ -31,8 +31,12 @@ class Fenced(BusError):
     """The log has moved on since the sequence this append expected: read it again.
 
     It may have been moved by this very append, if an earlier try had landed unanswered: look for
-    its `uid`.
+    its `uid`. `found` is the last sequence by the broker's word, None where it did not say.
     """
+
+    def __init__(self, description: str, found: int | None) -> None:
+        super().__init__(description)
+        self.found = found
 
 
 def new_uid() -> str:
@@ -50,7 +54,7 @@ async def persist(js: JetStream, subject: str, data: bytes, headers: dict[str, s
             return await js.append(subject, data, headers)
         except ApiError as error:
             if error.code == WRONG_LAST:
-                raise Fenced(error.description) from error
+                raise Fenced(error.description, error.found) from error
             if error.code != TRANSIENT_LAST:
                 log.warning("The log refused an append: %s; trying again", error)
         except (Disconnected, Silence):

@@ -1,0 +1,265 @@
+"""One answer, from its claim to its end: generate, log every piece, finish, acknowledge.
+
+Stop strings, the deadline, cancelling and handing over are decided here; which tokens come is
+the engine's affair, and who may write them that of the claims.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+
+from mesh.bus.appender import Fenced, FrameWriter, new_uid
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import (
+    Cancelled,
+    Done,
+    End,
+    Failed,
+    Request,
+    Timings,
+    Usage,
+)
+from mesh.protocol.run import Run
+from mesh.worker.claim import Claims, Held
+from mesh.worker.engines.base import Engine, EngineError, Job, Step
+from mesh.worker.gate import Gate, Piece, has_stopped
+from mesh.worker.prompt import BuiltPrompt, PromptBuilder
+
+log = logging.getLogger(__name__)
+
+MAX_CLAIMS = 3
+"""Claims on a request after which an engine's failure is the request's own."""
+
+
+class HandedOver(Exception):
+    """The answer is left as it stands, for another worker to go on with."""
+
+
+class Answer:
+    """An answer in this worker's hands. `run` it as a task; `cancel` and `hand_over` end it early.
+
+    stepped: time.monotonic() of the engine's last sign of life on it.
+    """
+
+    def __init__(
+        self,
+        held: Held,
+        claims: Claims,
+        engine: Engine,
+        prompts: PromptBuilder,
+        frames: FrameWriter,
+        count: Callable[[int], None],
+    ) -> None:
+        self.held = held
+        self._claims = claims
+        self._engine = engine
+        self._prompts = prompts
+        self._frames = frames
+        self._count = count
+        self._request: Request = held.item.prompt.request
+        self._pieces: list[Piece] = []
+        self._usage = Usage()
+        self._claimed = time.time()
+        self._first: float | None = None
+        self._truncated = 0
+        self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
+        self._why: Literal["", "cancel", "hand_over", "outclaimed"] = (
+            "cancel" if held.cancel else ""
+        )
+        self.stepped = time.monotonic()
+
+    @property
+    def rid(self) -> str:
+        return self._request.rid
+
+    def cancel(self) -> None:
+        """End as `cancelled`: the log asks for it."""
+        self._interrupt("cancel")
+
+    def hand_over(self) -> None:
+        """Stop at this token and leave the rest to another worker."""
+        self._interrupt("hand_over")
+
+    async def check(self) -> None:
+        """Ask the log whether the pen is still ours, and stop if it is not."""
+        status = await self._claims.status(self.rid)
+        if status.end or status.n > self.held.n or status.last == 0:
+            self._interrupt("outclaimed")
+        elif status.cancel:
+            self._interrupt("cancel")
+
+    async def run(self) -> bool:
+        """Work until the end stands in the log: True; False if the request is another's now.
+
+        Raises HandedOver when another worker is to go on.
+        """
+        end = await self._work()
+        if end is None:
+            return False
+        await self._frames.stored(self._frames.mark)
+        return await self._finish(end)
+
+    async def _work(self) -> End | None:
+        try:
+            await self._take_over()
+            self._refuse_impossible()
+            finish = await self._generate()
+            return self._end(Done(uid=new_uid(), finish=finish, truncated=self._truncated))
+        except asyncio.CancelledError:
+            return self._interrupted()
+        except TimeoutError:
+            return self._failed(ErrorCode.DEADLINE_EXCEEDED)
+        except MeshError as error:
+            return self._failed(error.code, error.detail, error.param)
+        except EngineError as error:
+            log.warning("The engine failed on %s: %s", self.rid, error)
+            if self.held.n < MAX_CLAIMS and (self._engine.info.continues or not self._pieces):
+                raise HandedOver(str(error)) from error
+            return self._failed(ErrorCode.ENGINE_FAILED, str(error))
+
+    async def _take_over(self) -> None:
+        """Get the pieces that earlier holders of the pen have delivered."""
+        if not self.held.taken_over:
+            return
+        status = await self._claims.status(self.rid, prefix=True)
+        ids: list[tuple[int, ...] | None] = [None] * len(status.texts)
+        if status.ids is not None:
+            ids = list(status.ids)
+        self._pieces = [Piece(text, ids[k]) for k, text in enumerate(status.texts)]
+        if status.n != self.held.n:
+            self._why = "outclaimed"
+
+    def _refuse_impossible(self) -> None:
+        if self._why:
+            raise asyncio.CancelledError
+        if time.time() >= self._request.deadline:
+            raise TimeoutError
+        if self._pieces and not self._engine.info.continues:
+            raise MeshError(ErrorCode.WORKER_LOST)
+
+    async def _generate(self) -> Literal["stop", "length"]:
+        built = self._prompts.build(self._request)
+        self._truncated = built.truncated
+        self._usage = Usage(prompt_tokens=len(built.ids), completion_tokens=self._tokens())
+        left = built.max_tokens - self._tokens()
+        if has_stopped(self._pieces):
+            return "stop"
+        if left <= 0:
+            return "length"
+        self._generating = asyncio.create_task(self._drive(self._job(built, left)))
+        async with asyncio.timeout(self._request.deadline - time.time()):
+            return await self._generating
+
+    async def _drive(self, job: Job) -> Literal["stop", "length"]:
+        gate = Gate(job.sampling.stop)
+        async with aclosing(self._engine.generate(job)) as steps:
+            async for step in steps:
+                self._note(step)
+                self._deliver(gate.feed(step.text, step.ids))
+                if gate.stopped:
+                    return "stop"
+                if step.finish:
+                    self._deliver(gate.finish())
+                    return "stop" if gate.stopped else step.finish
+                await self._frames.room()
+        raise EngineError("the engine ended without saying why")
+
+    def _job(self, built: BuiltPrompt, left: int) -> Job:
+        request = self._request
+        ids: list[int] | None = []
+        for piece in self._pieces:
+            ids = None if ids is None or piece.ids is None else [*ids, *piece.ids]
+        seed = request.sampling.seed
+        return Job(
+            rid=request.rid,
+            messages=built.messages,
+            prompt=built.text,
+            prompt_ids=built.ids,
+            prefix_text="".join(piece.text for piece in self._pieces),
+            prefix_ids=None if ids is None else tuple(ids),
+            sampling=request.sampling,
+            max_tokens=left,
+            seed=int(sha256(request.rid.encode()).hexdigest()[:8], 16) if seed is None else seed,
+        )
+
+    def _note(self, step: Step) -> None:
+        self.stepped = time.monotonic()
+        if self._first is None:
+            self._first = time.time()
+            if step.prompt_tokens is not None:
+                self._usage = msgspec.structs.replace(
+                    self._usage,
+                    prompt_tokens=step.prompt_tokens,
+                    cached_tokens=step.cached_tokens or 0,
+                )
+
+    def _deliver(self, pieces: list[Piece]) -> None:
+        for text, ids in pieces:
+            self._frames.put(self.rid, self.held.n, len(self._pieces), text, ids)
+            self._pieces.append(Piece(text, ids))
+            self._count(1 if ids is None else len(ids))
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _interrupt(self, why: Literal["cancel", "hand_over", "outclaimed"]) -> None:
+        self._why = self._why or why
+        if self._generating is not None:
+            self._generating.cancel()
+
+    def _interrupted(self) -> End | None:
+        match self._why:
+            case "cancel":
+                return self._end(Cancelled(uid=new_uid()))
+            case "outclaimed":
+                return None
+            case "hand_over":
+                raise HandedOver("this worker is leaving")
+        raise asyncio.CancelledError
+
+    def _failed(self, code: ErrorCode, detail: str = "", param: str | None = None) -> End:
+        detail = detail or code.sentence
+        return self._end(Failed(uid=new_uid(), code=code, detail=detail, param=param))
+
+    def _end(self, end: End) -> End:
+        """Fill in what all ends have in common."""
+        run = Run(texts=[piece.text for piece in self._pieces])
+        ids = [None if piece.ids is None else list(piece.ids) for piece in self._pieces]
+        run.ids = None if None in ids else [piece for piece in ids if piece is not None]
+        now, first = time.time(), self._first
+        return msgspec.structs.replace(
+            end,
+            text=run.text,
+            usage=msgspec.structs.replace(self._usage, completion_tokens=self._tokens()),
+            timings=Timings(
+                queue=max(0.0, self._claimed - self._request.created),
+                first_token=None if first is None else first - self._claimed,
+                generate=0.0 if first is None else now - first,
+            ),
+            seal=run.seal(),
+            n=self.held.n,
+        )
+
+    def _tokens(self) -> int:
+        return sum(1 if piece.ids is None else len(piece.ids) for piece in self._pieces)
+
+    async def _finish(self, end: End) -> bool:
+        """Append the terminal event. A cancel that came first turns it into `cancelled`."""
+        while True:
+            try:
+                await self._claims.append(self.held.item, end, self.held.last)
+                return True
+            except Fenced:
+                status = await self._claims.status(self.rid)
+            if status.end_uid == end.uid:
+                return True
+            if status.end or status.n != self.held.n or status.last == 0:
+                return False
+            if status.cancel and not isinstance(end, Cancelled):
+                end = self._end(Cancelled(uid=new_uid()))
+            self.held.last = status.last

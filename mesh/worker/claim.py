@@ -1,0 +1,131 @@
+"""Who works on a request: claims the item in hand, or finds out that it is somebody else's.
+
+An acknowledgement at the queue is no fence, so the log decides: the claim with the highest `n`.
+A worker reads no log; it claims on the sequence that the item carries, and asks the gateways
+only when that is refused or the item was handed out before.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import JetStream
+from mesh.bus.pull import Item
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode, decode_resume_reply
+from mesh.protocol.messages import Alive, Ask, Claim, Refused, Resume, RunEvent, RunStatus
+from mesh.protocol.subjects import Writer
+
+log = logging.getLogger(__name__)
+
+RETRY = 0.2
+"""Seconds between two tries to learn how a request stands."""
+
+ASK_TIMEOUT = 0.2
+"""Seconds for a living worker to say so; a paused one does not, and loses its claim."""
+
+
+@dataclass
+class Held:
+    """A claim that stands: the pen's number, the log's last sequence of this request.
+
+    taken_over: somebody held it before, so there may be a prefix. cancel: asked for already.
+    """
+
+    item: Item
+    n: int
+    last: int
+    taken_over: bool = False
+    cancel: bool = False
+
+
+class Settled(Exception):
+    """The item needs no work. ack: whether to acknowledge it, or to leave it to its holder."""
+
+    def __init__(self, why: str, ack: bool) -> None:
+        super().__init__(why)
+        self.ack = ack
+
+
+class Claims:
+    """Claims and questions in the name of one worker process."""
+
+    def __init__(self, bus: Bus, js: JetStream, writer: Writer) -> None:
+        self._bus = bus
+        self._js = js
+        self.writer = writer
+
+    async def claim(self, item: Item, holding: bool) -> Held:
+        """Claim an item. `holding`: whether this very process works on its request already.
+
+        Raises Settled when there is nothing to do.
+        """
+        request = item.prompt.request
+        if holding:
+            raise Settled("this worker holds it already", ack=False)
+        n, last, uid, cancel = 1, item.prompt.queued, new_uid(), False
+        first = item.deliveries == 1
+        while True:
+            if not first:
+                status = await self.status(request.rid)
+                if status.claim_uid == uid:
+                    return Held(item, n, status.last, n > 1, status.cancel)
+                await self._check(item, status)
+                n, last, cancel = status.n + 1, status.last, status.cancel
+            first = False
+            event = Claim(
+                uid=uid, n=n, item=item.seq, ack_reply=item.ack_reply, model=request.model
+            )
+            try:
+                last = await self.append(item, event, last)
+                return Held(item, n, last, n > 1, cancel)
+            except Fenced:
+                log.debug("The claim on %s was refused; asking how it stands", request.rid)
+
+    async def append(self, item: Item, event: RunEvent, expected: int) -> int:
+        """Append an event to the item's request. Raises Fenced."""
+        request = item.prompt.request
+        return await append_event(
+            self._js, request.reply, request.rid, self.writer, event, expected
+        )
+
+    async def status(self, rid: str, prefix: bool = False) -> RunStatus:
+        """How a request stands, from any gateway; waits until one answers."""
+        question = Resume(rid=rid, prefix=prefix)
+        while True:
+            try:
+                answer = await self._bus.request(
+                    subjects.resume(self.writer.user, rid), question, timeout=5.0
+                )
+                reply = decode_resume_reply(answer.data)
+                if not isinstance(reply, Refused):
+                    return reply
+                log.warning("No gateway could say how %s stands: %s", rid, reply.detail)
+            except BusError as error:
+                log.debug("Asking how %s stands: %s", rid, error)
+            await asyncio.sleep(RETRY)
+
+    async def _check(self, item: Item, status: RunStatus) -> None:
+        """Raise Settled unless this worker should claim."""
+        if status.last == 0:
+            raise Settled("the log has forgotten it", ack=True)
+        if status.end:
+            raise Settled(f"it is {status.end} already", ack=True)
+        if status.n == 0 or status.claimant == str(self.writer):
+            return
+        if await self._holds(status.claimant, item.prompt.request.rid):
+            same = status.item == item.seq
+            raise Settled(f"{status.claimant} works on it", ack=not same)
+
+    async def _holds(self, claimant: str, rid: str) -> bool:
+        """Ask before stealing: whether the claimant lives and works on the request."""
+        user, _, inc = claimant.partition(".")
+        try:
+            answer = await self._bus.request(
+                subjects.ask(Writer(user, inc)), Ask(rid=rid), timeout=ASK_TIMEOUT
+            )
+        except BusError:
+            return False
+        return decode(answer.data, Alive).holding

@@ -1,0 +1,190 @@
+"""The worker's desk: takes prompts off the queue, keeps them its own while it works, clears up.
+
+Which of them are its to answer is decided by the claims; how one is answered, by `Answer`.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from mesh.bus.appender import FrameWriter
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import JetStream
+from mesh.bus.pull import Item, ack, in_progress, nak, term
+from mesh.worker.answer import Answer, HandedOver
+from mesh.worker.claim import Claims, Settled
+from mesh.worker.engines.base import Engine
+from mesh.worker.prompt import PromptBuilder
+
+log = logging.getLogger(__name__)
+
+STALL = 60.0
+"""Seconds without a step of the engine after which its requests may go to others."""
+
+SPEED_WINDOW = 5.0
+"""Seconds over which the worker's speed is measured."""
+
+ACK_TRIES = 5
+"""Tries to acknowledge; failing them, the item comes again and is found to be answered."""
+
+RETRY_DELAY = 0.2
+"""Seconds before a request that is handed over is given out again."""
+
+
+class Desk:
+    """At most as many requests at once as the engine has slots.
+
+    `freed` is set whenever a slot became free. ack_wait, in seconds, is the queue's patience.
+    """
+
+    def __init__(self, bus: Bus, js: JetStream, claims: Claims, engine: Engine) -> None:
+        self.ack_wait = 6.0
+        self.freed = asyncio.Event()
+        self._bus = bus
+        self._js = js
+        self._claims = claims
+        self._engine = engine
+        self._prompts = PromptBuilder(engine)
+        self._answers: dict[str, Answer] = {}
+        self._frames: dict[str, FrameWriter] = {}
+        self._writing: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asides: set[asyncio.Task[None]] = set()
+        self._spoken: deque[tuple[float, int]] = deque()
+
+    # --- what others want to know -----------------------------------------------------------------
+
+    def free(self) -> int:
+        """Slots without a request."""
+        return self._engine.info.slots - len(self._tasks)
+
+    def running(self) -> int:
+        return len(self._tasks)
+
+    def holds(self, rid: str) -> bool:
+        """Whether this worker is answering a request."""
+        return rid in self._answers
+
+    def speed(self) -> float:
+        """Tokens per second over the last SPEED_WINDOW seconds."""
+        since = time.monotonic() - SPEED_WINDOW
+        while self._spoken and self._spoken[0][0] < since:
+            self._spoken.popleft()
+        return sum(count for _, count in self._spoken) / SPEED_WINDOW
+
+    # --- what comes in ----------------------------------------------------------------------------
+
+    def take(self, item: Item) -> None:
+        """Begin with an item of the queue."""
+        task = asyncio.create_task(self._handle(item))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def spoilt(self, ack_reply: str, why: str) -> None:
+        """Remove an item that nobody can read from the queue."""
+        log.error("A prompt in the queue cannot be read and is removed: %s", why)
+        self._aside(term(self._bus, ack_reply))
+
+    def cancel(self, rid: str) -> None:
+        """Look whether a request's log asks to stop it."""
+        answer = self._answers.get(rid)
+        if answer is not None:
+            self._aside(answer.check())
+
+    async def drain(self, grace: float) -> None:
+        """Let running answers finish for `grace` seconds, then hand the rest over."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for answer in self._answers.values():
+            answer.hand_over()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=10.0)
+        for task in [*self._writing, *self._asides, *self._tasks]:
+            task.cancel()
+
+    async def keep_alive(self) -> None:
+        """Renew the queue's patience for what is being worked on, until cancelled.
+
+        A gap in our own time longer than that patience means that we were paused and may have
+        lost our claims: ask before going on.
+        """
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(self.ack_wait / 3)
+            now = time.monotonic()
+            if now - last > self.ack_wait:
+                log.warning("This process was paused for %.1f s; asking for its claims", now - last)
+                for answer in self._answers.values():
+                    self._aside(answer.check())
+            last = now
+            await self._renew(now)
+
+    # --- one item ---------------------------------------------------------------------------------
+
+    async def _handle(self, item: Item) -> None:
+        rid = item.prompt.request.rid
+        try:
+            held = await self._claims.claim(item, self.holds(rid))
+        except Settled as settled:
+            log.debug("%s: %s", rid, settled)
+            if settled.ack:
+                await self._acknowledge(item)
+            return
+        frames = self._frames_for(item.prompt.request.reply)
+        answer = Answer(held, self._claims, self._engine, self._prompts, frames, self._count)
+        self._answers[rid] = answer
+        try:
+            if await answer.run():
+                await self._acknowledge(item)
+        except HandedOver as why:
+            log.info("%s goes to another worker: %s", rid, why)
+            await frames.stored(frames.mark)
+            del self._answers[rid]
+            await self._give_back(item)
+        finally:
+            self._answers.pop(rid, None)
+
+    async def _acknowledge(self, item: Item) -> None:
+        for _ in range(ACK_TRIES):
+            try:
+                return await ack(self._bus, item.ack_reply)
+            except BusError:
+                await asyncio.sleep(RETRY_DELAY)
+
+    async def _give_back(self, item: Item) -> None:
+        try:
+            await nak(self._bus, item.ack_reply, RETRY_DELAY)
+        except BusError as error:
+            log.debug("Could not give an item back; it comes again by itself: %s", error)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.freed.set()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("An answer failed in the worker itself", exc_info=task.exception())
+
+    async def _renew(self, now: float) -> None:
+        alive = any(now - answer.stepped < STALL for answer in self._answers.values())
+        for answer in list(self._answers.values()) if alive else ():
+            try:
+                await in_progress(self._bus, answer.held.item.ack_reply)
+            except BusError:
+                return
+
+    def _frames_for(self, reply: str) -> FrameWriter:
+        frames = self._frames.get(reply)
+        if frames is None:
+            frames = self._frames[reply] = FrameWriter(self._js, reply, self._claims.writer)
+            self._writing.append(asyncio.create_task(frames.run()))
+        return frames
+
+    def _count(self, tokens: int) -> None:
+        self._spoken.append((time.monotonic(), tokens))
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
