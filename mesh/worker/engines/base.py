@@ -67,7 +67,7 @@ class Step(Struct, frozen=True):
     text: whole characters only, "" while one is incomplete; ids: the new token ids, None where
     the engine does not tell, empty on a last step without a token; finish: set on the last step
     only. The end-of-turn token is not part of the text. prompt_tokens and cached_tokens are set
-    on the first step.
+    once, on the first step or, where they are known no sooner, on the last.
     """
 
     text: str
@@ -94,7 +94,7 @@ class Engine(Protocol):
     def generate(self, job: Job) -> AsyncGenerator[Step, None]:
         """Yield steps until one has `finish`. Closing the iterator cancels and frees the slot.
 
-        Raises EngineError when this job fails.
+        Raises EngineError when this job fails, MeshError when what it asks for is at fault.
         """
         ...
 
