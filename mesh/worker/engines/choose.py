@@ -1,0 +1,79 @@
+"""Chooses the engine by the settings and by what the model is, and loads it. Imports no other."""
+
+from asyncio import to_thread
+from pathlib import Path
+
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.settings import WorkerSettings
+from mesh.worker.engines.base import Engine
+
+
+async def load(settings: WorkerSettings) -> Engine:
+    """Load what the settings ask for; a download shows its progress on stderr.
+
+    Raises MeshError when the model is not there, the engine's extra is not installed, or the
+    model will not load.
+    """
+    engine = settings.engine
+    if engine == "auto" and settings.upstream:
+        engine = "openai"
+    try:
+        match engine:
+            case "echo":
+                from mesh.worker.engines.echo import EchoEngine
+
+                return EchoEngine(settings)
+            case "openai":
+                from mesh.worker.engines.openai import OpenAIEngine
+
+                return OpenAIEngine(settings)
+        path = await to_thread(_find, settings.model)
+        if engine == "auto":
+            engine = _engine_for(path)
+        if engine == "llamacpp":
+            from mesh.worker.engines.llamacpp import LlamaCppEngine
+
+            return await LlamaCppEngine.load(path, settings)
+    except ModuleNotFoundError as error:
+        raise _not_installed(engine, error) from error
+    raise MeshError(
+        ErrorCode.UNSUPPORTED,
+        f"This version has no {engine} engine, which {path} needs; serve a GGUF file instead.",
+    )
+
+
+def _find(model: str) -> Path:
+    if not model:
+        from mesh.worker.bundled import PATH
+
+        return PATH
+    from mesh.worker.hub import find
+
+    return find(model)
+
+
+def _engine_for(path: Path) -> str:
+    """A folder is for ExLlamaV2, a GGUF file for llama.cpp."""
+    if path.is_dir():
+        if any(path.glob("*.safetensors")) and (path / "config.json").is_file():
+            return "exllamav2"
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            f"{path} is a folder without config.json and safetensors; give a model's folder, or"
+            " the path of a GGUF file.",
+        )
+    if path.suffix == ".gguf":
+        return "llamacpp"
+    raise MeshError(
+        ErrorCode.BAD_REQUEST,
+        f"{path} is neither a GGUF file nor a model's folder; say with --engine what it is.",
+    )
+
+
+def _not_installed(engine: str, error: ModuleNotFoundError) -> MeshError:
+    extra = "worker" if engine == "auto" else engine
+    return MeshError(
+        ErrorCode.UNSUPPORTED,
+        f"The Python package {error.name} is missing; install what this worker needs with:"
+        f" pip install 'inference-mesh[{extra}]'",
+    )
