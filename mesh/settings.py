@@ -114,6 +114,9 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     default_model: Annotated[
         str, Meta(description="Model for requests that name none; empty: the only one there is.")
     ] = ""
+    worker_wait: Annotated[
+        float, Meta(ge=0, description="Seconds to wait for a worker of a known model to come.")
+    ] = 10.0
     request_timeout: Annotated[
         float, Meta(gt=0, description="Seconds after which a request has ended, however.")
     ] = 600.0
@@ -215,6 +218,26 @@ class OperatorSettings(Limits, frozen=True, kw_only=True):
     ] = ""
     host: Annotated[str, Meta(description="Address of the gateway.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port of the gateway.")] = 8000
+
+
+class UpSettings(GatewaySettings, frozen=True, kw_only=True):
+    """`mesh up`: a whole mesh on one machine. What its services need, they read themselves."""
+
+    workers: Annotated[int, Meta(ge=0, le=64, description="Workers to start.")] = 1
+    engine: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|llamacpp|exllamav2|openai|echo)$",
+            description="Engine of the workers; auto: by what the model is.",
+        ),
+    ] = "auto"
+    model: Annotated[
+        str,
+        Meta(description="Path, hf:owner/name[:file], or name; empty: the bundled model."),
+    ] = ""
+    grace: Annotated[
+        float, Meta(ge=0, description="Seconds a drained worker may go on with its answers.")
+    ] = 30.0
 
 
 class Origin(NamedTuple):

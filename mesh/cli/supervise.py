@@ -1,0 +1,185 @@
+"""Keeps child processes running: starts them, starts them again with growing pauses, stops them.
+
+Knows nothing of the mesh; `mesh.cli.up` says what to run and in which order to stop.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+
+from mesh.cli.leash import Leash
+from mesh.cli.main import CONFIGURATION
+from mesh.protocol.errors import ErrorCode, MeshError
+
+Say = Callable[[str, str], None]
+"""Where a child's lines go: its name, and the line without its end."""
+
+LINE = 1 << 20
+"""Bytes of the longest line that is passed on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What to run. `hold` gives a descriptor for the child to inherit, at each start anew.
+
+    grace: seconds from SIGTERM to SIGKILL.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    grace: float = 10.0
+    hold: Callable[[], AbstractContextManager[int]] | None = None
+
+
+@dataclass
+class Restarts:
+    """How long to wait before a program that ended is started again. Pure; times in seconds.
+
+    The pauses double from `first` to `longest`; who stayed for `settled` starts from new; who
+    ended `most` times in a row without that is in a loop.
+    """
+
+    first: float = 0.2
+    longest: float = 5.0
+    settled: float = 20.0
+    most: int = 5
+    in_a_row: int = 0
+
+    def ended(self, lived: float) -> float | None:
+        """The pause after an end, or None when it was one too many."""
+        self.in_a_row = 1 if lived >= self.settled else self.in_a_row + 1
+        if self.in_a_row >= self.most:
+            return None
+        return float(min(self.longest, self.first * 2 ** (self.in_a_row - 1)))
+
+
+class Child:
+    """One program under supervision."""
+
+    def __init__(self, program: Program, leash: Leash, say: Say) -> None:
+        self.program = program
+        self.last_line = ""
+        self._leash = leash
+        self._say = say
+        self._process: asyncio.subprocess.Process | None = None
+        self.restarts = Restarts()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Run it until `stop`. Raises MeshError (internal) with the reason when it is in vain."""
+        while not self._stopping:
+            started = time.monotonic()
+            status = await self._once()
+            if self._stopping:
+                return
+            pause = self.restarts.ended(time.monotonic() - started)
+            if pause is None or status == CONFIGURATION:
+                raise MeshError(ErrorCode.INTERNAL, self._in_vain(status))
+            self._say(self.program.name, f"{_ended(status)}; starting it again in {pause:g} s")
+            await asyncio.sleep(pause)
+
+    async def stop(self) -> None:
+        """Ask it to leave, wait for its grace, then kill it."""
+        self._stopping = True
+        process = self._process
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(self.program.grace):
+                await process.wait()
+        except TimeoutError:
+            self._say(self.program.name, f"did not leave in {self.program.grace:g} s; killing it")
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it, and whatever it started, at once."""
+        self._stopping = True
+        self._kill_group()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now; 0 between two of them."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else 0
+
+    async def _once(self) -> int:
+        """Start it and wait until it ended, with all that it started. Returns its status."""
+        reader, output = await _pipe()
+        try:
+            self._process = process = await self._spawn(output)
+        finally:
+            os.close(output)
+        lines = asyncio.create_task(self._pass_on(reader))
+        status = await process.wait()
+        self._kill_group()
+        self._leash.ended(process.pid)
+        await lines
+        return status
+
+    async def _spawn(self, output: int) -> asyncio.subprocess.Process:
+        program = self.program
+        with program.hold() if program.hold else nullcontext() as descriptor:
+            return await asyncio.create_subprocess_exec(
+                *program.command,
+                env=program.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=() if descriptor is None else (descriptor,),
+                start_new_session=True,
+                preexec_fn=self._leash.tie(),
+            )
+
+    def _kill_group(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def _pass_on(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await reader.readline()
+            except ValueError:
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            self.last_line = text or self.last_line
+            self._say(self.program.name, text)
+
+    def _in_vain(self, status: int) -> str:
+        reason = self.last_line.removeprefix("mesh: ") or "it said nothing."
+        if status == CONFIGURATION:
+            return f"The {self.program.name} cannot run: {reason}"
+        return (
+            f"The {self.program.name} ended {self.restarts.most} times in a row, at last "
+            f"{_ended(status)}: {reason}"
+        )
+
+
+async def _pipe() -> tuple[asyncio.StreamReader, int]:
+    """A pipe: a reader of what comes out, and the descriptor to write into.
+
+    Our own, because `Process.wait` waits for asyncio's pipes to close in some versions of Python,
+    and a child's child may keep them open.
+    """
+    reading, writing = os.pipe()
+    reader = asyncio.StreamReader(limit=LINE)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
+    )
+    return reader, writing
+
+
+def _ended(status: int) -> str:
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return f"ended with status {status}"

@@ -1,0 +1,240 @@
+"""`mesh up`: a whole mesh on this machine, under one supervisor. The order is the work here.
+
+Broker, then store, gateway and workers; on the way out workers first, so that answers under way
+are finished or handed over, and the broker last.
+"""
+
+import asyncio
+import http.client
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import click
+import msgspec
+
+import mesh
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import JetStream
+from mesh.bus.presence import present
+from mesh.cli import broker
+from mesh.cli.console import Console, banner
+from mesh.cli.enrol import BrokerFolder
+from mesh.cli.leash import Leash
+from mesh.cli.local import Running, forget, reachable, recall, remember
+from mesh.cli.locks import Held, folder_lock
+from mesh.cli.options import options
+from mesh.cli.ports import check_free, free_port
+from mesh.cli.supervise import Child, Program
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import WorkerInfo
+from mesh.settings import UpSettings, env_name, read
+
+FLAGS = (
+    "data_dir",
+    "host",
+    "port",
+    "nats_host",
+    "nats_port",
+    "workers",
+    "engine",
+    "model",
+    "grace",
+    "log_level",
+)
+_PASSWORDS = ("MESH_GATEWAY_PASSWORD", "MESH_STORE_PASSWORD", "MESH_WORKER_PASSWORD")
+PAUSE = 0.05
+"""Seconds between two looks at whether something is ready."""
+
+
+@click.command("up")
+@options(UpSettings, *FLAGS)
+def command(**flags: Any) -> None:
+    """Run broker, store, gateway and a worker on this machine, until Ctrl-C.
+
+    Every other setting of these services is read from the environment or from mesh.toml.
+    """
+    settings = read(UpSettings, flags)
+    if settings.port == 0:
+        settings = msgspec.structs.replace(settings, port=free_port(settings.host))
+    folder = BrokerFolder(settings.data_path.absolute())
+    folder.prepare()
+    try:
+        with folder_lock(folder.data):
+            asyncio.run(Up(settings, flags, folder).run())
+    except Held:
+        raise MeshError(ErrorCode.CONFLICT, _already(folder)) from None
+
+
+class Up:
+    """One `mesh up`, from the check of the ports to the end of the last process."""
+
+    def __init__(self, settings: UpSettings, flags: dict[str, Any], folder: BrokerFolder) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._console = Console()
+        self._stages: list[list[Child]] = []
+        self._asked = asyncio.Event()
+        self._running = Running(
+            pid=os.getpid(),
+            nats_host=settings.nats_host,
+            nats_port=settings.nats_port,
+            gateway=_gateway_url(settings),
+        )
+        self._environment = _environment(settings, flags, self._running)
+
+    async def run(self) -> None:
+        """Start everything, stay until asked to stop, stop everything.
+
+        Raises MeshError when a port is taken or a process cannot be kept running.
+        """
+        server = broker.find()
+        check_free(self._settings)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        with Leash() as leash:
+            try:
+                await self._stay(leash, server)
+            finally:
+                await self._stop()
+                forget(self._folder.data)
+
+    async def _stay(self, leash: Leash, server: str) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                starting = group.create_task(self._start(group, leash, server))
+                await self._asked.wait()
+                starting.cancel()
+                await self._stop()
+        except* MeshError as failures:
+            raise failures.exceptions[0] from None
+
+    async def _start(self, group: asyncio.TaskGroup, leash: Leash, server: str) -> None:
+        def launch(*programs: Program) -> None:
+            children = [Child(program, leash, self._console.say) for program in programs]
+            self._stages.append(children)
+            for child in children:
+                group.create_task(child.run())
+
+        click.echo("Starting the mesh ...")
+        launch(self._broker(server))
+        await self._broker_listens()
+        remember(self._folder.data, self._running)
+        launch(self._service("store"))
+        launch(self._service("gateway"))
+        launch(*self._workers())
+        await self._gateway_answers()
+        workers = await self._workers_present()
+        click.echo(banner(mesh.__version__, self._running, self._folder.data, workers))
+
+    def _broker(self, server: str) -> Program:
+        settings, secrets = self._settings, self._folder.secrets()
+        return Program(
+            name="broker",
+            command=broker.command(server, self._folder, settings.nats_host, settings.nats_port),
+            environment=os.environ | broker.environment(secrets),
+            hold=lambda: broker.running_mark(self._folder),
+        )
+
+    def _service(self, name: str) -> Program:
+        return Program(name=name, command=_mesh(name), environment=self._environment)
+
+    def _workers(self) -> list[Program]:
+        return [
+            Program(
+                name=f"worker {number}",
+                command=_mesh("worker"),
+                environment=self._environment,
+                grace=self._settings.grace + 5,
+            )
+            for number in range(1, self._settings.workers + 1)
+        ]
+
+    async def _broker_listens(self) -> None:
+        host, port = broker.address(self._running.nats)
+        operator = self._folder.credential("operator")
+        while not await asyncio.to_thread(broker.accepts, host, port, operator):
+            await asyncio.sleep(PAUSE)
+
+    async def _gateway_answers(self) -> None:
+        while not await asyncio.to_thread(_is_healthy, self._running.gateway):
+            await asyncio.sleep(PAUSE)
+
+    async def _workers_present(self) -> list[WorkerInfo]:
+        """Wait for the workers of our own; returns all that are there."""
+        user, password = self._folder.credential("operator")
+        bus = await Bus.connect([self._running.nats], user, password, "mesh up")
+        try:
+            while True:
+                with suppress(BusError):
+                    found = await present(JetStream(bus))
+                    mine = {child.pid for child in self._stages[-1]} if self._stages else set()
+                    if mine <= {worker.pid for worker in found}:
+                        return found
+                await asyncio.sleep(PAUSE)
+        finally:
+            await bus.close()
+
+    def _on_signal(self) -> None:
+        if self._asked.is_set():
+            for child in self._all():
+                child.kill()
+            return
+        self._asked.set()
+        click.echo("\nStopping: answers under way may be finished; Ctrl-C again stops at once.")
+
+    async def _stop(self) -> None:
+        for stage in reversed(self._stages):
+            await asyncio.gather(*(child.stop() for child in stage))
+
+    def _all(self) -> list[Child]:
+        return [child for stage in self._stages for child in stage]
+
+
+def _mesh(name: str) -> list[str]:
+    return [sys.executable, "-m", "mesh", name]
+
+
+def _environment(
+    settings: UpSettings, flags: Mapping[str, Any], running: Running
+) -> dict[str, str]:
+    """What the services read: our own environment, our flags, and where the broker is.
+
+    Passwords they find in the data folder, which they can read as we can.
+    """
+    given = {env_name(name): str(value) for name, value in flags.items() if value is not None}
+    own = {
+        "MESH_DATA_DIR": str(settings.data_path.absolute()),
+        "MESH_NATS": running.nats,
+        "MESH_PORT": str(settings.port),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return os.environ | dict.fromkeys(_PASSWORDS, "") | given | own
+
+
+def _gateway_url(settings: UpSettings) -> str:
+    host = reachable(settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _is_healthy(gateway: str) -> bool:
+    connection = http.client.HTTPConnection(gateway.removeprefix("http://"), timeout=2)
+    try:
+        connection.request("GET", "/v1/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _already(folder: BrokerFolder) -> str:
+    running = recall(folder.data)
+    where = f" (its gateway: {running.gateway})" if running else ""
+    return (
+        f"A mesh is running on {folder.data} already{where}. Use that one, or choose another "
+        "folder with --data-dir or MESH_DATA_DIR."
+    )

@@ -1,0 +1,161 @@
+"""The supervisor with real processes, small ones that stand in for the mesh's."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mesh.cli.leash import Leash
+from mesh.cli.supervise import Child, Program
+from mesh.protocol.errors import MeshError
+
+Lines = list[tuple[str, str]]
+
+
+def program(code: str, grace: float = 5.0) -> Program:
+    return Program(
+        name="stand-in",
+        command=[sys.executable, "-c", textwrap.dedent(code)],
+        environment=dict(os.environ),
+        grace=grace,
+    )
+
+
+async def until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(program: Program) -> AsyncIterator[tuple[Child, Lines, asyncio.Task[None]]]:
+    lines: Lines = []
+    with Leash() as leash:
+        child = Child(program, leash, lambda name, line: lines.append((name, line)))
+        task = asyncio.create_task(child.run())
+        try:
+            yield child, lines, task
+        finally:
+            child.kill()
+            await asyncio.wait([task])
+
+
+async def test_a_killed_child_is_started_again() -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    async with running(program(code)) as (child, lines, _):
+        await until(lambda: len(lines) == 1)
+        os.kill(int(lines[0][1]), signal.SIGKILL)
+        await until(lambda: len(lines) == 3)
+    assert "killed by SIGKILL" in lines[1][1]
+    assert lines[2][1] != lines[0][1]
+
+
+async def test_a_crash_loop_ends_in_the_childs_own_words() -> None:
+    code = "import sys; print('the disk is full', file=sys.stderr); sys.exit(3)"
+    async with running(program(code)) as (child, _, task):
+        child.restarts.first = 0.01
+        with pytest.raises(MeshError, match="stand-in ended 5 times.*status 3: the disk is full"):
+            await asyncio.wait_for(task, 20)
+
+
+async def test_what_only_a_person_can_mend_is_not_tried_again() -> None:
+    code = "import sys; print('mesh: there is no model x'); sys.exit(78)"
+    async with running(program(code)) as (_, _, task):
+        with pytest.raises(MeshError, match="^The stand-in cannot run: there is no model x$"):
+            await asyncio.wait_for(task, 10)
+
+
+async def test_stopping_lets_a_child_finish_its_work() -> None:
+    code = """
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: (print("finished"), sys.exit(0)))
+        print("ready", flush=True)
+        time.sleep(60)
+    """
+    async with running(program(code)) as (child, lines, task):
+        await until(lambda: bool(lines))
+        await child.stop()
+        await asyncio.wait_for(task, 5)
+    assert lines[-1] == ("stand-in", "finished")
+
+
+async def test_a_child_that_will_not_leave_is_killed_after_its_grace() -> None:
+    code = """
+        import signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("ready", flush=True)
+        time.sleep(60)
+    """
+    async with running(program(code, grace=0.2)) as (child, lines, task):
+        await until(lambda: bool(lines))
+        await child.stop()
+        await asyncio.wait_for(task, 5)
+    assert "did not leave" in lines[-1][1]
+
+
+async def test_a_childs_own_children_end_with_it() -> None:
+    code = """
+        import subprocess, sys
+        other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        print(other.pid, flush=True)
+        other.wait()
+    """
+    async with running(program(code)) as (child, lines, _):
+        await until(lambda: bool(lines))
+        os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: len(lines) > 1)
+        assert not alive(int(lines[0][1]))
+
+
+async def test_a_very_long_line_does_not_stop_the_reading() -> None:
+    code = "import time; print('x' * 3_000_000); print('after', flush=True); time.sleep(60)"
+    async with running(program(code)) as (_, lines, _):
+        await until(lambda: bool(lines) and lines[-1][1] == "after")
+
+
+SUPERVISOR = """
+    import asyncio, os, sys
+    from mesh.cli.leash import Leash
+    from mesh.cli.supervise import Child, Program
+
+    CHILD = '''
+    import os, subprocess, sys, time
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(os.getpid(), other.pid, flush=True)
+    time.sleep(60)
+    '''
+
+    async def main():
+        program = Program(
+            name="child", command=[sys.executable, "-c", CHILD], environment=dict(os.environ)
+        )
+        with Leash() as leash:
+            await Child(program, leash, lambda name, line: print(line, flush=True)).run()
+
+    asyncio.run(main())
+"""
+
+
+def test_nothing_survives_the_kill_of_the_supervisor(tmp_path: Path) -> None:
+    script = tmp_path / "supervisor.py"
+    script.write_text(textwrap.dedent(SUPERVISOR))
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = [int(word) for word in parent.stdout.readline().split()]
+        family = [psutil.Process(pid) for pid in pids] + psutil.Process(parent.pid).children()
+        parent.kill()
+    assert len(pids) == 2
+    gone, left = psutil.wait_procs(family, timeout=10)
+    assert not left
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
