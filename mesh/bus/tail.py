@@ -4,12 +4,23 @@ Reads by sequence and needs no consumer at the broker; the live subjects only sa
 """
 
 import asyncio
+from typing import NamedTuple
 
 from nats.aio.msg import Msg
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.protocol import subjects
+
+
+class Head(NamedTuple):
+    """The end of the stream: what identifies it, and its last sequence (tokens included).
+
+    The last sequence never falls, unless the stream was restored from an older state.
+    """
+
+    created: str
+    last: int
 
 
 class Tail:
@@ -23,11 +34,12 @@ class Tail:
     async def start(self) -> None:
         """Listen for news. Raises BusError."""
         await self._bus.listen(subjects.LIVE_EVENTS, self._ring)
-        self._bus.on_doubt(self._news.set)
+        self._bus.on_doubt(self.wake)
 
-    async def created(self) -> str:
-        """What identifies the stream: a new one starts its sequences anew. Raises BusError."""
-        return (await self._js.stream_info(subjects.RUN_STREAM)).created
+    async def head(self) -> Head:
+        """The end of the stream, as its leader has it. Raises BusError."""
+        info = await self._js.stream_info(subjects.RUN_STREAM)
+        return Head(info.created, info.state.last_seq)
 
     async def last(self) -> int:
         """The leader's last sequence of an event, 0 where there is none. Raises BusError."""
@@ -53,5 +65,9 @@ class Tail:
             pass
         self._news.clear()
 
-    def _ring(self, msg: Msg) -> None:
+    def wake(self) -> None:
+        """End a `wait`, the present or the next one."""
         self._news.set()
+
+    def _ring(self, msg: Msg) -> None:
+        self.wake()

@@ -21,6 +21,12 @@ from mesh.protocol.messages import (
 MessageState = Literal[
     "manual", "pending", "in_progress", "complete", "aborted_by_worker", "cancelled", "timeout"
 ]
+Role = Literal["user", "operator", "admin"]
+ReportType = Literal["spam", "offensive", "feedback"]
+RunState = Literal["queued", "running", "done", "failed", "cancelled"]
+WorkerEventKind = Literal[
+    "started", "stopped", "lost", "claimed", "first_token", "finished", "failed"
+]
 
 
 # --- objects --------------------------------------------------------------------------------------
@@ -33,7 +39,7 @@ class User(Wire, frozen=True, kw_only=True, tag="user"):
     provider: str
     account: str
     display_name: str
-    role: Literal["user", "operator", "admin"] = "user"
+    role: Role = "user"
     created_at: float
 
 
@@ -53,7 +59,7 @@ class Report(Wire, frozen=True, kw_only=True):
     """What a reader said is wrong with a message."""
 
     id: str
-    report_type: Literal["spam", "offensive", "feedback"]
+    report_type: ReportType
     reason: str
     created_at: float
 
@@ -72,7 +78,9 @@ class WorkParameters(Wire, frozen=True, kw_only=True):
 class ChatMessage(Wire, frozen=True, kw_only=True, tag="chat_message"):
     """A node of a chat's tree. worker, usage, timings and attempts are those of an answer.
 
-    attempts: how many claims were made on it; error: the sentence of a failed answer.
+    attempts: how many claims were made on it; finish: why a complete answer ended (`length`: it
+    was cut off and can be continued); truncated: messages left out so that the rest would fit;
+    error_code, error: of a failed answer, the latter a sentence.
     """
 
     id: str
@@ -85,6 +93,9 @@ class ChatMessage(Wire, frozen=True, kw_only=True, tag="chat_message"):
     score: int = 0
     reports: tuple[Report, ...] = ()
     work: WorkParameters | None = None
+    finish: str | None = None
+    truncated: int = 0
+    error_code: str | None = None
     error: str | None = None
     worker: str | None = None
     attempts: int = 0
@@ -93,10 +104,14 @@ class ChatMessage(Wire, frozen=True, kw_only=True, tag="chat_message"):
 
 
 class ChatTree(Wire, frozen=True, kw_only=True, tag="chat_tree"):
-    """A chat with all its messages, in order of creation; parent_id makes them a tree."""
+    """A chat with its messages, in order of creation; parent_id makes them a tree.
+
+    A reply has to fit into one message: where `next` is set, there are more; ask on from it.
+    """
 
     chat: Chat
     messages: tuple[ChatMessage, ...]
+    next: str | None = None
 
 
 class ChatPage(Wire, frozen=True, kw_only=True, tag="chat_page"):
@@ -120,13 +135,22 @@ class Plan(Wire, frozen=True, kw_only=True, tag="plan"):
 
 
 class Ok(Wire, frozen=True, kw_only=True, tag="ok"):
-    """It was done."""
+    """It was done. unfinished: rids of answers that have no place any more: cancel them."""
+
+    unfinished: tuple[str, ...] = ()
 
 
 class Health(Wire, frozen=True, kw_only=True, tag="health"):
-    """The store's own view: the last sequence of the log in its database."""
+    """The store's own view: the last sequence of the log in its database, and its room.
+
+    database_bytes: size of the database; free_bytes: left on its disk; skipped: messages of the
+    log that could not be understood.
+    """
 
     applied: int
+    database_bytes: int = 0
+    free_bytes: int = 0
+    skipped: int = 0
 
 
 class WorkerEventRow(Wire, frozen=True, kw_only=True):
@@ -135,7 +159,7 @@ class WorkerEventRow(Wire, frozen=True, kw_only=True):
     seq: int
     at: float
     worker: str
-    kind: Literal["started", "stopped", "lost", "claimed", "first_token", "finished", "failed"]
+    kind: WorkerEventKind
     rid: str | None = None
     detail: str = ""
 
@@ -147,13 +171,17 @@ class WorkerEvents(Wire, frozen=True, kw_only=True, tag="worker_events"):
 
 
 class RunRow(Wire, frozen=True, kw_only=True, tag="run"):
-    """One generation, in a chat or not, as the database keeps it."""
+    """One generation, in a chat or not, as the database keeps it.
+
+    cancel_asked_at: when somebody asked to stop it; pieces and checksum: as in `Seal`.
+    """
 
     rid: str
     tenant: str
     model: str
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    state: RunState
     created_at: float
+    cancel_asked_at: float | None = None
     ended_at: float | None = None
     chat_id: str | None = None
     text: str = ""
@@ -194,9 +222,16 @@ class SaveRefresh(Wire, frozen=True, kw_only=True, tag="save_refresh"):
 
 
 class UseRefresh(Wire, frozen=True, kw_only=True, tag="use_refresh"):
-    """The user of a refresh token that is known, not expired and not revoked. -> User"""
+    """The user of a refresh token. -> User; invalid_token if unknown or revoked, token_expired"""
 
     token_hash: str
+
+
+class RevokeRefresh(Wire, frozen=True, kw_only=True, tag="revoke_refresh"):
+    """Forget one refresh token of a user, or all of them if none is named. -> Ok"""
+
+    user_id: str
+    token_hash: str | None = None
 
 
 class CreateChat(Wire, frozen=True, kw_only=True, tag="create_chat"):
@@ -217,10 +252,14 @@ class ListChats(Wire, frozen=True, kw_only=True, tag="list_chats"):
 
 
 class GetChat(Wire, frozen=True, kw_only=True, tag="get_chat"):
-    """-> ChatTree. `min_seq`: wait (up to 2 s) until the log is applied that far."""
+    """-> ChatTree. `after`: the `next` of the reply before, if there was one.
+
+    `min_seq`: wait (up to 2 s) until the log is applied that far.
+    """
 
     user_id: str
     chat_id: str
+    after: str | None = None
     min_seq: int = 0
 
 
@@ -296,7 +335,7 @@ class AddReport(Wire, frozen=True, kw_only=True, tag="add_report"):
     user_id: str
     chat_id: str
     message_id: str
-    report_type: Literal["spam", "offensive", "feedback"]
+    report_type: ReportType
     reason: str
 
 
@@ -324,6 +363,7 @@ Query = (
     | GetUser
     | SaveRefresh
     | UseRefresh
+    | RevokeRefresh
     | CreateChat
     | ListChats
     | GetChat
@@ -359,6 +399,7 @@ QUERIES: dict[type[Query], type[Reply]] = {
     GetUser: User,
     SaveRefresh: Ok,
     UseRefresh: User,
+    RevokeRefresh: Ok,
     CreateChat: Chat,
     ListChats: ChatPage,
     GetChat: ChatTree,

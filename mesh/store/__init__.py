@@ -1,1 +1,1 @@
-"""The database: chats, runs and worker events, all of it read from the log."""
+"""The store: keeps chats, runs and worker events in a database, from the log. Serves no HTTP."""

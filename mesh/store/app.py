@@ -1,0 +1,85 @@
+"""The store as a service: wires database, log and queries together. Decides nothing itself."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.bus.tail import Tail
+from mesh.protocol import subjects
+from mesh.protocol.chats import Reply
+from mesh.protocol.codec import decode_query
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.settings import StoreSettings
+from mesh.store import refusals, retention, schema
+from mesh.store.database import Database
+from mesh.store.dispatch import Dispatcher
+from mesh.store.follower import Follower
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+USER = "store"
+QUEUE = "store"
+"""Each query is answered by one of the stores that may be running."""
+
+
+async def run(settings: StoreSettings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set or the connection ends; what was begun is finished.
+
+    Raises MeshError when the database or the broker cannot be used.
+    """
+    await asyncio.to_thread(schema.upgrade, settings.database_path)
+    database = Database(settings.database_path)
+    try:
+        connecting = Bus.connect(settings.servers, USER, settings.store_password, USER)
+        bus = await _unless(stop, connecting)
+        if bus is not None:
+            try:
+                await _serve(bus, database, settings, stop)
+            finally:
+                await bus.close()
+    finally:
+        await database.close()
+
+
+async def _serve(
+    bus: Bus, database: Database, settings: StoreSettings, stop: asyncio.Event
+) -> None:
+    tail = Tail(bus, JetStream(bus))
+    await tail.start()
+    follower = Follower(database, tail)
+    dispatcher = Dispatcher(database, follower, settings.chat_max_messages)
+
+    async def answer(subject: str, data: bytes) -> Reply:
+        query = decode_query(data)
+        if subject != subjects.store(str(query.__struct_config__.tag)):
+            raise refusals.bad(f"This query does not belong on {subject}.")
+        return await dispatcher.serve(query)
+
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(follower.run()),
+            tasks.create_task(retention.run(database, settings.retention_days)),
+        ]
+        await bus.serve(subjects.STORE_ALL, answer, QUEUE)
+        log.info("The store keeps %s", database.path)
+        await _unless(stop, bus.closed.wait())
+        for task in running:
+            task.cancel()
+    if not stop.is_set():
+        raise MeshError(ErrorCode.BROKER_UNAVAILABLE, "The broker ended the connection for good.")
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`, or None if `stop` was set before it was there."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, stopped):
+            task.cancel()
+        await asyncio.gather(working, stopped, return_exceptions=True)

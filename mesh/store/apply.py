@@ -1,0 +1,177 @@
+"""What one event of the log does to the rows. Pure: neither broker nor database.
+
+Rows only ever move forward (queued, running, ended), so an event that is applied again, even a
+whole log from its beginning, changes nothing. What the log says is not argued with: whether a
+message may be asked for was checked before it was queued.
+"""
+
+from mesh.protocol.chats import WorkParameters
+from mesh.protocol.messages import (
+    Cancel,
+    Cancelled,
+    Claim,
+    Done,
+    End,
+    Failed,
+    Queued,
+    Request,
+    Turn,
+    WorkerLost,
+    WorkerStarted,
+    WorkerStopped,
+)
+from mesh.protocol.subjects import Writer
+from mesh.store import tree, workers
+from mesh.store.models import Chat, Message, Run
+from mesh.store.records import Record, Unreadable
+from mesh.store.rows import Rows
+
+ENDED = frozenset({"done", "failed", "cancelled"})
+
+
+def apply(rows: Rows, record: Record) -> None:
+    """Bring the rows up to date with one event. Raises Unreadable if it contradicts them."""
+    match record.event:
+        case Queued() as event:
+            _queued(rows, event)
+        case Claim() as event:
+            _claimed(rows, record, event)
+        case Cancel():
+            _cancel_asked(rows, record)
+        case Done() | Failed() | Cancelled() as event:
+            _ended(rows, record, event)
+        case WorkerStarted(info=info):
+            workers.started(rows, record, info)
+        case WorkerStopped(reason=reason):
+            workers.left(rows, record, "stopped", record.writer, reason)
+        case WorkerLost(name=name, inc=inc):
+            workers.left(rows, record, "lost", Writer(name, inc))
+
+
+def _queued(rows: Rows, event: Queued) -> None:
+    request, turn = event.request, event.turn
+    if request.rid in rows.runs or (turn is not None and turn.chat_id in rows.deleted):
+        return
+    chat = None if turn is None else _chat(rows, turn)
+    if turn is not None and chat is not None:
+        rows.add(tree.answer(chat, request.rid, request.created, _question(rows, chat, turn)))
+    rows.add(_run(request, turn, chat))
+
+
+def _chat(rows: Rows, turn: Turn) -> Chat | None:
+    """The chat of a turn. A database restored from a backup may lack it: then it comes back.
+
+    None if its user is not there either; the run is kept by itself then.
+    """
+    chat = rows.chats.get(turn.chat_id)
+    if chat is None and turn.user_id in rows.users:
+        began = turn.user_message.created
+        chat = Chat(
+            id=turn.chat_id,
+            user_id=turn.user_id,
+            title=None,
+            hidden=False,
+            allow_data_use=True,
+            active_tail=None,
+            created_at=began,
+            modified_at=began,
+        )
+        rows.add(chat)
+    return chat
+
+
+def _question(rows: Rows, chat: Chat, turn: Turn) -> Message:
+    said = turn.user_message
+    question = rows.messages.get(said.id)
+    if question is None:
+        parent = rows.messages.get(said.parent_id or "")
+        if parent is not None and parent.chat_id != chat.id:
+            parent = None
+        question = tree.question(chat, said, parent)
+        rows.add(question)
+    if question.chat_id != chat.id:
+        raise Unreadable(f"message {said.id} is in another chat than {chat.id}")
+    return question
+
+
+def _run(request: Request, turn: Turn | None, chat: Chat | None) -> Run:
+    return Run(
+        rid=request.rid,
+        chat_id=chat.id if chat else None,
+        tenant=request.tenant,
+        model=request.model,
+        parameters=_parameters(request, turn),
+        trace=request.trace,
+        created_at=request.created,
+        deadline=request.deadline,
+        state="queued",
+        attempts=0,
+        text="",
+        truncated=0,
+        prompt_tokens=0,
+        completion_tokens=0,
+        cached_tokens=0,
+        queue_seconds=0.0,
+        generate_seconds=0.0,
+    )
+
+
+def _parameters(request: Request, turn: Turn | None) -> WorkParameters:
+    return WorkParameters(
+        model=request.model,
+        sampling=request.sampling,
+        max_tokens=request.max_tokens,
+        system_prompt=turn.system_prompt if turn else "",
+        user_profile=turn.user_profile if turn else "",
+        response_instructions=turn.response_instructions if turn else "",
+    )
+
+
+def _open_run(rows: Rows, record: Record) -> Run | None:
+    """The run of an event, unless it has ended, or its chat was deleted, or it was never seen."""
+    run = rows.runs.get(record.rid)
+    return None if run is None or run.state in ENDED else run
+
+
+def _claimed(rows: Rows, record: Record, claim: Claim) -> None:
+    run = _open_run(rows, record)
+    if run is None or claim.n <= run.attempts:
+        return
+    run.state, run.attempts, run.claimed_at = "running", claim.n, record.at
+    run.worker, run.inc = record.writer
+    workers.claimed(rows, record, run)
+
+
+def _cancel_asked(rows: Rows, record: Record) -> None:
+    run = _open_run(rows, record)
+    if run is not None and run.cancel_asked_at is None:
+        run.cancel_asked_at = record.at
+
+
+def _ended(rows: Rows, record: Record, end: End) -> None:
+    run = _open_run(rows, record)
+    if run is None:
+        return
+    run.ended_at, run.text = record.at, end.text
+    match end:
+        case Done():
+            run.state, run.finish, run.truncated = "done", end.finish, end.truncated
+        case Failed():
+            run.state, run.error_code = "failed", end.code.value
+            run.error = end.detail or end.code.sentence
+        case Cancelled():
+            run.state = "cancelled"
+    _measure(run, end)
+    workers.ended(rows, record, run, end)
+
+
+def _measure(run: Run, end: End) -> None:
+    run.prompt_tokens = end.usage.prompt_tokens
+    run.completion_tokens = end.usage.completion_tokens
+    run.cached_tokens = end.usage.cached_tokens
+    run.queue_seconds = end.timings.queue
+    run.first_token_seconds = end.timings.first_token
+    run.generate_seconds = end.timings.generate
+    if end.seal is not None:
+        run.pieces = end.seal.count
+        run.text_checksum, run.ids_checksum = end.seal.text, end.seal.ids

@@ -1,0 +1,110 @@
+"""The database connection: an engine, reading and writing sessions. Knows no tables.
+
+This file and the migrations hold all that is particular to SQLite. Within one process writes
+wait for one another here; between processes SQLite's own lock does that.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+BUSY_TIMEOUT_MS = 5_000
+"""How long to wait for another process that writes."""
+
+PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+)
+"""WAL: readers and the writer do not wait for each other. FULL: what was answered outlives a
+power cut. secure_delete: deleted words do not linger in free pages."""
+
+READ_ONLY = (f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}", "PRAGMA query_only = ON")
+
+
+class Database:
+    """One database file, its schema up to date. Make it inside the event loop, close it there."""
+
+    def __init__(self, path: Path, pragmas: tuple[str, ...] = PRAGMAS) -> None:
+        self.path = path
+        self._engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
+        prepare(self._engine.sync_engine, pragmas)
+        self._writer = self._engine.execution_options(immediate=True)
+        self._writing = asyncio.Lock()
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session that sees one moment of the database, whatever is written meanwhile."""
+        async with self._session(self._engine) as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """The one session that may write now; all of it is kept on leaving, or nothing."""
+        async with self._writing, self._session(self._writer) as session:
+            async with session.begin():
+                yield session
+
+    async def close(self) -> None:
+        """Wait for the open sessions to end, then let go of the file."""
+        await self._idle.wait()
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        self._open += 1
+        self._idle.clear()
+        try:
+            async with AsyncSession(engine, expire_on_commit=False) as session:
+                yield session
+        finally:
+            self._open -= 1
+            if self._open == 0:
+                self._idle.set()
+
+
+def prepare(engine: Engine, pragmas: tuple[str, ...]) -> None:
+    """Let an engine begin its transactions itself: the driver would begin too late to read.
+
+    With the execution option `immediate` a transaction takes the write lock at its start, so it
+    never fails half-way because another one wrote.
+    """
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("immediate", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def is_trouble(error: Exception) -> bool:
+    """Whether the database cannot work now (full, locked, gone), whatever one asks of it.
+
+    Other errors are the fault of what was to be written, and would come again.
+    """
+    fault_of_data = isinstance(error, DataError | IntegrityError | ProgrammingError)
+    return isinstance(error, DBAPIError) and not fault_of_data
+
+
+def sentence(error: Exception) -> str:
+    """The database's own words for what is wrong, without statement and values."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return f"{type(cause).__name__}: {cause}"

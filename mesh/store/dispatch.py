@@ -1,0 +1,188 @@
+"""Answers queries: waits for the log where that is asked for, opens the session, calls by name.
+
+Knows neither the broker nor SQL; `app.py` brings it the queries, `queries/` holds what they do.
+"""
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mesh.protocol.chats import (
+    AddReport,
+    AddUserMessage,
+    CreateChat,
+    DeleteChat,
+    GetChat,
+    GetHealth,
+    GetMessage,
+    GetRun,
+    GetUser,
+    Health,
+    HideAllChats,
+    ListChats,
+    ListWorkerEvents,
+    PlanAnswer,
+    Query,
+    Reply,
+    RevokeRefresh,
+    SaveRefresh,
+    SignIn,
+    UpdateChat,
+    UseRefresh,
+    Vote,
+)
+from mesh.protocol.errors import MeshError
+from mesh.protocol.messages import Refused
+from mesh.store.database import Database, sentence
+from mesh.store.follower import Follower
+from mesh.store.queries import accounts, answers, chats, messages, runs
+from mesh.store.refusals import NotYet, unavailable
+
+log = logging.getLogger(__name__)
+
+WAIT = 2.0
+"""Seconds that a query waits for the log to be applied as far as it needs."""
+
+Read = (
+    GetHealth
+    | GetUser
+    | UseRefresh
+    | ListChats
+    | GetChat
+    | GetMessage
+    | PlanAnswer
+    | GetRun
+    | ListWorkerEvents
+)
+Change = (
+    SignIn
+    | SaveRefresh
+    | RevokeRefresh
+    | CreateChat
+    | UpdateChat
+    | HideAllChats
+    | DeleteChat
+    | AddUserMessage
+    | Vote
+    | AddReport
+)
+
+
+class Dispatcher:
+    """Answers one query at a time or many at once. chat_max_messages: as in the settings."""
+
+    def __init__(
+        self,
+        database: Database,
+        follower: Follower,
+        chat_max_messages: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._follower = follower
+        self._most = chat_max_messages
+        self._clock = clock
+
+    async def serve(self, query: Query) -> Reply:
+        """The reply, a `Refused` where it cannot be granted."""
+        try:
+            await self._wait_for_log(query)
+            try:
+                return await self._answer(query)
+            except NotYet:
+                await self._in_time(self._follower.caught_up(), "is still reading the log")
+                return await self._answer(query)
+        except MeshError as error:
+            return Refused(code=error.code, detail=error.detail)
+        except DBAPIError as error:
+            log.warning("A query could not be answered: %s", sentence(error))
+            refusal = unavailable("The store's database does not work now; try again in a while.")
+            return Refused(code=refusal.code, detail=refusal.detail)
+
+    async def _wait_for_log(self, query: Query) -> None:
+        match query:
+            case (
+                GetChat(min_seq=seq)
+                | AddUserMessage(min_seq=seq)
+                | PlanAnswer(min_seq=seq)
+                | GetMessage(min_seq=seq)
+                | GetRun(min_seq=seq)
+            ) if seq > self._follower.applied:
+                behind = f"has applied the log up to {self._follower.applied}, not yet to {seq}"
+                await self._in_time(self._follower.reached(seq), behind)
+            case _:
+                pass
+
+    async def _in_time(self, work: Awaitable[None], state: str) -> None:
+        try:
+            async with asyncio.timeout(WAIT):
+                await work
+        except TimeoutError:
+            raise unavailable(f"The store {state}; try again in a moment.") from None
+
+    async def _answer(self, query: Query) -> Reply:
+        if isinstance(query, Read):
+            async with self._database.read() as session:
+                return await self._read(session, query)
+        async with self._database.write() as session:
+            return await self._change(session, query)
+
+    async def _read(self, session: AsyncSession, query: Read) -> Reply:
+        now = self._clock()
+        match query:
+            case GetHealth():
+                return self._health(await runs.count_skipped(session))
+            case GetUser():
+                return await accounts.get_user(session, query)
+            case UseRefresh():
+                return await accounts.use_refresh(session, query, now)
+            case ListChats():
+                return await chats.list_chats(session, query)
+            case GetChat():
+                return await chats.get_chat(session, query, now)
+            case GetMessage():
+                return await messages.get_message(session, query, now)
+            case PlanAnswer():
+                return await answers.plan_answer(session, query, now, self._most)
+            case GetRun():
+                return await runs.get_run(session, query, now)
+            case ListWorkerEvents():
+                return await runs.list_worker_events(session, query)
+
+    async def _change(self, session: AsyncSession, query: Change) -> Reply:
+        now = self._clock()
+        match query:
+            case SignIn():
+                return await accounts.sign_in(session, query, now)
+            case SaveRefresh():
+                return await accounts.save_refresh(session, query, now)
+            case RevokeRefresh():
+                return await accounts.revoke_refresh(session, query)
+            case CreateChat():
+                return await chats.create_chat(session, query, now)
+            case UpdateChat():
+                return await chats.update_chat(session, query)
+            case HideAllChats():
+                return await chats.hide_all_chats(session, query)
+            case DeleteChat():
+                return await chats.delete_chat(session, query, now)
+            case AddUserMessage():
+                return await messages.add_user_message(session, query, now, self._most)
+            case Vote():
+                return await messages.vote(session, query, now)
+            case AddReport():
+                return await messages.add_report(session, query, now)
+
+    def _health(self, skipped: int) -> Health:
+        files = self._database.path.parent.glob(f"{self._database.path.name}*")
+        return Health(
+            applied=self._follower.applied,
+            database_bytes=sum(file.stat().st_size for file in files),
+            free_bytes=shutil.disk_usage(self._database.path.parent).free,
+            skipped=skipped,
+        )

@@ -1,0 +1,152 @@
+"""Follows the log by the database's own position, batch by batch, for ever.
+
+Asks the broker for nothing but reads: what was applied is known to the database alone, so a
+crash, a redelivery or a restored backup continues exactly. Applies nothing itself (`commit.py`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Protocol, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from mesh.bus.connection import BusError
+from mesh.bus.jetstream import Stored
+from mesh.bus.tail import Head
+from mesh.store import commit
+from mesh.store.commit import At, Moved
+from mesh.store.database import Database, sentence
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+BATCH = 256
+"""Events per transaction at most: some tens of milliseconds, so that queries need not wait."""
+POLL = 1.0
+"""Seconds between two looks at the log when nothing wakes us."""
+BACKOFF = (0.1, 5.0)
+"""Seconds to wait after a first failure, and at most; each next one doubles."""
+
+
+class Log(Protocol):
+    """The events of the RUN stream, without its tokens. `mesh.bus.tail.Tail` is the real one."""
+
+    async def read(self, after: int, limit: int) -> list[Stored]:
+        """The next events beyond sequence `after`, in order; none: `after` is the end.
+
+        About `limit` of them at most. Raises BusError.
+        """
+
+    async def head(self) -> Head:
+        """The stream's identity and last sequence, by its leader. Raises BusError."""
+
+    async def wait(self, timeout: float) -> None:
+        """Return when there may be new events, at the latest after `timeout` seconds."""
+
+    def wake(self) -> None:
+        """End a `wait`, the present or the next one."""
+
+
+class OutOfOrder(BusError):
+    """A batch of the log came in a wrong order; it is refused and read again."""
+
+
+class Follower:
+    """The one task that applies the log. `applied` is the last sequence that is in the rows."""
+
+    def __init__(self, database: Database, events: Log) -> None:
+        self._database = database
+        self._log = events
+        self._at = At("", 0)
+        self._changed = asyncio.Event()
+        self._looks_begun = 0
+        self._looks_ended = 0
+
+    @property
+    def applied(self) -> int:
+        return self._at.seq
+
+    async def run(self) -> None:
+        """Follow until cancelled; a transaction that is under way is finished first."""
+        pause, longest = BACKOFF
+        while True:
+            try:
+                await self._follow()
+            except Moved:
+                log.info("Another store applies the log to this database as well")
+            except (BusError, DBAPIError) as error:
+                log.warning("The log cannot be applied, trying again: %s", sentence(error))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, longest)
+
+    async def reached(self, seq: int) -> None:
+        """Wait until the log is applied up to a sequence."""
+        while self.applied < seq:
+            self._log.wake()
+            await self._changed.wait()
+
+    async def caught_up(self) -> None:
+        """Wait until everything is applied that stands in the log now."""
+        mine = self._looks_begun + 1
+        while self._looks_ended < mine:
+            self._log.wake()
+            await self._changed.wait()
+
+    async def _follow(self) -> None:
+        """Go on from where the database is, until something fails."""
+        self._at = await whole(commit.position(self._database))
+        while True:
+            if await self._step():
+                await self._log.wait(POLL)
+
+    async def _step(self) -> bool:
+        """Apply the next batch. Returns whether there was nothing more."""
+        self._looks_begun = look = self._looks_begun + 1
+        batch = await self._log.read(self._at.seq, BATCH)
+        head = await self._log.head()
+        if head.created != self._at.log or head.last < self._at.seq:
+            await self._start_over(head.created)
+            return False
+        batch = in_order(batch, self._at.seq)
+        if batch:
+            self._at = await whole(commit.commit(self._database, self._at, batch))
+        else:
+            self._looks_ended = look
+        self._announce()
+        return not batch
+
+    async def _start_over(self, created: str) -> None:
+        """Another stream, or one that lost its tail: what was read of it may not follow on ours.
+
+        The head was read after the batch, so a batch that is applied came from the stream we know.
+        """
+        if self._at.log:
+            log.warning("The log was created anew or lost its end; reading it from the beginning")
+        self._at = await whole(commit.start_over(self._database, self._at, created))
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def in_order(batch: Sequence[Stored], after: int) -> list[Stored]:
+    """The part of a batch beyond `after`, without repetitions. Raises OutOfOrder."""
+    fresh: list[Stored] = []
+    for stored in batch:
+        last = fresh[-1].seq if fresh else after
+        if stored.seq < last and fresh:
+            raise OutOfOrder(f"sequence {stored.seq} of the log came after {last}")
+        if stored.seq > last:
+            fresh.append(stored)
+    return fresh
+
+
+async def whole(work: Coroutine[None, None, T]) -> T:
+    """Await something that, once begun, is finished even if we are cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise

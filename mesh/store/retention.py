@@ -1,0 +1,72 @@
+"""Forgets what is old, a little at a time: runs outside chats, worker events, spent tokens.
+
+Chats are never forgotten here; people delete them.
+"""
+
+import asyncio
+import logging
+import time
+
+from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import InstrumentedAttribute
+
+from mesh.store.database import Database, sentence
+from mesh.store.models import DeletedChat, RefreshToken, Run, SkippedEvent, WorkerEvent
+
+log = logging.getLogger(__name__)
+
+DAY = 86_400.0
+EVERY = 3_600.0
+"""Seconds between two rounds."""
+BATCH = 500
+"""Rows deleted in one transaction, so that the log and the queries need not wait."""
+MARKS_DAYS = 30.0
+"""Days that a deleted chat is remembered and a skipped message noted; the log forgets sooner."""
+
+Rule = tuple[InstrumentedAttribute[str] | InstrumentedAttribute[int], ColumnElement[bool]]
+
+
+async def run(database: Database, retention_days: float) -> None:
+    """Prune now and every hour, until cancelled. retention_days 0 keeps runs and events."""
+    while True:
+        try:
+            forgotten = await prune(database, retention_days, time.time())
+            log.debug("Forgot %d old rows", forgotten)
+        except DBAPIError as error:
+            log.warning("Old rows could not be forgotten now: %s", sentence(error))
+        await asyncio.sleep(EVERY)
+
+
+async def prune(database: Database, retention_days: float, now: float) -> int:
+    """Forget everything that is too old at `now` (Unix time). Returns the number of rows."""
+    return sum([await _prune(database, rule) for rule in _rules(retention_days, now)])
+
+
+def _rules(retention_days: float, now: float) -> list[Rule]:
+    """Of each table a column to delete by, and which rows."""
+    marks = now - MARKS_DAYS * DAY
+    rules: list[Rule] = [
+        (RefreshToken.token_hash, RefreshToken.expires_at < now),
+        (DeletedChat.id, DeletedChat.deleted_at < marks),
+        (SkippedEvent.seq, SkippedEvent.at < marks),
+    ]
+    if retention_days:
+        old = now - retention_days * DAY
+        ended = or_(Run.ended_at < old, Run.ended_at.is_(None) & (Run.deadline < old))
+        rules.append((WorkerEvent.key, WorkerEvent.at < old))
+        rules.append((Run.rid, Run.chat_id.is_(None) & ended))
+    return rules
+
+
+async def _prune(database: Database, rule: Rule) -> int:
+    column, old = rule
+    total = 0
+    while True:
+        async with database.write() as session:
+            found = list(await session.scalars(select(column).where(old).limit(BATCH)))
+            await session.execute(delete(column.class_).where(column.in_(found), old))
+        total += len(found)
+        if len(found) < BATCH:
+            return total
+        await asyncio.sleep(0)

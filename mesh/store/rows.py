@@ -1,0 +1,97 @@
+"""The rows that a batch of events touches: read ahead in a few statements, saved in a few.
+
+Applying an event then needs no database at all. Decides nothing; `apply.py` does.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from mesh.protocol.messages import Queued, Turn, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.store.models import Base, Chat, DeletedChat, Message, Run, User, Worker, WorkerEvent
+from mesh.store.records import Record
+
+R = TypeVar("R", bound=Base)
+
+
+class Rows:
+    """What is there, by its id, and what is new. Absent from here is absent from the database."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.chats: dict[str, Chat] = {}
+        self.deleted: dict[str, DeletedChat] = {}
+        self.messages: dict[str, Message] = {}
+        self.runs: dict[str, Run] = {}
+        self.workers: dict[str, Worker] = {}
+        self.worker_events: dict[tuple[str, str], WorkerEvent] = {}
+        self._new: dict[type[Base], list[Base]] = {}
+
+    def add(self, row: Chat | Message | Run | Worker | WorkerEvent) -> None:
+        """Take in a new row."""
+        match row:
+            case Chat():
+                self.chats[row.id] = row
+            case Message():
+                self.messages[row.id] = row
+            case Run():
+                self.runs[row.rid] = row
+            case Worker():
+                self.workers[row.name] = row
+            case WorkerEvent():
+                self.worker_events[row.kind, row.key] = row
+        self._new.setdefault(type(row), []).append(row)
+
+    async def save(self, session: AsyncSession) -> None:
+        """Write what is new, referred-to rows first, and what was changed."""
+        for kind in (Chat, Message, Run, Worker, WorkerEvent):
+            session.add_all(self._new.get(kind, ()))
+            await session.flush()
+
+
+async def load(session: AsyncSession, records: Sequence[Record]) -> Rows:
+    """Read everything that these events may touch."""
+    rows = Rows()
+    turns = [turn for turn in map(_turn, records) if turn is not None]
+    chat_ids = {turn.chat_id for turn in turns}
+    keys = {key for record in records for key in record.worker_event_keys}
+    rows.users = await _by(session, User.id, {turn.user_id for turn in turns})
+    rows.chats = await _by(session, Chat.id, chat_ids)
+    rows.deleted = await _by(session, DeletedChat.id, chat_ids)
+    rows.messages = await _by(session, Message.id, _message_ids(turns))
+    rows.runs = await _by(session, Run.rid, {record.rid for record in records if record.rid})
+    rows.workers = await _by(session, Worker.name, set(_workers(records)))
+    if keys:
+        query = select(WorkerEvent).where(WorkerEvent.key.in_(keys))
+        rows.worker_events = {(row.kind, row.key): row for row in await session.scalars(query)}
+    return rows
+
+
+async def _by(
+    session: AsyncSession, column: InstrumentedAttribute[str], ids: set[str]
+) -> dict[str, Any]:
+    if not ids:
+        return {}
+    found = await session.scalars(select(column.class_).where(column.in_(ids)))
+    return {getattr(row, column.key): row for row in found}
+
+
+def _turn(record: Record) -> Turn | None:
+    return record.event.turn if isinstance(record.event, Queued) else None
+
+
+def _message_ids(turns: Iterable[Turn]) -> set[str]:
+    mine = {turn.user_message.id for turn in turns}
+    return mine | {turn.user_message.parent_id for turn in turns if turn.user_message.parent_id}
+
+
+def _workers(records: Iterable[Record]) -> Iterable[str]:
+    for record in records:
+        match record.event:
+            case WorkerStarted():
+                yield record.writer.user
+            case WorkerStopped(name=name) | WorkerLost(name=name):
+                yield name
