@@ -1,0 +1,170 @@
+"""Wires one gateway process: broker, followers, HTTP server; stops in good order."""
+
+import asyncio
+import logging
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.embed import Server
+from litestar import Litestar
+from litestar.di import Provide
+
+from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import JetStream
+from mesh.bus.presence import Fleet
+from mesh.bus.replay import last_event, read_event
+from mesh.bus.topology import declare
+from mesh.gateway.door import Door, Doorman, Rules
+from mesh.gateway.errors import HANDLERS
+from mesh.gateway.models import Models
+from mesh.gateway.requests import Requests
+from mesh.gateway.resume import Resumer
+from mesh.gateway.routes import ROUTES
+from mesh.gateway.services import Services
+from mesh.gateway.stream import Streams
+from mesh.gateway.tokens import Tokens, signing_key
+from mesh.gateway.waiting import WaitingRoom
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode
+from mesh.protocol.messages import Hello, HelloReply, WorkerInfo, WorkerLost, WorkerStopped
+from mesh.protocol.subjects import Writer
+from mesh.settings import GatewaySettings
+
+log = logging.getLogger(__name__)
+
+QUEUE = "gateways"
+"""The queue group in which gateways share the workers' questions."""
+
+
+async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set. Raises MeshError when it cannot begin."""
+    bus = await Bus.connect(
+        settings.servers, "gateway", settings.gateway_password, settings.gateway_name
+    )
+    services = await _open(settings, bus)
+    server = Server(
+        create_app(services),
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(keep_alive=True),
+        websockets=False,
+        backlog=2048,
+        log_level=LogLevels.warning,
+    )
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    broken = asyncio.create_task(bus.closed.wait())
+    try:
+        await asyncio.wait([serving, stopping, broken], return_when=asyncio.FIRST_COMPLETED)
+        await services.streams.close()
+        server.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait([serving], timeout=3.0)
+    finally:
+        for task in (serving, stopping, broken):
+            task.cancel()
+        await services.requests.close()
+        await bus.close()
+
+
+def create_app(services: Services) -> Litestar:
+    """The ASGI application over running services."""
+    return Litestar(
+        ROUTES,
+        middleware=[lambda app: Door(app, services.rules)],
+        dependencies={"services": Provide(lambda: services, sync_to_thread=False, use_cache=True)},
+        exception_handlers=HANDLERS,
+        request_max_body_size=services.settings.max_body,
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+async def _open(settings: GatewaySettings, bus: Bus) -> Services:
+    """Declare the streams and start following; waits for a broker that is not ready yet."""
+    js = JetStream(bus)
+    while True:
+        try:
+            await declare(js, settings)
+            break
+        except BusError as error:
+            log.warning("The broker's JetStream is not ready: %s", error)
+            await asyncio.sleep(0.5)
+    waiting = WaitingRoom()
+    requests = Requests(
+        bus, js, settings.gateway_name, lambda where, event, seq: waiting.hear(where.rid, event)
+    )
+    fleet = Fleet(bus, js)
+    models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
+    tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
+    services = Services(
+        settings=settings,
+        bus=bus,
+        js=js,
+        fleet=fleet,
+        models=models,
+        requests=requests,
+        streams=Streams(requests, settings.keep_alive),
+        waiting=waiting,
+        tokens=tokens,
+        doorman=Doorman(tokens, rules),
+        rules=rules,
+    )
+    await _start(services)
+    return services
+
+
+async def _start(services: Services) -> None:
+    bus, js, fleet = services.bus, services.js, services.fleet
+    models, requests = services.models, services.requests
+    fleet.on_come = lambda worker: requests.background(models.noticed(worker))
+    fleet.on_lost = lambda worker: requests.background(_report_lost(services, worker))
+    await requests.start()
+    await fleet.start()
+    await models.start()
+
+    async def welcome(subject: str, data: bytes) -> HelloReply:
+        return await models.welcome(subject.rpartition(".")[2], decode(data, Hello))
+
+    await bus.serve(subjects.HELLO_ALL, welcome, QUEUE)
+    await bus.serve(subjects.RESUME_ALL, Resumer(js).answer, QUEUE)
+    for work in (
+        fleet.watch(),
+        models.refresh(),
+        requests.end_overdue(),
+        services.streams.tick(),
+        _count_waiting(services),
+    ):
+        requests.background(work)
+
+
+async def _report_lost(services: Services, worker: WorkerInfo) -> None:
+    """Log that a worker fell silent, unless it said goodbye or another gateway was quicker."""
+    story = subjects.process(Writer(worker.name, worker.inc))
+    last = await last_event(services.js, story)
+    if last is None or isinstance(read_event(last), WorkerStopped | WorkerLost):
+        return
+    log.warning("The worker %s was lost", worker.name)
+    event = WorkerLost(uid=new_uid(), name=worker.name, inc=worker.inc)
+    writer = services.requests.writer
+    try:
+        await append_event(services.js, subjects.FLEET, story, writer, event, last.seq)
+    except Fenced:
+        log.debug("Another gateway noticed it first")
+
+
+async def _count_waiting(services: Services) -> None:
+    """Hold the waiting room to the broker's own count, until cancelled."""
+    while True:
+        await asyncio.sleep(1.0)
+        for model in services.waiting.models():
+            try:
+                info = await services.js.consumer_info(
+                    subjects.REQ_STREAM, subjects.consumer(model)
+                )
+                services.waiting.count(model, info.num_pending)
+            except BusError as error:
+                log.debug("Counting the queue of %s: %s", model, error)

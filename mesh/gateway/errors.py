@@ -1,0 +1,146 @@
+"""Error codes as HTTP: the one place that knows a status for each, and each dialect's shape."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from msgspec import Struct
+
+from mesh.bus.connection import BusError
+from mesh.protocol.errors import ErrorCode, MeshError
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[ErrorCode, int] = {
+    ErrorCode.BAD_REQUEST: 400,
+    ErrorCode.EMPTY_PROMPT: 400,
+    ErrorCode.TOO_LARGE: 413,
+    ErrorCode.CONTEXT_OVERFLOW: 400,
+    ErrorCode.UNSUPPORTED: 400,
+    ErrorCode.MODEL_NOT_FOUND: 404,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.CONFLICT: 422,
+    ErrorCode.CHAT_FULL: 413,
+    ErrorCode.NOT_AUTHENTICATED: 401,
+    ErrorCode.INVALID_TOKEN: 401,
+    ErrorCode.TOKEN_EXPIRED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.QUEUE_FULL: 503,
+    ErrorCode.SHARE_FULL: 429,
+    ErrorCode.NO_WORKER: 503,
+    ErrorCode.STORE_UNAVAILABLE: 503,
+    ErrorCode.BROKER_UNAVAILABLE: 503,
+    ErrorCode.DEADLINE_EXCEEDED: 504,
+    ErrorCode.ENGINE_FAILED: 500,
+    ErrorCode.WORKER_LOST: 500,
+    ErrorCode.PROTOCOL_VERSION: 500,
+    ErrorCode.INTERNAL: 500,
+}
+
+AnyRequest = Request[Any, Any, State]
+
+
+class ErrorBody(Struct):
+    """An error on the mesh's own routes."""
+
+    detail: str
+    code: ErrorCode
+    request_id: str
+
+
+class OpenAIErrorDetail(Struct):
+    """All four keys are always there; clients look at each."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIError(Struct):
+    """An error in OpenAI's shape, as a response and in mid-stream."""
+
+    error: OpenAIErrorDetail
+
+
+def openai_error(error: MeshError) -> OpenAIError:
+    """The error as OpenAI's clients expect it."""
+    status = STATUS[error.code]
+    kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    fallback = "invalid_request_error" if status < 500 else "server_error"
+    return OpenAIError(
+        OpenAIErrorDetail(
+            message=error.detail,
+            type=kind.get(status, fallback),
+            param=error.param,
+            code=error.code.value,
+        )
+    )
+
+
+def request_id(request: AnyRequest) -> str:
+    """The id under which this HTTP request stands in the logs."""
+    found: str = request.scope.get("state", {}).get("request_id", "")
+    return found
+
+
+def answer(request: AnyRequest, error: MeshError) -> Response[bytes]:
+    """An error as a response, in the dialect of the route."""
+    body: Struct
+    if request.url.path.startswith("/v1/"):
+        body = openai_error(error)
+    else:
+        body = ErrorBody(error.detail, error.code, request_id(request))
+    headers = retry_headers(error)
+    if STATUS[error.code] == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(
+        msgspec.json.encode(body),
+        status_code=STATUS[error.code],
+        media_type="application/json",
+        headers=headers,
+    )
+
+
+def retry_headers(error: MeshError) -> dict[str, str]:
+    """`Retry-After` in whole seconds, where the error says when."""
+    if error.retry_after is None:
+        return {}
+    return {"Retry-After": str(max(1, round(error.retry_after)))}
+
+
+def on_mesh_error(request: AnyRequest, error: MeshError) -> Response[bytes]:
+    return answer(request, error)
+
+
+def on_bus_error(request: AnyRequest, error: BusError) -> Response[bytes]:
+    log.warning("%s: the broker did not answer: %s", request_id(request), error)
+    return answer(request, MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0))
+
+
+def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """Errors of the framework itself: unknown paths, wrong methods, bad parameters."""
+    code = {404: ErrorCode.NOT_FOUND, 413: ErrorCode.TOO_LARGE}.get(
+        error.status_code, ErrorCode.BAD_REQUEST if error.status_code < 500 else ErrorCode.INTERNAL
+    )
+    detail = "There is no such route." if error.status_code == 404 else error.detail
+    response = answer(request, MeshError(code, detail))
+    response.status_code = error.status_code
+    return response
+
+
+def on_any_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    log.error("%s failed", request_id(request), exc_info=error)
+    return answer(request, MeshError(ErrorCode.INTERNAL))
+
+
+HANDLERS: dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]] = {
+    MeshError: on_mesh_error,
+    BusError: on_bus_error,
+    HTTPException: on_http_error,
+    Exception: on_any_error,
+}

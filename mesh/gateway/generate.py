@@ -1,0 +1,142 @@
+"""`POST /generate`: a prompt in, tokens out, and nothing kept. The simplest way to use the mesh.
+
+The body is `{"prompt", "model"?, "params"? {"max_tokens", ...}}`; the events are
+`{"token", "index"}`, then `{"done": true, "total_tokens"}` or `{"error"}`. Hanging up cancels.
+"""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, post
+from litestar.response import Stream
+from msgspec import Meta, Struct
+
+from mesh.gateway.body import read_body
+from mesh.gateway.errors import STATUS, AnyRequest, request_id, retry_headers
+from mesh.gateway.services import Services
+from mesh.gateway.stream import HEADERS, first_change, refused
+from mesh.gateway.tokens import Principal
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Cancelled, Done, Failed, Message, Request, Sampling
+from mesh.protocol.run import Run
+
+MAX_TOKENS = 256
+
+
+class GenerateParams(Struct):
+    """How to generate. Values left out are the engine's own defaults."""
+
+    max_tokens: Annotated[int, Meta(ge=1)] = MAX_TOKENS
+    temperature: Annotated[float, Meta(ge=0, le=5)] | None = None
+    top_k: Annotated[int, Meta(ge=0)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    seed: int | None = None
+    stop: list[str] = []
+
+
+class GenerateBody(Struct):
+    """What `POST /generate` takes."""
+
+    prompt: str = ""
+    model: str | None = None
+    params: GenerateParams = msgspec.field(default_factory=GenerateParams)
+
+
+class TokenEvent(Struct):
+    token: str
+    index: int
+
+
+class DoneEvent(Struct):
+    done: bool
+    total_tokens: int
+
+
+class ErrorEvent(Struct):
+    error: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class GenerateDialect:
+    """The events of `/generate`."""
+
+    def tokens(self, texts: list[str], index: int) -> bytes:
+        return b"".join(
+            b'id: %d\ndata: {"token":%b,"index":%d}\n\n' % (at, _encode(text), at)
+            for at, text in enumerate(texts, index)
+        )
+
+    def end(self, run: Run) -> bytes:
+        match run.end:
+            case Done():
+                return _event(DoneEvent(True, len(run.texts)))
+            case Failed(detail=detail):
+                return _event(ErrorEvent(detail))
+            case Cancelled() | None:
+                return _event(ErrorEvent("The answer was cancelled."))
+
+    def tick(self, run: Run) -> bytes:
+        return b""
+
+
+def _event(event: Struct) -> bytes:
+    return b"data: %b\n\n" % _encode(event)
+
+
+@post("/generate", status_code=200, body=GenerateBody)
+async def generate(request: AnyRequest, services: Services) -> Response[bytes] | Stream:
+    """Generate from a prompt, as Server-Sent Events."""
+    try:
+        principal = services.doorman.principal(request)
+        body = await read_body(request, GenerateBody)
+        if not body.prompt.strip():
+            raise MeshError(ErrorCode.EMPTY_PROMPT, "prompt must not be empty")
+        track = await services.requests.submit(await _ask(services, principal, body, request))
+        await first_change(track, services.settings.hold_headers, request)
+        refused(track)
+    except MeshError as error:
+        return _refusal(error)
+    events = services.streams.events(
+        track, GenerateDialect(), -1, lambda: services.requests.hang_up(track)
+    )
+    return Stream(events, media_type="text/event-stream", headers=HEADERS)
+
+
+async def _ask(
+    services: Services, principal: Principal, body: GenerateBody, request: AnyRequest
+) -> Request:
+    params = body.params
+    try:
+        model = await services.models.choose(body.model)
+    except MeshError as error:
+        if error.code is not ErrorCode.MODEL_NOT_FOUND:
+            raise
+        served = ", ".join(f"`{name}`" for name in services.models.cards())
+        raise MeshError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"requested model `{body.model}` is unavailable, only {served} is loaded",
+        ) from error
+    sampling = Sampling(
+        temperature=params.temperature,
+        top_k=params.top_k,
+        top_p=params.top_p,
+        seed=params.seed,
+        stop=tuple(params.stop),
+    )
+    messages = (Message(role="user", content=body.prompt),)
+    return services.new_request(
+        principal, model, messages, sampling, params.max_tokens, trace=request_id(request)
+    )
+
+
+def _refusal(error: MeshError) -> Response[bytes]:
+    """One error event. Wrong prompts and models come with 200, as this route always had it."""
+    asked_wrongly = error.code in (ErrorCode.EMPTY_PROMPT, ErrorCode.MODEL_NOT_FOUND)
+    return Response(
+        _event(ErrorEvent(error.detail)),
+        status_code=200 if asked_wrongly else STATUS[error.code],
+        media_type="text/event-stream",
+        headers=HEADERS | retry_headers(error),
+    )

@@ -1,0 +1,69 @@
+"""`GET /v1/health` and `GET /workers`: how the parts of the mesh are."""
+
+import asyncio
+from typing import Literal
+
+import msgspec
+from litestar import Response, get
+from msgspec import Struct
+
+from mesh.bus.connection import BusError
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.services import Services
+from mesh.protocol import subjects
+from mesh.protocol.chats import GetHealth
+from mesh.protocol.messages import WorkerInfo
+
+Part = Literal["ok", "unavailable"]
+
+
+class Health(Struct):
+    """Each part of the mesh by name; workers: how many are present."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    broker: Part
+    store: Part
+    workers: int
+
+
+class Workers(Struct):
+    workers: list[WorkerInfo]
+
+
+@get("/v1/health")
+async def health(services: Services) -> Response[bytes]:
+    """200 while prompts can be answered: with a broker and a worker; 503 otherwise."""
+    broker, store = await asyncio.gather(_broker(services), _store(services))
+    present = len(services.fleet.workers)
+    serving = broker == "ok" and present > 0
+    whole: Literal["ok", "degraded"] = "ok" if store == "ok" else "degraded"
+    report = Health(whole if serving else "unavailable", broker, store, present)
+    return Response(
+        msgspec.json.encode(report),
+        status_code=200 if serving else 503,
+        media_type="application/json",
+    )
+
+
+@get("/workers")
+async def workers(request: AnyRequest, services: Services) -> Response[bytes]:
+    """The workers present, by name."""
+    services.doorman.signed_in(request)
+    present = sorted(services.fleet.workers.values(), key=lambda worker: worker.name)
+    return Response(msgspec.json.encode(Workers(present)), media_type="application/json")
+
+
+async def _broker(services: Services) -> Part:
+    try:
+        await services.js.stream_info(subjects.RUN_STREAM)
+    except BusError:
+        return "unavailable"
+    return "ok"
+
+
+async def _store(services: Services) -> Part:
+    try:
+        await services.bus.request(subjects.store("get_health"), GetHealth(), timeout=1.0)
+    except BusError:
+        return "unavailable"
+    return "ok"

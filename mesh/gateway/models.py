@@ -1,0 +1,124 @@
+"""Which models there are, and whether somebody serves them now.
+
+A model is known from its first worker's hello on: its consumer stays at the broker, and so does
+its name, while workers come and go.
+"""
+
+import asyncio
+import logging
+
+from mesh.bus.connection import BusError
+from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream
+from mesh.bus.presence import Fleet
+from mesh.bus.topology import declare_model
+from mesh.protocol import subjects
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Hello, HelloReply, ModelCard, Refused, Welcome, WorkerInfo
+
+log = logging.getLogger(__name__)
+
+
+class Models:
+    """The models of the mesh as one gateway knows them. ack_wait and worker_wait in seconds."""
+
+    def __init__(
+        self, js: JetStream, fleet: Fleet, default: str, ack_wait: float, worker_wait: float
+    ) -> None:
+        self._js = js
+        self._fleet = fleet
+        self._default = default
+        self._ack_wait = ack_wait
+        self._worker_wait = worker_wait
+        self._known: set[str] = set()
+        self._came = asyncio.Condition()
+
+    async def start(self) -> None:
+        """Learn the models that were ever announced. Raises BusError."""
+        try:
+            names = await self._js.consumer_names(subjects.REQ_STREAM)
+        except ApiError as error:
+            if error.code != NO_STREAM:
+                raise
+            names = []
+        self._known |= {subjects.untoken(name) for name in names}
+
+    async def welcome(self, worker: str, hello: Hello) -> HelloReply:
+        """Let a worker in: its models become known, and their queues exist."""
+        if hello.protocol != subjects.VERSION:
+            detail = (
+                f"The worker {worker} speaks protocol {hello.protocol} (mesh {hello.version}), "
+                f"this mesh speaks protocol {subjects.VERSION}: upgrade the older of the two."
+            )
+            return Refused(code=ErrorCode.PROTOCOL_VERSION, detail=detail)
+        for model in hello.models:
+            await declare_model(self._js, model, self._ack_wait)
+            self._known.add(model)
+        return Welcome(ack_wait=self._ack_wait)
+
+    async def noticed(self, worker: WorkerInfo) -> None:
+        """A worker came: wake those who wait for its models."""
+        self._known |= {card.name for card in worker.models}
+        async with self._came:
+            self._came.notify_all()
+
+    def cards(self) -> dict[str, ModelCard | None]:
+        """Every known model by name, with its card while somebody serves it."""
+        cards: dict[str, ModelCard | None] = dict.fromkeys(sorted(self._known))
+        for worker in self._fleet.workers.values():
+            cards |= {card.name: card for card in worker.models}
+        return cards
+
+    def workers(self, model: str) -> list[WorkerInfo]:
+        """The workers that serve a model and take new requests."""
+        return [
+            worker
+            for worker in self._fleet.workers.values()
+            if not worker.draining and any(card.name == model for card in worker.models)
+        ]
+
+    async def choose(self, asked: str | None) -> str:
+        """The model to use for a request that asked for one, or for none.
+
+        Waits a while for a worker of a known model. Raises MeshError: model_not_found, no_worker.
+        """
+        name = asked or self._default or self._only()
+        if name not in self._known:
+            raise MeshError(
+                ErrorCode.MODEL_NOT_FOUND,
+                f"There is no model {name!r}; GET /v1/models lists the ones there are.",
+                param="model",
+            )
+        await self._wait_for_worker(name)
+        return name
+
+    def _only(self) -> str:
+        served = [name for name, card in self.cards().items() if card is not None]
+        candidates = served or sorted(self._known)
+        if not candidates:
+            raise MeshError(
+                ErrorCode.NO_WORKER,
+                "No worker has joined this mesh yet; start one with `mesh worker`.",
+                retry_after=5.0,
+            )
+        return candidates[0]
+
+    async def _wait_for_worker(self, name: str) -> None:
+        try:
+            async with asyncio.timeout(self._worker_wait), self._came:
+                await self._came.wait_for(lambda: bool(self.workers(name)))
+        except TimeoutError:
+            raise MeshError(
+                ErrorCode.NO_WORKER,
+                f"No worker serves {name!r} at the moment; start one with `mesh worker`, or try "
+                "again later.",
+                retry_after=10.0,
+            ) from None
+
+    async def refresh(self) -> None:
+        """Learn now and then what other gateways let in, until cancelled."""
+        while True:
+            await asyncio.sleep(5.0)
+            try:
+                await self.start()
+            except BusError as error:
+                log.debug("Listing the models: %s", error)

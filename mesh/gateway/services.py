@@ -1,0 +1,78 @@
+"""Everything a route may need, wired once and handed to the handlers."""
+
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import digest
+from secrets import token_hex
+from typing import Literal
+
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.bus.presence import Fleet
+from mesh.gateway.door import Doorman, Rules
+from mesh.gateway.models import Models
+from mesh.gateway.requests import Requests
+from mesh.gateway.stream import Streams
+from mesh.gateway.tokens import Principal, Tokens
+from mesh.gateway.waiting import WaitingRoom
+from mesh.protocol.messages import Message, Request, Sampling
+from mesh.settings import GatewaySettings
+
+DEFAULTS = Sampling()
+
+
+@dataclass(frozen=True)
+class Services:
+    """One gateway's parts."""
+
+    settings: GatewaySettings
+    bus: Bus
+    js: JetStream
+    fleet: Fleet
+    models: Models
+    requests: Requests
+    streams: Streams
+    waiting: WaitingRoom
+    tokens: Tokens
+    doorman: Doorman
+    rules: Rules
+
+    def new_request(
+        self,
+        principal: Principal,
+        model: str,
+        messages: tuple[Message, ...],
+        sampling: Sampling = DEFAULTS,
+        max_tokens: int | None = None,
+        fit: Literal["truncate", "refuse"] = "truncate",
+        key: str = "",
+        trace: str = "",
+    ) -> Request:
+        """A request of `principal`, with its id and deadline.
+
+        With an idempotency `key` the id is a keyed hash of tenant and key, so that every gateway
+        of this mesh arrives at the same one, and nobody can guess another's.
+        """
+        now = time.time()
+        return Request(
+            rid=self.rid(principal, key),
+            reply=self.settings.gateway_name,
+            tenant=principal.user_id,
+            model=model,
+            messages=messages,
+            sampling=sampling,
+            max_tokens=max_tokens,
+            fit=fit,
+            created=now,
+            deadline=now + self.settings.request_timeout,
+            trace=trace,
+        )
+
+    def rid(self, principal: Principal, key: str) -> str:
+        """A request's id: unguessable, or derived from the tenant's idempotency key."""
+        if not key:
+            return token_hex(16)
+        secret = self.tokens.derive("idempotency")
+        named = f"{principal.user_id}\n{key}".encode()
+        return digest(secret, named, sha256).hex()[:32]

@@ -1,0 +1,171 @@
+"""Turns a followed request into Server-Sent Events: one event per piece, all at hand in one write.
+
+What an event looks like is a dialect's affair; when to write, to wait, to keep a silent stream
+alive and to stop is decided here, once for all routes.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from mesh.bus.follow import Track
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.requests import Requests
+from mesh.protocol.errors import MeshError
+from mesh.protocol.messages import Failed
+from mesh.protocol.run import Run
+
+KEEP_ALIVE = b": keep-alive\n\n"
+
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+class Dialect(Protocol):
+    """How one route writes its events. Each method returns whole events, or b"" for none."""
+
+    def tokens(self, texts: list[str], index: int) -> bytes:
+        """Pieces, the first of which is piece `index` of the answer."""
+        ...
+
+    def end(self, run: Run) -> bytes:
+        """The last event or events, for a run with an `end`."""
+        ...
+
+    def tick(self, run: Run) -> bytes:
+        """What to say each second while nothing has come yet; b"" to say nothing."""
+        ...
+
+
+class Streams:
+    """All open streams of a gateway, with the one clock that keeps them alive.
+
+    keep_alive: seconds of silence before a comment.
+    """
+
+    def __init__(self, requests: Requests, keep_alive: float) -> None:
+        self._requests = requests
+        self._keep_alive = keep_alive
+        self._open: set[Stream] = set()
+        self._closing = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @contextmanager
+    def reading(self, track: Track) -> Iterator[None]:
+        """Keep a track as long as it is read."""
+        track.readers += 1
+        try:
+            yield
+        finally:
+            self._requests.release(track)
+
+    async def events(
+        self, track: Track, dialect: Dialect, after: int, gone: Callable[[], None]
+    ) -> AsyncGenerator[bytes, None]:
+        """The events behind piece `after` (-1: all), as bytes to write, up to the end.
+
+        `gone` is called if the client leaves before the end. A stream that the gateway itself
+        has to break off ends without a last event, so that clients connect again.
+        """
+        stream = Stream(track, dialect, after + 1)
+        self._open.add(stream)
+        with self.reading(track):
+            try:
+                while not self._closing:
+                    data = stream.take()
+                    if data:
+                        yield data
+                    if stream.ended:
+                        return
+                    if not data:
+                        await track.changed()
+            finally:
+                self._open.discard(stream)
+                if not stream.ended and not self._closing:
+                    gone()
+
+    async def tick(self) -> None:
+        """Let each silent stream say that it lives; until cancelled."""
+        while True:
+            await asyncio.sleep(1.0)
+            now = time.monotonic()
+            for stream in list(self._open):
+                stream.tick(now, self._keep_alive)
+
+    async def close(self) -> None:
+        """Break off all streams."""
+        self._closing = True
+        for stream in list(self._open):
+            stream.track.wake()
+        while self._open:
+            await asyncio.sleep(0.01)
+
+
+class Stream:
+    """One client's place in an answer: an index into the shared text, and nothing more."""
+
+    def __init__(self, track: Track, dialect: Dialect, sent: int) -> None:
+        self.track = track
+        self.ended = False
+        self._dialect = dialect
+        self._sent = sent
+        self._notes = b""
+        self._written = time.monotonic()
+
+    def take(self) -> bytes:
+        """All there is to write now."""
+        run, notes = self.track.run, self._notes
+        self._notes = b""
+        data = notes
+        if len(run.texts) > self._sent:
+            data += self._dialect.tokens(run.texts[self._sent :], self._sent)
+            self._sent = len(run.texts)
+        if run.end is not None:
+            self.ended = True
+            data += self._dialect.end(run)
+        if data:
+            self._written = time.monotonic()
+        return data
+
+    def tick(self, now: float, keep_alive: float) -> None:
+        note = self._dialect.tick(self.track.run)
+        if not note and now - self._written >= keep_alive:
+            note = KEEP_ALIVE
+        if note:
+            self._notes = note
+            self.track.wake()
+
+
+async def first_change(track: Track, patience: float, request: AnyRequest) -> None:
+    """Wait for a request's first piece, its end or the client's hang-up, at most `patience` s."""
+    gone = asyncio.create_task(_hang_up(request))
+    try:
+        async with asyncio.timeout(patience):
+            while not track.run.texts and track.run.end is None and not gone.done():
+                await asyncio.wait([gone, track.changed()], return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        pass
+    finally:
+        gone.cancel()
+
+
+async def ended(track: Track) -> Run:
+    """Wait for a request's end."""
+    while track.run.end is None:
+        await track.changed()
+    return track.run
+
+
+def refused(track: Track) -> None:
+    """Raise the MeshError of a request that failed before its first piece."""
+    end = track.run.end
+    if isinstance(end, Failed) and not track.run.texts:
+        raise MeshError(end.code, end.detail, param=end.param)
+
+
+async def _hang_up(request: AnyRequest) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,90 @@
+"""Access tokens: who signed in, signed by this mesh's own key. Checked without asking the store."""
+
+import os
+import time
+from hashlib import sha256
+from hmac import digest
+from pathlib import Path
+from secrets import token_hex
+
+import jwt
+from msgspec import Struct
+
+from mesh.protocol.chats import Role, User
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.settings import GatewaySettings
+
+ALGORITHM = "HS256"
+GUEST = "guest"
+
+
+class Principal(Struct, frozen=True):
+    """Who asks. `user_id` is also the tenant of what they ask for."""
+
+    user_id: str
+    name: str
+    role: Role = "user"
+    guest: bool = False
+
+
+class Tokens:
+    """Signs and reads access tokens (JSON Web Tokens, RFC 7519, HMAC-SHA-256)."""
+
+    def __init__(self, key: str, access_ttl: float) -> None:
+        self._key = key
+        self._access_ttl = access_ttl
+
+    def access(self, user: User) -> str:
+        """A token that speaks for a user for `access_ttl` seconds."""
+        now = time.time()
+        claims = {
+            "sub": user.id,
+            "name": user.display_name,
+            "role": user.role,
+            "type": "access",
+            "iat": int(now),
+            "exp": now + self._access_ttl,
+        }
+        return jwt.encode(claims, self._key, ALGORITHM)
+
+    def principal(self, token: str) -> Principal:
+        """Who a token speaks for. Raises MeshError: invalid_token, token_expired."""
+        try:
+            claims = jwt.decode(
+                token, self._key, [ALGORITHM], options={"require": ["sub", "exp", "type"]}
+            )
+        except jwt.ExpiredSignatureError:
+            raise MeshError(ErrorCode.TOKEN_EXPIRED) from None
+        except jwt.InvalidTokenError:
+            raise MeshError(ErrorCode.INVALID_TOKEN) from None
+        if claims["type"] != "access":
+            raise MeshError(ErrorCode.INVALID_TOKEN, "This is not an access token; send that one.")
+        role: Role = claims.get("role", "user")
+        return Principal(claims["sub"], claims.get("name", ""), role)
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of its own for another purpose, 32 bytes."""
+        return digest(self._key.encode(), purpose.encode(), sha256)
+
+
+def signing_key(settings: GatewaySettings) -> str:
+    """The key from the settings, or the data folder's own, made at first use."""
+    return settings.token_secret or _kept(settings.data_path / "token.key")
+
+
+def _kept(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        pass
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(token_hex(32))
+    try:
+        os.link(fresh, path)  # of two gateways that start at once, one key stays
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    return path.read_text()
