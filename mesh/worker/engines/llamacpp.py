@@ -14,7 +14,7 @@ import socket
 import threading
 from asyncio import AbstractEventLoop, get_running_loop, to_thread
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from http.client import HTTPConnection, HTTPException
@@ -88,6 +88,8 @@ class _Chunk(Struct):
     error: _Error | None = None
 
 
+Ids = tuple[int, ...] | None
+
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -134,7 +136,7 @@ class LlamaCppEngine:
     async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
         if self._closed:
             raise EngineError("The llama.cpp engine was closed.")
-        call = _Call(await self._body(job), self._mail)
+        call = _Call(await self._body(job), self._mail, self.encode)
         self._calls.add(call)
         waiting = self._threads.submit(call.run, self._server)
         try:
@@ -184,7 +186,8 @@ class _Mail:
         self._called = False
 
     def send(self, relay: Relay, item: Step | EngineError) -> None:
-        """From any thread. The flag is set after the item is in and cleared before it is out."""
+        """From any thread. Raises RuntimeError when the event loop is closed."""
+        # The flag is read after an item is in and cleared before items are taken: none is missed.
         self._items.append((relay, item))
         if not self._called:
             self._called = True
@@ -203,11 +206,12 @@ class _Mail:
 class _Call:
     """One request to the library. `cancelled` is looked at whenever it has something to say."""
 
-    def __init__(self, body: bytes, mail: _Mail) -> None:
+    def __init__(self, body: bytes, mail: _Mail, encode: Callable[[str], list[int]]) -> None:
         self.relay = Relay()
         self.cancelled = False
         self._body = body
         self._mail = mail
+        self._encode = encode
         self._predicted = 0
         self._cached = 0
         self._ended = False
@@ -250,10 +254,18 @@ class _Call:
         new = said.tokens_predicted - self._predicted
         first = self._predicted == 0
         self._predicted = said.tokens_predicted
-        ids = said.tokens if len(said.tokens) == new else None
+        ids = said.tokens if len(said.tokens) == new else self._all_ids(said, new)
         if first:
             return Step(said.content, ids, None, said.tokens_evaluated, self._cached)
         return Step(said.content, ids)
+
+    def _all_ids(self, said: _Said, count: int) -> Ids:
+        """The ids of a character of `count` tokens, of which the library names only the last.
+
+        They are those of its text, if these are as many and end with the same one.
+        """
+        ids = self._encode(said.content)
+        return tuple(ids) if len(ids) == count and (*ids[-1:],) == said.tokens else None
 
     def _last(self, said: _Said) -> Step:
         self._ended = True
