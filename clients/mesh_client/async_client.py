@@ -14,7 +14,7 @@ from mesh_client.auth import Renewal, credentials
 from mesh_client.calls import AnswerOptions
 from mesh_client.config import DEFAULT_URL, clean_url, surroundings
 from mesh_client.connection import AsyncConnection
-from mesh_client.credentials import CredentialStore, FileStore
+from mesh_client.credentials import CredentialStore, FileStore, known_user
 from mesh_client.events import Event, Failed, Finished, message_of
 from mesh_client.following import Follower
 from mesh_client.objects import ChatInfo, Message, Model, Stop, Worker
@@ -25,9 +25,10 @@ from mesh_client.thread import Thread
 class AsyncClient:
     """One user's way into a mesh.
 
-    url: the gateway's address; username: whom to sign in as when nobody is signed in yet ("":
-    call `login`); store: where tokens are kept, by default a file of the user's own; retry: how
-    patient to be while the gateway is away. Use it in an `async with`, or `close` it.
+    url: the gateway's address; username: whom to sign in as, unless that one is signed in
+    already ("": whoever is signed in, else call `login`); store: where tokens are kept, by
+    default a file of the user's own; retry: how patient to be while the gateway is away. Use it
+    in an `async with`, or `close` it.
     """
 
     def __init__(
@@ -45,10 +46,16 @@ class AsyncClient:
         )
 
     @classmethod
-    def from_env(cls) -> Self:
-        """A client for MESH_URL and MESH_USER, by default loopback and the system's user."""
-        url, username = surroundings()
-        return cls(url, username=username)
+    def from_env(cls, *, url: str = "", username: str = "") -> Self:
+        """A client for MESH_URL and MESH_USER, unless an argument says otherwise.
+
+        Where nothing names the user, it is whoever signed in to this gateway last, else the
+        system's user.
+        """
+        said = surroundings()
+        url = clean_url(url) if url else said.url
+        store = FileStore(url)
+        return cls(url, username=username or said.username or known_user(store), store=store)
 
     async def login(self, username: str) -> None:
         """Sign in, and keep the tokens for this and later clients of this gateway."""

@@ -18,7 +18,7 @@ Flow = Generator[httpx.Request, httpx.Response, None]
 class Renewal(httpx.Auth):
     """Sends the access token; on a refusal refreshes it, or signs in again, and asks once more.
 
-    `username` is who to sign in as when nobody is; "" leaves that to an explicit login.
+    `username` is who to sign in as, "": whoever is signed in, and nobody without a login.
     """
 
     def __init__(self, store: CredentialStore, username: str = "") -> None:
@@ -26,7 +26,7 @@ class Renewal(httpx.Auth):
         self._username = username
 
     def auth_flow(self, request: httpx.Request) -> Flow:
-        sent = self._store.load()
+        sent = self._kept()
         _sign(request, sent)
         response = yield request
         if not _asks_for_sign_in(response, signed=sent is not None):
@@ -36,11 +36,17 @@ class Renewal(httpx.Auth):
             _sign(request, renewed)
             yield request
 
+    def _kept(self) -> Credentials | None:
+        """The sign-in that is kept, unless it is another user's."""
+        kept = self._store.load()
+        other = kept is not None and self._username not in ("", kept.username)
+        return None if other else kept
+
     def _renew(
         self, url: httpx.URL, sent: Credentials | None
     ) -> Generator[httpx.Request, httpx.Response, Credentials | None]:
         """New credentials: what another process has saved, else by refresh, else by login."""
-        kept = self._store.load()
+        kept = self._kept()
         if kept is not None and kept != sent:
             return kept
         renewed = None

@@ -11,26 +11,25 @@ import httpx
 
 from mesh_client.errors import Unreachable
 
-DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_PORT = 8000
+DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
 
 IDLE_TIMEOUT = 40.0
 """Seconds of silence after which a stream counts as lost: more than two keep-alives of 15 s."""
 
 
 class Surroundings(NamedTuple):
-    """What the environment says: the gateway's address and the user's name."""
+    """What the environment says: the gateway's address, and the user's name ("": says nothing)."""
 
     url: str
     username: str
 
 
 def surroundings(env: Mapping[str, str] | None = None) -> Surroundings:
-    """MESH_URL and MESH_USER, by default loopback and the name of the system's user."""
+    """MESH_URL and MESH_USER. Without an address it is loopback, with MESH_PORT if that is set."""
     env = os.environ if env is None else env
-    return Surroundings(
-        url=clean_url(env.get("MESH_URL") or DEFAULT_URL),
-        username=env.get("MESH_USER") or system_user(),
-    )
+    url = env.get("MESH_URL") or f"http://127.0.0.1:{env.get('MESH_PORT') or DEFAULT_PORT}"
+    return Surroundings(url=clean_url(url), username=env.get("MESH_USER", ""))
 
 
 def system_user() -> str:

@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Struct
 from platformdirs import user_config_path
 
+from mesh_client.config import system_user
+
 
 class Credentials(Struct, frozen=True, kw_only=True):
     """One sign-in: who, the token for requests, and the one that renews it."""
@@ -85,6 +87,12 @@ class FileStore:
         except BaseException:
             os.unlink(name)
             raise
+
+
+def known_user(store: CredentialStore) -> str:
+    """Who signed in last, else the system's user."""
+    kept = store.load()
+    return kept.username if kept is not None else system_user()
 
 
 def default_path() -> Path:

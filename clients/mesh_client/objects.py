@@ -114,6 +114,11 @@ class Stop(Struct, frozen=True, kw_only=True):
     state: str
     seconds: float
 
+    def __str__(self) -> str:
+        if self.state not in ("cancelled", *UNFINISHED):
+            return f"it had ended already, after {self.tokens} tokens"
+        return f"stopped after {self.tokens} tokens (freed in {round(self.seconds * 1000)} ms)"
+
 
 class Model(Reply, frozen=True, kw_only=True):
     """A model that the mesh serves."""

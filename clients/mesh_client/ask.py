@@ -1,0 +1,103 @@
+"""`mesh ask`: one question, one answer, made for pipes. The flow itself is in `asking`.
+
+stdout carries the answer and nothing else. Exit statuses: 0 answered, 1 the generation failed,
+2 usage (also what the gateway finds wrong with the request), 3 no gateway, 4 refused for now
+(429, 503), 5 timed out, 130 interrupted, 141 nobody reads stdout any more.
+"""
+
+import asyncio
+import sys
+
+import click
+
+from mesh_client.asking import Asked, Status, run
+from mesh_client.async_client import AsyncClient
+from mesh_client.calls import AnswerOptions
+from mesh_client.errors import Unreachable
+from mesh_client.rendering import Rendering, complain, rendering
+
+
+@click.command("ask")
+@click.argument("prompt", nargs=-1)
+@click.option("-m", "--model", help="Name of the model; `mesh ps` lists those there are.")
+@click.option("-s", "--system", help="System prompt.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens of the answer at most.")
+@click.option("--temperature", type=click.FloatRange(0, 2), help="0: always the likeliest token.")
+@click.option("--top-p", type=click.FloatRange(0, 1), help="Choose among this much probability.")
+@click.option("--top-k", type=click.IntRange(min=0), help="Choose among this many tokens.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds until the answer is given up and cancelled.",
+)
+@click.option("--json", "form", flag_value="json", help="Print one JSON object at the end.")
+@click.option("--jsonl", "form", flag_value="jsonl", help="Print every event as a line of JSON.")
+@click.option("--url", default="", help="Address of the gateway [MESH_URL].")
+@click.option("--user", default="", help="Whom to sign in as [MESH_USER].")
+def ask(
+    prompt: tuple[str, ...],
+    model: str | None,
+    system: str | None,
+    max_tokens: int | None,
+    temperature: float | None,
+    top_p: float | None,
+    top_k: int | None,
+    timeout: float | None,
+    form: str | None,
+    url: str,
+    user: str,
+) -> None:
+    """Ask one question and print the answer.
+
+    What is piped in stands before the words of the command line:
+    `mesh ask "Summarise this." < notes.txt`.
+
+    Exit status: 0 answered, 1 generation failed, 2 usage, 3 no gateway, 4 refused for now, 5 timed
+    out, 130 interrupted (the answer is cancelled first).
+    """
+    options = AnswerOptions()
+    if model is not None:
+        options["model"] = model
+    if system is not None:
+        options["system"] = system
+    if max_tokens is not None:
+        options["max_tokens"] = max_tokens
+    if temperature is not None:
+        options["temperature"] = temperature
+    if top_p is not None:
+        options["top_p"] = top_p
+    if top_k is not None:
+        options["top_k"] = top_k
+    try:
+        asked = Asked(question(prompt), options, timeout)
+        sys.exit(start(asked, rendering(form), url, user))
+    except KeyboardInterrupt:
+        sys.exit(Status.INTERRUPTED)
+
+
+def question(words: tuple[str, ...]) -> str:
+    """What is asked: what is piped in, an empty line, and the words of the command line."""
+    piped = "" if sys.stdin is None or sys.stdin.isatty() else _read_stdin()
+    text = "\n\n".join(part for part in (piped.strip(), " ".join(words).strip()) if part)
+    if not text:
+        raise click.UsageError('Nothing was asked; try: mesh ask "What is a mesh?"')
+    return text
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(
+            f"What is piped in is not UTF-8 text (byte {error.start}); convert it first."
+        ) from error
+
+
+def start(asked: Asked, shown: Rendering, url: str, user: str) -> int:
+    """Ask, and say how it went as an exit status."""
+    try:
+        client = AsyncClient.from_env(url=url, username=user)
+    except Unreachable as error:
+        complain(error.sentence)
+        return Status.USAGE
+    return asyncio.run(run(client, asked, shown))
