@@ -1,0 +1,178 @@
+"""Real processes, really killed: what a client reads is the log, whole, once, in order."""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.conftest import Process, Processes, until
+from tests.truth import truth_of
+
+WORDS = "one two three four five six seven eight nine ten "
+SLOW = ("--echo-rate", "60")
+
+
+def said(count: int) -> list[str]:
+    """What the echo engine says to `/repeat` WORDS, in tokens."""
+    words = WORDS.split()
+    return [f"{words[k % len(words)]} " for k in range(count)]
+
+
+class Reading(threading.Thread):
+    """A client of /generate that reads in the background."""
+
+    def __init__(self, url: str, tokens: int, prompt: str = f"/repeat {WORDS}") -> None:
+        super().__init__(daemon=True)
+        self._body = {"prompt": prompt, "params": {"max_tokens": tokens}}
+        self._url = url
+        self.texts: list[str] = []
+        self.indexes: list[int] = []
+        self.last: dict[str, Any] = {}
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            with httpx.stream(
+                "POST", f"{self._url}/generate", json=self._body, timeout=60
+            ) as response:
+                for event in events(response):
+                    if "token" in event:
+                        self.texts.append(event["token"])
+                        self.indexes.append(event["index"])
+                    else:
+                        self.last = event
+        except httpx.TransportError as error:
+            self.failure = error
+
+    def await_tokens(self, count: int) -> None:
+        until(f"{count} tokens were read", lambda: len(self.texts) >= count)
+
+    def finish(self) -> None:
+        self.join(60)
+        assert not self.is_alive(), f"no end after {len(self.texts)} tokens"
+
+
+def events(response: httpx.Response) -> Iterator[dict[str, Any]]:
+    for line in response.iter_lines():
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
+def holder(processes: Processes, workers: dict[str, Process]) -> Process:
+    """The worker with the latest claim on the one request there is."""
+    ((_, claims),) = truth_of(processes.broker).claims.items()
+    return workers[claims[-1]]
+
+
+@pytest.fixture
+def workers(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> dict[str, Process]:
+    """A gateway and two slow echo workers, with an impatient queue."""
+    processes.gateway("--ack-wait", "2")
+    found = {name: processes.worker(name, *SLOW) for name in ("w1", "w2")}
+    processes.await_workers(2)
+    return found
+
+
+def test_an_answer_survives_the_death_of_its_worker(
+    processes: Processes, workers: dict[str, Process]
+) -> None:
+    reading = Reading(processes.url, 200)
+    reading.start()
+    reading.await_tokens(20)
+    holder(processes, workers).kill()
+    reading.finish()
+    assert reading.last == {"done": True, "total_tokens": 200}
+    assert reading.texts == said(200)
+    assert reading.indexes == list(range(200))
+    truth = truth_of(processes.broker)
+    truth.check()
+    ((rid, run),) = truth.runs.items()
+    assert run.texts == reading.texts
+    assert truth.claims[rid] in (["w1", "w2"], ["w2", "w1"])
+
+
+def test_a_paused_worker_that_wakes_up_writes_nothing_that_counts(
+    processes: Processes, workers: dict[str, Process]
+) -> None:
+    reading = Reading(processes.url, 400)
+    reading.start()
+    reading.await_tokens(20)
+    paused = holder(processes, workers)
+    paused.send(signal.SIGSTOP)
+    reading.await_tokens(120)
+    paused.send(signal.SIGCONT)
+    reading.finish()
+    assert reading.texts == said(400)
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert len(next(iter(truth.claims.values()))) == 2
+
+
+def test_a_broker_that_is_killed_and_restarted_costs_a_pause(
+    processes: Processes, workers: dict[str, Process]
+) -> None:
+    reading = Reading(processes.url, 300)
+    reading.start()
+    reading.await_tokens(50)
+    processes.broker.kill()
+    processes.broker.start()
+    reading.finish()
+    assert reading.last == {"done": True, "total_tokens": 300}
+    assert reading.texts == said(300)
+    truth_of(processes.broker).check()
+    again = Reading(processes.url, 20)
+    again.start()
+    again.finish()
+    assert again.texts == said(20)
+
+
+def test_hanging_up_frees_the_slot(processes: Processes) -> None:
+    processes.gateway()
+    processes.worker("w1", "--slots", "1", *SLOW)
+    processes.await_workers(1)
+    with httpx.stream(
+        "POST",
+        f"{processes.url}/generate",
+        json={"prompt": f"/repeat {WORDS}", "params": {"max_tokens": 100_000}},
+    ) as response:
+        next(events(response))
+    ended = lambda: all(run.end for run in truth_of(processes.broker).runs.values())  # noqa: E731
+    until("the answer is cancelled", ended, 2.0)
+    after = Reading(processes.url, 5)
+    after.start()
+    after.finish()
+    assert after.texts == said(5)
+    truth_of(processes.broker).check()
+
+
+def test_a_drained_worker_finishes_what_it_has(
+    processes: Processes, workers: dict[str, Process]
+) -> None:
+    reading = Reading(processes.url, 120)
+    reading.start()
+    reading.await_tokens(10)
+    assert holder(processes, workers).stop() == 0
+    reading.finish()
+    assert reading.texts == said(120)
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert len(next(iter(truth.claims.values()))) == 1
+
+
+def test_a_worker_whose_grace_is_over_hands_its_answer_over(processes: Processes) -> None:
+    processes.gateway("--ack-wait", "30")
+    workers = {name: processes.worker(name, *SLOW, "--grace", "0.2") for name in ("w1", "w2")}
+    processes.await_workers(2)
+    reading = Reading(processes.url, 200)
+    reading.start()
+    reading.await_tokens(10)
+    assert holder(processes, workers).stop() == 0
+    reading.finish()
+    assert reading.texts == said(200)
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert len(next(iter(truth.claims.values()))) == 2

@@ -1,0 +1,65 @@
+"""The truth about a mesh, read from its log alone and held against what others say."""
+
+import asyncio
+from collections import defaultdict
+
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.replay import apply, read_event
+from mesh.protocol import subjects
+from mesh.protocol.messages import Cancelled, Claim, Done, Failed, Queued
+from mesh.protocol.run import Run
+from tests.conftest import Broker
+
+
+class Truth:
+    """Every request's story as the log has it. claims: who claimed a request, in order."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, Run] = {}
+        self.claims: defaultdict[str, list[str]] = defaultdict(list)
+        self.ends: defaultdict[str, int] = defaultdict(int)
+
+    def add(self, stored: Stored) -> None:
+        where = subjects.parse_run(stored.subject)
+        if where.kind == "evt":
+            match read_event(stored):
+                case Queued():
+                    self.runs.setdefault(where.rid, Run())
+                case Claim():
+                    self.claims[where.rid].append(where.writer.user)
+                case Done() | Failed() | Cancelled():
+                    self.ends[where.rid] += 1
+                case _:
+                    pass
+        apply(self.runs, stored)
+
+    def check(self) -> None:
+        """Every request has exactly one end, and its seal fits what was written."""
+        for rid, run in self.runs.items():
+            assert run.end is not None, f"{rid} has no end"
+            assert self.ends[rid] == 1, f"{rid} has {self.ends[rid]} ends"
+            assert run.sealed(), f"the seal of {rid} does not fit its {len(run.texts)} pieces"
+            if run.end.seal is not None:
+                assert run.end.text == run.text
+
+
+async def read_truth(broker: Broker) -> Truth:
+    """Read the whole log as the gateway may."""
+    name, password = broker.credentials("gateway")
+    bus = await Bus.connect([broker.url], name, password, "truth")
+    try:
+        js = JetStream(bus)
+        truth = Truth()
+        last = (await js.stream_info(subjects.RUN_STREAM)).state.last_seq
+        async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_ALL, 1, last):
+            for stored in batch:
+                truth.add(stored)
+        return truth
+    finally:
+        await bus.close()
+
+
+def truth_of(broker: Broker) -> Truth:
+    """`read_truth` for tests that have no event loop."""
+    return asyncio.run(read_truth(broker))
