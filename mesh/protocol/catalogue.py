@@ -1,0 +1,300 @@
+"""The one table of who says what to whom. Documentation and permissions are held against it.
+
+A pattern names its variable tokens: `<user>` is the broker user of the process that publishes
+(or, where it only subscribes, its own), so nobody can put another's name there; `<worker>` is the
+worker that is addressed. Nothing at run time depends on this table.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import get_args
+
+from msgspec import Struct
+
+from mesh.protocol import messages, subjects
+from mesh.protocol.chats import QUERIES
+from mesh.protocol.subjects import Writer
+
+
+class Role(StrEnum):
+    """Who takes part in the conversation. Each but the broker is a broker user, or many."""
+
+    GATEWAY = "gateway"
+    WORKER = "worker"
+    STORE = "store"
+    OPERATOR = "operator"
+    BROKER = "broker"
+
+
+class Kind(StrEnum):
+    """How a message is kept."""
+
+    STREAM = "stream"
+    KV = "kv"
+    CORE = "core"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """One kind of subject.
+
+    publishers: who may write there; subscribers: who may subscribe to it; readers: who gets its
+    messages from the stream instead (by pull or by a read); answers: what a request hears back.
+    """
+
+    pattern: str
+    kind: Kind
+    messages: tuple[type[Struct], ...] = ()
+    answers: tuple[type[Struct], ...] = ()
+    publishers: tuple[Role, ...]
+    subscribers: tuple[Role, ...] = ()
+    readers: tuple[Role, ...] = ()
+    purpose: str
+
+    def example(self, **tokens: str) -> str:
+        """A concrete subject, with these tokens and made-up others."""
+        return fill(self.pattern, EXAMPLES | tokens)
+
+    def of_subscriber(self, user: str) -> str:
+        """A concrete subject as a subscriber of this name may hear it, with made-up others."""
+        return self.example(worker=user) if "<worker>" in self.pattern else self.example()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of JetStream's API, made by publishing on a subject."""
+
+    pattern: str
+    callers: tuple[Role, ...]
+    purpose: str
+
+    def example(self) -> str:
+        return fill(self.pattern, EXAMPLES)
+
+
+EXAMPLES = {
+    "model": "tiny",
+    "lane": "3",
+    "tenant": "alice",
+    "reply": "gw1",
+    "rid": "r1",
+    "user": "somebody",
+    "worker": "anyworker",
+    "inc": "i1",
+    "query": "get_chat",
+    "stream": "RUN",
+    "token": "t1",
+}
+"""One plausible value for each variable token."""
+
+
+def fill(pattern: str, tokens: Mapping[str, str]) -> str:
+    """A pattern with its `<tokens>` replaced."""
+    for name, value in tokens.items():
+        pattern = pattern.replace(f"<{name}>", value)
+    return pattern
+
+
+def _union(kinds: object) -> tuple[type[Struct], ...]:
+    return tuple(get_args(kinds))
+
+
+def _unique(kinds: Iterable[type[Struct]]) -> tuple[type[Struct], ...]:
+    return tuple(dict.fromkeys(kinds))
+
+
+_WRITER = Writer("<user>", "<inc>")
+_WORKER = Writer("<worker>", "<inc>")
+_EVENT = subjects.event("<reply>", "<rid>", _WRITER)
+_TOKENS = subjects.tokens("<reply>", _WRITER)
+
+CHANNELS = (
+    Channel(
+        pattern=f"{subjects.PREFIX}.req.<model>.<lane>.<tenant>",
+        kind=Kind.STREAM,
+        messages=(messages.Prompt,),
+        publishers=(Role.GATEWAY,),
+        readers=(Role.WORKER,),
+        purpose="Prompts waiting for a worker: a work queue, one consumer per model.",
+    ),
+    Channel(
+        pattern=_EVENT,
+        kind=Kind.STREAM,
+        messages=_union(messages.LogEvent),
+        publishers=(Role.GATEWAY, Role.WORKER),
+        readers=(Role.GATEWAY, Role.STORE, Role.OPERATOR),
+        purpose="The log: what happened to a request or a worker process, each event fenced.",
+    ),
+    Channel(
+        pattern=_TOKENS,
+        kind=Kind.STREAM,
+        messages=(messages.Frame,),
+        publishers=(Role.WORKER,),
+        readers=(Role.GATEWAY, Role.OPERATOR),
+        purpose="The log: frames of tokens, in one chain per worker process and reply address.",
+    ),
+    Channel(
+        pattern=_EVENT.replace(".run.", ".live."),
+        kind=Kind.CORE,
+        messages=_union(messages.LogEvent),
+        publishers=(Role.BROKER,),
+        subscribers=(Role.GATEWAY, Role.STORE, Role.OPERATOR),
+        purpose="Events of the log, republished by the broker once they are stored.",
+    ),
+    Channel(
+        pattern=_TOKENS.replace(".run.", ".live."),
+        kind=Kind.CORE,
+        messages=(messages.Frame,),
+        publishers=(Role.BROKER,),
+        subscribers=(Role.GATEWAY, Role.OPERATOR),
+        purpose="Frames of the log, republished by the broker once they are stored.",
+    ),
+    Channel(
+        pattern=subjects.presence("<user>"),
+        kind=Kind.KV,
+        messages=(messages.WorkerInfo,),
+        publishers=(Role.WORKER,),
+        subscribers=(Role.GATEWAY, Role.OPERATOR),
+        purpose="A worker says every two seconds that it lives; an empty message is its goodbye.",
+    ),
+    Channel(
+        pattern=subjects.orders(_WORKER),
+        kind=Kind.CORE,
+        messages=_union(messages.Order),
+        publishers=(Role.GATEWAY, Role.OPERATOR),
+        subscribers=(Role.WORKER,),
+        purpose="Orders to one worker process.",
+    ),
+    Channel(
+        pattern=subjects.ask(_WORKER),
+        kind=Kind.CORE,
+        messages=(messages.Ask,),
+        answers=(messages.Alive,),
+        publishers=(Role.GATEWAY, Role.WORKER, Role.OPERATOR),
+        subscribers=(Role.WORKER,),
+        purpose="Whether a worker process still works on a request: ask before stealing.",
+    ),
+    Channel(
+        pattern=subjects.resume("<user>", "<rid>"),
+        kind=Kind.CORE,
+        messages=(messages.Resume,),
+        answers=_union(messages.ResumeReply),
+        publishers=(Role.WORKER,),
+        subscribers=(Role.GATEWAY,),
+        purpose="A worker learns how a request stands, and the prefix of one it took over.",
+    ),
+    Channel(
+        pattern=subjects.hello("<user>"),
+        kind=Kind.CORE,
+        messages=(messages.Hello,),
+        answers=_union(messages.HelloReply),
+        publishers=(Role.WORKER,),
+        subscribers=(Role.GATEWAY,),
+        purpose="A worker of any protocol version asks to join.",
+    ),
+    Channel(
+        pattern=subjects.store("<query>"),
+        kind=Kind.CORE,
+        messages=tuple(QUERIES),
+        answers=_unique((*QUERIES.values(), messages.Refused)),
+        publishers=(Role.GATEWAY, Role.OPERATOR),
+        subscribers=(Role.STORE,),
+        purpose="Queries about users, chats, runs and workers, each under its message's tag.",
+    ),
+    Channel(
+        pattern="$SYS.ACCOUNT.MESH.DISCONNECT",
+        kind=Kind.CORE,
+        publishers=(Role.BROKER,),
+        subscribers=(Role.GATEWAY,),
+        purpose="The broker says that a connection ended. Reserved for a faster take-over.",
+    ),
+)
+"""Every subject that the mesh itself speaks on; replies travel on `_INBOX_<user>.>`."""
+
+_READ_LOG = (Role.GATEWAY, Role.STORE, Role.OPERATOR)
+_LOOK = (Role.GATEWAY, Role.OPERATOR)
+
+CALLS = (
+    Call(
+        pattern="$JS.API.STREAM.CREATE.<stream>",
+        callers=(Role.GATEWAY,),
+        purpose="Declare a stream.",
+    ),
+    Call(
+        pattern="$JS.API.STREAM.UPDATE.<stream>",
+        callers=(Role.GATEWAY,),
+        purpose="Bring a stream's limits up to the settings.",
+    ),
+    Call(pattern="$JS.API.STREAM.INFO.RUN", callers=_READ_LOG, purpose="State of the log."),
+    Call(pattern="$JS.API.STREAM.INFO.REQ", callers=_LOOK, purpose="State of the queue."),
+    Call(pattern="$JS.API.STREAM.INFO.KV_workers", callers=_LOOK, purpose="State of presence."),
+    Call(
+        pattern="$JS.API.STREAM.MSG.GET.RUN",
+        callers=_READ_LOG,
+        purpose="The leader's last message of a request or a reply address.",
+    ),
+    Call(
+        pattern="$JS.API.STREAM.MSG.GET.REQ",
+        callers=_LOOK,
+        purpose="A prompt that waits.",
+    ),
+    Call(
+        pattern="$JS.API.STREAM.MSG.DELETE.REQ",
+        callers=(Role.GATEWAY,),
+        purpose="Take a cancelled prompt out of the queue.",
+    ),
+    Call(pattern="$JS.API.DIRECT.GET.RUN", callers=_READ_LOG, purpose="Read the log in batches."),
+    Call(
+        pattern="$JS.API.DIRECT.GET.KV_workers",
+        callers=_LOOK,
+        purpose="Who is present.",
+    ),
+    Call(
+        pattern="$JS.API.CONSUMER.CREATE.REQ.<token>.m1.req.<model>.>",
+        callers=(Role.GATEWAY,),
+        purpose="Declare the consumer of a model.",
+    ),
+    Call(
+        pattern="$JS.API.CONSUMER.INFO.REQ.<token>",
+        callers=_LOOK,
+        purpose="How many prompts of a model wait.",
+    ),
+    Call(pattern="$JS.API.CONSUMER.NAMES.REQ", callers=_LOOK, purpose="Which models are known."),
+    Call(
+        pattern="$JS.API.CONSUMER.MSG.NEXT.REQ.<token>",
+        callers=(Role.WORKER,),
+        purpose="Pull prompts of a model.",
+    ),
+    Call(
+        pattern="$JS.ACK.REQ.<token>.1.2.3.4.5",
+        callers=(Role.WORKER,),
+        purpose="Acknowledge a prompt, or say that it is being worked on.",
+    ),
+    Call(pattern="$JS.API.INFO", callers=(Role.OPERATOR,), purpose="Use and limits of storage."),
+    Call(pattern="$JS.API.STREAM.NAMES", callers=(Role.OPERATOR,), purpose="Which streams exist."),
+    Call(pattern="$JS.API.STREAM.DELETE.RUN", callers=(), purpose="Nobody deletes a stream."),
+    Call(pattern="$JS.API.STREAM.PURGE.RUN", callers=(), purpose="Nobody empties a stream."),
+    Call(
+        pattern="$JS.API.STREAM.MSG.DELETE.RUN",
+        callers=(),
+        purpose="Nobody takes anything out of the log.",
+    ),
+    Call(
+        pattern="$JS.API.CONSUMER.CREATE.RUN.<token>",
+        callers=(),
+        purpose="Nobody consumes the log: it is read, or heard as it is republished.",
+    ),
+    Call(
+        pattern="$JS.API.CONSUMER.DELETE.REQ.<token>",
+        callers=(),
+        purpose="Nobody deletes a model's consumer.",
+    ),
+)
+"""The calls of JetStream's API that the mesh needs, and those that nobody may make."""
+
+
+def travelling() -> tuple[type[Struct], ...]:
+    """Every message of the wire, in the order of the table."""
+    kinds = (kind for channel in CHANNELS for kind in (*channel.messages, *channel.answers))
+    return _unique(kinds)

@@ -1,0 +1,178 @@
+"""nats.conf and the workers' users against the catalogue, asked of the real server.
+
+Every role tries everything, and may do exactly what the table says.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from mesh.bus.appender import append_event, new_uid
+from mesh.bus.connection import Bus, Silence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.presence import present
+from mesh.bus.topology import declare, declare_model
+from mesh.cli import broker as process
+from mesh.cli.enrol import Credential
+from mesh.protocol import subjects
+from mesh.protocol.catalogue import CALLS, CHANNELS, Call, Channel, Role
+from mesh.protocol.messages import Cancel, Claim
+from mesh.protocol.subjects import Writer
+from mesh.settings import Limits
+from tests.conftest import Broker
+from tests.wire import Wire
+
+USERS = {
+    Role.GATEWAY: "gateway",
+    Role.WORKER: "w1",
+    Role.STORE: "store",
+    Role.OPERATOR: "operator",
+}
+
+
+@pytest.fixture
+def wires(broker: Broker) -> Iterator[dict[Role, Wire]]:
+    """One connection for each role."""
+    wires = {
+        role: Wire(broker.host, broker.port, broker.credentials(user))
+        for role, user in USERS.items()
+    }
+    yield wires
+    for wire in wires.values():
+        wire.close()
+
+
+def test_each_role_may_publish_what_the_catalogue_says_and_nothing_else(
+    wires: dict[Role, Wire],
+) -> None:
+    def allowed(channel: Channel) -> set[Role]:
+        return {
+            role
+            for role, wire in wires.items()
+            if wire.may_publish(channel.example(user=USERS[role]))
+        }
+
+    found = {channel.pattern: allowed(channel) for channel in CHANNELS}
+    assert found == {c.pattern: set(c.publishers) - {Role.BROKER} for c in CHANNELS}
+
+
+def test_each_role_may_hear_what_the_catalogue_says_and_nothing_else(
+    wires: dict[Role, Wire],
+) -> None:
+    def allowed(channel: Channel) -> set[Role]:
+        return {
+            role
+            for role, wire in wires.items()
+            if wire.may_subscribe(channel.of_subscriber(USERS[role]))
+        }
+
+    found = {channel.pattern: allowed(channel) for channel in CHANNELS}
+    assert found == {channel.pattern: set(channel.subscribers) for channel in CHANNELS}
+
+
+def test_each_role_may_call_what_the_catalogue_says_and_nothing_else(
+    wires: dict[Role, Wire],
+) -> None:
+    def allowed(call: Call) -> set[Role]:
+        return {role for role, wire in wires.items() if wire.may_publish(call.example())}
+
+    found = {call.pattern: allowed(call) for call in CALLS}
+    assert found == {call.pattern: set(call.callers) for call in CALLS}
+
+
+def test_nobody_writes_under_anothers_name(wires: dict[Role, Wire]) -> None:
+    signed = [channel for channel in CHANNELS if "<user>" in channel.pattern]
+    for role, wire in wires.items():
+        for channel in signed:
+            for other in {"w2", *USERS.values()} - {USERS[role]}:
+                assert not wire.may_publish(channel.example(user=other)), (role, channel.pattern)
+
+
+def test_everybody_hears_answers_to_himself_and_to_nobody_else(wires: dict[Role, Wire]) -> None:
+    for role, wire in wires.items():
+        for user in {"w2", *USERS.values()}:
+            own = user == USERS[role]
+            assert wire.may_subscribe(f"_INBOX_{user}.abc.1") is own
+            assert wire.may_subscribe(f"_INBOX_{user}.>") is own
+            assert not wire.may_publish(f"_INBOX_{user}.abc.1")
+
+
+@pytest.mark.parametrize("subject", [">", "*.>", "m1.>", "_INBOX.>", "$JS.>", "$SYS.>", "$KV.>"])
+def test_nobody_listens_to_everything(wires: dict[Role, Wire], subject: str) -> None:
+    assert not any(wire.may_subscribe(subject) for wire in wires.values())
+
+
+def test_a_worker_hears_only_what_is_said_to_itself(wires: dict[Role, Wire]) -> None:
+    worker, other = wires[Role.WORKER], Writer("w2", "i1")
+    assert not worker.may_subscribe(subjects.orders(other))
+    assert not worker.may_subscribe(subjects.ask(other))
+    assert not worker.may_subscribe(subjects.orders(Writer("*", "*")))
+
+
+def test_the_broker_lets_nobody_in_without_a_password(broker: Broker) -> None:
+    for user, password in (("gateway", ""), ("", ""), ("w9", "x"), ("gateway", "gateway")):
+        credential = Credential(user, password)
+        assert not process.accepts(broker.host, broker.port, credential)
+
+
+async def test_a_worker_reads_neither_the_log_nor_the_database(broker: Broker) -> None:
+    gateway = await connect(broker, "gateway")
+    await declare(JetStream(gateway), Limits())
+    event = Cancel(uid=new_uid(), by="somebody")
+    await append_event(JetStream(gateway), "gw1", "r1", Writer("gateway", "i1"), event, 0)
+
+    worker = await connect(broker, "w1")
+    log = JetStream(worker, timeout=0.3)
+    with pytest.raises(Silence):
+        await log.last(subjects.RUN_STREAM, subjects.events_of("r1"))
+    with pytest.raises(Silence):
+        await log.stream_info(subjects.RUN_STREAM)
+    with pytest.raises(Silence):
+        _ = [batch async for batch in log.read(subjects.RUN_STREAM, subjects.RUN_ALL, 1, 1)]
+    with pytest.raises(Silence):
+        await worker.request(subjects.store("get_user"), b"{}", timeout=0.3)
+    await worker.close()
+    await gateway.close()
+
+
+async def test_every_service_can_do_its_work(broker: Broker) -> None:
+    gateway, worker, store, operator = [
+        await connect(broker, user) for user in ("gateway", "w1", "store", "operator")
+    ]
+    js = JetStream(gateway)
+    await declare(js, Limits())
+    await declare_model(js, "tiny", ack_wait=6)
+    assert await js.consumer_names(subjects.REQ_STREAM) == ["tiny"]
+
+    claim = Claim(uid=new_uid(), n=1, item=1, ack_reply="", model="tiny")
+    seq = await append_event(JetStream(worker), "gw1", "r1", Writer("w1", "i1"), claim, 0)
+    for reader in (gateway, store, operator):
+        stored = await JetStream(reader).last(subjects.RUN_STREAM, subjects.RUN_EVENTS)
+        assert stored is not None and stored.seq == seq
+        batches = JetStream(reader).read(subjects.RUN_STREAM, subjects.RUN_ALL, 1, seq)
+        assert [message.seq async for batch in batches for message in batch] == [seq]
+    assert await present(JetStream(operator)) == []
+    for bus in (gateway, worker, store, operator):
+        await bus.close()
+
+
+def test_a_removed_worker_is_out_at_once_and_may_not_come_back(broker: Broker) -> None:
+    credential = broker.credentials("w1")
+    with Wire(broker.host, broker.port, credential) as wire:
+        assert wire.may_publish(subjects.hello("w1"))
+        broker.folder.remove("w1")
+        process.expel(broker.folder)
+        wire.wait_until_hung_up()
+    assert not process.accepts(broker.host, broker.port, credential)
+
+
+def test_a_new_password_ends_the_old_one(broker: Broker) -> None:
+    old = broker.credentials("w1")
+    new = broker.folder.enrol("w1", rotate=True)
+    process.admit(broker.folder, [broker.url], new)
+    assert not process.accepts(broker.host, broker.port, old)
+    assert process.accepts(broker.host, broker.port, new)
+
+
+async def connect(broker: Broker, user: str) -> Bus:
+    return await Bus.connect([broker.url], *broker.credentials(user))
