@@ -176,7 +176,7 @@ class PromptBuilder:
         keep, size = len(built.messages[_last_user(built.messages)].content), len(built.ids)
         shorter = shortest
         while size > limit:
-            keep = max(1, min(keep - 1, keep * (limit - least) // (size - least)))
+            keep = min(keep - 1, 1 + (keep - 1) * (limit - least) // (size - least))
             shorter = self._with_last(built, keep)
             size = len(shorter.ids)
         return shorter
