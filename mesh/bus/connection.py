@@ -32,6 +32,10 @@ Handler = Callable[[str, bytes], Awaitable[Struct | None]]
 Callback = Callable[[Msg], None]
 
 
+INBOXES = "_INBOX_"
+"""How the address of every answer begins; the asker's user name follows."""
+
+
 class BusError(Exception):
     """What can go wrong between a process and its broker.
 
@@ -63,8 +67,9 @@ class Bus:
     def __init__(self, client: Client, user: str) -> None:
         self.client = client
         self.user = user
-        self.inbox = f"_INBOX_{user}.{client.new_inbox().rpartition('.')[2]}"
+        self.inbox = f"{INBOXES}{user}.{client.new_inbox().rpartition('.')[2]}"
         self.closed = asyncio.Event()
+        self.closing = False
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._numbers = itertools.count(1)
         self._on_doubt: list[Callable[[], None]] = []
@@ -128,7 +133,11 @@ class Bus:
         return await self._subscribe(subject, callback, queue)
 
     async def serve(self, subject: str, handler: Handler, queue: str = "") -> Subscription:
-        """Answer requests, each in a task of its own; an error becomes a `Refused`."""
+        """Answer requests, each in a task of its own; an error becomes a `Refused`.
+
+        Answers go to inboxes alone. The asker names where to, and the broker lets us answer there
+        whatever our rights: another address could make us write in our name what we never would.
+        """
 
         def start(msg: Msg) -> None:
             task = asyncio.create_task(self._answer(msg, handler))
@@ -139,6 +148,7 @@ class Bus:
 
     async def close(self) -> None:
         """Leave the broker at once; what was not acknowledged may be lost."""
+        self.closing = True
         for task in self._serving:
             task.cancel()
         await self.client.close()
@@ -172,7 +182,7 @@ class Bus:
         except Exception:
             log.exception("Answering %s failed", msg.subject)
             answer = Refused(code=ErrorCode.INTERNAL)
-        if answer is not None and msg.reply:
+        if answer is not None and msg.reply.startswith(INBOXES):
             try:
                 await self.publish(msg.reply, answer)
             except Disconnected:
@@ -207,10 +217,12 @@ async def _dial(bus: Bus, servers: list[str], password: str, name: str) -> None:
             refused.append(text)
         if isinstance(error, nats.errors.SlowConsumerError):
             bus._doubt()
-        log.debug("Broker: %s", error or type(error).__name__)
+        level = logging.ERROR if "permissions violation" in text else logging.DEBUG
+        log.log(level, "Broker: %s", error or type(error).__name__)
 
     async def on_disconnect() -> None:
-        log.warning("The connection to the broker broke; connecting again")
+        if not bus.closing:
+            log.warning("The connection to the broker broke; connecting again")
         bus._disconnected()
 
     async def on_reconnect() -> None:
@@ -230,7 +242,7 @@ async def _dial(bus: Bus, servers: list[str], password: str, name: str) -> None:
             disconnected_cb=on_disconnect,
             reconnected_cb=on_reconnect,
             closed_cb=on_close,
-            inbox_prefix=f"_INBOX_{bus.user}",
+            inbox_prefix=f"{INBOXES}{bus.user}",
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.2,  # type: ignore[arg-type]  # any number is slept for
             ping_interval=2,

@@ -59,7 +59,7 @@ class _Answer(Struct):
 
 async def declare(js: JetStream, limits: Limits) -> None:
     """Create REQ, RUN and the workers' bucket, or bring their limits up to the settings."""
-    for stream in (_req(limits), _run(limits), _workers(limits)):
+    for stream in (_req(limits), run_stream(limits), _workers(limits)):
         try:
             await js.api(f"STREAM.CREATE.{stream.name}", stream, _Answer)
         except ApiError as error:
@@ -104,7 +104,8 @@ def _req(limits: Limits) -> _Stream:
     )
 
 
-def _run(limits: Limits) -> _Stream:
+def run_stream(limits: Limits) -> _Stream:
+    """The log's configuration under these limits."""
     return _Stream(
         name=subjects.RUN_STREAM,
         subjects=[subjects.RUN_ALL],

@@ -1,0 +1,143 @@
+"""Appends to a real log: of two who want the same, exactly one succeeds; trouble costs nothing."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from mesh.bus.appender import Fenced, FrameWriter, append_event, new_uid
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import NO_CONSUMER, ApiError, JetStream
+from mesh.bus.topology import declare, run_stream
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode_frame
+from mesh.protocol.messages import Claim, Queued
+from mesh.protocol.subjects import Writer
+from mesh.settings import Limits
+from tests.conftest import Broker
+from tests.integration.bus.conftest import Connect, a_request
+from tests.proxy import Proxy
+
+GATEWAY = Writer("gateway", "a")
+RUN: dict[str, object] = msgspec.to_builtins(run_stream(Limits()))
+
+
+async def queue(js: JetStream, rid: str) -> int:
+    event = Queued(uid=new_uid(), request=a_request(rid))
+    return await append_event(js, "gw1", rid, GATEWAY, event, 0)
+
+
+def claim(n: int = 1) -> Claim:
+    return Claim(uid=new_uid(), n=n, item=1, ack_reply="a", model="m")
+
+
+async def texts(js: JetStream, writer: Writer) -> list[str]:
+    """All text that a writer has stored, piece by piece."""
+    found: list[str] = []
+    async for batch in js.read(subjects.RUN_STREAM, subjects.tokens("gw1", writer), 1, 1 << 40):
+        for stored in batch:
+            for entry in decode_frame(stored.data).entries:
+                found += entry.texts
+    return found
+
+
+async def test_declaring_again_changes_limits_and_keeps_messages(js: JetStream) -> None:
+    await queue(js, "r1")
+    await declare(js, Limits(run_max_age=300.0))
+    info = await js.stream_info(subjects.RUN_STREAM)
+    assert info.state.messages == 1
+    assert info.config.max_age == 300 * 10**9
+
+
+async def test_of_many_claims_on_one_sequence_exactly_one_stands(
+    js: JetStream, connect: Connect
+) -> None:
+    seq = await queue(js, "r1")
+    workers = [(JetStream(await connect(f"w{k}")), Writer(f"w{k}", "a")) for k in range(4)]
+    outcomes = await asyncio.gather(
+        *(append_event(js, "gw1", "r1", writer, claim(), seq) for js, writer in workers),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, int) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, Fenced) for outcome in outcomes) == 3
+
+
+async def test_the_fence_holds_across_reply_addresses(js: JetStream) -> None:
+    await queue(js, "r1")
+    with pytest.raises(Fenced):
+        await append_event(js, "gw2", "r1", Writer("gateway", "b"), claim(), 0)
+
+
+async def test_an_append_waits_for_a_broker_that_is_away(js: JetStream, broker: Broker) -> None:
+    broker.kill()
+    appending = asyncio.create_task(queue(js, "r1"))
+    await asyncio.sleep(0.3)
+    assert not appending.done()
+    await asyncio.to_thread(broker.start)
+    assert await asyncio.wait_for(appending, 15) == 1
+
+
+async def test_an_append_whose_answer_was_lost_is_fenced_by_itself(js: JetStream) -> None:
+    """The second try of an append that had landed is refused, and names the first."""
+    seq = await queue(js, "r1")
+    with pytest.raises(Fenced) as caught:
+        await queue(js, "r1")
+    assert caught.value.found == seq
+
+
+async def test_frames_keep_every_piece_in_order_through_a_restart(
+    connect: Connect, js: JetStream, broker: Broker
+) -> None:
+    writer = Writer("w1", new_uid())
+    frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
+    running = asyncio.create_task(frames.run())
+    for index in range(400):
+        frames.put("r1", 1, index, f"{index} ", (index,))
+        if index == 200:
+            await asyncio.to_thread(broker.kill)
+            await asyncio.to_thread(broker.start)
+        await asyncio.sleep(0.001)
+    await asyncio.wait_for(frames.stored(frames.mark), 20)
+    running.cancel()
+    assert await texts(js, writer) == [f"{index} " for index in range(400)]
+
+
+async def test_a_frame_that_had_landed_is_not_written_twice(broker: Broker, js: JetStream) -> None:
+    """A writer that did not hear of its frame tries again, is refused, and goes on behind it."""
+    writer = Writer("w1", new_uid())
+    name, password = broker.credentials("w1")
+    async with Proxy(broker.port) as proxy:
+        bus = await Bus.connect([proxy.url], name, password)
+        frames = FrameWriter(JetStream(bus), "gw1", writer)
+        running = asyncio.create_task(frames.run())
+        proxy.deaf = True
+        frames.put("r1", 1, 0, "a", None)
+        await asyncio.wait_for(proxy.swallowed.wait(), 5)
+        proxy.cut()
+        frames.put("r1", 1, 1, "b", None)
+        await asyncio.wait_for(frames.stored(2), 15)
+        running.cancel()
+        await bus.close()
+    assert await texts(js, writer) == ["a", "b"]
+
+
+async def test_what_the_expired_subject_of_a_writer_expects_is_zero(
+    connect: Connect, js: JetStream
+) -> None:
+    writer = Writer("w1", new_uid())
+    frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
+    running = asyncio.create_task(frames.run())
+    frames.put("r1", 1, 0, "a", None)
+    await frames.stored(1)
+    await js.api("STREAM.UPDATE.RUN", {**RUN, "max_msgs": 1}, dict)  # only the next one stays
+    await queue(js, "r2")
+    frames.put("r1", 1, 1, "b", None)
+    await asyncio.wait_for(frames.stored(2), 10)
+    running.cancel()
+    assert await texts(js, writer) == ["b"]
+
+
+async def test_a_missing_consumer_is_an_error_with_its_code(js: JetStream) -> None:
+    with pytest.raises(ApiError) as caught:
+        await js.consumer_info(subjects.REQ_STREAM, "nobody")
+    assert caught.value.code == NO_CONSUMER
