@@ -24,6 +24,11 @@ from mesh.cli.locks import Held, folder_lock, is_locked
 from mesh.protocol.errors import ErrorCode, MeshError
 
 MINIMUM = (2, 12)
+RELOADING = 0.1
+"""Seconds that a broker usually needs to read its users again; asked sooner, it logs an error."""
+
+PATIENCE = 5.0
+"""Seconds after which a broker that does not let a new user in is given up."""
 
 
 class Listening(Struct):
@@ -116,23 +121,31 @@ def is_running(folder: BrokerFolder) -> bool:
 
 
 def admit(
-    folder: BrokerFolder, servers: list[str], credential: Credential, timeout: float = 5.0
-) -> None:
-    """Return when the broker running on this folder lets a new user in; at once if none runs.
+    folder: BrokerFolder, servers: list[str], name: str, *, rotate: bool = False
+) -> Credential:
+    """Enrol a worker, and return when the broker running on this folder, if any, lets it in.
 
     Raises MeshError (forbidden) when it will not.
     """
-    host, port = address(servers[0])
-    until = time.monotonic() + timeout
-    while is_running(folder) and not accepts(host, port, credential):
+    new = rotate or name not in folder.secrets().workers
+    credential = folder.enrol(name, rotate=rotate)
+    if not is_running(folder):
+        return credential
+    if new:
         reload(folder)
-        time.sleep(0.05)
+        time.sleep(RELOADING)
+    host, port = address(servers[0])
+    until = time.monotonic() + PATIENCE
+    while not accepts(host, port, credential):
         if time.monotonic() > until:
             raise MeshError(
                 ErrorCode.FORBIDDEN,
-                f"The broker at {servers[0]} does not let {credential.user} in, though its folder "
-                f"is {folder.data}: is MESH_NATS or MESH_NATS_PORT another mesh's?",
+                f"The broker at {servers[0]} does not let {name} in, though its folder is "
+                f"{folder.data}: is MESH_NATS or MESH_NATS_PORT another mesh's?",
             )
+        reload(folder)
+        time.sleep(RELOADING)
+    return credential
 
 
 def expel(folder: BrokerFolder) -> None:

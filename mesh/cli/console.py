@@ -12,7 +12,7 @@ from mesh.cli.local import Running
 from mesh.protocol.messages import WorkerInfo
 
 _COLOURS = {"broker": "blue", "store": "magenta", "gateway": "cyan", "worker": "green"}
-_BROKER_LINE = re.compile(r"\[\d+\] \S+ (\d\d:\d\d:\d\d)\.\d+ \[(\w+)\] (.*)")
+_BROKER_LINE = re.compile(r"\[\d+\] \S+ (\d\d:\d\d:\d\d)\.\d+ \[(\w+)\] ?(.*)")
 _BROKER_LEVELS = {"WRN": "WARNING", "ERR": "ERROR", "FTL": "FATAL"}
 _EXPECTED = "Plaintext passwords detected"
 WIDTH = 9

@@ -34,9 +34,8 @@ def command(name: str, host: str | None, remove: bool, **flags: Any) -> None:
     running = recall(settings.data_path)
     listens = running.nats_host if running else settings.nats_host
     port = running.nats_port if running else settings.nats_port
-    folder.secrets()
-    credential = folder.enrol(name, rotate=True)
-    broker.admit(folder, [f"nats://{reachable(listens)}:{port}"], credential)
+    servers = [f"nats://{reachable(listens)}:{port}"]
+    credential = broker.admit(folder, servers, name, rotate=True)
     click.echo(instructions(credential, host or own_address(), port))
     if is_loopback(listens):
         click.secho(_LOOPBACK, fg="yellow", err=True)

@@ -22,6 +22,7 @@ def serve(settings: Settings, service: Service) -> None:
         format="%(asctime)s %(levelname)-7s %(message)s",
         datefmt="%H:%M:%S",
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     uvloop.run(_until_signalled(service))
 
 

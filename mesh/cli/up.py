@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 import msgspec
+from msgspec import Struct
 
 import mesh
 from mesh.bus.connection import Bus, BusError
@@ -160,7 +161,7 @@ class Up:
             await asyncio.sleep(PAUSE)
 
     async def _gateway_answers(self) -> None:
-        while not await asyncio.to_thread(_is_healthy, self._running.gateway):
+        while not await asyncio.to_thread(_answers, self._running.gateway):
             await asyncio.sleep(PAUSE)
 
     async def _workers_present(self) -> list[WorkerInfo]:
@@ -220,12 +221,21 @@ def _gateway_url(settings: UpSettings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
-def _is_healthy(gateway: str) -> bool:
+class _Health(Struct):
+    """Of the gateway's health report, what has to be well before workers matter."""
+
+    broker: str
+    store: str
+
+
+def _answers(gateway: str) -> bool:
+    """Whether the gateway answers over HTTP, and has broker and store behind it."""
     connection = http.client.HTTPConnection(gateway.removeprefix("http://"), timeout=2)
     try:
         connection.request("GET", "/v1/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
+        body = connection.getresponse().read()
+        return msgspec.json.decode(body, type=_Health) == _Health("ok", "ok")
+    except (OSError, http.client.HTTPException, msgspec.DecodeError):
         return False
     finally:
         connection.close()

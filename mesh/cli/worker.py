@@ -50,9 +50,8 @@ def enrolled(settings: WorkerSettings) -> Iterator[Credential]:
     folder.secrets()
     folder.workers.mkdir(exist_ok=True, mode=0o700)
     with ExitStack() as held:
-        credential = folder.enrol(_hold_name(held, folder, settings.worker_name))
-        broker.admit(folder, settings.servers, credential)
-        yield credential
+        name = _hold_name(held, folder, settings.worker_name)
+        yield broker.admit(folder, settings.servers, name)
 
 
 def _hold_name(held: ExitStack, folder: BrokerFolder, wanted: str) -> str:

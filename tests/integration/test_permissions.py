@@ -3,12 +3,13 @@
 Every role tries everything, and may do exactly what the table says.
 """
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from mesh.bus.appender import append_event, new_uid
-from mesh.bus.connection import Bus, Silence
+from mesh.bus.connection import Bus, NoResponders, Silence
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import present
 from mesh.bus.topology import declare, declare_model
@@ -16,7 +17,7 @@ from mesh.cli import broker as process
 from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
 from mesh.protocol.catalogue import CALLS, CHANNELS, Call, Channel, Role
-from mesh.protocol.messages import Cancel, Claim
+from mesh.protocol.messages import Alive, Ask, Cancel, Claim
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker
@@ -168,10 +169,36 @@ def test_a_removed_worker_is_out_at_once_and_may_not_come_back(broker: Broker) -
 
 def test_a_new_password_ends_the_old_one(broker: Broker) -> None:
     old = broker.credentials("w1")
-    new = broker.folder.enrol("w1", rotate=True)
-    process.admit(broker.folder, [broker.url], new)
+    new = process.admit(broker.folder, [broker.url], "w1", rotate=True)
     assert not process.accepts(broker.host, broker.port, old)
     assert process.accepts(broker.host, broker.port, new)
+
+
+async def test_nobody_is_made_to_write_by_answering_elsewhere_than_an_inbox(
+    broker: Broker,
+) -> None:
+    """A worker may ask another, naming where to answer; the broker allows any such answer."""
+    gateway, victim, attacker = [await connect(broker, user) for user in ("gateway", "w1", "w2")]
+    await declare(JetStream(gateway), Limits())
+    asked = Writer("w1", "i1")
+    answered = asyncio.Event()
+
+    async def answer(subject: str, data: bytes) -> Alive:
+        answered.set()
+        return Alive(holding=True)
+
+    await victim.serve(subjects.ask(asked), answer)
+    with pytest.raises(NoResponders):  # a round trip, after which the broker knows who serves
+        await victim.request(subjects.hello("w1"), b"")
+    in_its_name = subjects.event("gw1", "r1", asked)
+    assert (await attacker.request(subjects.ask(asked), Ask(rid="r1"))).data
+    answered.clear()
+    await attacker.send(subjects.ask(asked), b"{}", reply=in_its_name)
+    await answered.wait()
+    assert (await attacker.request(subjects.ask(asked), Ask(rid="r1"))).data
+    assert (await JetStream(gateway).stream_info(subjects.RUN_STREAM)).state.messages == 0
+    for bus in (gateway, victim, attacker):
+        await bus.close()
 
 
 async def connect(broker: Broker, user: str) -> Bus:
