@@ -5,7 +5,7 @@ QUERIES pairs them. Ids are unguessable; a query names the user it is asked for,
 belongs to somebody else is answered as if it were not there.
 """
 
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from mesh.protocol.messages import (
     Message,
@@ -27,6 +27,8 @@ RunState = Literal["queued", "running", "done", "failed", "cancelled"]
 WorkerEventKind = Literal[
     "started", "stopped", "lost", "claimed", "first_token", "finished", "failed"
 ]
+
+R = TypeVar("R", bound=Wire)
 
 
 # --- objects --------------------------------------------------------------------------------------
@@ -199,7 +201,11 @@ class RunRow(Wire, frozen=True, kw_only=True, tag="run"):
 # --- queries --------------------------------------------------------------------------------------
 
 
-class SignIn(Wire, frozen=True, kw_only=True, tag="sign_in"):
+class Asks(Wire, Generic[R], frozen=True, kw_only=True):
+    """A query that is answered by an R, or by `Refused`."""
+
+
+class SignIn(Asks[User], frozen=True, kw_only=True, tag="sign_in"):
     """The user behind an account of an identity provider; created when new. -> User"""
 
     provider: str
@@ -207,13 +213,13 @@ class SignIn(Wire, frozen=True, kw_only=True, tag="sign_in"):
     display_name: str
 
 
-class GetUser(Wire, frozen=True, kw_only=True, tag="get_user"):
+class GetUser(Asks[User], frozen=True, kw_only=True, tag="get_user"):
     """-> User"""
 
     user_id: str
 
 
-class SaveRefresh(Wire, frozen=True, kw_only=True, tag="save_refresh"):
+class SaveRefresh(Asks[Ok], frozen=True, kw_only=True, tag="save_refresh"):
     """Remember a refresh token by its SHA-256 in hex. -> Ok"""
 
     user_id: str
@@ -221,27 +227,27 @@ class SaveRefresh(Wire, frozen=True, kw_only=True, tag="save_refresh"):
     expires_at: float
 
 
-class UseRefresh(Wire, frozen=True, kw_only=True, tag="use_refresh"):
+class UseRefresh(Asks[User], frozen=True, kw_only=True, tag="use_refresh"):
     """The user of a refresh token. -> User; invalid_token if unknown or revoked, token_expired"""
 
     token_hash: str
 
 
-class RevokeRefresh(Wire, frozen=True, kw_only=True, tag="revoke_refresh"):
+class RevokeRefresh(Asks[Ok], frozen=True, kw_only=True, tag="revoke_refresh"):
     """Forget one refresh token of a user, or all of them if none is named. -> Ok"""
 
     user_id: str
     token_hash: str | None = None
 
 
-class CreateChat(Wire, frozen=True, kw_only=True, tag="create_chat"):
+class CreateChat(Asks[Chat], frozen=True, kw_only=True, tag="create_chat"):
     """-> Chat"""
 
     user_id: str
     title: str | None = None
 
 
-class ListChats(Wire, frozen=True, kw_only=True, tag="list_chats"):
+class ListChats(Asks[ChatPage], frozen=True, kw_only=True, tag="list_chats"):
     """At most one of after (older than) and before (newer than), each a chat id. -> ChatPage"""
 
     user_id: str
@@ -251,7 +257,7 @@ class ListChats(Wire, frozen=True, kw_only=True, tag="list_chats"):
     before: str | None = None
 
 
-class GetChat(Wire, frozen=True, kw_only=True, tag="get_chat"):
+class GetChat(Asks[ChatTree], frozen=True, kw_only=True, tag="get_chat"):
     """-> ChatTree. `after`: the `next` of the reply before, if there was one.
 
     `min_seq`: wait (up to 2 s) until the log is applied that far.
@@ -263,7 +269,7 @@ class GetChat(Wire, frozen=True, kw_only=True, tag="get_chat"):
     min_seq: int = 0
 
 
-class UpdateChat(Wire, frozen=True, kw_only=True, tag="update_chat"):
+class UpdateChat(Asks[Chat], frozen=True, kw_only=True, tag="update_chat"):
     """Change what is not None. -> Chat"""
 
     user_id: str
@@ -274,20 +280,20 @@ class UpdateChat(Wire, frozen=True, kw_only=True, tag="update_chat"):
     active_thread_tail_message_id: str | None = None
 
 
-class HideAllChats(Wire, frozen=True, kw_only=True, tag="hide_all_chats"):
+class HideAllChats(Asks[Ok], frozen=True, kw_only=True, tag="hide_all_chats"):
     """-> Ok"""
 
     user_id: str
 
 
-class DeleteChat(Wire, frozen=True, kw_only=True, tag="delete_chat"):
+class DeleteChat(Asks[Ok], frozen=True, kw_only=True, tag="delete_chat"):
     """Delete the chat, its messages, votes and reports for good. -> Ok"""
 
     user_id: str
     chat_id: str
 
 
-class AddUserMessage(Wire, frozen=True, kw_only=True, tag="add_user_message"):
+class AddUserMessage(Asks[ChatMessage], frozen=True, kw_only=True, tag="add_user_message"):
     """Add what a person wrote under a finished answer, or as the first message. -> ChatMessage"""
 
     user_id: str
@@ -297,7 +303,7 @@ class AddUserMessage(Wire, frozen=True, kw_only=True, tag="add_user_message"):
     min_seq: int = 0
 
 
-class PlanAnswer(Wire, frozen=True, kw_only=True, tag="plan_answer"):
+class PlanAnswer(Asks[Plan], frozen=True, kw_only=True, tag="plan_answer"):
     """What is needed to answer a user's message. -> Plan
 
     Either `parent_id` names a user's message that is there, or `user_message` brings a new one,
@@ -311,7 +317,7 @@ class PlanAnswer(Wire, frozen=True, kw_only=True, tag="plan_answer"):
     min_seq: int = 0
 
 
-class GetMessage(Wire, frozen=True, kw_only=True, tag="get_message"):
+class GetMessage(Asks[ChatMessage], frozen=True, kw_only=True, tag="get_message"):
     """-> ChatMessage"""
 
     user_id: str
@@ -320,7 +326,7 @@ class GetMessage(Wire, frozen=True, kw_only=True, tag="get_message"):
     min_seq: int = 0
 
 
-class Vote(Wire, frozen=True, kw_only=True, tag="vote"):
+class Vote(Asks[Ok], frozen=True, kw_only=True, tag="vote"):
     """Score an answer -1, 0 or 1; the last vote counts. -> Ok"""
 
     user_id: str
@@ -329,7 +335,7 @@ class Vote(Wire, frozen=True, kw_only=True, tag="vote"):
     score: int
 
 
-class AddReport(Wire, frozen=True, kw_only=True, tag="add_report"):
+class AddReport(Asks[Ok], frozen=True, kw_only=True, tag="add_report"):
     """-> Ok"""
 
     user_id: str
@@ -339,11 +345,11 @@ class AddReport(Wire, frozen=True, kw_only=True, tag="add_report"):
     reason: str
 
 
-class GetHealth(Wire, frozen=True, kw_only=True, tag="get_health"):
+class GetHealth(Asks[Health], frozen=True, kw_only=True, tag="get_health"):
     """-> Health"""
 
 
-class GetRun(Wire, frozen=True, kw_only=True, tag="get_run"):
+class GetRun(Asks[RunRow], frozen=True, kw_only=True, tag="get_run"):
     """A generation by id; `tenant` "" asks for anybody's (operators). -> RunRow"""
 
     rid: str
@@ -351,7 +357,7 @@ class GetRun(Wire, frozen=True, kw_only=True, tag="get_run"):
     min_seq: int = 0
 
 
-class ListWorkerEvents(Wire, frozen=True, kw_only=True, tag="list_worker_events"):
+class ListWorkerEvents(Asks[WorkerEvents], frozen=True, kw_only=True, tag="list_worker_events"):
     """The last `limit` worker events, of one worker if it is named. -> WorkerEvents"""
 
     worker: str | None = None
