@@ -37,7 +37,7 @@ from mesh.protocol.chats import (
     Vote,
 )
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Refused
+from mesh.protocol.messages import Refused, UserMessage
 from mesh.store.database import Database, sentence
 from mesh.store.follower import Follower
 from mesh.store.queries import accounts, answers, chats, messages, runs
@@ -95,7 +95,7 @@ class Dispatcher:
             try:
                 return await self._answer(query)
             except NotYet:
-                await self._in_time(self._follower.caught_up(), "is still reading the log")
+                await self._catch_up()
                 return await self._answer(query)
         except MeshError as error:
             return Refused(code=error.code, detail=error.detail)
@@ -115,8 +115,17 @@ class Dispatcher:
             ) if seq > self._follower.applied:
                 behind = f"has applied the log up to {self._follower.applied}, not yet to {seq}"
                 await self._in_time(self._follower.reached(seq), behind)
+            case (
+                AddUserMessage(parent_id=None)
+                | PlanAnswer(user_message=UserMessage(parent_id=None))
+            ):
+                await self._catch_up()
             case _:
                 pass
+
+    async def _catch_up(self) -> None:
+        """Whether a chat is empty, or a thing not there, only the whole log can tell."""
+        await self._in_time(self._follower.caught_up(), "is still reading the log")
 
     async def _in_time(self, work: Awaitable[None], state: str) -> None:
         try:

@@ -89,7 +89,7 @@ async def _path(session: AsyncSession, leaf: str) -> list[Said]:
     )
     return [
         Said(role="assistant" if role == "assistant" else "user", content=text or content or "")
-        for role, content, text in found.tuples()
+        for role, content, text in found
     ]
 
 

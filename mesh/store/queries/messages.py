@@ -53,7 +53,7 @@ async def _shown(
         .outerjoin(Vote, mine)
         .order_by(Message.created_at, Message.id)
     )
-    rows = found.tuples().all()
+    rows = found.all()
     reports = await _reports(session, [row.id for row, _, _ in rows])
     return tuple(view.message(row, run, score, reports[row.id], now) for row, run, score in rows)
 
@@ -108,7 +108,7 @@ async def place(
     ).first()
     if found is None:
         raise NotYet(ErrorCode.BAD_REQUEST, "parent_id names no message of this chat.")
-    parent, run = found.tuple()
+    parent, run = found
     if parent.role != "assistant":
         raise bad("parent_id names a person's message; reply to an answer, or ask for one.")
     if run is not None and view.open_ended(run, now):

@@ -1,0 +1,108 @@
+"""A store without a broker: a database in a folder of its own, and a log in memory."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+from sqlalchemy import select
+
+from mesh.protocol.chats import Chat, CreateChat, Query, SignIn, User
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Refused
+from mesh.store import schema
+from mesh.store.database import Database
+from mesh.store.dispatch import Dispatcher
+from mesh.store.follower import Follower
+from mesh.store.models import Base
+from tests.unit.store.story import BEGAN, MemoryLog
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Store:
+    """A running store. `now` is its clock; `most` the messages a chat may have."""
+
+    def __init__(self, path: Path, log: MemoryLog, most: int) -> None:
+        self.log = log
+        self.now = BEGAN
+        self.database = Database(path)
+        self.follower = Follower(self.database, log)
+        self.dispatcher = Dispatcher(self.database, self.follower, most, lambda: self.now)
+
+    async def ask(self, query: Query, kind: type[T]) -> T:
+        """The reply to a query that is granted."""
+        reply = await self.dispatcher.serve(query)
+        assert isinstance(reply, kind), reply
+        return reply
+
+    async def refusal(self, query: Query) -> ErrorCode:
+        """The code of the refusal of a query that is not."""
+        reply = await self.dispatcher.serve(query)
+        assert isinstance(reply, Refused), reply
+        assert reply.detail.endswith("."), "a refusal is a sentence"
+        return reply.code
+
+    async def user(self, name: str = "alice") -> User:
+        return await self.ask(SignIn(provider="debug", account=name, display_name=name), User)
+
+    async def chat(self, user: User) -> Chat:
+        return await self.ask(CreateChat(user_id=user.id), Chat)
+
+    async def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of every table, sorted."""
+        return await dump(self.database)
+
+
+@asynccontextmanager
+async def running(path: Path, log: MemoryLog, most: int = 2_000) -> AsyncIterator[Store]:
+    """A store that follows `log` until the block is left."""
+    store = Store(path, log, most)
+    following = asyncio.create_task(store.follower.run())
+    try:
+        yield store
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await store.database.close()
+
+
+async def dump(database: Database) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, sorted."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    async with database.read() as session:
+        for table in Base.metadata.sorted_tables:
+            rows = await session.execute(select(table))
+            found[table.name] = sorted((dict(row) for row in rows.mappings()), key=str)
+    return found
+
+
+@pytest.fixture(scope="session")
+def empty_database() -> Iterator[Path]:
+    """A database file with the tables and nothing in them, to be copied."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        schema.upgrade(path)
+        yield path
+
+
+@pytest.fixture
+def path(empty_database: Path, tmp_path: Path) -> Path:
+    """An empty database of one's own."""
+    return Path(shutil.copy(empty_database, tmp_path / "mesh.db"))
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    return MemoryLog()
+
+
+@pytest.fixture
+async def store(path: Path, log: MemoryLog) -> AsyncIterator[Store]:
+    async with running(path, log) as store:
+        yield store
