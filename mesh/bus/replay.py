@@ -71,6 +71,22 @@ async def anchor(js: JetStream, rid: str, upto: int) -> tuple[Stored, Queued] | 
     return None
 
 
+async def story(js: JetStream, rid: str) -> Run | None:
+    """How a request stands by its events alone (`Run.bare`), or None where the log has it not.
+
+    Cheap, however long the answer and the log are. Raises BusError.
+    """
+    last = await last_event(js, rid)
+    if last is None:
+        return None
+    run = Run(bare=True)
+    async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(rid), 1, last.seq):
+        for stored in batch:
+            apply({rid: run}, stored)
+    apply({rid: run}, last)  # by the leader's word, should a lagging replica have been read
+    return run
+
+
 @dataclass
 class _Pass:
     """One pass over an address: the requests wanted, and from which sequence on."""

@@ -5,8 +5,7 @@ and always read from the log itself: a take-over must begin where every reader w
 """
 
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import Replayer, anchor, apply, last_event
-from mesh.protocol import subjects
+from mesh.bus.replay import Replayer, anchor, story
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Resume, RunStatus
 from mesh.protocol.run import Run
@@ -23,27 +22,20 @@ class Resumer:
         """Handle `resume.<user>.<rid>`: the user is who asks, by the broker's word."""
         user, rid = subject.split(".")[-2:]
         question = decode(data, Resume)
-        last = await last_event(self._js, rid)
-        if last is None:
+        run = await story(self._js, rid)
+        if run is None:
             return RunStatus(last=0)
-        run = await self._events(rid, last.seq)
         if not question.prefix or run.pen is None or run.pen[1].user != user:
             return _status(run)
-        return _status(await self._whole(rid, last.seq, last.subject), prefix=True)
+        return _status(await self._whole(rid, run), prefix=True)
 
-    async def _events(self, rid: str, upto: int) -> Run:
-        run = Run()
-        events = self._js.read(subjects.RUN_STREAM, subjects.events_of(rid), 1, upto)
-        async for batch in events:
-            for stored in batch:
-                apply({rid: run}, stored)
-        return run
-
-    async def _whole(self, rid: str, upto: int, subject: str) -> Run:
-        reply = subjects.parse_run(subject).reply
-        found = await anchor(self._js, rid, upto)
+    async def _whole(self, rid: str, story: Run) -> Run:
+        found = await anchor(self._js, rid, story.last)
+        if found is None:
+            return story
+        reply = found[1].request.reply
         replayer = self._replayers.setdefault(reply, Replayer(self._js, reply))
-        return await replayer.run(rid, found[0].seq if found is not None else 1)
+        return await replayer.run(rid, found[0].seq)
 
 
 def _status(run: Run, prefix: bool = False) -> RunStatus:

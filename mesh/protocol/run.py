@@ -51,7 +51,8 @@ class Run:
     """One request as its log tells it.
 
     texts[k] is piece k; ids[k] its token ids, or ids is None once a writer gave none. pen is
-    None before the first claim. last is the sequence of the last event applied.
+    None before the first claim. last is the sequence of the last event applied. bare: only events
+    are applied, to learn how the request stands; its texts stay empty and no seal waits for them.
     """
 
     queued: Queued | None = None
@@ -64,6 +65,7 @@ class Run:
     last: int = 0
     texts: list[str] = field(default_factory=list)
     ids: list[list[int]] | None = field(default_factory=list)
+    bare: bool = False
 
     @property
     def n(self) -> int:
@@ -88,7 +90,7 @@ class Run:
             case Cancel():
                 self.cancel = True
             case Done() | Failed() | Cancelled():
-                if event.seal is not None and len(self.texts) < event.seal.count:
+                if not self.bare and event.seal and len(self.texts) < event.seal.count:
                     return Applied.GAP
                 self.end, self.end_writer = event, writer
         self.last = seq
