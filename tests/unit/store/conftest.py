@@ -16,7 +16,7 @@ from mesh.protocol.chats import Chat, CreateChat, Query, SignIn, User
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Refused
 from mesh.store import schema
-from mesh.store.database import Database
+from mesh.store.database import PRAGMAS, Database
 from mesh.store.dispatch import Dispatcher
 from mesh.store.follower import Follower
 from mesh.store.models import Base
@@ -28,10 +28,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 class Store:
     """A running store. `now` is its clock; `most` the messages a chat may have."""
 
-    def __init__(self, path: Path, log: MemoryLog, most: int) -> None:
+    def __init__(self, database: Database, log: MemoryLog, most: int) -> None:
         self.log = log
         self.now = BEGAN
-        self.database = Database(path)
+        self.database = database
         self.follower = Follower(self.database, log)
         self.dispatcher = Dispatcher(self.database, self.follower, most, lambda: self.now)
 
@@ -60,9 +60,11 @@ class Store:
 
 
 @asynccontextmanager
-async def running(path: Path, log: MemoryLog, most: int = 2_000) -> AsyncIterator[Store]:
+async def running(
+    path: Path, log: MemoryLog, most: int = 2_000, pragmas: tuple[str, ...] = PRAGMAS
+) -> AsyncIterator[Store]:
     """A store that follows `log` until the block is left."""
-    store = Store(path, log, most)
+    store = Store(Database(path, pragmas), log, most)
     following = asyncio.create_task(store.follower.run())
     try:
         yield store

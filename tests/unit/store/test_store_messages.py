@@ -1,5 +1,6 @@
 """What people may say in a chat and what comes of it: the tree, votes, reports (A8-A12)."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,7 +23,7 @@ from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import End, Message, Turn
 from mesh.store import tree
 from tests.unit.store import story
-from tests.unit.store.conftest import Path, Store, running
+from tests.unit.store.conftest import Store, running
 from tests.unit.store.story import BEGAN, MemoryLog
 
 
@@ -71,7 +72,7 @@ async def test_the_first_message_gives_the_chat_its_title(chat: Place) -> None:
     assert (first.role, first.state, first.parent_id) == ("prompter", "manual", None)
     shown = (await chat.tree()).chat
     assert shown.title is not None and len(shown.title) <= 100
-    assert shown.title.startswith("What is a good name for a very very")
+    assert shown.title.startswith("What is a good name for very very")
     assert shown.title.endswith(" very"), "whole words"
     assert shown.modified_at == BEGAN + 50
 

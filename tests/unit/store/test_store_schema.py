@@ -1,0 +1,79 @@
+"""The schema's steps: they make what the models say, and can be taken back."""
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect
+
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.store import schema
+from mesh.store.models import Base
+
+
+def tables(path: Path) -> set[str]:
+    engine = create_engine(f"sqlite:///{path}")
+    found = set(inspect(engine).get_table_names())
+    engine.dispose()
+    return found
+
+
+def test_the_steps_make_what_the_models_say(path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+def test_bringing_up_to_date_twice_changes_nothing(path: Path) -> None:
+    before = path.read_bytes()
+    schema.upgrade(path)
+    assert path.read_bytes() == before
+
+
+def test_the_steps_can_be_taken_back_and_made_again(path: Path) -> None:
+    made = tables(path)
+    schema.downgrade(path, "base")
+    assert tables(path) == {"alembic_version"}
+    schema.upgrade(path)
+    assert tables(path) == made
+
+
+def test_a_new_database_is_made_with_its_folder_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "mesh.db"
+    schema.upgrade(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    schema.check(path)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    for use in (schema.upgrade, schema.check):
+        with pytest.raises(MeshError, match="newer version") as refusal:
+            use(path)
+        assert refusal.value.code == ErrorCode.UNSUPPORTED
+
+
+def test_a_database_of_an_older_version_is_not_read_as_it_is(path: Path) -> None:
+    schema.downgrade(path, "base")
+    with pytest.raises(MeshError, match="start `mesh store` once"):
+        schema.check(path)
+
+
+def test_a_file_that_is_no_database_is_named_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.db"
+    path.write_bytes(b"these are not the tables you are looking for" * 100)
+    with pytest.raises(MeshError, match="file is not a database"):
+        schema.upgrade(path)
+
+
+def test_a_folder_that_cannot_be_made_is_named_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MeshError, match="cannot be created"):
+        schema.upgrade(tmp_path / "file" / "mesh.db")
