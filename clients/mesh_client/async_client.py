@@ -201,6 +201,10 @@ class AsyncAnswer:
             last = event
         return message_of(last)
 
+    async def message(self) -> Message:
+        """What is stored of it now: its state, its worker, and its text once it has ended."""
+        return await self._connection.send(calls.get_message(self.chat.id, self.id))
+
     async def cancel(self) -> Stop:
         """Stop it, and wait until its end is acknowledged."""
         began = time.perf_counter()

@@ -196,6 +196,10 @@ class Answer:
             last = event
         return message_of(last)
 
+    def message(self) -> Message:
+        """What is stored of it now: its state, its worker, and its text once it has ended."""
+        return self._connection.send(calls.get_message(self.chat.id, self.id))
+
     def cancel(self) -> Stop:
         """Stop it, and wait until its end is acknowledged."""
         began = time.perf_counter()

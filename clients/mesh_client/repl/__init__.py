@@ -1,0 +1,51 @@
+"""`mesh chat`: the REPL's command. The REPL itself is in `app`, loaded when it is called."""
+
+import asyncio
+import sys
+
+import click
+
+from mesh_client.asking import status_of
+from mesh_client.errors import MeshClientError
+
+
+@click.command("chat")
+@click.option("-m", "--model", default="", help="Name of the model; `/model` lists them.")
+@click.option("-s", "--system", default="", help="System prompt.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[CHAT]",
+    help="Go on with a chat, by default the newest; also while its answer is running.",
+)
+@click.option("--url", default="", help="Address of the gateway [MESH_URL].")
+@click.option("--user", default="", help="Whom to sign in as [MESH_USER].")
+def chat(model: str, system: str, resume: str | None, url: str, user: str) -> None:
+    """Chat in the terminal.
+
+    Enter sends, Alt-Enter begins a new line, Ctrl-C stops an answer, Ctrl-D leaves; /help lists
+    the rest.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("`mesh chat` needs a terminal; in a pipe, use `mesh ask`.")
+    try:
+        asyncio.run(_sit(model, system, resume, url, user))
+    except MeshClientError as error:
+        click.echo(f"mesh: {error.sentence}", err=True)
+        sys.exit(status_of(error))
+
+
+async def _sit(model: str, system: str, resume: str | None, url: str, user: str) -> None:
+    from platformdirs import user_state_path
+
+    from mesh_client.async_client import AsyncClient
+    from mesh_client.repl.app import Repl
+    from mesh_client.retry import Retry
+
+    history = user_state_path("mesh") / "history"
+    async with (
+        AsyncClient.from_env(url=url, username=user) as client,
+        AsyncClient(client.url, retry=Retry(call_patience=0.0)) as watcher,
+    ):
+        await Repl(client, watcher, history).run(model=model, system=system, resume=resume)

@@ -1,0 +1,103 @@
+"""One question on its way through the REPL: sent, however long the gateway is away, and shown.
+
+A question is never lost: as long as it was not accepted it can be taken back to the input line.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from mesh_client.async_client import AsyncAnswer
+from mesh_client.errors import MeshClientError, Unreachable
+from mesh_client.events import Failed, Finished, Token
+from mesh_client.objects import Stop
+from mesh_client.repl.toolbar import Status
+from mesh_client.repl.view import AnswerView
+
+AGAIN = 1.0
+"""Seconds until a question is offered again to a gateway that is away."""
+
+
+class Asking:
+    """Begins an answer, follows it in a view, and stops it when asked.
+
+    `begin` sends the question. Afterwards `withdrawn` says that it was taken back before anything
+    had accepted it; `stopped` is the acknowledged stop; `end` is how the answer ended.
+    """
+
+    def __init__(self, begin: Callable[[], Awaitable[AsyncAnswer]], status: Status) -> None:
+        self._begin = begin
+        self._status = status
+        self._stop = asyncio.Event()
+        self.answer: AsyncAnswer | None = None
+        self.withdrawn = False
+        self.stopped: Stop | None = None
+        self.end: Finished | Failed | None = None
+
+    def stop(self) -> None:
+        """Stop the answer, or take the question back if it was not accepted yet."""
+        self._status.stopping = True
+        self._stop.set()
+
+    async def run(self, view: AnswerView) -> None:
+        """Ask and show, to the end. Raises MeshClientError when the gateway refuses."""
+        self._status.begin(time.monotonic())
+        try:
+            self.answer = await self._accepted(view)
+            self.withdrawn = self.answer is None
+            if self.answer is not None:
+                await self._follow(self.answer, view)
+        finally:
+            self._status.end()
+
+    async def _follow(self, answer: AsyncAnswer, view: AnswerView) -> None:
+        stopping = asyncio.create_task(self._stop_when_asked(answer, view))
+        learning: asyncio.Task[None] | None = None
+        try:
+            async for event in answer:
+                self._status.event(event, time.monotonic())
+                if isinstance(event, Token):
+                    view.text(event.text)
+                    learning = learning or asyncio.create_task(self._learn_worker(answer))
+                elif isinstance(event, Finished | Failed):
+                    self.end = event
+                view.changed()
+            if self._stop.is_set():
+                await stopping
+        finally:
+            tasks = [stopping, *([learning] if learning else [])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _accepted(self, view: AnswerView) -> AsyncAnswer | None:
+        """Send until it is accepted; None: taken back while the gateway was away."""
+        while not self._stop.is_set():
+            try:
+                return await self._begin()
+            except Unreachable:
+                self._status.online = False
+                self._status.activity = "waiting for the gateway; Ctrl-C takes the question back"
+                view.changed()
+            try:
+                await asyncio.wait_for(self._stop.wait(), AGAIN)
+            except TimeoutError:
+                continue
+        return None
+
+    async def _stop_when_asked(self, answer: AsyncAnswer, view: AnswerView) -> None:
+        await self._stop.wait()
+        view.changed()
+        while self.stopped is None:
+            try:
+                self.stopped = await answer.cancel()
+            except Unreachable:
+                await asyncio.sleep(AGAIN)
+
+    async def _learn_worker(self, answer: AsyncAnswer) -> None:
+        """Who is writing; the stream itself tells it only at the end."""
+        try:
+            message = await answer.message()
+        except MeshClientError:
+            return
+        self._status.worker = message.worker or self._status.worker

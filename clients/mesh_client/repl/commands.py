@@ -1,0 +1,88 @@
+"""The slash commands: their names, what they take and mean, and what a line that was typed is.
+
+Pure; what they do is in `app`.
+"""
+
+import re
+from difflib import get_close_matches
+from typing import Literal, NamedTuple
+
+Argument = Literal["", "model", "chat", "text"]
+
+
+class Command(NamedTuple):
+    """One command. `argument` says what it takes, for completion."""
+
+    name: str
+    argument: Argument
+    usage: str
+    meaning: str
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("help", "", "/help", "list the commands and keys"),
+        Command("new", "", "/new", "begin another chat"),
+        Command("chats", "", "/chats", "list your chats, newest first"),
+        Command("resume", "chat", "/resume [NUMBER|ID]", "go on with a chat; without: the newest"),
+        Command("model", "model", "/model [NAME]", "list the models, or choose one"),
+        Command("system", "text", "/system [TEXT|-]", "show, set or clear (-) the system prompt"),
+        Command("retry", "", "/retry", "have the last question answered again"),
+        Command("quit", "", "/quit", "leave"),
+    )
+}
+
+KEYS = (
+    ("Enter", "send"),
+    ("Alt-Enter, Ctrl-J", "new line"),
+    ("Ctrl-C", "stop the answer; clear what is typed; twice: leave"),
+    ("Ctrl-D", "leave; an answer that is running goes on"),
+    ("Ctrl-R", "search what was asked before"),
+    ("Ctrl-X Ctrl-E", "write in your editor"),
+)
+
+
+class Say(NamedTuple):
+    """The line is a question."""
+
+    text: str
+
+
+class Do(NamedTuple):
+    """The line is a command."""
+
+    command: Command
+    argument: str
+
+
+class Unknown(NamedTuple):
+    """The line looks like a command, but is none. `sentence` says so and names the nearest."""
+
+    sentence: str
+
+
+_SHAPE = re.compile(r"/([A-Za-z-]+)(?:\s+(.*))?", re.DOTALL)
+
+
+def parse(line: str) -> Say | Do | Unknown:
+    """What a line means. `/usr/bin` and the like are no commands but text."""
+    text = line.strip()
+    found = _SHAPE.fullmatch(text)
+    if found is None:
+        return Say(text)
+    name, argument = found.group(1).lower(), (found.group(2) or "").strip()
+    if name in COMMANDS:
+        return Do(COMMANDS[name], argument)
+    return Unknown(f"There is no /{name}{_nearest(name)}; /help lists the commands.")
+
+
+def _nearest(name: str) -> str:
+    begun = [known for known in COMMANDS if known.startswith(name)]
+    near = begun or get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    return f" (did you mean /{near[0]}?)" if near else ""
+
+
+def nearest_name(name: str, known: list[str]) -> str:
+    """The known name that is most like this one, or ""."""
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.4)), "")

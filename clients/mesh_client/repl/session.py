@@ -1,0 +1,100 @@
+"""The state of one sitting at the REPL: which chat, which model, what was heard. No terminal.
+
+It asks the gateway through `AsyncClient` and keeps what completion and toolbar want to know.
+"""
+
+from uuid import uuid4
+
+from mesh_client.async_client import AsyncAnswer, AsyncChat, AsyncClient
+from mesh_client.calls import AnswerOptions
+from mesh_client.errors import MeshClientError
+from mesh_client.objects import ChatInfo
+from mesh_client.repl.commands import nearest_name
+from mesh_client.repl.completion import Known
+
+LISTED = 20
+"""Chats that `/chats` shows and `/resume` knows by number."""
+
+
+class Session:
+    """What a sitting remembers. `chat` is None until the first question of a new chat is sent."""
+
+    def __init__(self, client: AsyncClient, model: str = "", system: str = "") -> None:
+        self.client = client
+        self.chat: AsyncChat | None = None
+        self.model = model
+        self.system = system
+        self.known = Known()
+
+    @property
+    def shown_model(self) -> str:
+        """The model that will answer, as far as it is known."""
+        only = self.known.models[0] if len(self.known.models) == 1 else ""
+        return self.model or only
+
+    async def ask(self, question: "Question") -> AsyncAnswer:
+        """Send a question; sending the same one again, after a loss, does not ask twice."""
+        if self.chat is None:
+            self.chat = await self.client.new_chat()
+        if question.text is None:
+            return await self.chat.retry(**self._options(question.key))
+        return await self.chat.ask(question.text, **self._options(question.key))
+
+    def _options(self, key: str) -> AnswerOptions:
+        options = AnswerOptions(key=key)
+        if self.model:
+            options["model"] = self.model
+        if self.system:
+            options["system"] = self.system
+        return options
+
+    async def refresh(self) -> None:
+        """Hear which models there are."""
+        self.known.models = [model.id for model in await self.client.models()]
+
+    async def list_chats(self) -> list[ChatInfo]:
+        """The newest chats, also for `/resume` by number."""
+        found: list[ChatInfo] = []
+        async for chat in self.client.chats():
+            found.append(chat)
+            if len(found) == LISTED:
+                break
+        self.known.chats = found
+        return found
+
+    async def resume(self, which: str) -> AsyncChat:
+        """Open a chat by number of the list, id, or the beginning of an id; "": the newest."""
+        self.chat = await self.client.chat(await self._chat_id(which))
+        return self.chat
+
+    async def _chat_id(self, which: str) -> str:
+        chats = self.known.chats
+        if not which or not chats:
+            chats = await self.list_chats()
+        if not which and not chats:
+            raise MeshClientError("You have no chat yet; ask something.", code="not_found")
+        position = int(which or 1) - 1 if which.isdecimal() or not which else -1
+        if 0 <= position < len(chats):
+            return chats[position].id
+        begun = [chat.id for chat in chats if chat.id.startswith(which)]
+        return begun[0] if len(begun) == 1 else which
+
+    async def choose(self, model: str) -> None:
+        """Answer with another model from now on; raises MeshClientError when there is none."""
+        await self.refresh()
+        if model not in self.known.models:
+            near = nearest_name(model, self.known.models)
+            raise MeshClientError(
+                f"No worker serves {model}{f' (did you mean {near}?)' if near else ''}; "
+                "/model lists what there is.",
+                code="model_not_found",
+            )
+        self.model = model
+
+
+class Question:
+    """Something to be answered: a text, or None for the last question once more."""
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+        self.key = uuid4().hex

@@ -1,0 +1,440 @@
+"""The REPL in a real pty, as the eye sees it."""
+
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.client.scripted_gateway import Answer, Connection, ScriptedGateway
+from tests.unit.client.terminal import Terminal
+
+COMMAND = [sys.executable, "-c", "from mesh_client.repl import chat; chat()"]
+CTRL_C, CTRL_D, CTRL_J, CTRL_R, ALT_ENTER = "\x03", "\x04", "\n", "\x12", "\x1b\r"
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, gateway: ScriptedGateway) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
+    return kept | {
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path),
+        "HOME": str(tmp_path),
+        "MESH_URL": gateway.url,
+        "MESH_USER": "ada",
+        "PYTHONUTF8": "1",
+    }
+
+
+@pytest.fixture
+def open_chat(environment: dict[str, str]) -> Iterator[Open]:
+    opened: list[Terminal] = []
+
+    def open_it(*arguments: str, columns: int = 80, rows: int = 24) -> Terminal:
+        opened.append(Terminal([*COMMAND, *arguments], environment, columns, rows))
+        opened[-1].wait_for("mesh chat at", "echo · connected")
+        return opened[-1]
+
+    yield open_it
+    for terminal in opened:
+        terminal.close()
+
+
+def asked(gateway: ScriptedGateway) -> list[object]:
+    """The questions that the gateway accepted, each once."""
+    messages = [exchange["prompter_message"] for exchange in gateway.asked.values()]
+    return [message["content"] for message in messages if isinstance(message, dict)]
+
+
+def idle(text: str) -> bool:
+    """An empty input line stands above the toolbar."""
+    *_, prompt, toolbar = ["", "", *filter(None, (line.strip() for line in text.split("\n")))]
+    return prompt == "›" and "connected" in toolbar
+
+
+# --- talking ----------------------------------------------------------------------------------
+
+
+def test_a_question_is_answered_and_the_next_one_awaited(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    terminal = open_chat()
+    terminal.type("Count to five.\r")
+    terminal.wait_for("five.")
+    lines = terminal.wait(idle).split("\n")
+    at = lines.index("› Count to five.")
+    assert lines[at + 1 : at + 3] == ["One two thrée four", "five."]
+    assert "w1" in lines[-1]
+
+
+def test_the_answer_grows_while_it_is_written(open_chat: Open, gateway: ScriptedGateway) -> None:
+    gateway.hold_before = 2
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    text = terminal.wait_for("One two", "answering")
+    assert "thrée" not in text
+    gateway.release()
+    terminal.wait_for("five.")
+
+
+def test_the_place_in_the_queue_is_shown(open_chat: Open, gateway: ScriptedGateway) -> None:
+    gateway.hold_before = 0
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("queued, 2 of 3 before you")
+    gateway.release()
+    terminal.wait_for("five.")
+
+
+def test_every_line_is_printed_exactly_once(open_chat: Open, gateway: ScriptedGateway) -> None:
+    """With wide glyphs, lines longer than the window, more lines than rows, and a resize."""
+    numbered = [f"line {n} 漢字 {'wide ' * (n % 30)}end{n}.\n" for n in range(60)]
+    gateway.pieces = [part for line in numbered for part in (line[:9], line[9:])]
+    gateway.hold_before = 61
+    terminal = open_chat(columns=60, rows=12)
+    terminal.type("Go on.\r")
+    terminal.wait_for("end29.", "line 30")
+    terminal.resize(76, 16)
+    gateway.release()
+    terminal.wait_for("end59.")
+    text = terminal.wait(idle).replace("\n", "")
+    assert [text.count(f"end{n}.") for n in range(60)] == [1] * 60
+    assert [text.count(f"line {n} ") for n in range(60)] == [1] * 60
+
+
+def test_an_answer_cannot_command_the_terminal(open_chat: Open, gateway: ScriptedGateway) -> None:
+    gateway.pieces = ["safe \x1b[2J\x1b]0;owned\x07", "and sound\n"]
+    terminal = open_chat()
+    terminal.type("Hi\r")
+    terminal.wait_for("› Hi", "safe [2J]0;ownedand sound")
+
+
+# --- stopping ---------------------------------------------------------------------------------
+
+
+def test_ctrl_c_stops_the_answer_and_keeps_the_chat(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée", "answering")
+    terminal.type(CTRL_C)
+    terminal.wait_for("stopped after 214 tokens (freed in ")
+    terminal.wait(idle)
+    assert terminal.text().count("One two thrée") == 1
+    gateway.cancelled, gateway.hold_before = False, None
+    terminal.type("Go on.\r")
+    terminal.wait_for("five.")
+    assert gateway.requests("/messages")[-1].json() == {
+        "content": "Go on.",
+        "parent_id": "answer-1",
+    } | {k: v for k, v in _body(gateway).items() if k == "sampling_parameters"}
+
+
+def _body(gateway: ScriptedGateway) -> dict[str, object]:
+    body = gateway.requests("/messages")[-1].json()
+    assert isinstance(body, dict)
+    return body
+
+
+def test_ctrl_c_clears_what_is_typed(open_chat: Open, gateway: ScriptedGateway) -> None:
+    terminal = open_chat()
+    terminal.type("half a thou")
+    terminal.wait_for("half a thou")
+    terminal.type(CTRL_C)
+    terminal.wait(idle)
+    assert terminal.process.poll() is None
+
+
+def test_ctrl_c_twice_leaves(open_chat: Open) -> None:
+    terminal = open_chat()
+    terminal.type(CTRL_C)
+    terminal.wait_for("Ctrl-C again leaves")
+    terminal.type(CTRL_C)
+    assert terminal.exit_status() == 0
+
+
+def test_ctrl_c_twice_leaves_also_when_the_stop_is_not_acknowledged(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée", "answering")
+    gateway.stop()
+    terminal.type(CTRL_C)
+    terminal.wait_for("stopping")
+    terminal.type(CTRL_C)
+    assert terminal.exit_status() == 0
+    assert "Traceback" not in terminal.text()
+
+
+def test_ctrl_d_leaves_and_says_how_to_go_on(open_chat: Open, gateway: ScriptedGateway) -> None:
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("five.")
+    terminal.wait(idle)
+    terminal.type(CTRL_D)
+    assert terminal.exit_status() == 0
+    assert terminal.text().endswith("go on with: mesh chat --resume chat-1")
+
+
+def test_ctrl_d_leaves_a_running_answer_running(open_chat: Open, gateway: ScriptedGateway) -> None:
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée", "answering")
+    terminal.type(CTRL_D)
+    assert terminal.exit_status() == 0
+    assert not gateway.cancelled and "--resume chat-1" in terminal.text()
+    gateway.release()
+    again = open_chat("--resume", "chat-1")
+    again.wait_for("› Count.", "five.")
+    assert again.wait(idle).count("One two thrée") == 1
+
+
+# --- typing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [CTRL_J, ALT_ENTER], ids=["Ctrl-J", "Alt-Enter"])
+def test_a_new_line_is_not_sent(open_chat: Open, gateway: ScriptedGateway, key: str) -> None:
+    terminal = open_chat()
+    terminal.type(f"one{key}two\r")
+    terminal.wait_for("five.")
+    assert asked(gateway) == ["one\ntwo"]
+
+
+def test_pasting_never_sends(open_chat: Open, gateway: ScriptedGateway) -> None:
+    terminal = open_chat()
+    terminal.type("\x1b[200~first\rsecond\r\x1b[201~")
+    terminal.wait_for("first", "second")
+    assert asked(gateway) == []
+    terminal.type("\r")
+    terminal.wait_for("five.")
+    assert asked(gateway) == ["first\nsecond"]
+
+
+def test_what_is_typed_ahead_is_kept_and_what_is_sent_ahead_is_sent(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée")
+    terminal.type("And then?\r")
+    terminal.wait_for("next: And then?")
+    terminal.type("And aft")
+    terminal.wait_for("› And aft")
+    gateway.hold_before = None
+    gateway.release()
+    terminal.wait(lambda text: text.count("five.") == 2 and "› And aft" in text.split("five.")[2])
+    assert asked(gateway) == ["Count.", "And then?"]
+
+
+def test_history_is_kept_between_sittings_and_searched(
+    open_chat: Open, environment: dict[str, str], gateway: ScriptedGateway
+) -> None:
+    first = open_chat()
+    first.type("tell me of foxes\r")
+    first.wait_for("five.")
+    first.wait(idle)
+    first.type(CTRL_D)
+    first.exit_status()
+    history = Path(environment["XDG_STATE_HOME"], "mesh", "history")
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+    second = open_chat()
+    second.type("tell")
+    second.wait_for("tell me of foxes")  # suggested
+    second.type(CTRL_C)
+    second.wait(idle)
+    second.type(CTRL_R + "fox")
+    second.wait_for("I-search backward: fox", "› tell me of foxes")
+    second.type("\r\r")
+    second.wait_for("five.")
+    assert asked(gateway) == ["tell me of foxes"] * 2
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+def test_help_lists_commands_and_keys(open_chat: Open) -> None:
+    terminal = open_chat()
+    terminal.type("/help\r")
+    terminal.wait_for("/resume [NUMBER|ID]", "/quit", "Alt-Enter, Ctrl-J")
+
+
+def test_commands_complete(open_chat: Open) -> None:
+    terminal = open_chat()
+    terminal.type("/mod")
+    terminal.wait_for("list the models, or choose one")
+    terminal.type("\t")
+    terminal.wait_for("› /model")
+
+
+def test_an_unknown_command_is_not_sent(open_chat: Open, gateway: ScriptedGateway) -> None:
+    terminal = open_chat()
+    terminal.type("/modl\r")
+    terminal.wait_for("did you mean /model?")
+    assert asked(gateway) == []
+
+
+def test_chats_are_listed_and_resumed_by_number(open_chat: Open, gateway: ScriptedGateway) -> None:
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("five.")
+    terminal.wait(idle)
+    terminal.type("/chats\r")
+    terminal.wait_for("1  newer", "2  older")
+    terminal.type("/new\r")
+    terminal.wait_for("a new chat")
+    terminal.type("/resume 1\r")
+    terminal.wait(lambda text: text.count("› Count.") == 2 and text.count("five.") == 2)
+
+
+def test_model_and_system_prompt_are_used_from_then_on(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    terminal = open_chat()
+    terminal.type("/model echo\r")
+    terminal.type("/system Be brief.\r")
+    terminal.wait_for("system prompt: Be brief.")
+    terminal.type("Count.\r")
+    terminal.wait_for("five.")
+    body = _body(gateway)
+    assert (body["model_config_name"], body["system_prompt"]) == ("echo", "Be brief.")
+
+
+def test_a_model_that_nobody_serves_is_not_chosen(open_chat: Open) -> None:
+    terminal = open_chat()
+    terminal.type("/model ecko\r")
+    terminal.wait_for("No worker serves ecko (did you mean echo?)")
+
+
+def test_retry_answers_the_last_question_again(open_chat: Open, gateway: ScriptedGateway) -> None:
+    terminal = open_chat()
+    terminal.type("/retry\r")
+    terminal.wait_for("no question yet")
+    terminal.type("Count.\r")
+    terminal.wait_for("five.")
+    terminal.wait(idle)
+    terminal.type("/retry\r")
+    terminal.wait(lambda text: text.count("five.") == 2)
+    assert asked(gateway) == ["Count."]
+
+
+def test_quit_leaves(open_chat: Open) -> None:
+    terminal = open_chat()
+    terminal.type("/quit\r")
+    assert terminal.exit_status() == 0
+
+
+# --- trouble ----------------------------------------------------------------------------------
+
+
+def test_a_gateway_that_restarts_in_mid_answer_is_resumed(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée", "answering")
+    gateway.stop()
+    terminal.wait_for("offline", "resuming")
+    gateway.hold_before = None
+    gateway.start()
+    terminal.wait_for("five.")
+    assert terminal.wait(idle).count("One two thrée") == 1
+
+
+def test_a_question_asked_while_the_gateway_is_away_is_sent_when_it_returns(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    terminal = open_chat()
+    gateway.stop()
+    terminal.wait_for("offline", timeout=20)
+    terminal.type("Count.\r")
+    terminal.wait_for("waiting for the gateway", timeout=30)
+    gateway.start()
+    terminal.wait_for("five.")
+    assert asked(gateway) == ["Count."]
+
+
+def test_a_question_that_waits_for_the_gateway_can_be_taken_back(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    terminal = open_chat()
+    gateway.stop()
+    terminal.type("Count.\r")
+    terminal.wait_for("waiting for the gateway", timeout=30)
+    terminal.type(CTRL_C)
+    terminal.wait(lambda text: text.count("› Count.") == 2)
+    gateway.start()
+    terminal.type(" Please.\r")
+    terminal.wait_for("five.")
+    assert asked(gateway) == ["Count. Please."]
+
+
+def test_a_refused_question_comes_back_to_the_input_line(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    body = {"detail": "The queue is full.", "code": "queue_full", "request_id": "r"}
+    gateway.refusals = {"messages": [Answer(503, body, {"Retry-After": "3"})]}
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("The queue is full. Try again in 3 s.")
+    terminal.wait(lambda text: text.count("› Count.") == 2)
+    terminal.type("\r")
+    terminal.wait_for("five.")
+
+
+def test_a_failed_answer_says_why_and_the_sitting_goes_on(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.error = {"event_type": "error", "error": "Out of memory.", "code": "engine_failed"}
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("five.", "Out of memory.")
+    terminal.wait(idle)
+
+
+def test_a_connection_that_is_cut_again_and_again_loses_nothing(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.connections = [Connection(cut_after=cut) for cut in (0, 150, 150, 70)]
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée four", "five.")
+    assert terminal.wait(idle).count("One") == 1
+
+
+def test_without_a_gateway_it_says_how_to_start_one(
+    environment: dict[str, str], gateway: ScriptedGateway
+) -> None:
+    terminal = Terminal(COMMAND, environment | {"MESH_URL": "http://127.0.0.1:9"})
+    try:
+        assert terminal.exit_status() == 3
+        assert "start one with `mesh up`" in terminal.text().replace("\n", "")
+    finally:
+        terminal.close()
+
+
+def test_an_interrupt_from_outside_is_a_ctrl_c(open_chat: Open, gateway: ScriptedGateway) -> None:
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée", "answering")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for("stopped after 214 tokens")
+
+
+def test_opening_is_quick(open_chat: Open) -> None:
+    began = time.monotonic()
+    open_chat()
+    assert time.monotonic() - began < 10

@@ -1,0 +1,154 @@
+"""The pure parts of the REPL: lines, toolbar, commands, completion, Ctrl-C."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.utils import get_cwidth
+
+from mesh_client.events import Finished, Pending, Reconnecting, Token
+from mesh_client.objects import ChatInfo, Message
+from mesh_client.repl.commands import COMMANDS, Do, Say, Unknown, parse
+from mesh_client.repl.completion import CommandCompleter, Known
+from mesh_client.repl.keys import Interrupts
+from mesh_client.repl.printer import LinePrinter, last_rows
+from mesh_client.repl.toolbar import Status, fragments
+from mesh_client.terminal import printable
+
+# --- lines ------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.text(st.sampled_from("ab\n漢 "), max_size=6)), st.data())
+def test_each_line_leaves_the_printer_exactly_once(pieces: list[str], data: st.DataObject) -> None:
+    printer, printed = LinePrinter(), ""
+    for piece in pieces:
+        printer.feed(piece)
+        if data.draw(st.booleans()):
+            printed += printer.take()
+            assert (printed + printer.tail) == "".join(pieces)[: len(printed + printer.tail)]
+    text = "".join(pieces)
+    printed += printer.finish()
+    assert printed == (text if text.endswith("\n") or not text else text + "\n")
+
+
+def test_an_answer_cannot_command_the_terminal() -> None:
+    assert printable("a\x1b[2Jb\x07\x9bc\r\n\td") == "a[2Jbc\n\td"
+
+
+@given(st.text(st.sampled_from("ab漢👍"), max_size=80), st.integers(2, 20), st.integers(1, 5))
+def test_the_end_of_a_long_line_fits_the_rows_and_keeps_their_borders(
+    text: str, columns: int, rows: int
+) -> None:
+    shown = last_rows(text, columns, rows)
+    assert text.endswith(shown)
+    assert last_rows(shown, columns, 10_000) == shown
+    assert last_rows(shown, columns, rows) == shown
+    assert sum(map(get_cwidth, shown)) <= columns * rows
+
+
+# --- toolbar ----------------------------------------------------------------------------------
+
+
+def shown(status: Status) -> str:
+    return "".join(fragment[1] for fragment in fragments(status))
+
+
+def test_the_toolbar_names_model_and_connection() -> None:
+    assert shown(Status(model="echo")) == " echo · connected"
+    assert shown(Status(model="echo", online=False)) == " echo · offline"
+
+
+def test_the_toolbar_follows_an_answer() -> None:
+    status = Status(model="echo")
+    status.begin(0.0)
+    status.event(Pending(2, 5), 0.1)
+    assert "queued, 2 of 5 before you" in shown(status)
+    for index in range(11):
+        status.event(Token("x", index), 1.0 + index / 20)
+    assert shown(status) == " echo · connected · answering · 20 tokens/s · first after 1.00 s"
+    status.event(Reconnecting(1, 0.1, "the connection was cut"), 2.0)
+    assert "offline · the connection was cut; resuming, attempt 1" in shown(status)
+    message = Message(id="a", role="assistant", state="complete", worker="gpu-2")
+    status.event(Finished("x" * 11, 11, "complete", message), 3.0)
+    assert shown(status) == " echo · connected · gpu-2 · 20 tokens/s · first after 1.00 s"
+
+
+def test_while_an_answer_is_being_stopped_the_toolbar_says_so() -> None:
+    status = Status()
+    status.begin(0.0)
+    status.stopping = True
+    status.event(Token("x", 0), 1.0)
+    assert "stopping" in shown(status) and "answering" not in shown(status)
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        ("hello", Say("hello")),
+        ("  ", Say("")),
+        ("/usr/bin is a folder", Say("/usr/bin is a folder")),
+        ("/ what", Say("/ what")),
+        ("/new", Do(COMMANDS["new"], "")),
+        ("/MODEL  tiny ", Do(COMMANDS["model"], "tiny")),
+        ("/system Be brief.\nBe kind.", Do(COMMANDS["system"], "Be brief.\nBe kind.")),
+    ],
+)
+def test_a_line_is_a_question_or_a_command(line: str, meaning: Say | Do) -> None:
+    assert parse(line) == meaning
+
+
+@pytest.mark.parametrize(
+    ("line", "nearest"), [("/modl x", "/model"), ("/q", "/quit"), ("/resum", "/resume")]
+)
+def test_an_unknown_command_names_the_nearest(line: str, nearest: str) -> None:
+    meaning = parse(line)
+    assert isinstance(meaning, Unknown) and f"did you mean {nearest}?" in meaning.sentence
+
+
+def test_an_unknown_command_like_no_other_names_the_help() -> None:
+    assert parse("/xyzzy") == Unknown("There is no /xyzzy; /help lists the commands.")
+
+
+# --- completion -------------------------------------------------------------------------------
+
+
+def completions(line: str) -> list[str]:
+    known = Known()
+    known.models = ["tiny", "tiny-2", "large"]
+    known.chats = [ChatInfo(id="c1", title="Foxes"), ChatInfo(id="c2")]
+    found = CommandCompleter(known).get_completions(Document(line), CompleteEvent())
+    return [completion.text for completion in found]
+
+
+@pytest.mark.parametrize(
+    ("line", "texts"),
+    [
+        ("/re", ["resume ", "retry"]),
+        ("/model ti", ["tiny", "tiny-2"]),
+        ("/resume fox", ["c1"]),
+        ("/resume c", ["c1", "c2"]),
+        ("/new ", []),
+        ("/nothing ", []),
+        ("hello /re", []),
+        ("re", []),
+    ],
+)
+def test_commands_and_their_arguments_complete(line: str, texts: list[str]) -> None:
+    assert completions(line) == texts
+
+
+# --- Ctrl-C -----------------------------------------------------------------------------------
+
+
+def test_only_a_quick_second_interrupt_is_the_second_one() -> None:
+    now = 0.0
+    interrupts = Interrupts(lambda: now)
+    assert not interrupts.twice()
+    now = 2.1
+    assert not interrupts.twice()
+    now = 4.0
+    assert interrupts.twice()
