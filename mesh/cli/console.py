@@ -75,7 +75,7 @@ def _count(number: int, noun: str) -> str:
 
 def myself() -> str:
     """How to call this command from here: by its name if PATH finds it, else by its path."""
-    path = Path(sys.argv[0]).absolute()
+    path = Path(sys.executable).parent / "mesh"
     if shutil.which("mesh") == str(path):
         return "mesh"
     relative = os.path.relpath(path)

@@ -102,6 +102,7 @@ class Up:
             finally:
                 await self._stop()
                 forget(self._folder.data)
+                self._folder.pid_file.unlink(missing_ok=True)
 
     async def _stay(self, leash: Leash, server: str) -> None:
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.acceptance.whole import Mesh
 from tests.conftest import Broker, free_port
 
 READY = 20.0
@@ -130,3 +131,11 @@ def processes(broker: Broker, tmp_path: Path) -> Iterator[Processes]:
     found = Processes(broker, tmp_path)
     yield found
     found.end()
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Iterator[Mesh]:
+    """A mesh with the echo engine that is not started yet, and surely ended afterwards."""
+    mesh = Mesh(tmp_path)
+    yield mesh
+    mesh.end()
