@@ -94,33 +94,61 @@ class Requests:
         queued = Queued(uid=new_uid(), request=request, turn=turn, body=body)
         if len(encode(queued)) + 1024 > self._bus.max_payload:
             raise MeshError(ErrorCode.TOO_LARGE)
+        known = await self.again(request.rid, body) if body else None
+        return known or await self._begin(request, queued)
+
+    async def again(self, rid: str, body: str) -> Track | None:
+        """The request that was queued under an idempotency key before, or None.
+
+        Raises MeshError: conflict (another body), broker_unavailable, and as `submit`.
+        """
+        track = await self.find(rid)
+        return None if track is None else await self._same(track, body)
+
+    async def _begin(self, request: Request, queued: Queued) -> Track:
+        """Append the anchor and follow it, unless the same request comes from elsewhere just now.
+
+        A track may be shared with another try of the same request: it stays while one is at it.
+        """
         follower = self._followers[self._name]
-        track = follower.track(request.rid)
+        track = follower.get(request.rid) or follower.track(request.rid)
+        track.readers += 1
+        seq = 0
         try:
             async with asyncio.timeout(PATIENCE):
                 seq = await self._append(request, queued, 0)
         except Fenced:
-            follower.drop(track)
-            return await self._attach_same(request.rid, queued)
+            pass
         except TimeoutError:
-            follower.drop(track)
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
+        finally:
+            track.readers -= 1
+            if not seq and not track.readers and track.run.queued is None:
+                follower.drop(track)
+        if not seq:
+            return await self._attach_same(request.rid, queued.body)
         self._own[request.rid] = track, request
         await self._enqueue(request, seq)
         return track
 
-    async def _attach_same(self, rid: str, queued: Queued) -> Track:
+    async def _attach_same(self, rid: str, body: str) -> Track:
         track = await self.find(rid)
-        found = track.run.queued if track is not None else None
-        if track is None or found is None:
+        if track is None:
             raise MeshError(ErrorCode.CONFLICT, "This idempotency key has just expired; try again.")
-        if found.uid != queued.uid and found.body != queued.body:
+        return await self._same(track, body)
+
+    async def _same(self, track: Track, body: str) -> Track:
+        """Attach to a request that was queued already, if it is the same one."""
+        while track.run.queued is None:  # its first event is still on the way back to us
+            await track.changed()
+        found = track.run.queued
+        if found.body != body:
             raise MeshError(
                 ErrorCode.CONFLICT,
                 "This idempotency key was used with another body; use a new key.",
             )
         if track.run.n == 0 and track.run.end is None:
-            self._own.setdefault(rid, (track, found.request))
+            self._own.setdefault(track.rid, (track, found.request))
             await self._enqueue(found.request, track.run.last)
         return track
 
@@ -154,7 +182,7 @@ class Requests:
         Raises MeshError (broker_unavailable).
         """
         own = self._followers[self._name].get(rid)
-        if own is not None:
+        if own is not None and own.run.queued is not None:
             return own
         try:
             async with asyncio.timeout(PATIENCE):

@@ -48,6 +48,7 @@ class Streams:
         self._requests = requests
         self._keep_alive = keep_alive
         self._open: set[Stream] = set()
+        self._waiting: dict[AnyRequest, Track] = {}
         self._closing = False
 
     def __len__(self) -> int:
@@ -63,12 +64,18 @@ class Streams:
             self._requests.release(track)
 
     async def events(
-        self, track: Track, dialect: Dialect, after: int, gone: Callable[[], None]
+        self,
+        track: Track,
+        dialect: Dialect,
+        after: int,
+        gone: Callable[[], None],
+        parting: bytes = b"",
     ) -> AsyncGenerator[bytes, None]:
         """The events behind piece `after` (-1: all), as bytes to write, up to the end.
 
         `gone` is called if the client leaves before the end. A stream that the gateway itself
-        has to break off ends without a last event, so that clients connect again.
+        has to break off ends without a last event, so that clients connect again; where they
+        would take that for the end, it ends with the event `parting`, and that client has left.
         """
         stream = Stream(track, dialect, after + 1)
         self._open.add(stream)
@@ -82,10 +89,22 @@ class Streams:
                         return
                     if not data:
                         await track.changed()
+                if parting:
+                    yield parting
             finally:
                 self._open.discard(stream)
-                if not stream.ended and not self._closing:
+                if not stream.ended and (parting or not self._closing):
                     gone()
+
+    async def ended(self, track: Track, request: AnyRequest) -> bool:
+        """Wait for a request's end; False if the client left, or the gateway has to stop."""
+        self._waiting[request] = track
+        try:
+            with self.reading(track):
+                await _watching(request, track, lambda run: run.end is not None or self._closing)
+        finally:
+            del self._waiting[request]
+        return track.run.end is not None
 
     async def tick(self) -> None:
         """Let each silent stream say that it lives; until cancelled."""
@@ -96,11 +115,11 @@ class Streams:
                 stream.tick(now, self._keep_alive)
 
     async def close(self) -> None:
-        """Break off all streams."""
+        """Break off all streams, and all waiting."""
         self._closing = True
-        for stream in list(self._open):
-            stream.track.wake()
-        while self._open:
+        for track in [stream.track for stream in self._open] + list(self._waiting.values()):
+            track.wake()
+        while self._open or self._waiting:
             await asyncio.sleep(0.01)
 
 
@@ -139,24 +158,27 @@ class Stream:
             self.track.wake()
 
 
-async def first_change(track: Track, patience: float, request: AnyRequest) -> None:
-    """Wait for a request's first piece, its end or the client's hang-up, at most `patience` s."""
-    gone = asyncio.create_task(_hang_up(request))
+async def first_change(track: Track, patience: float, request: AnyRequest) -> bool:
+    """Wait for a request's first piece or its end, at most `patience` s; False: the client left."""
     try:
         async with asyncio.timeout(patience):
-            while not track.run.texts and track.run.end is None and not gone.done():
-                await asyncio.wait([gone, track.changed()], return_when=asyncio.FIRST_COMPLETED)
+            return await _watching(
+                request, track, lambda run: bool(run.texts) or run.end is not None
+            )
     except TimeoutError:
-        pass
+        return True
+
+
+async def _watching(request: AnyRequest, track: Track, holds: Callable[[Run], bool]) -> bool:
+    """Wait until something holds of the run; False if the client left before."""
+    gone = asyncio.create_task(_hang_up(request))
+    gone.add_done_callback(lambda _: track.wake())
+    try:
+        while not holds(track.run) and not gone.done():
+            await track.changed()
+        return holds(track.run)
     finally:
         gone.cancel()
-
-
-async def ended(track: Track) -> Run:
-    """Wait for a request's end."""
-    while track.run.end is None:
-        await track.changed()
-    return track.run
 
 
 def refused(track: Track) -> None:

@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     NO_WORKER = "no_worker"
     STORE_UNAVAILABLE = "store_unavailable"
     BROKER_UNAVAILABLE = "broker_unavailable"
+    CANCELLED = "cancelled"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     ENGINE_FAILED = "engine_failed"
     WORKER_LOST = "worker_lost"
@@ -68,6 +69,7 @@ _SENTENCES = {
         "The store does not answer, so chats cannot be read or changed now; try again in a while."
     ),
     ErrorCode.BROKER_UNAVAILABLE: "The broker does not answer; try again in a while.",
+    ErrorCode.CANCELLED: "The answer was cancelled before its end; ask again if you want it.",
     ErrorCode.DEADLINE_EXCEEDED: "The answer was not finished by its deadline; ask again.",
     ErrorCode.ENGINE_FAILED: "The model's engine failed on this request; ask again.",
     ErrorCode.WORKER_LOST: "The worker was lost and its answer could not be continued; ask again.",

@@ -1,0 +1,1 @@
+"""The routes that OpenAI's clients know, in their words; behind them the same mesh."""

@@ -1,0 +1,146 @@
+"""`POST /v1/chat/completions`: the mesh for whoever speaks OpenAI's API.
+
+Without an `Idempotency-Key` hanging up cancels. With one it does not: the same body under the
+same key is the same answer, running or finished, and `Last-Event-ID` reads on behind that event.
+"""
+
+from litestar import Response, post
+from litestar.response import Stream
+
+from mesh.bus.follow import Track
+from mesh.gateway.errors import AnyRequest, answer, request_id
+from mesh.gateway.openai import asked as asking
+from mesh.gateway.openai.asked import Asked, ChatCompletionBody
+from mesh.gateway.openai.completion import Chunks, completion, error_event, failure
+from mesh.gateway.services import Services
+from mesh.gateway.stream import HEADERS, first_change
+from mesh.gateway.tokens import Principal
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Done, Request
+
+MAX_KEY = 255
+"""Characters of an idempotency key."""
+
+
+class Exchange:
+    """One HTTP request and the answer it reads: its own, or one that its key led to."""
+
+    def __init__(
+        self, services: Services, request: AnyRequest, asked: Asked, key: str, track: Track
+    ) -> None:
+        self._services = services
+        self._request = request
+        self._asked = asked
+        self._key = key
+        self._track = track
+
+    async def stream(self, sent: Request, after: int) -> Response[bytes] | Stream:
+        """The answer as events, behind piece `after`; a refusal in time is a status."""
+        track, services = self._track, self._services
+        if not await first_change(track, services.settings.hold_headers, self._request):
+            return self._left()
+        if not track.run.texts and track.run.end is not None and not self._done():
+            return self._failed()
+        asked = track.run.queued.request if track.run.queued is not None else sent
+        chunks = Chunks(
+            asked, self._fingerprint(asked.model), self._asked.include_usage, opened=after >= 0
+        )
+        parting = error_event(failure(None))
+        events = services.streams.events(track, chunks, after, self._hang_up, parting)
+        return Stream(events, media_type="text/event-stream", headers=HEADERS)
+
+    async def whole(self, sent: Request) -> Response[bytes]:
+        """The answer as one object."""
+        track = self._track
+        if not await self._services.streams.ended(track, self._request):
+            return self._left()
+        end = track.run.end
+        if not isinstance(end, Done):
+            return self._failed()
+        asked = track.run.queued.request if track.run.queued is not None else sent
+        body = completion(asked, self._fingerprint(asked.model), track.run, end)
+        return Response(body, status_code=200, media_type="application/json")
+
+    def _done(self) -> bool:
+        return isinstance(self._track.run.end, Done)
+
+    def _failed(self) -> Response[bytes]:
+        """A failure of what was accepted: the same request would only fail, or run, twice."""
+        response = answer(self._request, failure(self._track.run.end))
+        response.headers["x-should-retry"] = "false"
+        return response
+
+    def _left(self) -> Response[bytes]:
+        """The client has left, or the gateway has to; the one who left will not read this."""
+        self._hang_up()
+        return answer(self._request, failure(None))
+
+    def _hang_up(self) -> None:
+        if not self._key:
+            self._services.requests.hang_up(self._track)
+
+    def _fingerprint(self, model: str) -> str | None:
+        card = self._services.models.cards().get(model)
+        return card.fingerprint if card is not None else None
+
+
+@post("/v1/chat/completions", status_code=200, body=ChatCompletionBody)
+async def chat_completions(request: AnyRequest, services: Services) -> Response[bytes] | Stream:
+    """Answer a conversation, as one object or as Server-Sent Events."""
+    principal = services.doorman.principal(request)
+    asked = asking.read(await request.body())
+    key = _key(request)
+    after = _after(request, key) if asked.stream else -1
+    sent = await _new(services, principal, asked, key, request)
+    track = await services.requests.submit(sent, body=asked.digest() if key else "")
+    exchange = Exchange(services, request, asked, key, track)
+    return await (exchange.stream(sent, after) if asked.stream else exchange.whole(sent))
+
+
+async def _new(
+    services: Services, principal: Principal, asked: Asked, key: str, request: AnyRequest
+) -> Request:
+    return services.new_request(
+        principal,
+        await _model(services, principal, asked, key),
+        asked.messages,
+        asked.sampling,
+        asked.max_tokens,
+        fit="refuse",
+        key=key,
+        trace=request_id(request),
+    )
+
+
+async def _model(services: Services, principal: Principal, asked: Asked, key: str) -> str:
+    """The model to ask; of a request that was accepted already its own, served now or not."""
+    if key:
+        known = await services.requests.find(services.rid(principal, key))
+        if known is not None and known.run.queued is not None:
+            return known.run.queued.request.model
+    return await services.models.choose(asked.model)
+
+
+def _key(request: AnyRequest) -> str:
+    key = request.headers.get("idempotency-key", "")
+    if len(key) > MAX_KEY:
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            f"An Idempotency-Key has at most {MAX_KEY} characters; shorten it.",
+            param="Idempotency-Key",
+        )
+    return key
+
+
+def _after(request: AnyRequest, key: str) -> int:
+    """The piece behind which to read on; -1 for the beginning."""
+    last = request.headers.get("last-event-id", "")
+    if not last:
+        return -1
+    if not key:
+        detail = "Last-Event-ID needs the Idempotency-Key of the request to read on from."
+    elif not (last.isascii() and last.isdigit() and len(last) < 12):
+        detail = "Last-Event-ID is the number that stood in the last event's id line."
+    else:
+        return int(last)
+    raise MeshError(ErrorCode.BAD_REQUEST, detail, param="Last-Event-ID")

@@ -1,0 +1,108 @@
+"""The parameters of `POST /v1/chat/completions`: which are used, ignored or refused. Pure.
+
+Nothing is dropped in silence: what the mesh cannot do is refused by name, unless it is asked for
+in a way that asks for nothing (`null`, or a value listed here). docs/openai.md shows this table.
+"""
+
+from enum import StrEnum
+
+import msgspec
+from msgspec import Raw, Struct
+
+from mesh.gateway.body import decode_body
+from mesh.protocol.errors import ErrorCode, MeshError
+
+
+class Treatment(StrEnum):
+    USED = "used"
+    IGNORED = "ignored"
+    REFUSED = "refused"
+
+
+class Parameter(Struct, frozen=True):
+    """How one parameter is treated. harmless: values of a refused one that ask for nothing."""
+
+    treatment: Treatment
+    note: str
+    harmless: tuple[object, ...] = ()
+
+
+def _used(note: str) -> Parameter:
+    return Parameter(Treatment.USED, note)
+
+
+def _ignored(note: str) -> Parameter:
+    return Parameter(Treatment.IGNORED, note)
+
+
+def _refused(note: str, *harmless: object) -> Parameter:
+    return Parameter(Treatment.REFUSED, note, harmless)
+
+
+PARAMETERS = {
+    "model": _used("A name of `GET /v1/models`; left out, the mesh's default model."),
+    "messages": _used("Roles system, developer (the same), user, assistant; text only."),
+    "stream": _used("Server-Sent Events instead of one object."),
+    "stream_options": _used("`include_usage`; `include_obfuscation` has no effect."),
+    "max_tokens": _used("At most so many new tokens; left out, what the context leaves."),
+    "max_completion_tokens": _used("The same under its newer name."),
+    "temperature": _used("0 to 2; 0 always takes the likeliest token."),
+    "top_p": _used("0 to 1."),
+    "stop": _used("A string, or up to four; they are never part of the answer."),
+    "seed": _used("Makes a sampled answer repeatable, where the engine can."),
+    "presence_penalty": _used("-2 to 2."),
+    "frequency_penalty": _used("-2 to 2."),
+    "top_k": _used("Not OpenAI's: only the so many likeliest tokens; 0: all."),
+    "min_p": _used("Not OpenAI's: 0 to 1, as in llama.cpp."),
+    "typical_p": _used("Not OpenAI's: 0 to 1, as in llama.cpp."),
+    "repetition_penalty": _used("Not OpenAI's: above 0; 1 is none."),
+    "user": _ignored("Who pays is who signed in."),
+    "safety_identifier": _ignored("Nobody is reported to anybody."),
+    "metadata": _ignored("Not kept."),
+    "store": _ignored("Completions are not kept for later retrieval."),
+    "service_tier": _ignored("There is one."),
+    "prompt_cache_key": _ignored("Prefixes are reused without being asked to."),
+    "prompt_cache_options": _ignored("Prefixes are reused without being asked to."),
+    "prompt_cache_retention": _ignored("Prefixes are reused without being asked to."),
+    "parallel_tool_calls": _ignored("Has no meaning without tools."),
+    "n": _refused("One answer to a request; send several requests.", 1),
+    "tools": _refused("Tools cannot be called.", []),
+    "tool_choice": _refused("Tools cannot be called.", "none"),
+    "functions": _refused("Functions cannot be called.", []),
+    "function_call": _refused("Functions cannot be called.", "none"),
+    "response_format": _refused("Answers are free text.", {"type": "text"}),
+    "logprobs": _refused("Probabilities are not given.", False),
+    "top_logprobs": _refused("Probabilities are not given.", 0),
+    "logit_bias": _refused("Single tokens cannot be favoured.", {}),
+    "modalities": _refused("Answers are text.", ["text"]),
+    "audio": _refused("Answers are text."),
+    "prediction": _refused("Predicted outputs are not used."),
+    "reasoning_effort": _refused("Models here do not reason apart from answering.", "none"),
+    "verbosity": _refused("Ask for it in the system message.", "medium"),
+    "web_search_options": _refused("Nothing is searched for."),
+    "moderation": _refused("Nothing is moderated."),
+}
+"""Every parameter of OpenAI's, and the mesh's own."""
+
+
+def check(body: bytes) -> None:
+    """Raise MeshError (unsupported, bad_request), naming a parameter that cannot be honoured."""
+    for name, value in decode_body(body, dict[str, Raw]).items():
+        parameter = PARAMETERS.get(name)
+        if parameter is None:
+            raise MeshError(
+                ErrorCode.UNSUPPORTED,
+                f"There is no parameter {name!r}; leave it out.",
+                param=name,
+            )
+        if parameter.treatment is Treatment.REFUSED:
+            _check_harmless(name, parameter, msgspec.json.decode(value))
+
+
+def _check_harmless(name: str, parameter: Parameter, value: object) -> None:
+    if value is not None and value not in parameter.harmless:
+        raise MeshError(
+            ErrorCode.UNSUPPORTED,
+            f"{name} is not supported here; leave it out. {parameter.note}",
+            param=name,
+        )
