@@ -1,0 +1,1 @@
+"""A load of concurrent streams on a gateway, and what came of it. Knows HTTP, not the mesh."""
