@@ -47,14 +47,14 @@ class Tail:
         return last.seq if last is not None else 0
 
     async def read(self, after: int, limit: int) -> list[Stored]:
-        """The next events after a sequence, about `limit` at most. Raises BusError."""
+        """The next events after a sequence, `limit` at most. Raises BusError."""
         found: list[Stored] = []
         upto = await self.last()
         async for batch in self._js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, after + 1, upto):
             found += batch
             if len(found) >= limit:
                 break
-        return found
+        return found[:limit]
 
     async def wait(self, timeout: float) -> None:
         """Wait until something new may be there, at most `timeout` seconds."""

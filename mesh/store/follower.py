@@ -33,10 +33,7 @@ class Log(Protocol):
     """The events of the RUN stream, without its tokens. `mesh.bus.tail.Tail` is the real one."""
 
     async def read(self, after: int, limit: int) -> list[Stored]:
-        """The next events beyond sequence `after`, in order; none: `after` is the end.
-
-        About `limit` of them at most. Raises BusError.
-        """
+        """The next events beyond sequence `after`, `limit` at most, in order. Raises BusError."""
 
     async def head(self) -> Head:
         """The stream's identity and last sequence, by its leader. Raises BusError."""
