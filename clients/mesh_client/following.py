@@ -6,6 +6,7 @@ comes twice and refuses what leaves a gap. The sockets are thin skins over it, o
 
 from collections.abc import Iterator
 
+from mesh.protocol.errors import ErrorCode
 from mesh_client import calls
 from mesh_client.errors import BadReply
 from mesh_client.events import (
@@ -115,13 +116,19 @@ class Follower:
             counted = message.usage.completion_tokens if message.usage else 0
             return Finished(self.text, counted or self.tokens, message.state, message)
         sentence = message.error or f"The answer ended as {message.state}."
-        code = "deadline_exceeded" if message.state == "timeout" else "worker_lost"
-        return Failed(code, sentence, self.text, message)
+        return Failed(_code(message), sentence, self.text, message)
 
     def _failed(self, wire: WireEvent) -> Failed:
-        timeout = wire.message is not None and wire.message.state == "timeout"
-        code = wire.code or ("deadline_exceeded" if timeout else "engine_failed")
+        code = wire.code or _code(wire.message)
         return Failed(code, wire.error or "The answer failed.", self.text, wire.message)
+
+
+def _code(message: Message | None) -> str:
+    """Why an answer failed, also where the gateway gives no code of its own."""
+    if message is None:
+        return ErrorCode.ENGINE_FAILED
+    timeout = message.state == "timeout"
+    return message.error_code or (ErrorCode.DEADLINE_EXCEEDED if timeout else ErrorCode.WORKER_LOST)
 
 
 class GenerateReader:
@@ -153,4 +160,6 @@ class GenerateReader:
         text = "".join(self._pieces)
         if wire.done:
             return Finished(text, wire.total_tokens)
-        return Failed(wire.code or "engine_failed", wire.error or "The answer failed.", text)
+        return Failed(
+            wire.code or ErrorCode.ENGINE_FAILED, wire.error or "The answer failed.", text
+        )

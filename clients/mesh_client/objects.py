@@ -39,8 +39,9 @@ class Timings(Reply, frozen=True, kw_only=True):
 class Message(Reply, frozen=True, kw_only=True):
     """A node of a chat's tree: what a person wrote (prompter) or an answer (assistant).
 
-    error: the sentence of a failed answer; worker: who wrote it; attempts: how often a worker
-    took it up.
+    finish: why a whole answer ended, `stop` or `length` (cut off at the limit of tokens);
+    truncated: earlier messages that were left out so that it would fit; error, error_code: why
+    a failed one failed; worker: who wrote it; attempts: how often a worker took it up.
     """
 
     id: str
@@ -51,7 +52,10 @@ class Message(Reply, frozen=True, kw_only=True):
     created_at: datetime | None = None
     content: str | None = None
     score: int = 0
+    finish: str | None = None
+    truncated: int = 0
     error: str | None = None
+    error_code: str | None = None
     worker: str | None = None
     attempts: int = 0
     usage: Usage | None = None
