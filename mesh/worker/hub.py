@@ -8,14 +8,12 @@ is used when the hub cannot be reached.
 import re
 from pathlib import Path
 
-from httpx import HTTPError
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HFValidationError,
     LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
 
@@ -70,7 +68,9 @@ class _Repository:
             ) from error
         except EntryNotFoundError as error:
             raise self._error(f"has no such file; it has {_listed(self._files())}") from error
-        except (HTTPError, OSError) as error:
+        except MeshError:
+            raise
+        except Exception as error:  # The disk's, or the HTTP library's, whichever that is.
             raise self._error(
                 f"could not be downloaded; start again to go on where it broke off: {error}"
             ) from error
@@ -110,10 +110,11 @@ class _Repository:
     def _files(self) -> list[str]:
         """The repository's files; those in the cache when the hub cannot be reached."""
         try:
-            return HfApi(endpoint=self._endpoint).list_repo_files(self._repo)
-        except RepositoryNotFoundError:
+            info = HfApi(endpoint=self._endpoint).model_info(self._repo)
+            return [file.rfilename for file in info.siblings or ()]
+        except (RepositoryNotFoundError, HFValidationError):
             raise
-        except (HTTPError, OfflineModeIsEnabled):
+        except Exception:  # Of the HTTP library, which differs between versions of the hub's.
             folder = Path(
                 snapshot_download(self._repo, local_files_only=True, cache_dir=self._cache)
             )

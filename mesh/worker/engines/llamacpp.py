@@ -114,7 +114,7 @@ class LlamaCppEngine:
         info = _info(path, header, settings)
         http = _Http()
         try:
-            server = await to_thread(xllamacpp.Server, _params(path, info, settings, http))
+            server = await to_thread(_start, _params(path, info, settings, http))
         except RuntimeError as error:
             http.close()
             raise MeshError(
@@ -366,6 +366,13 @@ def _params(
     if threads:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     return params
+
+
+def _start(params: xllamacpp.CommonParams) -> xllamacpp.Server:
+    """Load the model and wait until it answers: stopped before its loop runs, it would hang."""
+    server = xllamacpp.Server(params)
+    server.handle_completions({"prompt": [0], "n_predict": 1})
+    return server
 
 
 def _sampling(sampling: Sampling) -> dict[str, float]:

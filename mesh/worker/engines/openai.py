@@ -4,7 +4,9 @@ It has no tokenizer and cannot go on from a prefix: `info.continues` is false. A
 of the upstream's stream, which must end with `[DONE]`: without, it was cut.
 """
 
+from asyncio import Semaphore, Task, create_task, wait
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from hashlib import sha256
 from typing import Any
 
@@ -16,10 +18,12 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
+from mesh.worker.engines.relay import Relay
 
 SLOTS = 16
 STALL = 120.0
 """Seconds of an upstream's silence after which it has failed."""
+_PATH = "/chat/completions"
 _DONE = "[DONE]"
 _AT_FAULT = {400, 413, 415, 422}
 _ADVICE = {
@@ -30,30 +34,30 @@ _ADVICE = {
 }
 
 
-class _Delta(Struct):
+class _Delta(Struct, frozen=True):
     content: str | None = None
 
 
-class _Choice(Struct):
+class _Choice(Struct, frozen=True):
     delta: _Delta = _Delta()
     finish_reason: str | None = None
 
 
-class _Details(Struct):
+class _Details(Struct, frozen=True):
     cached_tokens: int | None = None
 
 
-class _Usage(Struct):
+class _Usage(Struct, frozen=True):
     prompt_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
 
 
-class _Error(Struct):
+class _Error(Struct, frozen=True):
     message: str = ""
 
 
-class _Chunk(Struct):
-    choices: list[_Choice] = []
+class _Chunk(Struct, frozen=True):
+    choices: tuple[_Choice, ...] = ()
     usage: _Usage | None = None
     error: _Error | str | None = None
 
@@ -65,7 +69,7 @@ class OpenAIEngine:
     """One model of one upstream. Opens its first connection with the first job."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        if not settings.upstream or not settings.model:
+        if not settings.upstream.startswith(("http://", "https://")) or not settings.model:
             raise MeshError(
                 ErrorCode.BAD_REQUEST,
                 "The openai engine needs --upstream, such as https://api.example.com/v1, and"
@@ -79,8 +83,11 @@ class OpenAIEngine:
             base_url=settings.upstream.rstrip("/"),
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(STALL, connect=10.0, pool=None),
-            limits=httpx.Limits(max_connections=slots, max_keepalive_connections=slots),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=slots),
         )
+        # Not left to the pool of httpx, whose waiting requests neither end with it nor cancel well.
+        self._free = Semaphore(slots)
+        self._asking: dict[Task[None], Relay] = {}
         upstream = f"{self._client.base_url}{self._model}"
         self._info = EngineInfo(
             model=settings.model_name or settings.model,
@@ -104,20 +111,43 @@ class OpenAIEngine:
             raise EngineError("The openai engine was closed.")
         if job.prefix_text:
             raise EngineError("An upstream cannot go on from a prefix.")
+        relay = Relay()
+        asking = create_task(self._ask(job, relay))
+        self._asking[asking] = relay
         try:
-            async with self._client.stream("POST", "/chat/completions", json=self._body(job)) as r:
-                if r.status_code != 200:
-                    raise _refusal(r.status_code, await r.aread())
-                async for step in _steps(r):
+            async with aclosing(relay.read()) as steps:
+                async for step in steps:
                     yield step
-        except (httpx.HTTPError, httpx.StreamError, RuntimeError) as error:
-            # A RuntimeError or StreamError is how httpx shows that it was closed meanwhile.
-            why = "was closed" if self._closed else "could not be reached, or broke off"
-            raise EngineError(f"The upstream {why}: {type(error).__name__} {error}.") from error
+        finally:
+            del self._asking[asking]
+            asking.cancel()
+            await wait([asking])
 
     async def close(self) -> None:
         self._closed = True
+        for asking, relay in self._asking.items():
+            relay.fail(EngineError("The openai engine was closed."))
+            asking.cancel()
         await self._client.aclose()
+
+    async def _ask(self, job: Job, relay: Relay) -> None:
+        """Wait for a slot, ask the upstream, and hand on what it says."""
+        try:
+            async with (
+                self._free,
+                self._client.stream("POST", _PATH, json=self._body(job)) as reply,
+            ):
+                if reply.status_code != 200:
+                    raise _refusal(reply.status_code, await reply.aread())
+                async for step in _steps(reply):
+                    relay.put(step)
+        except (EngineError, MeshError) as error:
+            relay.fail(error)
+        except httpx.HTTPError as error:
+            what = f"{type(error).__name__} {error}".strip()
+            relay.fail(EngineError(f"The upstream could not be reached, or broke off: {what}."))
+        finally:
+            relay.fail(EngineError("The upstream's answer was given up."))
 
     def _body(self, job: Job) -> dict[str, Any]:
         return {

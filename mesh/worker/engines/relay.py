@@ -8,6 +8,7 @@ from asyncio import Future, get_running_loop
 from collections import deque
 from collections.abc import AsyncGenerator
 
+from mesh.protocol.errors import MeshError
 from mesh.worker.engines.base import EngineError, Step
 
 
@@ -19,7 +20,7 @@ class Relay:
     def __init__(self) -> None:
         self._steps: deque[Step] = deque()
         self._waiter: Future[None] | None = None
-        self._error: EngineError | None = None
+        self._error: EngineError | MeshError | None = None
 
     @property
     def unread(self) -> int:
@@ -32,9 +33,9 @@ class Relay:
         if self._waiter is not None:
             self._wake()
 
-    def fail(self, error: EngineError) -> None:
-        """End the reader with an error, after the steps it has not taken yet."""
-        self._error = error
+    def fail(self, error: EngineError | MeshError) -> None:
+        """End the reader with an error, after the steps it has not taken yet; the first counts."""
+        self._error = self._error or error
         if self._waiter is not None:
             self._wake()
 

@@ -1,0 +1,167 @@
+"""The openai engine against a real HTTP server: the contract, and every way an upstream fails."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec.structs import replace
+
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Message, Sampling
+from mesh.settings import WorkerSettings
+from mesh.worker.engines.base import EngineError
+from mesh.worker.engines.openai import OpenAIEngine
+from tests.conftest import free_port
+from tests.worker.engine_contract import EngineContract, collect, job, text_of
+from tests.worker.upstream import KEY, Upstream, running
+
+
+def load(upstream: Upstream, slots: int = 2) -> OpenAIEngine:
+    return OpenAIEngine(
+        WorkerSettings(
+            engine="openai",
+            model="big-model",
+            slots=slots,
+            upstream=upstream.url,
+            upstream_key=KEY,
+        )
+    )
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    async with running() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def engine(upstream: Upstream) -> AsyncIterator[OpenAIEngine]:
+    engine = load(upstream)
+    yield engine
+    await engine.close()
+
+
+class TestContract(EngineContract):
+    LONG = "/repeat over and over"
+    SHORT = "said once"
+
+    @pytest.fixture(autouse=True)
+    def _upstream(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+
+    async def load(self, slots: int) -> OpenAIEngine:
+        return load(self.upstream, slots)
+
+
+async def test_the_conversation_and_what_was_set_go_upstream_and_no_more(
+    engine: OpenAIEngine, upstream: Upstream
+) -> None:
+    sampling = Sampling(temperature=0.5, top_p=0.9, seed=3, stop=("x",))
+    messages = (Message(role="system", content="Be kind."), Message(role="user", content="Hi"))
+    await collect(engine, replace(job(engine, "", 9, sampling), messages=messages))
+    assert upstream.requests == [
+        {
+            "model": "big-model",
+            "messages": [
+                {"role": "system", "content": "Be kind."},
+                {"role": "user", "content": "Hi"},
+            ],
+            "max_tokens": 9,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "seed": 3,
+            "authorization": f"Bearer {KEY}",
+        }
+    ]
+
+
+async def test_usage_is_the_upstream_s(engine: OpenAIEngine) -> None:
+    assert (await collect(engine, job(engine, "two words", 9)))[-1].prompt_tokens == 7
+
+
+async def test_it_cannot_go_on_from_a_prefix(engine: OpenAIEngine) -> None:
+    assert not engine.info.continues
+    with pytest.raises(EngineError, match="prefix"):
+        await collect(engine, replace(job(engine, "two words", 9), prefix_text="two "))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+async def test_a_refusing_upstream_is_an_error_that_tells_no_key(
+    engine: OpenAIEngine, upstream: Upstream, status: int
+) -> None:
+    upstream.status = status
+    with pytest.raises(EngineError, match=f"status {status}") as refused:
+        await collect(engine, job(engine, "Hi", 9))
+    assert KEY not in str(refused.value)
+    upstream.status = 200
+    assert text_of(await collect(engine, job(engine, "Hi", 9))) == "Hi"
+
+
+async def test_a_wrong_request_is_the_asker_s_error(
+    engine: OpenAIEngine, upstream: Upstream
+) -> None:
+    upstream.status, upstream.error = 400, {"error": {"message": "too many tokens"}}
+    with pytest.raises(MeshError, match="too many tokens") as refused:
+        await collect(engine, job(engine, "Hi", 9))
+    assert refused.value.code == ErrorCode.BAD_REQUEST
+
+
+async def test_a_refusal_that_says_nothing_is_told_as_such(
+    engine: OpenAIEngine, upstream: Upstream
+) -> None:
+    upstream.status, upstream.error = 400, "<html>"
+    with pytest.raises(MeshError, match="did not say why"):
+        await collect(engine, job(engine, "Hi", 9))
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3, 5, 6])
+async def test_a_cut_stream_is_an_error_and_no_end(
+    engine: OpenAIEngine, upstream: Upstream, chunks: int
+) -> None:
+    upstream.cut_after = chunks
+    told = []
+    with pytest.raises(EngineError):
+        async for step in engine.generate(job(engine, "one two three", 9)):
+            told.append(step)
+    assert all(step.finish is None for step in told)
+    assert text_of(told) == "".join(["one ", "two ", "three"][: max(0, chunks - 1)])
+
+
+async def test_garbage_is_an_error(engine: OpenAIEngine, upstream: Upstream) -> None:
+    upstream.garbage_after = 2
+    with pytest.raises(EngineError, match="not a completion's chunk"):
+        await collect(engine, job(engine, "one two three", 9))
+
+
+async def test_a_withheld_answer_is_an_error(engine: OpenAIEngine, upstream: Upstream) -> None:
+    upstream.finish = "content_filter"
+    with pytest.raises(EngineError, match="withheld"):
+        await collect(engine, job(engine, "one two three", 9))
+
+
+async def test_an_upstream_that_is_not_there_is_an_error() -> None:
+    settings = WorkerSettings(model="m", upstream=f"http://127.0.0.1:{free_port()}/v1")
+    engine = OpenAIEngine(settings)
+    with pytest.raises(EngineError, match="could not be reached"):
+        await collect(engine, job(engine, "Hi", 9))
+    await engine.close()
+
+
+async def test_leaving_hangs_up_on_the_upstream(engine: OpenAIEngine, upstream: Upstream) -> None:
+    upstream.pause = 0.01
+    steps = engine.generate(job(engine, "/repeat a", 100_000))
+    await anext(steps)
+    assert upstream.open == 1
+    await steps.aclose()
+    async with asyncio.timeout(1):
+        await upstream.until_idle()
+
+
+@pytest.mark.parametrize(
+    "settings", [WorkerSettings(model="m"), WorkerSettings(upstream="http://127.0.0.1/v1")]
+)
+def test_it_needs_an_upstream_and_a_model(settings: WorkerSettings) -> None:
+    with pytest.raises(MeshError, match="--upstream"):
+        OpenAIEngine(settings)

@@ -1,0 +1,133 @@
+"""A small OpenAI-compatible server on loopback, for what a worker does with an upstream.
+
+It answers by the echo engine's rule, one word a chunk, and can be told to misbehave.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import Any
+
+from mesh.protocol.messages import Message
+from mesh.worker.engines.echo import say
+
+KEY = "the-key"
+
+
+class Upstream:
+    """status: of every reply; cut_after, garbage_after: chunks before it hangs up, or raves.
+
+    requests: the bodies received; open: streams being answered; pause: seconds between chunks.
+    """
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.error: Any = {"error": {"message": f"no, {KEY} is wrong"}}
+        self.cut_after: int | None = None
+        self.garbage_after: int | None = None
+        self.finish: str | None = None
+        self.pause = 0.0
+        self.requests: list[dict[str, Any]] = []
+        self.open = 0
+        self.changed = asyncio.Condition()
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection's requests until it ends."""
+        try:
+            while head := await _head(reader):
+                body = json.loads(await reader.readexactly(int(head["content-length"])))
+                self.requests.append(body | {"authorization": head.get("authorization")})
+                if not await self._answer(body, reader, writer):
+                    return
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(
+        self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Whether the connection can go on."""
+        if self.status != 200:
+            data = json.dumps(self.error).encode()
+            writer.write(_status(self.status) + b"Content-Length: %d\r\n\r\n" % len(data) + data)
+            return True
+        writer.write(_status(200) + b"Transfer-Encoding: chunked\r\n\r\n")
+        await self._count(1)
+        try:
+            return await self._stream(body, reader, writer)
+        finally:
+            await self._count(-1)
+
+    async def _stream(
+        self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        for number, data in enumerate(self._events(body)):
+            if number == self.cut_after:
+                return False
+            if number == self.garbage_after:
+                data = '{"choices": "what"}'
+            event = f": comment\r\n\r\ndata: {data}\n\n".encode()
+            writer.write(b"%x\r\n" % len(event) + event + b"\r\n")
+            await writer.drain()
+            await asyncio.sleep(self.pause)
+            if reader.at_eof():
+                return False
+        writer.write(b"0\r\n\r\n")
+        return True
+
+    def _events(self, body: dict[str, Any]) -> Iterator[str]:
+        last = Message(role="user", content=body["messages"][-1]["content"])
+        words = list(islice(say((last,)), body["max_tokens"] + 1))
+        said = words[: body["max_tokens"]]
+        yield _chunk({"role": "assistant", "content": ""})
+        for word in said:
+            yield _chunk({"content": word})
+        yield _chunk({}, self.finish or ("length" if len(words) > len(said) else "stop"))
+        usage = {"prompt_tokens": 7, "completion_tokens": len(said), "total_tokens": 0}
+        yield json.dumps({"choices": [], "usage": usage})
+        yield "[DONE]"
+
+    async def _count(self, by: int) -> None:
+        async with self.changed:
+            self.open += by
+            self.changed.notify_all()
+
+    async def until_idle(self) -> None:
+        """Wait until no stream is being answered."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.open == 0)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Upstream]:
+    upstream = Upstream()
+    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    upstream.url = f"http://127.0.0.1:{port}/v1"
+    async with server:
+        yield upstream
+        server.close()
+        await upstream.until_idle()
+
+
+async def _head(reader: asyncio.StreamReader) -> dict[str, str]:
+    """The request's headers in lower case; empty when the connection has ended."""
+    try:
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
+    except asyncio.IncompleteReadError:
+        return {}
+    pairs = (line.partition(": ") for line in lines)
+    return {name.lower(): value for name, _, value in pairs}
+
+
+def _status(code: int) -> bytes:
+    return f"HTTP/1.1 {code} -\r\nContent-Type: text/event-stream\r\n".encode()
+
+
+def _chunk(delta: dict[str, str], finish: str | None = None) -> str:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return json.dumps({"object": "chat.completion.chunk", "choices": [choice]})
