@@ -1,0 +1,47 @@
+# One page of commands. `make up` is all a newcomer needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+
+bin := $(VENV)/bin
+installed := $(VENV)/.installed
+
+.PHONY: help setup up test check bench pin clean
+
+help:  ## Show these commands.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(installed)  ## Create .venv and install everything, once.
+
+up: $(installed)  ## Start the whole mesh on this machine.
+	@exec $(bin)/mesh up
+
+test: $(installed)  ## Run all tests (JOBS=2 at a time).
+	$(bin)/python -m pytest -n $(JOBS) $(TESTS)
+
+check: $(installed)  ## Lint, types, floors, catalogue, golden messages and documents.
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+	$(bin)/python -m tools.protocol_table --check
+	$(bin)/python -m pytest -q tests/unit/protocol tests/integration/test_permissions.py
+
+bench: $(installed)  ## Start a mesh of its own and measure it.
+	$(bin)/python -m benchmarks
+
+pin: $(installed)  ## Renew constraints.txt with the newest versions.
+	$(bin)/python -m tools.pin
+
+clean:  ## Remove .venv, caches and what was built.
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(installed): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no $(PYTHON) here: install Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) tools/bootstrap.py $(VENV)
+	@echo "Installing into $(VENV); the first time this takes a few minutes ..."
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
