@@ -89,6 +89,7 @@ class StreamState(Struct):
     bytes: int = 0
     first_seq: int = 0
     last_seq: int = 0
+    subjects: dict[str, int] = field(default_factory=dict)
 
 
 class StreamConfig(Struct):
@@ -192,8 +193,10 @@ class JetStream:
                 await subscription.unsubscribe()
         return got, more
 
-    async def stream_info(self, stream: str) -> StreamInfo:
-        return await self.api(f"STREAM.INFO.{stream}", {}, StreamInfo)
+    async def stream_info(self, stream: str, subject: str = "") -> StreamInfo:
+        """How a stream is; with a subject, also how many messages each one under it has."""
+        query = {"subjects_filter": subject} if subject else {}
+        return await self.api(f"STREAM.INFO.{stream}", query, StreamInfo)
 
     async def consumer_info(self, stream: str, consumer: str) -> ConsumerInfo:
         return await self.api(f"CONSUMER.INFO.{stream}.{consumer}", {}, ConsumerInfo)

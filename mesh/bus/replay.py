@@ -135,6 +135,9 @@ class Replayer:
                     for stored in batch:
                         apply(wanted.runs, stored)
                     at = batch[-1].seq + 1
+                    if all(run.end is not None for run in wanted.runs.values()):
+                        target = at - 1  # what comes after an end counts for nothing
+                        break
             except BusError as error:
                 log.debug("Replaying %s: %s", self._reply, error)
                 await asyncio.sleep(RETRY)

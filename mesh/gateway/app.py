@@ -22,14 +22,23 @@ from mesh.gateway.models import Models
 from mesh.gateway.requests import Requests
 from mesh.gateway.resume import Resumer
 from mesh.gateway.routes import ROUTES
+from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services
+from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
 from mesh.gateway.tokens import Tokens, signing_key
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Hello, HelloReply, WorkerInfo, WorkerLost, WorkerStopped
-from mesh.protocol.subjects import Writer
+from mesh.protocol.messages import (
+    Hello,
+    HelloReply,
+    RunEvent,
+    WorkerInfo,
+    WorkerLost,
+    WorkerStopped,
+)
+from mesh.protocol.subjects import RunSubject, Writer
 from mesh.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -93,10 +102,13 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         except BusError as error:
             log.warning("The broker's JetStream is not ready: %s", error)
             await asyncio.sleep(0.5)
-    waiting = WaitingRoom()
-    requests = Requests(
-        bus, js, settings.gateway_name, lambda where, event, seq: waiting.hear(where.rid, event)
-    )
+    waiting, seen = WaitingRoom(), Seen()
+
+    def hear(where: RunSubject, event: RunEvent, seq: int) -> None:
+        waiting.hear(where.rid, event)
+        seen.hear(where.rid, event, seq)
+
+    requests = Requests(bus, js, settings.gateway_name, hear)
     fleet = Fleet(bus, js)
     models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
@@ -109,6 +121,8 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         requests=requests,
         streams=Streams(requests, settings.keep_alive),
         waiting=waiting,
+        seen=seen,
+        store=Store(bus),
         tokens=tokens,
         doorman=Doorman(tokens, rules),
         rules=rules,

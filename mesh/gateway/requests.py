@@ -16,7 +16,7 @@ from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Follower, OnEvent, Track
 from mesh.bus.jetstream import STORE_FAILED, ApiError, JetStream
-from mesh.bus.replay import last_event
+from mesh.bus.replay import last_event, story
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -31,12 +31,16 @@ from mesh.protocol.messages import (
     RunEvent,
     Turn,
 )
+from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
 OVERTIME = 5.0
 """Seconds past its deadline that the holder of a request is given to end it itself."""
+
+BUSY = 5.0
+"""Seconds after which to try again when the queue is full."""
 
 PATIENCE = 10.0
 """Seconds that accepting a request may take before the broker counts as unavailable."""
@@ -105,6 +109,20 @@ class Requests:
         track = await self.find(rid)
         return None if track is None else await self._same(track, body)
 
+    async def check_room(self, model: str, tenant: str) -> None:
+        """Raise MeshError (queue_full, share_full) if the queue would refuse a prompt now.
+
+        For routes that must not leave a refused request in somebody's chat. It is the queue that
+        decides in the end: of two who are told that there is room for one, one may be refused.
+        """
+        subject = subjects.req(model, tenant)
+        queue = await self._js.stream_info(subjects.REQ_STREAM, subject)
+        mine, limits = queue.state.subjects.get(subject, 0), queue.config
+        if 0 <= limits.max_msgs_per_subject <= mine:
+            raise MeshError(ErrorCode.SHARE_FULL, retry_after=BUSY)
+        if 0 <= limits.max_msgs <= queue.state.messages:
+            raise MeshError(ErrorCode.QUEUE_FULL, retry_after=BUSY)
+
     async def _begin(self, request: Request, queued: Queued) -> Track:
         """Append the anchor and follow it, unless the same request comes from elsewhere just now.
 
@@ -163,7 +181,7 @@ class Requests:
             except ApiError as error:
                 code = _refusal(error)
                 await self._fail(request, queued, code)
-                raise MeshError(code, retry_after=5.0) from error
+                raise MeshError(code, retry_after=BUSY) from error
             except BusError as error:
                 if time.time() > request.deadline:
                     raise MeshError(ErrorCode.BROKER_UNAVAILABLE) from error
@@ -191,6 +209,20 @@ class Requests:
                     return None
                 reply = subjects.parse_run(last.subject).reply
                 return await (await self.follower(reply)).attach(rid)
+        except (BusError, TimeoutError) as error:
+            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
+
+    async def look(self, rid: str) -> Run | None:
+        """How any request stands, live or by its events alone, or None. Nothing is followed.
+
+        Raises MeshError (broker_unavailable).
+        """
+        own = self._followers[self._name].get(rid)
+        if own is not None and own.run.queued is not None:
+            return own.run
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await story(self._js, rid)
         except (BusError, TimeoutError) as error:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
 

@@ -2,12 +2,52 @@
 
 from litestar.types import ControllerRouterHandler
 
+from mesh.gateway.auth import callback, check, login, providers, refresh
+from mesh.gateway.chats import (
+    create_chat,
+    delete_chat,
+    get_chat,
+    hide_all_chats,
+    list_chats,
+    update_chat,
+)
+from mesh.gateway.events import message_events
 from mesh.gateway.generate import generate
 from mesh.gateway.health import health, workers
+from mesh.gateway.messages import (
+    assistant_message,
+    cancel,
+    exchange,
+    get_message,
+    prompter_message,
+    report,
+    vote,
+)
 from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.models import get_model, list_models
+from mesh.gateway.presets import model_configs
 
 ROUTES: list[ControllerRouterHandler] = [
+    callback,
+    check,
+    login,
+    providers,
+    refresh,
+    create_chat,
+    delete_chat,
+    get_chat,
+    hide_all_chats,
+    list_chats,
+    update_chat,
+    assistant_message,
+    cancel,
+    exchange,
+    get_message,
+    message_events,
+    prompter_message,
+    report,
+    vote,
+    model_configs,
     generate,
     health,
     workers,

@@ -13,6 +13,8 @@ from mesh.bus.presence import Fleet
 from mesh.gateway.door import Doorman, Rules
 from mesh.gateway.models import Models
 from mesh.gateway.requests import Requests
+from mesh.gateway.seen import Seen
+from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
 from mesh.gateway.tokens import Principal, Tokens
 from mesh.gateway.waiting import WaitingRoom
@@ -34,6 +36,8 @@ class Services:
     requests: Requests
     streams: Streams
     waiting: WaitingRoom
+    seen: Seen
+    store: Store
     tokens: Tokens
     doorman: Doorman
     rules: Rules

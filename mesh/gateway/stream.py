@@ -34,7 +34,7 @@ class Dialect(Protocol):
         ...
 
     def tick(self, run: Run) -> bytes:
-        """What to say each second while nothing has come yet; b"" to say nothing."""
+        """What to say at once, and each second while nothing has come yet; b"" for nothing."""
         ...
 
 
@@ -131,7 +131,7 @@ class Stream:
         self.ended = False
         self._dialect = dialect
         self._sent = sent
-        self._notes = b""
+        self._notes = dialect.tick(track.run)
         self._written = time.monotonic()
 
     def take(self) -> bytes:

@@ -1,0 +1,168 @@
+"""Begins, finds and stops the answers of chats: what the routes of messages have in common.
+
+An answer's message id is its request's id, so the log can be looked up by it: a running answer is
+read and stopped while the store is away.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable
+from secrets import randbits
+
+from msgspec.structs import replace
+
+from mesh.bus.follow import Track
+from mesh.gateway.errors import AnyRequest, request_id
+from mesh.gateway.headers import body_digest, idempotency_key
+from mesh.gateway.instructions import system_message
+from mesh.gateway.options import AnswerOptions
+from mesh.gateway.services import Services
+from mesh.gateway.tokens import Principal
+from mesh.protocol.chats import ChatMessage, GetMessage, Plan, PlanAnswer
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Request, Sampling, Turn
+from mesh.protocol.run import Run
+
+log = logging.getLogger(__name__)
+
+HEARING = 10.0
+"""Seconds that an event may take from the log to us, reconnecting included."""
+
+_RID = re.compile("[0-9a-f]{32}")
+
+
+async def begin(
+    services: Services,
+    request: AnyRequest,
+    user: Principal,
+    options: AnswerOptions,
+    question: PlanAnswer,
+) -> Track:
+    """Begin an answer to a question, once per idempotency key, and follow it.
+
+    A new question ends the answers that this chat is still writing to other ones. Raises
+    MeshError as `Models.choose`, `Requests.submit` and the store do.
+    """
+    key = idempotency_key(request)
+    body = await body_digest(request) if key else ""
+    known = await services.requests.again(services.rid(user, key), body) if key else None
+    if known is not None:
+        return known
+    options.check(services.settings.max_message_chars)
+    model = await services.models.choose(options.model_config_name)
+    await services.requests.check_room(model, user.user_id)
+    plan = await services.store.ask(question)
+    asked = _request(services, request, user, options, model, plan, key)
+    track = await services.requests.submit(asked, _turn(plan, options), body)
+    await _heard(track)
+    cancel_all(services, plan.unfinished, by="next question")
+    return track
+
+
+async def _heard(track: Track) -> None:
+    """Wait until a request's first event, which was stored just now, has come back to us."""
+    try:
+        async with asyncio.timeout(HEARING):
+            while track.run.queued is None:
+                await track.changed()
+    except TimeoutError:
+        raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
+
+
+def _request(
+    services: Services,
+    request: AnyRequest,
+    user: Principal,
+    options: AnswerOptions,
+    model: str,
+    plan: Plan,
+    key: str,
+) -> Request:
+    parameters = options.sampling_parameters
+    sampling = Sampling(
+        temperature=parameters.temperature,
+        top_k=parameters.top_k,
+        top_p=parameters.top_p,
+        typical_p=parameters.typical_p,
+        repetition_penalty=parameters.repetition_penalty,
+        seed=randbits(31),  # so that another worker can go on with it
+    )
+    system = system_message(
+        options.system_prompt or "",
+        options.user_profile or "",
+        options.user_response_instructions or "",
+    )
+    return services.new_request(
+        user,
+        model,
+        (system, *plan.messages) if system else plan.messages,
+        sampling,
+        parameters.max_new_tokens,
+        fit="truncate",
+        key=key,
+        trace=request_id(request),
+    )
+
+
+def _turn(plan: Plan, options: AnswerOptions) -> Turn:
+    return replace(
+        plan.turn,
+        system_prompt=options.system_prompt or "",
+        user_profile=options.user_profile or "",
+        response_instructions=options.user_response_instructions or "",
+    )
+
+
+async def look(services: Services, user: Principal, chat_id: str, message_id: str) -> Run | None:
+    """How an answer of this user stands by the log; None where the log does not have it.
+
+    Raises MeshError: not_found where the log has it, but not as this user's, in this chat.
+    """
+    if not _RID.fullmatch(message_id):
+        return None
+    run = await services.requests.look(message_id)
+    if run is None:
+        return None
+    turn = run.queued.turn if run.queued else None
+    if turn is None or turn.user_id != user.user_id or turn.chat_id != chat_id:
+        raise MeshError(ErrorCode.NOT_FOUND, "There is no such message.")
+    return run
+
+
+async def stored(services: Services, user: Principal, chat_id: str, message_id: str) -> ChatMessage:
+    """A message as the store has it, no older than what was heard of its chat."""
+    query = GetMessage(
+        user_id=user.user_id,
+        chat_id=chat_id,
+        message_id=message_id,
+        min_seq=services.seen.last(chat_id),
+    )
+    return await services.store.ask(query)
+
+
+async def stored_answer(
+    services: Services, user: Principal, chat_id: str, message_id: str
+) -> ChatMessage:
+    """As `stored`. Raises MeshError (bad_request) for what a person wrote."""
+    message = await stored(services, user, chat_id, message_id)
+    if message.role != "assistant":
+        raise MeshError(
+            ErrorCode.BAD_REQUEST, "A person wrote this message; only answers come as events."
+        )
+    return message
+
+
+def cancel_all(services: Services, rids: Iterable[str], by: str) -> None:
+    """Cancel answers in the background."""
+    for rid in rids:
+        services.requests.background(_cancel(services, rid, by))
+
+
+async def _cancel(services: Services, rid: str, by: str) -> None:
+    track = await services.requests.find(rid)
+    if track is None:
+        log.debug("%s has gone from the log before it could be cancelled", rid)
+        return
+    with services.streams.reading(track):
+        await services.requests.cancel(track, by)

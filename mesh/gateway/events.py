@@ -1,0 +1,173 @@
+"""`GET …/messages/{id}/events`: an answer as it is written, for any number of readers.
+
+`pending` every second until something comes, `token` for each piece with its index as the event's
+id, and last `message` or `error`. The events come from the log, so the store is not needed; with
+`Last-Event-ID` they go on behind that piece, at any gateway. Leaving stops nothing.
+"""
+
+import msgspec
+from litestar import Response, get
+from litestar.response import Stream
+from msgspec import Struct
+
+from mesh.gateway import views
+from mesh.gateway.answering import look, stored_answer
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.headers import last_event_id
+from mesh.gateway.messages import MESSAGE
+from mesh.gateway.models import Models
+from mesh.gateway.services import Services
+from mesh.gateway.stream import HEADERS
+from mesh.gateway.tokens import Principal
+from mesh.gateway.views import Cards, MessageRead, message_read
+from mesh.gateway.waiting import WaitingRoom
+from mesh.protocol.chats import ChatMessage
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Failed
+from mesh.protocol.run import Run
+
+OPEN = ("pending", "in_progress")
+
+
+class ChatEvent(Struct, frozen=True, kw_only=True, tag_field="event_type"):
+    """The base of the events of an answer."""
+
+
+class PendingEvent(ChatEvent, frozen=True, kw_only=True, tag="pending"):
+    """Nothing has come yet. queue_position: how many are before this one; queue_size: in all."""
+
+    queue_position: int
+    queue_size: int
+
+
+class TokenEvent(ChatEvent, frozen=True, kw_only=True, tag="token"):
+    """A piece of the text. The event's id is its index, from 0."""
+
+    text: str
+
+
+class MessageEvent(ChatEvent, frozen=True, kw_only=True, tag="message"):
+    """The last event of an answer that is complete, or was cancelled."""
+
+    message: MessageRead
+
+
+class ErrorEvent(ChatEvent, frozen=True, kw_only=True, tag="error"):
+    """The last event of an answer that failed. `error` is a sentence."""
+
+    error: str
+    code: ErrorCode
+    message: MessageRead
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ChatDialect:
+    """The events of one answer. stored: what the store says of it, where it was asked."""
+
+    def __init__(
+        self, waiting: WaitingRoom, models: Models, stored: ChatMessage | None = None
+    ) -> None:
+        self._waiting = waiting
+        self._models = models
+        self._stored = stored
+
+    def tokens(self, texts: list[str], index: int) -> bytes:
+        return b"".join(
+            b'id: %d\ndata: {"event_type":"token","text":%b}\n\n' % (at, _encode(text))
+            for at, text in enumerate(texts, index)
+        )
+
+    def end(self, run: Run) -> bytes:
+        message = self._message(run)
+        match run.end:
+            case Failed(code=code, detail=detail):
+                event: ChatEvent = ErrorEvent(
+                    error=detail or code.sentence, code=code, message=message
+                )
+            case _:
+                event = MessageEvent(message=message)
+        return _event(event)
+
+    def tick(self, run: Run) -> bytes:
+        if run.texts or run.end is not None or run.queued is None:
+            return b""
+        position, size = self._waiting.place(run.queued.request.rid)
+        return _event(PendingEvent(queue_position=position, queue_size=size))
+
+    def _message(self, run: Run) -> MessageRead:
+        cards: Cards = self._models.cards()
+        if self._stored is not None:
+            return message_read(self._stored, cards)
+        assert run.queued is not None and run.queued.turn is not None  # it was looked at before
+        return message_read(views.answer(run, run.queued, run.queued.turn), cards)
+
+
+def _event(event: ChatEvent) -> bytes:
+    return b"data: %b\n\n" % _encode(event)
+
+
+@get(MESSAGE + "/events", events=PendingEvent | TokenEvent | MessageEvent | ErrorEvent)
+async def message_events(
+    request: AnyRequest, services: Services, chat_id: str, message_id: str
+) -> Response[None] | Stream:
+    """Follow an answer as Server-Sent Events.
+
+    204 when it has ended, unless `Last-Event-ID` shows that the reader lacks some of it and it is
+    still in the log: then the rest is told, and the end.
+    """
+    user = services.doorman.signed_in(request)
+    after = last_event_id(request)
+    run = await look(services, user, chat_id, message_id)
+    if run is None:
+        return await _by_store(services, user, chat_id, message_id)
+    message = None
+    if run.end is not None:
+        services.seen.note(chat_id, run.last)
+        message = await _kept(services, user, chat_id, message_id)
+        if after is None:
+            return _nothing()
+    track = await services.requests.find(message_id)
+    if track is None:
+        return _nothing()
+    last = -1 if after is None else after
+    with services.streams.reading(track):
+        if track.run.end is not None and after is not None and len(track.run.texts) <= after + 1:
+            return _nothing()
+    dialect = ChatDialect(services.waiting, services.models, message)
+    events = services.streams.events(track, dialect, last, lambda: None)
+    return Stream(events, media_type="text/event-stream", headers=HEADERS)
+
+
+async def _by_store(
+    services: Services, user: Principal, chat_id: str, message_id: str
+) -> Response[None]:
+    """For what the log does not have: an old answer, a person's message, or nothing at all."""
+    message = await stored_answer(services, user, chat_id, message_id)
+    if message.state in OPEN:
+        raise MeshError(
+            ErrorCode.STORE_UNAVAILABLE,
+            "The log has this answer no more, and the store does not know its end yet.",
+            retry_after=2.0,
+        )
+    return _nothing()
+
+
+async def _kept(
+    services: Services, user: Principal, chat_id: str, message_id: str
+) -> ChatMessage | None:
+    """An ended answer as the store has it, with votes and reports; None while it is away.
+
+    Raises MeshError (not_found) when its chat was deleted.
+    """
+    try:
+        return await stored_answer(services, user, chat_id, message_id)
+    except MeshError as error:
+        if error.code is ErrorCode.STORE_UNAVAILABLE:
+            return None
+        raise
+
+
+def _nothing() -> Response[None]:
+    return Response(None, status_code=204)

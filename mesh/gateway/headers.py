@@ -1,0 +1,42 @@
+"""The request headers that make a request repeatable and a stream resumable."""
+
+from hashlib import sha256
+
+from mesh.gateway.errors import AnyRequest
+from mesh.protocol.errors import ErrorCode, MeshError
+
+LONGEST_KEY = 200
+
+
+def idempotency_key(request: AnyRequest) -> str:
+    """The `Idempotency-Key`, or "". Raises MeshError (bad_request) for one that is too long."""
+    key: str = request.headers.get("idempotency-key", "").strip()
+    if len(key) > LONGEST_KEY:
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            f"An Idempotency-Key has at most {LONGEST_KEY} characters; shorten it.",
+            param="Idempotency-Key",
+        )
+    return key
+
+
+def last_event_id(request: AnyRequest) -> int | None:
+    """The number of the last piece that the reader has, by `Last-Event-ID`; None: it has none.
+
+    Raises MeshError (bad_request).
+    """
+    given: str = request.headers.get("last-event-id", "").strip()
+    if not given:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) < 12):
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            "Last-Event-ID is the number that stood in the last event's id line.",
+            param="Last-Event-ID",
+        )
+    return int(given)
+
+
+async def body_digest(request: AnyRequest) -> str:
+    """SHA-256 in hex of what was asked, and where: the same under one idempotency key."""
+    return sha256(request.url.path.encode() + b"\n" + await request.body()).hexdigest()

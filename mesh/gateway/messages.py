@@ -1,0 +1,213 @@
+"""The messages of a chat: ask, answer, read, stop, vote, report. Their events: `events.py`."""
+
+import asyncio
+import time
+from secrets import token_hex
+from typing import Annotated, Any
+
+from litestar import Response, get, post
+from msgspec import Meta, Struct
+
+from mesh.bus.follow import Track
+from mesh.gateway import views
+from mesh.gateway.answering import begin, look, stored, stored_answer
+from mesh.gateway.body import read_body
+from mesh.gateway.errors import AnyRequest, answer
+from mesh.gateway.options import NewAnswer, NewExchange, NewQuestion, check_content
+from mesh.gateway.services import Services
+from mesh.gateway.views import MessageRead, message_read
+from mesh.protocol.chats import AddReport, AddUserMessage, MessageState, PlanAnswer, ReportType
+from mesh.protocol.chats import Vote as CastVote
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import UserMessage
+from mesh.protocol.run import Run
+
+STOPPING = 10.0
+"""Seconds to wait for a cancelled answer's end before saying how it stands."""
+
+CHAT = "/chats/{chat_id:str}"
+MESSAGE = CHAT + "/messages/{message_id:str}"
+
+
+class Exchange(Struct, frozen=True):
+    """A user's message, and the answer to it that was begun."""
+
+    prompter_message: MessageRead
+    assistant_message: MessageRead
+
+
+class Cancellation(Struct, frozen=True):
+    """How an answer stands after it was to be cancelled, and how many tokens it has.
+
+    cancelled is false where it had ended before, or where its worker has not answered yet: the
+    cancel stands in the log then, and whoever goes on with the request will end it.
+    """
+
+    cancelled: bool
+    state: MessageState
+    tokens: int
+
+
+class NewVote(Struct):
+    """The last vote counts; 0 takes it back."""
+
+    score: Annotated[int, Meta(ge=-1, le=1)]
+
+
+class NewReport(Struct):
+    """What is wrong with a message."""
+
+    report_type: ReportType
+    reason: Annotated[str, Meta(max_length=10_000)] = ""
+
+
+def unprocessable(request: AnyRequest, error: MeshError) -> Response[bytes]:
+    """Unknown models and wrong sampling parameters are 422 on the routes that begin answers."""
+    response = answer(request, error)
+    at_fault = (error.param or "").startswith("sampling_parameters")
+    if error.code is ErrorCode.MODEL_NOT_FOUND or at_fault:
+        response.status_code = 422
+    return response
+
+
+UNPROCESSABLE: Any = {MeshError: unprocessable}
+
+
+@post(CHAT + "/prompter_message", status_code=200, body=NewQuestion)
+async def prompter_message(request: AnyRequest, services: Services, chat_id: str) -> MessageRead:
+    """Add a user's message, under an answer or as the first one, without asking for an answer."""
+    user = services.doorman.signed_in(request)
+    body = await read_body(request, NewQuestion)
+    check_content(body.content, services.settings.max_message_chars)
+    message = await services.store.ask(
+        AddUserMessage(
+            user_id=user.user_id,
+            chat_id=chat_id,
+            parent_id=body.parent_id,
+            content=body.content,
+            min_seq=services.seen.last(chat_id),
+        )
+    )
+    return message_read(message, {})
+
+
+@post(
+    CHAT + "/assistant_message",
+    status_code=200,
+    body=NewAnswer,
+    exception_handlers=UNPROCESSABLE,
+)
+async def assistant_message(request: AnyRequest, services: Services, chat_id: str) -> MessageRead:
+    """Begin an answer to a user's message. Another answer to the same message is its sibling."""
+    user = services.doorman.signed_in(request)
+    body = await read_body(request, NewAnswer)
+    question = PlanAnswer(
+        user_id=user.user_id,
+        chat_id=chat_id,
+        parent_id=body.parent_id,
+        min_seq=services.seen.last(chat_id),
+    )
+    track = await begin(services, request, user, body, question)
+    return _exchange(services, track).assistant_message
+
+
+@post(CHAT + "/messages", status_code=200, body=NewExchange, exception_handlers=UNPROCESSABLE)
+async def exchange(request: AnyRequest, services: Services, chat_id: str) -> Exchange:
+    """Add a user's message and begin its answer in one step: both are kept, or neither is."""
+    user = services.doorman.signed_in(request)
+    body = await read_body(request, NewExchange)
+    check_content(body.content, services.settings.max_message_chars)
+    said = UserMessage(
+        id=token_hex(16), content=body.content, parent_id=body.parent_id, created=time.time()
+    )
+    question = PlanAnswer(
+        user_id=user.user_id,
+        chat_id=chat_id,
+        user_message=said,
+        min_seq=services.seen.last(chat_id),
+    )
+    return _exchange(services, await begin(services, request, user, body, question))
+
+
+@get(MESSAGE)
+async def get_message(
+    request: AnyRequest, services: Services, chat_id: str, message_id: str
+) -> MessageRead:
+    """One message. The content of an answer is null until it has ended."""
+    user = services.doorman.signed_in(request)
+    message = await stored(services, user, chat_id, message_id)
+    return message_read(message, services.models.cards())
+
+
+@post(MESSAGE + "/cancel", status_code=200)
+async def cancel(
+    request: AnyRequest, services: Services, chat_id: str, message_id: str
+) -> Cancellation:
+    """Stop an answer; says how it ended, once that stands in the log."""
+    user = services.doorman.signed_in(request)
+    run = await look(services, user, chat_id, message_id)
+    if run is None:
+        message = await stored_answer(services, user, chat_id, message_id)
+        tokens = message.usage.completion_tokens if message.usage else 0
+        return Cancellation(message.state == "cancelled", message.state, tokens)
+    track = await services.requests.find(message_id) if run.end is None else None
+    if track is not None:
+        await _stop(services, request, track, user.user_id)
+        run = track.run
+    state = views.state(run)
+    return Cancellation(state == "cancelled", state, _tokens(run))
+
+
+@post(MESSAGE + "/votes", status_code=200, body=NewVote)
+async def vote(request: AnyRequest, services: Services, chat_id: str, message_id: str) -> None:
+    """Score an answer."""
+    user = services.doorman.signed_in(request)
+    body = await read_body(request, NewVote)
+    query = CastVote(user_id=user.user_id, chat_id=chat_id, message_id=message_id, score=body.score)
+    await services.store.ask(query)
+
+
+@post(MESSAGE + "/reports", status_code=200, body=NewReport)
+async def report(request: AnyRequest, services: Services, chat_id: str, message_id: str) -> None:
+    """Say what is wrong with a message."""
+    user = services.doorman.signed_in(request)
+    body = await read_body(request, NewReport)
+    query = AddReport(
+        user_id=user.user_id,
+        chat_id=chat_id,
+        message_id=message_id,
+        report_type=body.report_type,
+        reason=body.reason,
+    )
+    await services.store.ask(query)
+
+
+def _exchange(services: Services, track: Track) -> Exchange:
+    """A request of a chat, as its two messages, whoever asked for it first."""
+    queued = track.run.queued
+    if queued is None or queued.turn is None:
+        raise MeshError(ErrorCode.CONFLICT, "This idempotency key was used on another route.")
+    services.seen.note(queued.turn.chat_id, track.run.last)
+    cards = services.models.cards()
+    return Exchange(
+        message_read(views.question(queued.turn), cards),
+        message_read(views.answer(track.run, queued, queued.turn), cards),
+    )
+
+
+async def _stop(services: Services, request: AnyRequest, track: Track, by: str) -> None:
+    """Cancel and wait for the end, for a while."""
+    try:
+        async with asyncio.timeout(STOPPING):
+            with services.streams.reading(track):
+                await services.requests.cancel(track, by)
+                await services.streams.ended(track, request)
+    except TimeoutError:
+        return
+
+
+def _tokens(run: Run) -> int:
+    """What the engine counted, else the pieces that were read."""
+    if run.end is None or run.end.seal is None:
+        return len(run.texts)
+    return run.end.usage.completion_tokens or run.end.seal.count

@@ -1,0 +1,73 @@
+"""`GET /configs/model_configs`: the models, each with named sampling parameters to choose from.
+
+The presets are those that chat front ends of this family know by name; every model has them all.
+"""
+
+from typing import Annotated
+
+from litestar import get
+from msgspec import Meta, Struct
+
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.services import Services
+
+Temperature = Annotated[float, Meta(ge=0, le=5)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
+
+class SamplingParameters(Struct, frozen=True, kw_only=True):
+    """How to choose tokens; null leaves a value to the engine. temperature 0 is greedy."""
+
+    top_k: Annotated[int, Meta(ge=0)] | None = None
+    top_p: Probability | None = None
+    typical_p: Probability | None = None
+    temperature: Temperature | None = None
+    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    max_new_tokens: Annotated[int, Meta(ge=1)] = 1024
+
+
+class Preset(Struct, frozen=True):
+    name: str
+    description: str
+    sampling_parameters: SamplingParameters
+
+
+class ModelConfig(Struct, frozen=True):
+    name: str
+    description: str
+    parameter_configs: tuple[Preset, ...]
+
+
+def _k50(temperature: float) -> SamplingParameters:
+    return SamplingParameters(top_k=50, top_p=0.95, temperature=temperature, repetition_penalty=1.2)
+
+
+def _typical(typical_p: float) -> SamplingParameters:
+    return SamplingParameters(typical_p=typical_p, temperature=0.8, repetition_penalty=1.2)
+
+
+PRESETS = (
+    Preset("k50", "Top-k sampling, balanced", _k50(0.75)),
+    Preset("k50-Creative", "Top-k sampling, more varied", _k50(0.85)),
+    Preset("k50-Precise", "Top-k sampling, nearly always the likeliest token", _k50(0.1)),
+    Preset("k50-Original", "Top-k sampling, most varied", _k50(0.9)),
+    Preset(
+        "k50-Plugins",
+        "Top-k sampling for structured output",
+        SamplingParameters(top_k=50, temperature=0.35, repetition_penalty=1 / 0.9),
+    ),
+    Preset(
+        "nucleus9",
+        "Nucleus sampling",
+        SamplingParameters(top_p=0.9, temperature=0.8, repetition_penalty=1.2),
+    ),
+    Preset("typical2", "Typical sampling, narrow", _typical(0.2)),
+    Preset("typical3", "Typical sampling, wider", _typical(0.3)),
+)
+
+
+@get("/configs/model_configs")
+async def model_configs(request: AnyRequest, services: Services) -> list[ModelConfig]:
+    """Every model of the mesh by name, with the presets for `sampling_parameters`."""
+    services.doorman.principal(request)
+    return [ModelConfig(name, "", PRESETS) for name in services.models.cards()]

@@ -1,0 +1,151 @@
+"""A whole mesh in this process: a real broker, and store, gateway and workers on a thread of theirs.
+
+Quicker to start than real processes, and each service can be stopped and started again; what has
+to be killed belongs into real ones (`tests/acceptance`).
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import httpx
+
+from mesh.gateway import app as gateway
+from mesh.settings import GatewaySettings, StoreSettings, WorkerSettings
+from mesh.store import app as store
+from mesh.worker import app as worker
+from tests.conftest import Broker, free_port
+
+T = TypeVar("T")
+
+READY = 20.0
+"""Seconds that a service may take to start or stop on a busy machine."""
+
+ECHO, SLOW, FAILING = "echo", "slow", "failing"
+"""The models: one as fast as it can, one of 20 tokens a second, one that fails after 3 tokens."""
+
+
+class Service:
+    """A service running on the thread's loop."""
+
+    def __init__(self, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+        self._stop = asyncio.Event()
+        self.task = asyncio.ensure_future(run(self._stop))
+
+    async def stop(self) -> None:
+        self._stop.set()
+        async with asyncio.timeout(READY):
+            await self.task
+
+
+class Mesh:
+    """Broker, store, gateway and workers of the three models. `limits`: settings of the gateway."""
+
+    def __init__(self, broker: Broker, **limits: Any) -> None:
+        self.broker = broker
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._limits = limits
+        self._services: dict[str, Service] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="mesh")
+        self._thread.start()
+
+    # --- its services -----------------------------------------------------------------------------
+
+    def start(self, *names: str) -> None:
+        """Start services (all without names) and wait until they are there."""
+        for name in names or ("store", "gateway", ECHO, SLOW, FAILING):
+            self._on_loop(self._start(name))
+        self._on_loop(self._ready())
+
+    def stop(self, *names: str) -> None:
+        """Stop services in good order (all without names)."""
+        chosen = [self._services.pop(name) for name in names or tuple(reversed(self._services))]
+        failures = [failure for service in chosen if (failure := self._end(service))]
+        if failures:
+            raise failures[0]
+
+    def _end(self, service: Service) -> BaseException | None:
+        """Stop a service; returns what it failed with."""
+        try:
+            self._on_loop(service.stop())
+        except Exception as error:
+            return error
+        return None
+
+    def close(self) -> None:
+        try:
+            self.stop()
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    # --- its users --------------------------------------------------------------------------------
+
+    def anonymous(self, **options: Any) -> httpx.AsyncClient:
+        """A client that nobody has signed in with."""
+        return httpx.AsyncClient(base_url=self.url, timeout=30.0, **options)
+
+    async def client(self, user: str, **options: Any) -> httpx.AsyncClient:
+        """A client signed in as a user; use it with `async with`."""
+        async with self.anonymous() as http:
+            login = await http.get("/auth/callback/debug", params={"code": user})
+        token = login.raise_for_status().json()["access_token"]["access_token"]
+        return self.anonymous(headers={"Authorization": f"Bearer {token}"}, **options)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result(2 * READY)
+
+    async def _start(self, name: str) -> None:
+        self._services[name] = Service(self._runner(name))
+
+    def _runner(self, name: str) -> Callable[[asyncio.Event], Coroutine[Any, Any, None]]:
+        common = {"data_dir": str(self.broker.data_dir), "nats": self.broker.url}
+        password = self.broker.credentials(name).password
+        match name:
+            case "store":
+                stored = StoreSettings(store_password=password, **common)
+                return lambda stop: store.run(stored, stop)
+            case "gateway":
+                served = GatewaySettings(
+                    gateway_password=password, port=self.port, **common, **self._limits
+                )
+                return lambda stop: gateway.run(served, stop)
+            case _:
+                echo = WorkerSettings(
+                    engine="echo",
+                    model=name,
+                    echo_rate=20.0 if name == SLOW else 0.0,
+                    echo_fail_after=3 if name == FAILING else 0,
+                    grace=0.0,
+                    **common,
+                )
+                return lambda stop: worker.run(echo, name, password, stop)
+
+    async def _ready(self) -> None:
+        """Wait until what was started answers; raise what it failed with."""
+        workers = len(self._services.keys() - {"store", "gateway"})
+        async with asyncio.timeout(READY):
+            while not await self._healthy(workers):
+                for service in self._services.values():
+                    if service.task.done():
+                        await service.task
+                await asyncio.sleep(0.02)
+
+    async def _healthy(self, workers: int) -> bool:
+        if "gateway" not in self._services:
+            return True
+        async with self.anonymous() as http:
+            try:
+                found = (await http.get("/v1/health")).json()
+            except httpx.TransportError:
+                return False
+        stored = found["store"] == "ok" or "store" not in self._services
+        return stored and found["workers"] >= workers
