@@ -1,8 +1,9 @@
 """The OpenAI routes, as the real openai SDK sees them: real broker, gateway and echo worker."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -351,17 +352,11 @@ def test_resuming_what_cannot_be_resumed_is_refused(
 
 def slots_are_free(http: httpx.Client) -> None:
     """Pass if the worker can take as many requests as it has slots: none is lost to the past."""
-    done: list[int] = []
-
-    def ask() -> None:
-        done.append(http.post("/v1/chat/completions", json=BODY).status_code)
-
-    threads = [threading.Thread(target=ask) for _ in range(SLOTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert done == [200] * SLOTS
+    with ThreadPoolExecutor(SLOTS) as pool:
+        answers = pool.map(
+            lambda _: http.post("/v1/chat/completions", json=BODY, timeout=5.0), range(SLOTS)
+        )
+    assert [answer.status_code for answer in answers] == [200] * SLOTS
 
 
 def test_closing_a_stream_frees_its_slot(client: openai.OpenAI, http: httpx.Client) -> None:
@@ -390,3 +385,26 @@ def test_hanging_up_with_a_key_leaves_the_answer_going_on(mesh: Fleet, http: htt
         httpx.post(f"{mesh.url}/v1/chat/completions", json=body, headers=keyed("six"), timeout=0.2)
     answer = http.post("/v1/chat/completions", json=body, headers=keyed("six")).json()
     assert answer["usage"]["completion_tokens"] == 60
+
+
+# --- a gateway that stops -------------------------------------------------------------------------
+
+
+def test_a_stream_that_a_stopping_gateway_breaks_off_is_no_whole_answer(tmp_path: Path) -> None:
+    with fleet(tmp_path) as mesh:
+        mesh.gateway()
+        mesh.worker("slow", "--echo-rate", "20")
+        client = openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0)
+        with client, ThreadPoolExecutor(1) as pool:
+            whole = pool.submit(
+                httpx.post, f"{mesh.url}/v1/chat/completions", json=BODY | {"messages": ENDLESS}
+            )
+            with client.chat.completions.create(
+                model="echo", messages=[{"role": "user", "content": REPEAT}], stream=True
+            ) as stream:
+                chunks = iter(stream)
+                next(chunks)
+                assert mesh.stop("gateway") == 0
+                with pytest.raises(openai.APIError, match="has to stop"):
+                    list(chunks)
+            assert whole.result().status_code == 500

@@ -100,7 +100,10 @@ def check(body: bytes) -> None:
 
 
 def _check_harmless(name: str, parameter: Parameter, value: object) -> None:
-    if value is not None and value not in parameter.harmless:
+    asks_nothing = value is None or any(
+        type(value) is type(known) and value == known for known in parameter.harmless
+    )
+    if not asks_nothing:
         raise MeshError(
             ErrorCode.UNSUPPORTED,
             f"{name} is not supported here; leave it out. {parameter.note}",

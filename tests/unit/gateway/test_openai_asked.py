@@ -1,0 +1,186 @@
+"""What a chat completion may ask for, parameter by parameter, without a mesh."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mesh.gateway.openai.asked import Asked, ChatCompletionBody, read
+from mesh.gateway.openai.parameters import PARAMETERS, Parameter, Treatment
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Message, Sampling
+
+DOCS = Path(__file__).parents[3] / "docs" / "openai.md"
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def ask(**parameters: object) -> Asked:
+    return read(msgspec.json.encode({"messages": HELLO} | parameters))
+
+
+def refusal(**parameters: object) -> tuple[ErrorCode, str | None]:
+    with pytest.raises(MeshError) as refused:
+        ask(**parameters)
+    assert refused.value.detail.endswith(".")
+    return refused.value.code, refused.value.param
+
+
+def test_what_is_left_out_is_left_to_the_mesh() -> None:
+    assert ask() == Asked(
+        model=None,
+        messages=(Message(role="user", content="hello"),),
+        sampling=Sampling(),
+        max_tokens=None,
+        stream=False,
+        include_usage=False,
+    )
+
+
+def test_null_is_the_same_as_leaving_out() -> None:
+    assert ask(**{name: None for name in PARAMETERS if name != "messages"}) == ask()
+
+
+def test_every_parameter_of_sampling_arrives() -> None:
+    sampling: dict[str, Any] = {
+        "temperature": 0.5,
+        "top_k": 40,
+        "top_p": 0.9,
+        "min_p": 0.05,
+        "typical_p": 0.8,
+        "repetition_penalty": 1.1,
+        "presence_penalty": -1.5,
+        "frequency_penalty": 1.5,
+        "seed": 7,
+    }
+    assert ask(**sampling, stop=["a", "b"]).sampling == Sampling(**sampling, stop=("a", "b"))
+
+
+def test_one_stop_string_is_a_list_of_one() -> None:
+    assert ask(stop="end").sampling.stop == ("end",)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_both_names_of_the_limit_are_known(name: str) -> None:
+    assert ask(**{name: 5}).max_tokens == 5
+
+
+def test_two_limits_that_contradict_each_other_are_refused() -> None:
+    assert ask(max_tokens=5, max_completion_tokens=5).max_tokens == 5
+    assert refusal(max_tokens=5, max_completion_tokens=6) == (ErrorCode.BAD_REQUEST, "max_tokens")
+
+
+def test_messages_are_taken_as_they_are_said() -> None:
+    said = ask(
+        messages=[
+            {"role": "developer", "content": "Be brief.", "name": "boss"},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+            },
+            {"role": "assistant", "content": "", "refusal": None, "tool_calls": None},
+        ]
+    ).messages
+    assert said == (
+        Message(role="system", content="Be brief."),
+        Message(role="user", content="ab"),
+        Message(role="assistant", content=""),
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ({"role": "tool", "content": "4", "tool_call_id": "x"}, "messages[1].role"),
+        ({"role": "user"}, "messages[1].content"),
+        ({"role": "user", "content": [{"type": "text"}]}, "messages[1].content[0].text"),
+        ({"role": "user", "content": [{"type": "image_url"}]}, "messages[1].content[0].type"),
+        ({"role": "assistant", "content": "", "tool_calls": [{}]}, "messages[1].tool_calls"),
+        ({"role": "assistant", "audio": {"id": "x"}}, "messages[1].audio"),
+        ({"content": "who?"}, "messages[1]"),
+        ("hello", "messages[1]"),
+    ],
+)
+def test_messages_that_cannot_be_shown_to_a_model_are_refused(message: object, param: str) -> None:
+    assert refusal(messages=[*HELLO, message])[1] == param
+
+
+@pytest.mark.parametrize("messages", [[], [{"role": "user", "content": " \n"}]])
+def test_an_empty_conversation_is_refused(messages: object) -> None:
+    assert refusal(messages=messages)[1] == "messages"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", 2.1),
+        ("temperature", -0.1),
+        ("temperature", "warm"),
+        ("top_p", 1.1),
+        ("top_k", -1),
+        ("min_p", 2),
+        ("typical_p", -1),
+        ("repetition_penalty", 0),
+        ("presence_penalty", 2.5),
+        ("frequency_penalty", -2.5),
+        ("seed", 1.5),
+        ("seed", 1 << 70),
+        ("max_tokens", 0),
+        ("max_completion_tokens", 1 << 40),
+        ("stop", ["a", "b", "c", "d", "e"]),
+        ("stop", ""),
+        ("stop", [""]),
+        ("stream", "yes"),
+        ("stream_options", {"include_usage": True}),
+        ("model", 7),
+    ],
+)
+def test_values_out_of_bounds_are_refused_by_name(name: str, value: object) -> None:
+    code, param = refusal(**{name: value})
+    assert code is ErrorCode.BAD_REQUEST
+    assert (param or "").startswith(name)
+
+
+def test_options_of_a_stream_that_are_not_known_are_refused() -> None:
+    assert ask(stream=True, stream_options={"include_usage": True}).include_usage
+    code, _ = refusal(stream=True, stream_options={"include_poetry": True})
+    assert code is ErrorCode.BAD_REQUEST
+
+
+REFUSED = [name for name, known in PARAMETERS.items() if known.treatment is Treatment.REFUSED]
+
+
+@pytest.mark.parametrize("name", [*REFUSED, "frobnicate"])
+def test_what_is_not_supported_is_refused_by_name(name: str) -> None:
+    assert refusal(**{name: {"some": "value"}}) == (ErrorCode.UNSUPPORTED, name)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_asking_for_nothing_is_not_refused(name: str) -> None:
+    for value in PARAMETERS[name].harmless:
+        assert ask(**{name: value}) == ask()
+
+
+def test_true_is_not_one() -> None:
+    assert refusal(n=True) == (ErrorCode.UNSUPPORTED, "n")
+
+
+def test_what_is_used_is_read_and_nothing_else() -> None:
+    used = {name for name, known in PARAMETERS.items() if known.treatment is Treatment.USED}
+    assert used == set(ChatCompletionBody.__struct_fields__)
+
+
+def test_the_digest_is_of_what_is_answered_and_not_of_how_it_is_read() -> None:
+    assert ask(stream=True, user="a").digest() == ask().digest()
+    other = [ask(temperature=0), ask(max_tokens=1), ask(model="x"), ask(stop="x")]
+    assert len({asked.digest() for asked in [ask(), *other]}) == 5
+
+
+def row(name: str, known: Parameter) -> str:
+    harmless = ", ".join(f"`{msgspec.json.encode(value).decode()}`" for value in known.harmless)
+    return f"| `{name}` | {known.treatment}{f' ({harmless})' if harmless else ''} | {known.note} |"
+
+
+def test_the_document_shows_the_table_of_parameters() -> None:
+    shown = DOCS.read_text().partition("<!-- parameters -->\n")[2].partition("<!-- end")[0]
+    assert shown.splitlines() == [row(name, known) for name, known in PARAMETERS.items()]

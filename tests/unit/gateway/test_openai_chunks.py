@@ -1,0 +1,67 @@
+"""How an answer is spelled in chunks, without a mesh."""
+
+from mesh.gateway.openai.completion import DONE, Chunks
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Cancelled, Done, End, Failed, Request, Usage
+from mesh.protocol.run import Run
+
+REQUEST = Request(
+    rid="r1", reply="gw1", tenant="ada", model="echo", messages=(), created=5.5, deadline=60.0
+)
+
+
+def chunks(*, include_usage: bool = False, opened: bool = False) -> Chunks:
+    return Chunks(REQUEST, "fp", include_usage, opened)
+
+
+def ended(end: End) -> Run:
+    return Run(end=end)
+
+
+def test_an_answer_without_a_token_still_names_its_role() -> None:
+    events = chunks().end(ended(Done(uid="u", finish="stop"))).split(b"\n\n")
+    assert b'"role":"assistant"' in events[0]
+    assert b'"finish_reason":"stop"' in events[1]
+    assert events[2] + b"\n\n" == DONE
+
+
+def test_the_role_is_named_once() -> None:
+    dialect = chunks()
+    assert dialect.tokens(["a"], 0).count(b'"role"') == 1
+    assert b'"role"' not in dialect.tokens(["b"], 1)
+    assert b'"role"' not in dialect.end(ended(Done(uid="u", finish="stop")))
+
+
+def test_who_reads_on_is_not_told_the_role_again() -> None:
+    events = chunks(opened=True).tokens(["b"], 7)
+    assert events.startswith(b'id: 7\ndata: {"id":"chatcmpl-r1",')
+    assert b'"role"' not in events
+
+
+def test_each_piece_is_an_event_with_its_number() -> None:
+    events = chunks(opened=True).tokens(["a", 'b"\n', "ü"], 3)
+    assert events.count(b"\n\n") == 3
+    assert [f"id: {at}\n".encode() in events for at in range(2, 7)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_usage_comes_last_and_without_a_choice() -> None:
+    usage = Usage(prompt_tokens=3, completion_tokens=2, cached_tokens=1)
+    done = Done(uid="u", finish="length", usage=usage)
+    *_, last, end, nothing = chunks(include_usage=True).end(ended(done)).split(b"\n\n")
+    assert b'"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5' in last
+    assert (end, nothing) == (DONE.strip(), b"")
+
+
+def test_what_went_wrong_is_said_and_nothing_after_it() -> None:
+    failed = Failed(uid="u", code=ErrorCode.WORKER_LOST, detail="It is gone.", param=None)
+    assert chunks().end(ended(failed)) == (
+        b'data: {"error":{"message":"It is gone.","type":"server_error",'
+        b'"param":null,"code":"worker_lost"}}\n\n'
+    )
+    assert b'"code":"cancelled"' in chunks().end(ended(Cancelled(uid="u")))
