@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Broker
-from tests.mesh import Mesh
+from tests.whole_mesh import Mesh
 
 
 @pytest.fixture(scope="session")
