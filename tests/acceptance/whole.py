@@ -16,9 +16,9 @@ SERVICES = ("broker", "store", "gateway", "worker")
 
 
 class Mesh:
-    """One `mesh up`. What it prints stands in `output`; settings are given as the environment."""
+    """One `mesh up`, of the installation that `python` belongs to. `output` is what it printed."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, python: str = sys.executable, **settings: str) -> None:
         self.data_dir = folder / "mesh data"
         self.port = free_port()
         self.nats_port = free_port()
@@ -34,6 +34,7 @@ class Mesh:
             **{f"MESH_{name.upper()}": value for name, value in settings.items()},
         }
         self._folder = folder
+        self._python = python
         self._log = folder / "mesh-up.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -57,7 +58,7 @@ class Mesh:
     def spawn(self, *words: str, output: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start another `mesh` command with the same settings."""
         return subprocess.Popen(
-            [sys.executable, "-m", "mesh", *words],
+            [self._python, "-m", "mesh", *words],
             env=self.environment,
             cwd=self._folder,
             stdin=subprocess.DEVNULL,
@@ -69,7 +70,7 @@ class Mesh:
         """Run another `mesh` command to its end."""
         changed = {f"MESH_{name.upper()}": value for name, value in settings.items()}
         return subprocess.run(
-            [sys.executable, "-m", "mesh", *words],
+            [self._python, "-m", "mesh", *words],
             env=self.environment | changed,
             cwd=self._folder,
             capture_output=True,
