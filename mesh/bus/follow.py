@@ -47,11 +47,12 @@ class Track:
         self.run = Run()
         self.readers = 0
         self.held: list[Stored] | None = None
+        self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
 
     def changed(self) -> asyncio.Future[None]:
         """A future that is done at the next change. Look at `run` first, then await this."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
         self._waiters.append(future)
         return future
 

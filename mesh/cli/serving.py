@@ -1,6 +1,7 @@
 """Runs one service in this process: its event loop, its signals, its log lines on stderr."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -23,7 +24,19 @@ def serve(settings: Settings, service: Service) -> None:
         datefmt="%H:%M:%S",
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    spare_the_collector()
     uvloop.run(_until_signalled(service))
+
+
+def spare_the_collector() -> None:
+    """Look for cycles after more new objects than one busy step makes, and not among modules.
+
+    Hardly anything here is a cycle; with the default of 700 objects a fifth of the CPU time under
+    load was spent on looking.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def _until_signalled(service: Service) -> None:

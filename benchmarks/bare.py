@@ -1,0 +1,71 @@
+"""The limit: a bare ASGI app on the gateway's HTTP server that writes the same events itself.
+
+No routes, no middleware, no broker, no worker: what remains is the server's and the client's
+share. `python -m benchmarks.bare PORT [RATE]`; RATE in tokens per second and stream, 0 for no limit.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+import msgspec
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+from granian.server.embed import Server
+from msgspec import Struct
+
+from mesh.cli.load.question import WORDS
+from mesh.cli.serving import spare_the_collector
+from mesh.gateway.generate import GenerateDialect
+
+HEADERS = [(b"content-type", b"text/event-stream")]
+
+
+class Params(Struct):
+    max_tokens: int
+
+
+class Body(Struct):
+    params: Params
+
+
+class Bare:
+    """The ASGI application: as many events as `max_tokens` says, each in a write of its own."""
+
+    def __init__(self, rate: float) -> None:
+        self._pause = 1 / rate if rate else 0.0
+        self._events = GenerateDialect()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        tokens = msgspec.json.decode((await receive())["body"], type=Body).params.max_tokens
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        for index in range(tokens):
+            event = self._events.tokens([f"{WORDS[index % len(WORDS)]} "], index)
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+            due += self._pause
+            await asyncio.sleep(max(0.0, due - clock()))
+        end = b'data: {"done":true,"total_tokens":%d}\n\n' % tokens
+        await send({"type": "http.response.body", "body": end, "more_body": False})
+
+
+async def serve(port: int, rate: float) -> None:
+    server = Server(
+        Bare(rate),
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=2048,
+        log_level=LogLevels.warning,
+    )
+    await server.serve()
+
+
+if __name__ == "__main__":
+    spare_the_collector()
+    uvloop.run(serve(int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))
