@@ -10,12 +10,12 @@ from secrets import token_urlsafe
 from typing import Annotated, Literal
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Redirect
 from msgspec import Struct
 
 from mesh.gateway.errors import AnyRequest
-from mesh.gateway.services import Services
+from mesh.gateway.services import Services, Wired
 from mesh.protocol.chats import SaveRefresh, SignIn, User, UseRefresh
 from mesh.protocol.errors import ErrorCode, MeshError
 
@@ -45,16 +45,16 @@ class TokenPair(Struct, frozen=True):
 
 
 @get("/auth/providers", public=True)
-async def providers(services: Services) -> list[str]:
+async def providers(services: Wired) -> list[str]:
     """The ways to sign in to this gateway."""
     return [PROVIDER] if services.rules.private else []
 
 
 @get("/auth/login/debug", public=True)
 async def login(
-    services: Services,
-    username: str = "",
-    state_: Annotated[str, Parameter(query="state")] = "",
+    services: Wired,
+    username: FromQuery[str] = "",
+    state_: Annotated[str, QueryParameter(name="state")] = "",
 ) -> Redirect:
     """Send a browser to the debug login's callback, as other providers would."""
     _check(services, username)
@@ -64,7 +64,7 @@ async def login(
 
 
 @get("/auth/callback/debug", public=True)
-async def callback(services: Services, code: str = "") -> TokenPair:
+async def callback(services: Wired, code: FromQuery[str] = "") -> TokenPair:
     """Sign in by name (`code`), on loopback only; creates the user when new."""
     name = _check(services, code)
     user = await services.store.ask(SignIn(provider=PROVIDER, account=name, display_name=name))
@@ -78,7 +78,7 @@ async def callback(services: Services, code: str = "") -> TokenPair:
 
 @get("/auth/refresh", public=True)
 async def refresh(
-    services: Services, token: Annotated[str, Parameter(header="Refresh")] = ""
+    services: Wired, token: Annotated[str, HeaderParameter(name="Refresh")] = ""
 ) -> Response[AccessToken]:
     """A new access token for a refresh token."""
     if not token:
@@ -92,7 +92,7 @@ async def refresh(
 
 
 @get("/auth/check")
-async def check(request: AnyRequest, services: Services) -> str:
+async def check(request: AnyRequest, services: Wired) -> str:
     """The id of the signed-in user."""
     return services.doorman.signed_in(request).user_id
 

@@ -5,14 +5,14 @@ from binascii import Error as BadBase64
 from typing import Annotated
 
 from litestar import delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from mesh.gateway import views
 from mesh.gateway.answering import cancel_all
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
-from mesh.gateway.services import Services
+from mesh.gateway.services import Services, Wired
 from mesh.gateway.views import ChatList, ChatListRead, ChatRead, chat_read, message_read
 from mesh.protocol.chats import (
     ChatMessage,
@@ -26,7 +26,7 @@ from mesh.protocol.chats import (
 )
 from mesh.protocol.errors import ErrorCode, MeshError
 
-Limit = Annotated[int, Parameter(ge=1, le=100)]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
 class NewChat(Struct):
@@ -45,7 +45,7 @@ class ChatUpdate(Struct):
 
 
 @post("/chats", status_code=200, body=NewChat)
-async def create_chat(request: AnyRequest, services: Services) -> ChatListRead:
+async def create_chat(request: AnyRequest, services: Wired) -> ChatListRead:
     """Begin an empty chat."""
     user = services.doorman.signed_in(request)
     body = await read_body(request, NewChat)
@@ -61,11 +61,11 @@ async def create_chat(request: AnyRequest, services: Services) -> ChatListRead:
 @get("/chats")
 async def list_chats(
     request: AnyRequest,
-    services: Services,
-    include_hidden: bool = False,
+    services: Wired,
+    include_hidden: FromQuery[bool] = False,
     limit: Limit = 10,
-    after: str | None = None,
-    before: str | None = None,
+    after: FromQuery[str | None] = None,
+    before: FromQuery[str | None] = None,
 ) -> ChatList:
     """A page of one's chats, newest first; `after` and `before` are the cursors of another page."""
     user = services.doorman.signed_in(request)
@@ -83,7 +83,7 @@ async def list_chats(
 
 
 @get("/chats/{chat_id:str}")
-async def get_chat(request: AnyRequest, services: Services, chat_id: str) -> ChatRead:
+async def get_chat(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> ChatRead:
     """A chat with its whole tree of messages."""
     user = services.doorman.signed_in(request)
     tree, messages = await _whole(services, user.user_id, chat_id)
@@ -94,14 +94,14 @@ async def get_chat(request: AnyRequest, services: Services, chat_id: str) -> Cha
 
 
 @put("/chats/hide_all")
-async def hide_all_chats(request: AnyRequest, services: Services) -> None:
+async def hide_all_chats(request: AnyRequest, services: Wired) -> None:
     """Hide all chats that one has."""
     user = services.doorman.signed_in(request)
     await services.store.ask(HideAllChats(user_id=user.user_id))
 
 
 @put("/chats/{chat_id:str}", body=ChatUpdate)
-async def update_chat(request: AnyRequest, services: Services, chat_id: str) -> None:
+async def update_chat(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> None:
     """Change a chat's title, visibility, data use, or the branch that is shown."""
     user = services.doorman.signed_in(request)
     change = await read_body(request, ChatUpdate)
@@ -118,7 +118,7 @@ async def update_chat(request: AnyRequest, services: Services, chat_id: str) -> 
 
 
 @delete("/chats/{chat_id:str}", status_code=200)
-async def delete_chat(request: AnyRequest, services: Services, chat_id: str) -> None:
+async def delete_chat(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> None:
     """Delete a chat and all that belongs to it for good; answers that are written are stopped."""
     user = services.doorman.signed_in(request)
     done = await services.store.ask(DeleteChat(user_id=user.user_id, chat_id=chat_id))

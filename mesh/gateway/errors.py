@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
 from mesh.bus.connection import BusError
@@ -129,9 +129,25 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
         error.status_code, ErrorCode.BAD_REQUEST if error.status_code < 500 else ErrorCode.INTERNAL
     )
     detail = "There is no such route." if error.status_code == 404 else error.detail
-    response = answer(request, MeshError(code, detail))
+    param = None
+    if isinstance(error, ValidationException) and error.extra:
+        param, detail = _invalid(msgspec.convert(error.extra, list[_Invalid])[0])
+    response = answer(request, MeshError(code, detail, param=param))
     response.status_code = error.status_code
     return response
+
+
+class _Invalid(Struct):
+    """What the framework says of a parameter that it could not read."""
+
+    message: str
+    key: str = ""
+
+
+def _invalid(found: _Invalid) -> tuple[str | None, str]:
+    """The name of a wrong parameter, and a sentence about it."""
+    what = found.message.rstrip(".")
+    return found.key or None, f"{found.key}: {what}." if found.key else f"{what}."
 
 
 def on_any_error(request: AnyRequest, error: Exception) -> Response[bytes]:

@@ -7,6 +7,7 @@ id, and last `message` or `error`. The events come from the log, so the store is
 
 import msgspec
 from litestar import Response, get
+from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from mesh.gateway.errors import AnyRequest
 from mesh.gateway.headers import last_event_id
 from mesh.gateway.messages import MESSAGE
 from mesh.gateway.models import Models
-from mesh.gateway.services import Services
+from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import HEADERS
 from mesh.gateway.tokens import Principal
 from mesh.gateway.views import Cards, MessageRead, message_read
@@ -110,7 +111,7 @@ def _event(event: ChatEvent) -> bytes:
 
 @get(MESSAGE + "/events", events=PendingEvent | TokenEvent | MessageEvent | ErrorEvent)
 async def message_events(
-    request: AnyRequest, services: Services, chat_id: str, message_id: str
+    request: AnyRequest, services: Wired, chat_id: FromPath[str], message_id: FromPath[str]
 ) -> Response[None] | Stream:
     """Follow an answer as Server-Sent Events.
 

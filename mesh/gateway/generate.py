@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import STATUS, AnyRequest, request_id, retry_headers
-from mesh.gateway.services import Services
+from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import HEADERS, first_change, refused
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -86,7 +86,7 @@ def _event(event: Struct) -> bytes:
 
 
 @post("/generate", status_code=200, body=GenerateBody)
-async def generate(request: AnyRequest, services: Services) -> Response[bytes] | Stream:
+async def generate(request: AnyRequest, services: Wired) -> Response[bytes] | Stream:
     """Generate from a prompt, as Server-Sent Events."""
     try:
         principal = services.doorman.principal(request)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mesh.bus.connection import BusError
 from mesh.gateway.errors import AnyRequest
-from mesh.gateway.services import Services
+from mesh.gateway.services import Services, Wired
 from mesh.protocol import subjects
 from mesh.protocol.chats import GetHealth
 from mesh.protocol.messages import WorkerInfo
@@ -31,7 +31,7 @@ class Workers(Struct):
 
 
 @get("/v1/health")
-async def health(services: Services) -> Response[bytes]:
+async def health(services: Wired) -> Response[bytes]:
     """200 while prompts can be answered: with a broker and a worker; 503 otherwise."""
     broker, store = await asyncio.gather(_broker(services), _store(services))
     present = len(services.fleet.workers)
@@ -46,7 +46,7 @@ async def health(services: Services) -> Response[bytes]:
 
 
 @get("/workers")
-async def workers(request: AnyRequest, services: Services) -> Response[bytes]:
+async def workers(request: AnyRequest, services: Wired) -> Response[bytes]:
     """The workers present, by name."""
     services.doorman.signed_in(request)
     present = sorted(services.fleet.workers.values(), key=lambda worker: worker.name)

@@ -6,6 +6,7 @@ from secrets import token_hex
 from typing import Annotated, Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from mesh.bus.follow import Track
@@ -14,7 +15,7 @@ from mesh.gateway.answering import begin, look, stored, stored_answer
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest, answer
 from mesh.gateway.options import NewAnswer, NewExchange, NewQuestion, check_content
-from mesh.gateway.services import Services
+from mesh.gateway.services import Services, Wired
 from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import AddReport, AddUserMessage, MessageState, PlanAnswer, ReportType
 from mesh.protocol.chats import Vote as CastVote
@@ -74,7 +75,9 @@ UNPROCESSABLE: Any = {MeshError: unprocessable}
 
 
 @post(CHAT + "/prompter_message", status_code=200, body=NewQuestion)
-async def prompter_message(request: AnyRequest, services: Services, chat_id: str) -> MessageRead:
+async def prompter_message(
+    request: AnyRequest, services: Wired, chat_id: FromPath[str]
+) -> MessageRead:
     """Add a user's message, under an answer or as the first one, without asking for an answer."""
     user = services.doorman.signed_in(request)
     body = await read_body(request, NewQuestion)
@@ -97,7 +100,9 @@ async def prompter_message(request: AnyRequest, services: Services, chat_id: str
     body=NewAnswer,
     exception_handlers=UNPROCESSABLE,
 )
-async def assistant_message(request: AnyRequest, services: Services, chat_id: str) -> MessageRead:
+async def assistant_message(
+    request: AnyRequest, services: Wired, chat_id: FromPath[str]
+) -> MessageRead:
     """Begin an answer to a user's message. Another answer to the same message is its sibling."""
     user = services.doorman.signed_in(request)
     body = await read_body(request, NewAnswer)
@@ -112,7 +117,7 @@ async def assistant_message(request: AnyRequest, services: Services, chat_id: st
 
 
 @post(CHAT + "/messages", status_code=200, body=NewExchange, exception_handlers=UNPROCESSABLE)
-async def exchange(request: AnyRequest, services: Services, chat_id: str) -> Exchange:
+async def exchange(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> Exchange:
     """Add a user's message and begin its answer in one step: both are kept, or neither is."""
     user = services.doorman.signed_in(request)
     body = await read_body(request, NewExchange)
@@ -131,7 +136,7 @@ async def exchange(request: AnyRequest, services: Services, chat_id: str) -> Exc
 
 @get(MESSAGE)
 async def get_message(
-    request: AnyRequest, services: Services, chat_id: str, message_id: str
+    request: AnyRequest, services: Wired, chat_id: FromPath[str], message_id: FromPath[str]
 ) -> MessageRead:
     """One message. The content of an answer is null until it has ended."""
     user = services.doorman.signed_in(request)
@@ -141,7 +146,7 @@ async def get_message(
 
 @post(MESSAGE + "/cancel", status_code=200)
 async def cancel(
-    request: AnyRequest, services: Services, chat_id: str, message_id: str
+    request: AnyRequest, services: Wired, chat_id: FromPath[str], message_id: FromPath[str]
 ) -> Cancellation:
     """Stop an answer; says how it ended, once that stands in the log."""
     user = services.doorman.signed_in(request)
@@ -159,7 +164,9 @@ async def cancel(
 
 
 @post(MESSAGE + "/votes", status_code=200, body=NewVote)
-async def vote(request: AnyRequest, services: Services, chat_id: str, message_id: str) -> None:
+async def vote(
+    request: AnyRequest, services: Wired, chat_id: FromPath[str], message_id: FromPath[str]
+) -> None:
     """Score an answer."""
     user = services.doorman.signed_in(request)
     body = await read_body(request, NewVote)
@@ -168,7 +175,9 @@ async def vote(request: AnyRequest, services: Services, chat_id: str, message_id
 
 
 @post(MESSAGE + "/reports", status_code=200, body=NewReport)
-async def report(request: AnyRequest, services: Services, chat_id: str, message_id: str) -> None:
+async def report(
+    request: AnyRequest, services: Wired, chat_id: FromPath[str], message_id: FromPath[str]
+) -> None:
     """Say what is wrong with a message."""
     user = services.doorman.signed_in(request)
     body = await read_body(request, NewReport)

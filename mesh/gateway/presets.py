@@ -9,7 +9,7 @@ from litestar import get
 from msgspec import Meta, Struct
 
 from mesh.gateway.errors import AnyRequest
-from mesh.gateway.services import Services
+from mesh.gateway.services import Wired
 
 Temperature = Annotated[float, Meta(ge=0, le=5)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -67,7 +67,7 @@ PRESETS = (
 
 
 @get("/configs/model_configs")
-async def model_configs(request: AnyRequest, services: Services) -> list[ModelConfig]:
+async def model_configs(request: AnyRequest, services: Wired) -> list[ModelConfig]:
     """Every model of the mesh by name, with the presets for `sampling_parameters`."""
     services.doorman.principal(request)
     return [ModelConfig(name, "", PRESETS) for name in services.models.cards()]

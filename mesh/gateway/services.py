@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from hmac import digest
 from secrets import token_hex
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from litestar.di import NamedDependency
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
@@ -80,3 +82,7 @@ class Services:
         secret = self.tokens.derive("idempotency")
         named = f"{principal.user_id}\n{key}".encode()
         return digest(secret, named, sha256).hex()[:32]
+
+
+Wired: TypeAlias = NamedDependency[Services]
+"""How a handler asks for them: `services: Wired`."""

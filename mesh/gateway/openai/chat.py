@@ -12,7 +12,7 @@ from mesh.gateway.errors import AnyRequest, answer, request_id
 from mesh.gateway.openai import asked as asking
 from mesh.gateway.openai.asked import Asked, ChatCompletionBody
 from mesh.gateway.openai.completion import Chunks, completion, error_event, failure
-from mesh.gateway.services import Services
+from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import HEADERS, first_change
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -85,7 +85,7 @@ class Exchange:
 
 
 @post("/v1/chat/completions", status_code=200, body=ChatCompletionBody)
-async def chat_completions(request: AnyRequest, services: Services) -> Response[bytes] | Stream:
+async def chat_completions(request: AnyRequest, services: Wired) -> Response[bytes] | Stream:
     """Answer a conversation, as one object or as Server-Sent Events."""
     principal = services.doorman.principal(request)
     asked = asking.read(await request.body())

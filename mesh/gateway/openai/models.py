@@ -4,10 +4,11 @@ from typing import Literal
 
 import msgspec
 from litestar import Response, get
+from litestar.params import FromPath
 from msgspec import Struct
 
 from mesh.gateway.errors import AnyRequest
-from mesh.gateway.services import Services
+from mesh.gateway.services import Services, Wired
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import ModelCard
 
@@ -33,14 +34,14 @@ class ModelList(Struct):
 
 
 @get("/v1/models")
-async def list_models(request: AnyRequest, services: Services) -> Response[bytes]:
+async def list_models(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Every model this mesh knows, served now or not, by name."""
     services.doorman.principal(request)
     return _json(ModelList("list", _models(services)))
 
 
 @get("/v1/models/{model:path}")
-async def get_model(request: AnyRequest, services: Services, model: str) -> Response[bytes]:
+async def get_model(request: AnyRequest, services: Wired, model: FromPath[str]) -> Response[bytes]:
     """One model by its name, which may have slashes. 404 for one that nobody ever served."""
     services.doorman.principal(request)
     wanted = model.removeprefix("/")
