@@ -156,6 +156,15 @@ class Repl:
         elif isinstance(asking.end, Failed):
             self._error(asking.end.sentence)
             self._hold_back()
+        elif asking.end is not None and asking.end.message is not None:
+            self._remark(asking.end.message)
+
+    def _remark(self, message: Message) -> None:
+        """Say what of an answer or of its conversation is missing."""
+        if message.truncated:
+            self._note(f"{message.truncated} earlier messages did not fit and were left out")
+        if message.finish == "length":
+            self._note("cut off at the limit of tokens")
 
     def _hold_back(self) -> None:
         """After an answer that did not come to its end, what was sent ahead is looked at again."""
@@ -188,7 +197,7 @@ class Repl:
         chats = await self._session.list_chats()
         for number, chat in enumerate(chats, start=1):
             title = printable((chat.title or "untitled").splitlines()[0])
-            self._print(f"  {number:>2}  {title[:50]:<50}  {chat.id}")
+            self._print(f"  {number:>2}  {chat.id[:8]}  {title[:60]}")
         if not chats:
             self._note("no chats yet")
 

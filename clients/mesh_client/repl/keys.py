@@ -25,6 +25,10 @@ class Interrupts:
         last, self._last = self._last, now
         return last is not None and now - last <= TWICE
 
+    def forget(self) -> None:
+        """Something was sent since: the next Ctrl-C is a first one."""
+        self._last = None
+
 
 def input_keys(interrupts: Interrupts, hint: Callable[[str], None]) -> KeyBindings:
     """Enter sends, Alt-Enter and Ctrl-J begin a new line, Ctrl-C clears or leaves.
@@ -37,6 +41,7 @@ def input_keys(interrupts: Interrupts, hint: Callable[[str], None]) -> KeyBindin
     @keys.add("enter", filter=typing & ~completion_is_selected)
     def send(event: KeyPressEvent) -> None:
         hint("")
+        interrupts.forget()
         event.current_buffer.validate_and_handle()
 
     @keys.add("enter", filter=typing & completion_is_selected)

@@ -57,6 +57,7 @@ class ScriptedGateway:
         self.connections: list[Connection] = []
         self.pending = 1
         self.ending = "complete"
+        self.finish = "stop"
         self.error: dict[str, object] | None = None
         self.finished_already = False
         self.hold_before: int | None = None
@@ -255,7 +256,7 @@ class ScriptedGateway:
         return {
             "id": id, "chat_id": "chat-1", "role": "assistant", "state": state,
             "parent_id": self.parents.get(id), "content": "".join(held) if done else None,
-            "worker": "w1", "created_at": "2025-01-01T00:00:00Z",
+            "worker": "w1", "finish": self.finish, "created_at": "2025-01-01T00:00:00Z",
         }  # fmt: skip
 
     # --- the streams --------------------------------------------------------------------------

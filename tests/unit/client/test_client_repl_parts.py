@@ -152,3 +152,5 @@ def test_only_a_quick_second_interrupt_is_the_second_one() -> None:
     assert not interrupts.twice()
     now = 4.0
     assert interrupts.twice()
+    interrupts.forget()
+    assert not interrupts.twice()
