@@ -84,8 +84,9 @@ class BrokerFolder:
         except FileNotFoundError:
             raise MeshError(
                 ErrorCode.NOT_FOUND,
-                f"There is no mesh in {self.data}: start one with `mesh up`, or name another "
-                "folder with --data-dir or MESH_DATA_DIR.",
+                f"There is no mesh in {self.data}: start one with `mesh up`, name another folder "
+                "with --data-dir or MESH_DATA_DIR, or, for a mesh on another machine, type the "
+                "line that `mesh join` prints there.",
             ) from None
 
     def credential(self, user: str) -> Credential:

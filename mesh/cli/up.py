@@ -129,6 +129,8 @@ class Up:
         launch(self._service("gateway"))
         launch(*self._workers())
         await self._gateway_answers()
+        if self._settings.workers:
+            click.echo("Waiting for the model to be loaded ...")
         workers = await self._workers_present()
         click.echo(banner(mesh.__version__, self._running, self._folder.data, workers))
 

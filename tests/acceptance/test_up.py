@@ -42,6 +42,21 @@ def test_a_signal_stops_everything_and_leaves_nothing_behind(
     mesh.start()
 
 
+def test_an_answer_under_way_is_waited_for_unless_a_second_signal_comes(mesh: Mesh) -> None:
+    mesh.environment["MESH_ECHO_RATE"] = "1"
+    mesh.start()
+    assert mesh.process is not None
+    words = {"prompt": "/repeat one two three four", "params": {"max_tokens": 40}}
+    with httpx.stream("POST", f"{mesh.url}/generate", json=words, timeout=30) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        mesh.process.send_signal(signal.SIGINT)
+        mesh.wait_for("Stopping")
+        with pytest.raises(subprocess.TimeoutExpired):
+            mesh.process.wait(timeout=1.5)
+        assert mesh.stop(signal.SIGINT) == 0
+
+
 def test_nothing_survives_its_kill(mesh: Mesh) -> None:
     mesh.start()
     assert mesh.process is not None
