@@ -111,7 +111,7 @@ async def test_a_second_question_computes_only_what_is_new(engine: LlamaCppEngin
 
 async def test_a_reader_that_leaves_during_the_prompt_frees_the_slot(chain: Path) -> None:
     engine = await LlamaCppEngine.load(chain, WorkerSettings(slots=1, context=32_768))
-    asked = job(engine, "a" * 30_000 + "A", 1)
+    asked = job(engine, "a" * 12_000 + "A", 1)
     whole = await _seconds(collect(engine, replace(asked, prompt_ids=asked.prompt_ids[1:])))
     reader = asyncio.create_task(collect(engine, asked))
     await asyncio.sleep(whole / 20)
@@ -156,7 +156,7 @@ async def test_an_interrupted_answer_of_wide_characters_goes_on_by_ids(
 async def test_only_this_user_gets_at_its_port_and_only_with_the_key(
     engine: LlamaCppEngine,
 ) -> None:
-    path = Path(engine._http.path)
+    path = Path(engine._port.path)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))
@@ -168,7 +168,7 @@ async def test_only_this_user_gets_at_its_port_and_only_with_the_key(
 
 async def test_it_leaves_no_file_behind(chain: Path) -> None:
     engine = await LlamaCppEngine.load(chain, WorkerSettings(slots=1))
-    folder = Path(engine._http.path).parent
+    folder = Path(engine._port.path).parent
     await engine.close()
     assert not folder.exists()
 

@@ -1,0 +1,59 @@
+"""The way to llama.cpp's tokenizer, which its Python package offers over HTTP alone.
+
+The library insists on listening. So it gets no TCP port, but a socket file in a folder that only
+this user can enter, and a random key.
+"""
+
+import json
+import socket
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+
+import msgspec
+from msgspec import Struct
+
+from mesh.worker.engines.base import EngineError
+
+
+class TokenizerPort:
+    """A socket file and a key for the library to listen with; close removes the file."""
+
+    def __init__(self) -> None:
+        self._folder = TemporaryDirectory(prefix="mesh-llamacpp-")
+        self.path = str(Path(self._folder.name) / "http.sock")
+        self.key = token_hex(32)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text, special tokens recognised, nothing added. Safe in any thread."""
+        body = json.dumps({"content": text, "add_special": False, "parse_special": True})
+        connection = _UnixConnection(self.path)
+        try:
+            connection.request("POST", "/tokenize", body, {"Authorization": f"Bearer {self.key}"})
+            reply = connection.getresponse()
+            data = reply.read()
+        except (OSError, HTTPException) as error:
+            raise EngineError(f"llama.cpp's tokenizer does not answer: {error}.") from error
+        finally:
+            connection.close()
+        if reply.status != 200:
+            raise EngineError(f"llama.cpp's tokenizer refused the text: {data.decode()}.")
+        return msgspec.json.decode(data, type=_Tokens).tokens
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+
+class _Tokens(Struct):
+    tokens: list[int]
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(self._path)
