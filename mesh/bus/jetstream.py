@@ -101,11 +101,15 @@ class StreamConfig(Struct):
 
 
 class StreamInfo(Struct):
-    """What the broker says of a stream. `created` identifies it: a new stream has a new one."""
+    """What the broker says of a stream. `created` identifies it: a new stream has a new one.
+
+    ts: the broker's clock when it said so.
+    """
 
     config: StreamConfig
     state: StreamState
     created: str
+    ts: str = ""
     error: _Error | None = None
 
 
@@ -149,6 +153,12 @@ class JetStream:
     async def last(self, stream: str, subject: str) -> Stored | None:
         """The leader's last message under a subject (wildcards allowed), or None."""
         found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, _Get)
+        return None if found.message is None else _stored(found.message)
+
+    async def next(self, stream: str, subject: str, start: int) -> Stored | None:
+        """The leader's first message under a subject from sequence `start` on, or None."""
+        query = {"seq": start, "next_by_subj": subject}
+        found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", query, _Get)
         return None if found.message is None else _stored(found.message)
 
     async def read(

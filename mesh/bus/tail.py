@@ -24,16 +24,18 @@ class Head(NamedTuple):
 
 
 class Tail:
-    """All events (of requests and of workers), by sequence."""
+    """All events (of requests and of workers), by sequence; with `tokens` the frames as well."""
 
-    def __init__(self, bus: Bus, js: JetStream) -> None:
+    def __init__(self, bus: Bus, js: JetStream, tokens: bool = False) -> None:
         self._bus = bus
         self._js = js
+        self._subject = subjects.RUN_ALL if tokens else subjects.RUN_EVENTS
+        self._live = subjects.LIVE_ALL if tokens else subjects.LIVE_EVENTS
         self._news = asyncio.Event()
 
     async def start(self) -> None:
         """Listen for news. Raises BusError."""
-        await self._bus.listen(subjects.LIVE_EVENTS, self._ring)
+        await self._bus.listen(self._live, self._ring)
         self._bus.on_doubt(self.wake)
 
     async def head(self) -> Head:
@@ -43,14 +45,14 @@ class Tail:
 
     async def last(self) -> int:
         """The leader's last sequence of an event, 0 where there is none. Raises BusError."""
-        last = await self._js.last(subjects.RUN_STREAM, subjects.RUN_EVENTS)
+        last = await self._js.last(subjects.RUN_STREAM, self._subject)
         return last.seq if last is not None else 0
 
     async def read(self, after: int, limit: int) -> list[Stored]:
         """The next events after a sequence, `limit` at most. Raises BusError."""
         found: list[Stored] = []
         upto = await self.last()
-        async for batch in self._js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, after + 1, upto):
+        async for batch in self._js.read(subjects.RUN_STREAM, self._subject, after + 1, upto):
             found += batch
             if len(found) >= limit:
                 break

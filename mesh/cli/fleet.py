@@ -1,0 +1,218 @@
+"""The mesh as the operator sees it: a connection of one's own, and who works on what right now.
+
+Speaks to the broker alone, so it works while gateway and store are down. Changes nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream
+from mesh.bus.presence import present
+from mesh.bus.replay import read_event
+from mesh.cli import broker
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Cancel, Claim, Prompt, Request, WorkerInfo
+from mesh.settings import OperatorSettings
+
+PATIENCE = 5.0
+"""Seconds to wait for the broker's greeting."""
+
+SHOWN = 100
+"""Requests that are looked up one by one; more are counted only."""
+
+
+class Worker(Struct, frozen=True, kw_only=True):
+    """A worker that is there. speed: tokens per second of late; up: seconds since its start."""
+
+    name: str
+    models: list[str]
+    engine: str
+    slots: int
+    running: int
+    speed: float
+    up: float
+    draining: bool
+    host: str
+    hardware: str
+    pid: int
+    version: str
+
+
+class Queue(Struct, frozen=True, kw_only=True):
+    """A model's requests: waiting for a worker, and handed to one; and who serves it."""
+
+    model: str
+    waiting: int
+    in_work: int
+    workers: int
+    slots: int
+
+
+class Pending(Struct, frozen=True, kw_only=True):
+    """A request without an end. seconds: since it was asked; attempts: claims made on it."""
+
+    rid: str
+    model: str
+    tenant: str
+    state: Literal["waiting", "running", "stopping"]
+    seconds: float
+    worker: str | None
+    attempts: int
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """The mesh at one moment. requests: the oldest SHOWN of `unfinished`; at: Unix seconds."""
+
+    at: float
+    workers: list[Worker]
+    queues: list[Queue]
+    requests: list[Pending]
+    unfinished: int
+
+
+@asynccontextmanager
+async def connected(settings: OperatorSettings) -> AsyncIterator[JetStream]:
+    """The operator's connection. Raises MeshError: broker_unavailable, forbidden, unsupported."""
+    password = settings.operator_password
+    if not await asyncio.to_thread(_somebody_listens, settings.servers):
+        raise _unreachable(settings)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            bus = await Bus.connect(settings.servers, "operator", password, "operator")
+    except TimeoutError:
+        raise _unreachable(settings) from None
+    try:
+        yield JetStream(bus)
+    finally:
+        await bus.close()
+
+
+def _somebody_listens(servers: list[str]) -> bool:
+    return any(broker.listening(*broker.address(server)) for server in servers)
+
+
+def _unreachable(settings: OperatorSettings) -> MeshError:
+    return MeshError(
+        ErrorCode.BROKER_UNAVAILABLE,
+        f"No broker answers at {', '.join(settings.servers)}: start one with `mesh up`, or name "
+        "another with --nats or MESH_NATS.",
+    )
+
+
+async def look(js: JetStream) -> Snapshot:
+    """Who is there, what waits, what runs. Raises BusError; a mesh never used is an empty one."""
+    now = time.time()
+    workers = await workers_present(js)
+    queues = await models_queues(js, workers)
+    unfinished = sum(queue.waiting + queue.in_work for queue in queues)
+    return Snapshot(
+        at=now,
+        workers=[_worker(info, now) for info in workers],
+        queues=queues,
+        requests=await _requests(js) if unfinished else [],
+        unfinished=unfinished,
+    )
+
+
+def _worker(info: WorkerInfo, now: float) -> Worker:
+    return Worker(
+        name=info.name,
+        models=[card.name for card in info.models],
+        engine=", ".join(sorted({card.engine for card in info.models})),
+        slots=info.slots,
+        running=info.running,
+        speed=info.speed,
+        up=max(0.0, now - info.started),
+        draining=info.draining,
+        host=info.host,
+        hardware=info.hardware,
+        pid=info.pid,
+        version=info.version,
+    )
+
+
+async def workers_present(js: JetStream) -> list[WorkerInfo]:
+    """The workers present, by name; none where no gateway has ever run."""
+    try:
+        return await present(js)
+    except ApiError as error:
+        if error.code != NO_STREAM:
+            raise
+        return []
+
+
+async def models_queues(js: JetStream, workers: list[WorkerInfo]) -> list[Queue]:
+    """The queue of each model that was ever served, by name."""
+    try:
+        names = await js.consumer_names(subjects.REQ_STREAM)
+    except ApiError as error:
+        if error.code != NO_STREAM:
+            raise
+        return []
+    return [await _queue(js, name, workers) for name in sorted(names)]
+
+
+async def _queue(js: JetStream, consumer: str, workers: list[WorkerInfo]) -> Queue:
+    info = await js.consumer_info(subjects.REQ_STREAM, consumer)
+    model = subjects.untoken(consumer)
+    serving = [
+        worker
+        for worker in workers
+        if not worker.draining and any(card.name == model for card in worker.models)
+    ]
+    return Queue(
+        model=model,
+        waiting=info.num_pending,
+        in_work=info.num_ack_pending,
+        workers=len(serving),
+        slots=sum(worker.slots for worker in serving),
+    )
+
+
+async def _requests(js: JetStream) -> list[Pending]:
+    """The oldest requests without an end: what is in the queue, and what the log says of it."""
+    found: dict[str, Pending] = {}
+    at = 1
+    while len(found) < SHOWN:
+        item = await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, at)
+        if item is None:
+            break
+        at = item.seq + 1
+        try:
+            request = decode(item.data, Prompt).request
+        except msgspec.DecodeError:
+            continue
+        found[request.rid] = await _pending(js, request)
+    return list(found.values())
+
+
+async def _pending(js: JetStream, request: Request) -> Pending:
+    claimant, attempts, stopping = None, 0, False
+    last = await js.last(subjects.RUN_STREAM, subjects.events_of(request.rid))
+    upto = last.seq if last is not None else 0
+    async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(request.rid), 1, upto):
+        for stored in batch:
+            match read_event(stored):
+                case Claim(n=n):
+                    attempts = n
+                    claimant = subjects.parse_run(stored.subject).writer.user
+                case Cancel():
+                    stopping = True
+    return Pending(
+        rid=request.rid,
+        model=request.model,
+        tenant=request.tenant,
+        state="stopping" if stopping else "running" if attempts else "waiting",
+        seconds=max(0.0, time.time() - request.created),
+        worker=claimant,
+        attempts=attempts,
+    )

@@ -1,0 +1,147 @@
+"""One line for each thing that happens in the log, for `mesh events`. Pure.
+
+Tells what happened, never what was said: users' words are in the log, but not in here. Only
+`tokens`, where they were asked for, quote the answer.
+"""
+
+import time
+
+from msgspec import Struct
+
+from mesh.bus.jetstream import Stored
+from mesh.bus.replay import read_event, read_frame
+from mesh.cli.screen import duration
+from mesh.protocol import subjects
+from mesh.protocol.messages import (
+    Cancel,
+    Cancelled,
+    Claim,
+    Done,
+    End,
+    Failed,
+    LogEvent,
+    Queued,
+    WorkerInfo,
+    WorkerLost,
+    WorkerStarted,
+    WorkerStopped,
+)
+from mesh.protocol.subjects import RunSubject
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One event. seq: of the log; at: Unix time by the broker's clock; by: who wrote it.
+
+    rid is None for what concerns a worker itself; worker: whose doing or whose fate it is.
+    """
+
+    seq: int
+    at: float
+    event: str
+    rid: str | None
+    worker: str | None
+    by: str
+    detail: str
+
+    def text(self) -> str:
+        """The line for people, in local time."""
+        clock = time.strftime("%H:%M:%S", time.localtime(self.at))
+        subject = self.rid or self.worker or ""
+        who = f" [{self.worker}]" if self.rid and self.worker else ""
+        said = "".join(c for c in self.detail if c.isprintable())
+        return f"{clock}.{int(self.at % 1 * 1000):03}  {subject:<32}  {self.event:<9}  {said}{who}"
+
+
+def lines(stored: Stored) -> list[Line]:
+    """What a message of the log tells: one line, one for each entry of a frame, or none."""
+    where = subjects.parse_run(stored.subject)
+    if where.kind == "tok":
+        return _entries(stored, where)
+    event = read_event(stored)
+    return [] if event is None else [_event(stored, where, event)]
+
+
+def _entries(stored: Stored, where: RunSubject) -> list[Line]:
+    frame = read_frame(stored)
+    return [
+        Line(
+            seq=stored.seq,
+            at=stored.at,
+            event="tokens",
+            rid=entry.rid,
+            worker=where.writer.user,
+            by=where.writer.user,
+            detail=f"{entry.index}: {''.join(entry.texts)!r}",
+        )
+        for entry in (frame.entries if frame is not None else ())
+    ]
+
+
+def _event(stored: Stored, where: RunSubject, event: LogEvent) -> Line:
+    fleet = isinstance(event, WorkerStarted | WorkerStopped | WorkerLost)
+    return Line(
+        seq=stored.seq,
+        at=stored.at,
+        event=str(event.__struct_config__.tag).removeprefix("worker_"),
+        rid=None if fleet else where.rid,
+        worker=_worker(where, event),
+        by=where.writer.user,
+        detail=_detail(event),
+    )
+
+
+def _worker(where: RunSubject, event: LogEvent) -> str | None:
+    match event:
+        case WorkerStarted(info=info):
+            return info.name
+        case WorkerStopped(name=name) | WorkerLost(name=name):
+            return name
+        case Claim():
+            return where.writer.user
+        case Done(seal=seal) | Failed(seal=seal) | Cancelled(seal=seal) if seal is not None:
+            return where.writer.user
+        case _:
+            return None
+
+
+def _detail(event: LogEvent) -> str:
+    match event:
+        case Queued(request=request):
+            return (
+                f"{request.model} for {request.tenant}, {_count(len(request.messages), 'message')}"
+            )
+        case Claim(n=n, model=model):
+            return f"{model}, attempt {n}"
+        case Cancel(by=by):
+            return f"asked for{f' by {by}' if by else ''}"
+        case Done(finish=finish):
+            return f"{finish}, {_told(event)}"
+        case Failed(code=code, detail=detail):
+            return f"{code}: {detail or code.sentence} {_told(event)}"
+        case Cancelled():
+            return _told(event)
+        case WorkerStarted(info=info):
+            return _offer(info)
+        case WorkerStopped(reason=reason):
+            return reason
+        case WorkerLost():
+            return "fell silent without a goodbye"
+
+
+def _told(end: End) -> str:
+    """Tokens and times of an answer, as far as they are known."""
+    parts = [_count(end.usage.completion_tokens, "token")]
+    if end.timings.first_token is not None:
+        parts.append(f"queued {duration(end.timings.queue)}")
+        parts.append(f"first token after {duration(end.timings.first_token)}")
+        parts.append(f"then {duration(end.timings.generate)}")
+    return ", ".join(parts)
+
+
+def _offer(info: WorkerInfo) -> str:
+    models = ", ".join(f"{card.name} ({card.engine})" for card in info.models)
+    return f"{models}, {_count(info.slots, 'slot')}, on {info.host or 'an unnamed host'}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,59 @@
+"""How the operator's commands look: aligned tables and plain words, coloured on a terminal only."""
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPED = 10_000
+"""Columns where nobody looks: what is read by a program is neither wrapped nor cut."""
+
+
+def console() -> Console:
+    """Stdout as rich sees it; NO_COLOR is honoured, and a pipe gets plain text."""
+    width = None if sys.stdout.isatty() else PIPED
+    return Console(highlight=False, width=width, soft_wrap=False)
+
+
+def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A table without lines, its title above; the columns in `right` are numbers."""
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 3, 0, 0),
+    )
+    for name in columns:
+        made.add_column(
+            Text(name, style="dim"),
+            justify="right" if name in right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    return made
+
+
+def duration(seconds: float) -> str:
+    """A time span to its two greatest units: `350 ms`, `4.2 s`, `3 min 5 s`, `2 h 7 min`."""
+    if seconds < 1:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def size(count: float) -> str:
+    """Bytes in binary units: `512 B`, `1.4 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
