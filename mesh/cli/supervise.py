@@ -68,24 +68,25 @@ class Child:
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self.restarts = Restarts()
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Run it until `stop`. Raises MeshError (internal) with the reason when it is in vain."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             started = time.monotonic()
             status = await self._once()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             pause = self.restarts.ended(time.monotonic() - started)
             if pause is None or status == CONFIGURATION:
                 raise MeshError(ErrorCode.INTERNAL, self._in_vain(status))
             self._say(self.program.name, f"{_ended(status)}; starting it again in {pause:g} s")
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def stop(self) -> None:
         """Ask it to leave, wait for its grace, then kill it."""
-        self._stopping = True
+        self._stopping.set()
         process = self._process
         if process is None:
             return
@@ -101,7 +102,7 @@ class Child:
 
     def kill(self) -> None:
         """End it, and whatever it started, at once."""
-        self._stopping = True
+        self._stopping.set()
         self._kill_group()
 
     @property
@@ -117,6 +118,8 @@ class Child:
             self._process = process = await self._spawn(output)
         finally:
             os.close(output)
+        if self._stopping.is_set():  # since before there was anything to stop
+            self._kill_group()
         lines = asyncio.create_task(self._pass_on(reader))
         status = await process.wait()
         self._kill_group()

@@ -5,23 +5,17 @@ are finished or handed over, and the broker last.
 """
 
 import asyncio
-import http.client
 import os
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import click
 import msgspec
-from msgspec import Struct
 
 import mesh
-from mesh.bus.connection import Bus, BusError
-from mesh.bus.jetstream import JetStream
-from mesh.bus.presence import present
-from mesh.cli import broker
+from mesh.cli import broker, ready
 from mesh.cli.console import Console, banner
 from mesh.cli.enrol import BrokerFolder
 from mesh.cli.leash import Leash
@@ -31,7 +25,6 @@ from mesh.cli.options import options
 from mesh.cli.ports import check_free, free_port
 from mesh.cli.supervise import Child, Program
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import WorkerInfo
 from mesh.settings import UpSettings, env_name, read
 
 FLAGS = (
@@ -47,8 +40,9 @@ FLAGS = (
     "log_level",
 )
 _PASSWORDS = ("MESH_GATEWAY_PASSWORD", "MESH_STORE_PASSWORD", "MESH_WORKER_PASSWORD")
-PAUSE = 0.05
-"""Seconds between two looks at whether something is ready."""
+_LOADING = "The gateway answers; waiting for the model to be loaded ..."
+NOTICE = 3.0
+"""Seconds of waiting for a worker after which we say so."""
 
 
 @click.command("up")
@@ -115,24 +109,28 @@ class Up:
             raise failures.exceptions[0] from None
 
     async def _start(self, group: asyncio.TaskGroup, leash: Leash, server: str) -> None:
-        def launch(*programs: Program) -> None:
+        def launch(*programs: Program) -> list[Child]:
             children = [Child(program, leash, self._console.say) for program in programs]
             self._stages.append(children)
             for child in children:
                 group.create_task(child.run())
+            return children
 
         click.echo("Starting the mesh ...")
         launch(self._broker(server))
-        await self._broker_listens()
+        operator = self._folder.credential("operator")
+        await ready.broker_listens(self._running.nats, operator)
         remember(self._folder.data, self._running)
         launch(self._service("store"))
         launch(self._service("gateway"))
-        launch(*self._workers())
-        await self._gateway_answers()
-        if self._settings.workers:
-            click.echo("Waiting for the model to be loaded ...")
-        workers = await self._workers_present()
-        click.echo(banner(mesh.__version__, self._running, self._folder.data, workers))
+        workers = launch(*self._workers())
+        await ready.gateway_answers(self._running.gateway)
+        notice = asyncio.get_running_loop().call_later(NOTICE, click.echo, _LOADING)
+        present = await ready.workers_present(
+            self._running.nats, operator, lambda: {worker.pid for worker in workers}
+        )
+        notice.cancel()
+        click.echo(banner(mesh.__version__, self._running, self._folder.data, present))
 
     def _broker(self, server: str) -> Program:
         settings, secrets = self._settings, self._folder.secrets()
@@ -156,31 +154,6 @@ class Up:
             )
             for number in range(1, self._settings.workers + 1)
         ]
-
-    async def _broker_listens(self) -> None:
-        host, port = broker.address(self._running.nats)
-        operator = self._folder.credential("operator")
-        while not await asyncio.to_thread(broker.accepts, host, port, operator):
-            await asyncio.sleep(PAUSE)
-
-    async def _gateway_answers(self) -> None:
-        while not await asyncio.to_thread(_answers, self._running.gateway):
-            await asyncio.sleep(PAUSE)
-
-    async def _workers_present(self) -> list[WorkerInfo]:
-        """Wait for the workers of our own; returns all that are there."""
-        user, password = self._folder.credential("operator")
-        bus = await Bus.connect([self._running.nats], user, password, "mesh up")
-        try:
-            while True:
-                with suppress(BusError):
-                    found = await present(JetStream(bus))
-                    mine = {child.pid for child in self._stages[-1]} if self._stages else set()
-                    if mine <= {worker.pid for worker in found}:
-                        return found
-                await asyncio.sleep(PAUSE)
-        finally:
-            await bus.close()
 
     def _on_signal(self) -> None:
         if self._asked.is_set():
@@ -222,26 +195,6 @@ def _environment(
 def _gateway_url(settings: UpSettings) -> str:
     host = reachable(settings.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
-class _Health(Struct):
-    """Of the gateway's health report, what has to be well before workers matter."""
-
-    broker: str
-    store: str
-
-
-def _answers(gateway: str) -> bool:
-    """Whether the gateway answers over HTTP, and has broker and store behind it."""
-    connection = http.client.HTTPConnection(gateway.removeprefix("http://"), timeout=2)
-    try:
-        connection.request("GET", "/v1/health")
-        body = connection.getresponse().read()
-        return msgspec.json.decode(body, type=_Health) == _Health("ok", "ok")
-    except (OSError, http.client.HTTPException, msgspec.DecodeError):
-        return False
-    finally:
-        connection.close()
 
 
 def _already(folder: BrokerFolder) -> str:

@@ -101,6 +101,23 @@ async def test_a_child_that_will_not_leave_is_killed_after_its_grace() -> None:
     assert "did not leave" in lines[-1][1]
 
 
+async def test_stopping_right_after_starting_leaves_nothing() -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    async with running(program(code)) as (child, _, task):
+        await child.stop()
+        await asyncio.wait_for(task, 5)
+        assert not child.pid
+
+
+async def test_stopping_does_not_wait_for_the_next_start() -> None:
+    async with running(program("raise SystemExit(1)")) as (child, lines, task):
+        child.restarts.first = 60
+        await until(lambda: bool(lines))
+        await child.stop()
+        await asyncio.wait_for(task, 5)
+    assert "starting it again in 5 s" in lines[-1][1]
+
+
 async def test_a_childs_own_children_end_with_it() -> None:
     code = """
         import subprocess, sys

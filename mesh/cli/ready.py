@@ -1,0 +1,70 @@
+"""What `mesh up` waits for: a broker that lets us in, a gateway that answers, workers present.
+
+Each wait goes on for ever; whoever waits gives up when the process behind it does.
+"""
+
+import asyncio
+import http.client
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+from msgspec import Struct
+
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import JetStream
+from mesh.bus.presence import present
+from mesh.cli import broker
+from mesh.cli.enrol import Credential
+from mesh.protocol.messages import WorkerInfo
+
+PAUSE = 0.05
+"""Seconds between two looks."""
+
+
+class _Health(Struct):
+    """Of the gateway's health report, what has to be well before workers matter."""
+
+    broker: str
+    store: str
+
+
+async def broker_listens(url: str, operator: Credential) -> None:
+    """Wait for a broker that knows this user."""
+    host, port = broker.address(url)
+    while not await asyncio.to_thread(broker.accepts, host, port, operator):
+        await asyncio.sleep(PAUSE)
+
+
+async def gateway_answers(url: str) -> None:
+    """Wait for a gateway that answers over HTTP and has broker and store behind it."""
+    while not await asyncio.to_thread(_is_well, url.removeprefix("http://")):
+        await asyncio.sleep(PAUSE)
+
+
+async def workers_present(
+    url: str, operator: Credential, pids: Callable[[], set[int]]
+) -> list[WorkerInfo]:
+    """Wait for the workers that run as these processes; returns all that are there."""
+    bus = await Bus.connect([url], *operator, name="mesh up")
+    try:
+        while True:
+            with suppress(BusError):
+                found = await present(JetStream(bus))
+                if pids() <= {worker.pid for worker in found}:
+                    return found
+            await asyncio.sleep(PAUSE)
+    finally:
+        await bus.close()
+
+
+def _is_well(gateway: str) -> bool:
+    connection = http.client.HTTPConnection(gateway, timeout=2)
+    try:
+        connection.request("GET", "/v1/health")
+        body = connection.getresponse().read()
+        return msgspec.json.decode(body, type=_Health) == _Health("ok", "ok")
+    except (OSError, http.client.HTTPException, msgspec.DecodeError):
+        return False
+    finally:
+        connection.close()
