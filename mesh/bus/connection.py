@@ -96,6 +96,12 @@ class Bus:
         """Bytes of the largest message the broker takes."""
         return self.client.max_payload
 
+    @property
+    def server_version(self) -> str:
+        """The broker's version, such as `2.12.1`."""
+        found = self.client.connected_server_version
+        return f"{found.major}.{found.minor}.{found.patch}"
+
     def on_doubt(self, callback: Callable[[], None]) -> None:
         """Call back whenever messages may have been missed: reconnects and slow consumption."""
         self._on_doubt.append(callback)

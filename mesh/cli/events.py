@@ -44,22 +44,18 @@ _STYLES = {
 }
 
 
-class Span(click.ParamType[float]):
+def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """A time span such as `90s`, `10m`, `2h` or `1d`, in seconds."""
-
-    name = "span"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
-        if found is None:
-            self.fail(f"{value!r} is no time span; write one like 90s, 10m, 2h or 1d.", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no time span; write one like 90s, 10m, 2h or 1d.")
+    return float(found[1]) * _UNITS[found[2]]
 
 
 @click.command("events")
-@click.option("--since", type=Span(), help="Begin so long ago, such as 90s, 10m, 2h or 1d.")
+@click.option("--since", callback=_seconds, help="Begin so long ago, such as 90s, 10m, 2h or 1d.")
 @click.option("--tokens", is_flag=True, help="Show the tokens as well: the answers' own words.")
 @click.option("--no-follow", is_flag=True, help="Stop at the log's end instead of waiting there.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
