@@ -150,6 +150,13 @@ class StoreSettings(Settings, frozen=True, kw_only=True):
         float,
         Meta(ge=0, description="Days that runs and worker events outside chats are kept; 0: all."),
     ] = 90.0
+    database_max_bytes: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            description="Bytes of database beyond which runs outside chats are forgotten earlier.",
+        ),
+    ] = 4 << 30
 
     @property
     def database_path(self) -> Path:

@@ -145,12 +145,13 @@ class Ok(Wire, frozen=True, kw_only=True, tag="ok"):
 class Health(Wire, frozen=True, kw_only=True, tag="health"):
     """The store's own view: the last sequence of the log in its database, and its room.
 
-    database_bytes: size of the database; free_bytes: left on its disk; skipped: messages of the
-    log that could not be understood.
+    database_bytes: in use in the database, of database_max_bytes; free_bytes: left on its disk;
+    skipped: messages of the log that could not be understood.
     """
 
     applied: int
     database_bytes: int = 0
+    database_max_bytes: int = 0
     free_bytes: int = 0
     skipped: int = 0
 
@@ -291,6 +292,7 @@ class DeleteChat(Asks[Ok], frozen=True, kw_only=True, tag="delete_chat"):
 
     user_id: str
     chat_id: str
+    min_seq: int = 0
 
 
 class AddUserMessage(Asks[ChatMessage], frozen=True, kw_only=True, tag="add_user_message"):

@@ -51,7 +51,7 @@ async def _serve(
     tail = Tail(bus, JetStream(bus))
     await tail.start()
     follower = Follower(database, tail)
-    dispatcher = Dispatcher(database, follower, settings.chat_max_messages)
+    dispatcher = Dispatcher(database, follower, settings)
 
     async def answer(subject: str, data: bytes) -> Reply:
         query = decode_query(data)
@@ -62,7 +62,7 @@ async def _serve(
     async with asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(follower.run()),
-            tasks.create_task(retention.run(database, settings.retention_days)),
+            tasks.create_task(retention.run(database, settings)),
         ]
         await bus.serve(subjects.STORE_ALL, answer, QUEUE)
         log.info("The store keeps %s", database.path)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -55,6 +55,15 @@ class Database:
         async with self._writing, self._session(self._writer) as session:
             async with session.begin():
                 yield session
+
+    async def used(self) -> int:
+        """Bytes in use; the file may be larger, with room that is used again."""
+        async with self.read() as session:
+            pages, free, size = [
+                int(await session.scalar(text(f"PRAGMA {name}")) or 0)
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
+        return (pages - free) * size
 
     async def close(self) -> None:
         """Wait for the open sessions to end, then let go of the file."""

@@ -38,6 +38,7 @@ from mesh.protocol.chats import (
 )
 from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import Refused, UserMessage
+from mesh.settings import StoreSettings
 from mesh.store.database import Database, sentence
 from mesh.store.follower import Follower
 from mesh.store.queries import accounts, answers, chats, messages, runs
@@ -74,18 +75,18 @@ Change = (
 
 
 class Dispatcher:
-    """Answers one query at a time or many at once. chat_max_messages: as in the settings."""
+    """Answers one query at a time or many at once."""
 
     def __init__(
         self,
         database: Database,
         follower: Follower,
-        chat_max_messages: int,
+        limits: StoreSettings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._follower = follower
-        self._most = chat_max_messages
+        self._limits = limits
         self._clock = clock
 
     async def serve(self, query: Query) -> Reply:
@@ -108,6 +109,7 @@ class Dispatcher:
         match query:
             case (
                 GetChat(min_seq=seq)
+                | DeleteChat(min_seq=seq)
                 | AddUserMessage(min_seq=seq)
                 | PlanAnswer(min_seq=seq)
                 | GetMessage(min_seq=seq)
@@ -142,10 +144,10 @@ class Dispatcher:
             return await self._change(session, query)
 
     async def _read(self, session: AsyncSession, query: Read) -> Reply:
-        now = self._clock()
+        now, most = self._clock(), self._limits.chat_max_messages
         match query:
             case GetHealth():
-                return self._health(await runs.count_skipped(session))
+                return await self._health(await runs.count_skipped(session))
             case GetUser():
                 return await accounts.get_user(session, query)
             case UseRefresh():
@@ -157,14 +159,14 @@ class Dispatcher:
             case GetMessage():
                 return await messages.get_message(session, query, now)
             case PlanAnswer():
-                return await answers.plan_answer(session, query, now, self._most)
+                return await answers.plan_answer(session, query, now, most)
             case GetRun():
                 return await runs.get_run(session, query, now)
             case ListWorkerEvents():
                 return await runs.list_worker_events(session, query)
 
     async def _change(self, session: AsyncSession, query: Change) -> Reply:
-        now = self._clock()
+        now, most = self._clock(), self._limits.chat_max_messages
         match query:
             case SignIn():
                 return await accounts.sign_in(session, query, now)
@@ -181,17 +183,17 @@ class Dispatcher:
             case DeleteChat():
                 return await chats.delete_chat(session, query, now)
             case AddUserMessage():
-                return await messages.add_user_message(session, query, now, self._most)
+                return await messages.add_user_message(session, query, now, most)
             case Vote():
                 return await messages.vote(session, query, now)
             case AddReport():
                 return await messages.add_report(session, query, now)
 
-    def _health(self, skipped: int) -> Health:
-        files = self._database.path.parent.glob(f"{self._database.path.name}*")
+    async def _health(self, skipped: int) -> Health:
         return Health(
             applied=self._follower.applied,
-            database_bytes=sum(file.stat().st_size for file in files),
+            database_bytes=await self._database.used(),
+            database_max_bytes=self._limits.database_max_bytes,
             free_bytes=shutil.disk_usage(self._database.path.parent).free,
             skipped=skipped,
         )

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
 
+from mesh.settings import StoreSettings
 from mesh.store.database import Database, sentence
 from mesh.store.models import DeletedChat, RefreshToken, Run, SkippedEvent, WorkerEvent
 
@@ -27,19 +28,34 @@ MARKS_DAYS = 30.0
 Rule = tuple[InstrumentedAttribute[str] | InstrumentedAttribute[int], ColumnElement[bool]]
 
 
-async def run(database: Database, retention_days: float) -> None:
-    """Prune now and every hour, until cancelled. retention_days 0 keeps runs and events."""
+async def run(database: Database, settings: StoreSettings) -> None:
+    """Prune now and every hour, until cancelled."""
     while True:
         try:
-            forgotten = await prune(database, retention_days, time.time())
-            log.debug("Forgot %d old rows", forgotten)
+            await prune(database, settings.retention_days, time.time())
+            await shrink(database, settings, time.time())
         except DBAPIError as error:
             log.warning("Old rows could not be forgotten now: %s", sentence(error))
         await asyncio.sleep(EVERY)
 
 
+async def shrink(database: Database, settings: StoreSettings, now: float) -> None:
+    """Forget earlier than was asked for, down to the last day, while the database is too large.
+
+    Chats stay; where they alone are too large, a person has to decide.
+    """
+    days = settings.retention_days
+    while days > 1 and await database.used() > settings.database_max_bytes:
+        days = max(1.0, days / 2)
+        log.warning("The database is beyond its limit; keeping runs for %g days only", days)
+        await prune(database, days, now)
+
+
 async def prune(database: Database, retention_days: float, now: float) -> int:
-    """Forget everything that is too old at `now` (Unix time). Returns the number of rows."""
+    """Forget all that is too old at `now` (Unix time); 0 days keep runs and worker events.
+
+    Returns the number of rows.
+    """
     return sum([await _prune(database, rule) for rule in _rules(retention_days, now)])
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from mesh.protocol.chats import Chat, CreateChat, Query, SignIn, User
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Refused
+from mesh.settings import StoreSettings
 from mesh.store import schema
 from mesh.store.database import PRAGMAS, Database
 from mesh.store.dispatch import Dispatcher
@@ -23,17 +24,18 @@ from mesh.store.models import Base
 from tests.unit.store.story import BEGAN, MemoryLog
 
 T = TypeVar("T", bound=msgspec.Struct)
+LIMITS = StoreSettings()
 
 
 class Store:
-    """A running store. `now` is its clock; `most` the messages a chat may have."""
+    """A running store. `now` is its clock."""
 
-    def __init__(self, database: Database, log: MemoryLog, most: int) -> None:
+    def __init__(self, database: Database, log: MemoryLog, limits: StoreSettings) -> None:
         self.log = log
         self.now = BEGAN
         self.database = database
         self.follower = Follower(self.database, log)
-        self.dispatcher = Dispatcher(self.database, self.follower, most, lambda: self.now)
+        self.dispatcher = Dispatcher(self.database, self.follower, limits, lambda: self.now)
 
     async def ask(self, query: Query, kind: type[T]) -> T:
         """The reply to a query that is granted."""
@@ -61,10 +63,13 @@ class Store:
 
 @asynccontextmanager
 async def running(
-    path: Path, log: MemoryLog, most: int = 2_000, pragmas: tuple[str, ...] = PRAGMAS
+    path: Path,
+    log: MemoryLog,
+    limits: StoreSettings = LIMITS,
+    pragmas: tuple[str, ...] = PRAGMAS,
 ) -> AsyncIterator[Store]:
     """A store that follows `log` until the block is left."""
-    store = Store(Database(path, pragmas), log, most)
+    store = Store(Database(path, pragmas), log, limits)
     following = asyncio.create_task(store.follower.run())
     try:
         yield store

@@ -67,8 +67,8 @@ async def test_filters_by_user_chat_and_time(path: Path, store: Store) -> None:
 
 
 async def test_chats_whose_data_may_not_be_used_are_left_out(path: Path, store: Store) -> None:
-    chat = await talk(store, "alice", "private")
-    await talk(store, "alice", "public")
+    chat = await talk(store, "alice", "private", 0)
+    await talk(store, "alice", "public", 1)
     alice = await store.user("alice")
     await store.ask(UpdateChat(user_id=alice.id, chat_id=chat.id, allow_data_use=False), Chat)
     assert await texts(path) == ["public"]

@@ -21,6 +21,7 @@ from mesh.protocol.chats import (
 )
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import End, Message, Turn
+from mesh.settings import StoreSettings
 from mesh.store import tree
 from tests.unit.store import story
 from tests.unit.store.conftest import Store, running
@@ -225,7 +226,8 @@ async def test_a_conversation_beyond_all_bounds_is_refused(
 
 
 async def test_a_full_chat_takes_no_more_messages(path: Path) -> None:
-    async with running(path, MemoryLog(), most=4) as store:
+    limits = StoreSettings(chat_max_messages=4)
+    async with running(path, MemoryLog(), limits) as store:
         user = await store.user()
         chat = Place(store, user.id, (await store.chat(user)).id)
         answer(chat, "r1", chat.turn("m1"))

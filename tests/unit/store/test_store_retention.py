@@ -1,7 +1,8 @@
 """What is old is forgotten, what belongs to a chat is not."""
 
 from mesh.protocol.chats import Chat, DeleteChat, Ok, SaveRefresh
-from mesh.store.retention import DAY, prune
+from mesh.settings import StoreSettings
+from mesh.store.retention import DAY, prune, shrink
 from tests.unit.store import story
 from tests.unit.store.conftest import Store
 from tests.unit.store.story import BEGAN
@@ -63,3 +64,19 @@ async def test_more_rows_than_one_transaction_takes_are_all_forgotten(store: Sto
     await store.follower.caught_up()
     assert await prune(store.database, 1, BEGAN + 3 * DAY) == 1_100
     assert "runs" not in await counts(store)
+
+
+async def test_a_database_that_grew_too_large_forgets_earlier(store: Store) -> None:
+    for number in range(64):
+        story.answered(store.log, f"r{number}", end=story.done("x" * 20_000))
+    store.log.append(story.queued("today", late=64 * DAY), "today")
+    user = await store.user()
+    chat = await store.chat(user)
+    story.answered(store.log, "in-chat", story.turn(chat.id, user.id, story.said("m1")))
+    await store.follower.caught_up()
+    limits = StoreSettings(retention_days=90, database_max_bytes=1 << 20)
+    assert await store.database.used() > limits.database_max_bytes
+    await shrink(store.database, limits, BEGAN + 64 * DAY)
+    assert await store.database.used() < limits.database_max_bytes
+    kept = [run["rid"] for run in (await store.rows())["runs"]]
+    assert "today" in kept and "in-chat" in kept

@@ -64,6 +64,16 @@ async def test_a_take_over_counts_as_an_attempt_and_names_the_new_worker(store: 
     assert (run.attempts, run.worker, run.state) == (2, "w2", "done")
 
 
+async def test_a_claim_counts_only_if_its_number_is_higher(store: Store) -> None:
+    store.log.append(story.queued("r1"), "r1")
+    store.log.append(story.claim(2), "r1", W2)
+    store.log.append(story.claim(1), "r1", W1)
+    store.log.append(story.claim(2), "r1", W1)
+    run = await run_of(store, "r1")
+    assert (run.attempts, run.worker) == (2, "w2")
+    assert await worker_events(store) == ["claimed"]
+
+
 async def test_an_end_is_final(store: Store) -> None:
     story.answered(store.log, "r1")
     before = await run_of(store, "r1")
