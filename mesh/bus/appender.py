@@ -73,6 +73,17 @@ async def append_event(
     return await persist(js, subjects.event(reply, rid, writer), encode(event), headers)
 
 
+class _Open:
+    """An entry that still grows. ids is None once a piece came without them."""
+
+    __slots__ = ("ids", "index", "texts")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.texts: list[str] = []
+        self.ids: list[tuple[int, ...]] | None = []
+
+
 class FrameWriter:
     """Appends one process's tokens for one reply address: one frame in flight, in one chain.
 
@@ -84,8 +95,7 @@ class FrameWriter:
         self._js = js
         self._subject = subjects.tokens(reply, writer)
         self._last = 0
-        self._open: dict[tuple[str, int], Entry] = {}
-        self._waiting = 0
+        self._open: dict[tuple[str, int], _Open] = {}
         self._put = 0
         self._stored = 0
         self._wake = asyncio.Event()
@@ -96,22 +106,28 @@ class FrameWriter:
         """Pieces put so far; hand it to `stored` to wait for them."""
         return self._put
 
+    @property
+    def full(self) -> bool:
+        """Whether more than BACKLOG pieces are not stored yet."""
+        return self._put - self._stored > BACKLOG
+
     def put(self, rid: str, n: int, index: int, text: str, ids: tuple[int, ...] | None) -> None:
         """Add the piece `index` of a request's answer, written under claim `n`."""
-        key = (rid, n)
-        entry = self._open.get(key)
+        pen = (rid, n)
+        entry = self._open.get(pen)
         if entry is None:
-            self._open[key] = Entry(rid, n, index, [text], None if ids is None else [list(ids)])
-        else:
-            entry.texts.append(text)
-            if entry.ids is not None and ids is not None:
-                entry.ids.append(list(ids))
+            entry = self._open[pen] = _Open(index)
+            self._wake.set()
+        entry.texts.append(text)
+        if ids is None:
+            entry.ids = None
+        elif entry.ids is not None:
+            entry.ids.append(ids)
         self._put += 1
-        self._wake.set()
 
     async def room(self) -> None:
-        """Wait while more than BACKLOG pieces are not stored yet."""
-        while self._put - self._stored > BACKLOG:
+        """Wait while it is `full`."""
+        while self.full:
             self._progress.clear()
             await self._progress.wait()
 
@@ -134,12 +150,12 @@ class FrameWriter:
 
     def _take(self) -> list[Entry]:
         size, taken = 0, []
-        for key in list(self._open):
+        for pen in list(self._open):
             if size >= FRAME_BYTES:
                 break
-            entry = self._open.pop(key)
-            size += sum(len(text) for text in entry.texts) + 16 * len(entry.texts) + 48
-            taken.append(entry)
+            entry = self._open.pop(pen)
+            size += sum(map(len, entry.texts)) + 16 * len(entry.texts) + 48
+            taken.append(Entry(*pen, entry.index, entry.texts, entry.ids))
         return taken
 
     async def _append(self, frame: Frame) -> None:

@@ -196,7 +196,7 @@ End = Done | Failed | Cancelled
 # --- tokens ---------------------------------------------------------------------------------------
 
 
-class Entry(Struct, frozen=True, array_like=True):
+class Entry(Struct, frozen=True, array_like=True, gc=False):
     """Consecutive pieces of one answer, written under claim `n`, the first being piece `index`.
 
     A piece is the text that became certain with one engine step: usually one token; more than
@@ -208,10 +208,10 @@ class Entry(Struct, frozen=True, array_like=True):
     n: int
     index: int
     texts: list[str]
-    ids: list[list[int]] | None = None
+    ids: list[tuple[int, ...]] | None = None
 
 
-class Frame(Struct, frozen=True, tag="frame"):
+class Frame(Struct, frozen=True, tag="frame", gc=False):
     """One message of tokens: what an engine yielded, for all requests of one reply address."""
 
     entries: list[Entry]

@@ -41,7 +41,7 @@ def text_checksum(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def ids_checksum(ids: list[list[int]]) -> str:
+def ids_checksum(ids: list[tuple[int, ...]]) -> str:
     """SHA-256 of all token ids in decimal, joined by commas, in hex: `Seal.ids`."""
     return sha256(",".join(str(i) for piece in ids for i in piece).encode()).hexdigest()
 
@@ -64,7 +64,7 @@ class Run:
     end_writer: Writer | None = None
     last: int = 0
     texts: list[str] = field(default_factory=list)
-    ids: list[list[int]] | None = field(default_factory=list)
+    ids: list[tuple[int, ...]] | None = field(default_factory=list)
     bare: bool = False
 
     @property

@@ -7,9 +7,9 @@ the engine's affair, and who may write them that of the claims.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from contextlib import aclosing
 from hashlib import sha256
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -29,6 +29,7 @@ from mesh.protocol.run import Run
 from mesh.worker.claim import Claims, Held
 from mesh.worker.engines.base import Engine, EngineError, Job, Step
 from mesh.worker.gate import Gate, Piece, has_stopped
+from mesh.worker.meter import Meter
 from mesh.worker.prompt import BuiltPrompt, PromptBuilder
 
 log = logging.getLogger(__name__)
@@ -54,14 +55,14 @@ class Answer:
         engine: Engine,
         prompts: PromptBuilder,
         frames: FrameWriter,
-        count: Callable[[int], None],
+        meter: Meter,
     ) -> None:
         self.held = held
         self._claims = claims
         self._engine = engine
         self._prompts = prompts
         self._frames = frames
-        self._count = count
+        self._meter = meter
         self._request: Request = held.item.prompt.request
         self._pieces: list[Piece] = []
         self._usage = Usage()
@@ -167,14 +168,14 @@ class Answer:
                 if step.finish:
                     self._deliver(gate.finish())
                     return "stop" if gate.stopped else step.finish
-                await self._frames.room()
+                if self._frames.full:
+                    await self._frames.room()
         raise EngineError("the engine ended without saying why")
 
     def _job(self, built: BuiltPrompt, left: int) -> Job:
         request = self._request
-        ids: list[int] | None = []
-        for piece in self._pieces:
-            ids = None if ids is None or piece.ids is None else [*ids, *piece.ids]
+        known = [piece.ids for piece in self._pieces if piece.ids is not None]
+        prefix_ids = tuple(chain.from_iterable(known)) if len(known) == len(self._pieces) else None
         seed = request.sampling.seed
         return Job(
             rid=request.rid,
@@ -182,7 +183,7 @@ class Answer:
             prompt=built.text,
             prompt_ids=built.ids,
             prefix_text="".join(piece.text for piece in self._pieces),
-            prefix_ids=None if ids is None else tuple(ids),
+            prefix_ids=prefix_ids,
             sampling=request.sampling,
             max_tokens=left,
             seed=int(sha256(request.rid.encode()).hexdigest()[:8], 16) if seed is None else seed,
@@ -200,10 +201,11 @@ class Answer:
                 )
 
     def _deliver(self, pieces: list[Piece]) -> None:
-        for text, ids in pieces:
+        for piece in pieces:
+            text, ids = piece
             self._frames.put(self.rid, self.held.n, len(self._pieces), text, ids)
-            self._pieces.append(Piece(text, ids))
-            self._count(1 if ids is None else len(ids))
+            self._pieces.append(piece)
+            self._meter.tokens += 1 if ids is None else len(ids)
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -229,8 +231,9 @@ class Answer:
     def _end(self, end: End) -> End:
         """Fill in what all ends have in common."""
         run = Run(texts=[piece.text for piece in self._pieces])
-        ids = [None if piece.ids is None else list(piece.ids) for piece in self._pieces]
-        run.ids = None if None in ids else [piece for piece in ids if piece is not None]
+        run.ids = [piece.ids for piece in self._pieces if piece.ids is not None]
+        if len(run.ids) < len(run.texts):
+            run.ids = None
         now, first = time.time(), self._first
         return msgspec.structs.replace(
             end,

@@ -6,7 +6,6 @@ Which of them are its to answer is decided by the claims; how one is answered, b
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
@@ -17,15 +16,13 @@ from mesh.bus.pull import Item, ack, in_progress, nak, term
 from mesh.worker.answer import Answer, HandedOver
 from mesh.worker.claim import Claims, Settled
 from mesh.worker.engines.base import Engine
+from mesh.worker.meter import Meter
 from mesh.worker.prompt import PromptBuilder
 
 log = logging.getLogger(__name__)
 
 STALL = 60.0
 """Seconds without a step of the engine after which its requests may go to others."""
-
-SPEED_WINDOW = 5.0
-"""Seconds over which the worker's speed is measured."""
 
 ACK_TRIES = 5
 """Tries to acknowledge; failing them, the item comes again and is found to be answered."""
@@ -53,7 +50,7 @@ class Desk:
         self._writing: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._asides: set[asyncio.Task[None]] = set()
-        self._spoken: deque[tuple[float, int]] = deque()
+        self._meter = Meter()
 
     # --- what others want to know -----------------------------------------------------------------
 
@@ -69,11 +66,8 @@ class Desk:
         return rid in self._answers
 
     def speed(self) -> float:
-        """Tokens per second over the last SPEED_WINDOW seconds."""
-        since = time.monotonic() - SPEED_WINDOW
-        while self._spoken and self._spoken[0][0] < since:
-            self._spoken.popleft()
-        return sum(count for _, count in self._spoken) / SPEED_WINDOW
+        """Tokens per second over the last seconds."""
+        return self._meter.speed()
 
     # --- what comes in ----------------------------------------------------------------------------
 
@@ -134,7 +128,7 @@ class Desk:
                 await self._acknowledge(item)
             return
         frames = self._frames_for(item.prompt.request.reply)
-        answer = Answer(held, self._claims, self._engine, self._prompts, frames, self._count)
+        answer = Answer(held, self._claims, self._engine, self._prompts, frames, self._meter)
         self._answers[rid] = answer
         try:
             if await answer.run():
@@ -180,9 +174,6 @@ class Desk:
             frames = self._frames[reply] = FrameWriter(self._js, reply, self._claims.writer)
             self._writing.append(asyncio.create_task(frames.run()))
         return frames
-
-    def _count(self, tokens: int) -> None:
-        self._spoken.append((time.monotonic(), tokens))
 
     def _aside(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -61,7 +61,7 @@ class Job(Struct, frozen=True, kw_only=True):
     seed: int
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """What one step of the engine gave one job.
 
     text: whole characters only, "" while one is incomplete; ids: the new token ids, None where

@@ -121,6 +121,23 @@ async def test_a_frame_that_had_landed_is_not_written_twice(broker: Broker, js: 
     assert await texts(js, writer) == ["a", "b"]
 
 
+async def test_pieces_of_unknown_ids_leave_the_ids_of_their_entry_unknown(
+    connect: Connect, js: JetStream
+) -> None:
+    """A list of ids shorter than the texts would give pieces the ids of others."""
+    writer = Writer("w1", new_uid())
+    frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
+    for index, ids in enumerate([(1,), None, (3,)]):
+        frames.put("r1", 1, index, "a", ids)
+    running = asyncio.create_task(frames.run())
+    await frames.stored(3)
+    running.cancel()
+    stored = await js.last(subjects.RUN_STREAM, subjects.tokens("gw1", writer))
+    assert stored is not None
+    (entry,) = decode_frame(stored.data).entries
+    assert (entry.texts, entry.ids) == (["a", "a", "a"], None)
+
+
 async def test_what_the_expired_subject_of_a_writer_expects_is_zero(
     connect: Connect, js: JetStream
 ) -> None:

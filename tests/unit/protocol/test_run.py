@@ -206,8 +206,8 @@ def test_a_cancel_is_remembered_until_the_end() -> None:
     assert run.cancel
 
 
-@pytest.mark.parametrize("ids", [None, [[1], [2, 3]]])
-def test_a_seal_covers_ids_where_they_are_known(ids: list[list[int]] | None) -> None:
+@pytest.mark.parametrize("ids", [None, [(1,), (2, 3)]])
+def test_a_seal_covers_ids_where_they_are_known(ids: list[tuple[int, ...]] | None) -> None:
     run = read([(1, WORKERS[0], queued()), (2, WORKERS[0], claim(1))])
     run.entry(Entry("r", 1, 0, ["a", "b"], ids), WORKERS[0])
     assert run.seal().ids == (None if ids is None else ids_checksum(ids))

@@ -1,0 +1,26 @@
+"""How fast this worker is, in tokens per second over the last seconds. Counting costs nothing."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+WINDOW = 5.0
+"""Seconds over which the speed is measured."""
+
+
+class Meter:
+    """`tokens` is counted up by whoever writes them; time is looked at only when somebody asks."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.tokens = 0
+        self._clock = clock
+        self._seen = deque([(clock(), 0)])
+
+    def speed(self) -> float:
+        """Tokens per second since the look that was WINDOW seconds ago, or the first one."""
+        now = self._clock()
+        while len(self._seen) > 1 and self._seen[1][0] <= now - WINDOW:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        self._seen.append((now, self.tokens))
+        return (self.tokens - before) / (now - since) if now > since else 0.0
