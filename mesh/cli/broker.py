@@ -121,14 +121,14 @@ def is_running(folder: BrokerFolder) -> bool:
 
 
 def admit(
-    folder: BrokerFolder, servers: list[str], name: str, *, rotate: bool = False
+    folder: BrokerFolder, servers: list[str], name: str, *, elsewhere: bool = False
 ) -> Credential:
     """Enrol a worker, and return when the broker running on this folder, if any, lets it in.
 
     Raises MeshError (forbidden) when it will not.
     """
-    new = rotate or name not in folder.secrets().workers
-    credential = folder.enrol(name, rotate=rotate)
+    new = elsewhere or name not in folder.secrets().workers
+    credential = folder.enrol(name, elsewhere=elsewhere)
     if not is_running(folder):
         return credential
     if new:

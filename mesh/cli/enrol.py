@@ -34,12 +34,16 @@ class Credential(NamedTuple):
 
 
 class Secrets(Struct, frozen=True, kw_only=True):
-    """Every password of one broker. workers: name to password."""
+    """Every password of one broker.
+
+    workers: name to password; elsewhere: those of them that were given to other machines.
+    """
 
     gateway: str
     store: str
     operator: str
     workers: dict[str, str]
+    elsewhere: tuple[str, ...] = ()
 
     def of(self, user: str) -> str:
         """A user's password; raises MeshError (not_found) for a name that is no user."""
@@ -67,14 +71,24 @@ class BrokerFolder:
         self._secrets = self.path / "secrets.json"
 
     def prepare(self) -> Secrets:
-        """Make what is missing: folders, passwords, configuration. Returns the passwords."""
-        for folder in (self.data, self.path, self.streams):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with folder_lock(self.path, wait=True):
-            if not self._secrets.exists():
-                self._save(Secrets(workers={}, **{role: new_password() for role in ROLES}))
-            secrets = self.secrets()
-            self._write_config(secrets)
+        """Make what is missing: folders, passwords, configuration. Returns the passwords.
+
+        Raises MeshError (conflict) where the folder cannot be written.
+        """
+        try:
+            for folder in (self.data, self.path, self.streams):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with folder_lock(self.path, wait=True):
+                if not self._secrets.exists():
+                    self._save(new_secrets())
+                secrets = self.secrets()
+                self._write_config(secrets)
+        except OSError as error:
+            raise MeshError(
+                ErrorCode.CONFLICT,
+                f"The data folder {self.data} cannot be used: {error.strerror or error}. Mend that, "
+                "or choose another with --data-dir or MESH_DATA_DIR.",
+            ) from error
         return secrets
 
     def secrets(self) -> Secrets:
@@ -92,18 +106,19 @@ class BrokerFolder:
     def credential(self, user: str) -> Credential:
         return Credential(user, self.secrets().of(user))
 
-    def enrol(self, name: str, *, rotate: bool = False) -> Credential:
-        """Make `name` a worker's user, keeping its password if it is one and not `rotate`.
+    def enrol(self, name: str, *, elsewhere: bool = False) -> Credential:
+        """Make `name` a worker's user; it keeps its password if it is one already.
 
-        A running broker has to be told afterwards: `mesh.cli.broker.reload`.
+        elsewhere: for another machine; always with a new password. A running broker has to be
+        told afterwards: `mesh.cli.broker.admit` does both.
         """
         check_name(name)
         self.prepare()
         with folder_lock(self.path, wait=True):
             secrets = self.secrets()
-            if rotate or name not in secrets.workers:
-                workers = secrets.workers | {name: new_password()}
-                secrets = self._change(secrets, workers)
+            if elsewhere or name not in secrets.workers:
+                away = {*secrets.elsewhere, name} if elsewhere else set(secrets.elsewhere)
+                secrets = self._change(secrets, secrets.workers | {name: new_password()}, away)
         return Credential(name, secrets.workers[name])
 
     def remove(self, name: str) -> None:
@@ -113,10 +128,13 @@ class BrokerFolder:
             secrets = self.secrets()
             if name not in secrets.workers:
                 raise MeshError(ErrorCode.NOT_FOUND, f"No worker named {name!r} is enrolled.")
-            self._change(secrets, {k: v for k, v in secrets.workers.items() if k != name})
+            workers = {kept: password for kept, password in secrets.workers.items() if kept != name}
+            self._change(secrets, workers, set(secrets.elsewhere) - {name})
 
-    def _change(self, secrets: Secrets, workers: dict[str, str]) -> Secrets:
-        changed = msgspec.structs.replace(secrets, workers=workers)
+    def _change(self, secrets: Secrets, workers: dict[str, str], elsewhere: set[str]) -> Secrets:
+        changed = msgspec.structs.replace(
+            secrets, workers=workers, elsewhere=tuple(sorted(elsewhere))
+        )
         self._save(changed)
         self._write_config(changed)
         return changed
@@ -144,6 +162,13 @@ def check_name(name: str) -> None:
             f"A worker cannot be named {name!r}: use up to 40 letters, digits, - and _, and none "
             f"of {', '.join(ROLES)} and {subjects.FLEET}.",
         )
+
+
+def new_secrets() -> Secrets:
+    """Passwords for the three roles, and no worker yet."""
+    return Secrets(
+        gateway=new_password(), store=new_password(), operator=new_password(), workers={}
+    )
 
 
 def new_password() -> str:

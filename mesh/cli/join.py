@@ -10,6 +10,7 @@ import click
 from mesh.cli import broker
 from mesh.cli.enrol import BrokerFolder, Credential
 from mesh.cli.local import reachable, recall
+from mesh.cli.names import name_held
 from mesh.cli.options import options
 from mesh.settings import Settings, read
 
@@ -34,8 +35,10 @@ def command(name: str, host: str | None, remove: bool, **flags: Any) -> None:
     running = recall(settings.data_path)
     listens = running.nats_host if running else settings.nats_host
     port = running.nats_port if running else settings.nats_port
+    folder.prepare()
     servers = [f"nats://{reachable(listens)}:{port}"]
-    credential = broker.admit(folder, servers, name, rotate=True)
+    with name_held(folder, name):
+        credential = broker.admit(folder, servers, name, elsewhere=True)
     click.echo(instructions(credential, host or own_address(), port))
     if is_loopback(listens):
         click.secho(_LOOPBACK, fg="yellow", err=True)

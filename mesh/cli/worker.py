@@ -1,16 +1,15 @@
 """`mesh worker`: one worker, enrolled on the way if the broker's folder is on this machine."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from itertools import count
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from mesh.cli import broker
-from mesh.cli.enrol import BrokerFolder, Credential, check_name
+from mesh.cli.enrol import BrokerFolder, Credential
 from mesh.cli.local import with_address
-from mesh.cli.locks import Held, file_lock
+from mesh.cli.names import name_held
 from mesh.cli.options import options
 from mesh.cli.serving import serve
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -48,20 +47,5 @@ def enrolled(settings: WorkerSettings) -> Iterator[Credential]:
         return
     folder = BrokerFolder(settings.data_path)
     folder.secrets()
-    folder.workers.mkdir(exist_ok=True, mode=0o700)
-    with ExitStack() as held:
-        name = _hold_name(held, folder, settings.worker_name)
+    with name_held(folder, settings.worker_name) as name:
         yield broker.admit(folder, settings.servers, name)
-
-
-def _hold_name(held: ExitStack, folder: BrokerFolder, wanted: str) -> str:
-    """The wanted name, or the first of w1, w2, ... that no process here holds."""
-    for name in [wanted] if wanted else (f"w{number}" for number in count(1)):
-        check_name(name)
-        with suppress(Held):
-            held.enter_context(file_lock(folder.workers / name))
-            return name
-    raise MeshError(
-        ErrorCode.CONFLICT,
-        f"A worker named {wanted} runs here already: choose another name, or give none.",
-    )

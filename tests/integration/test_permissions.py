@@ -169,7 +169,7 @@ def test_a_removed_worker_is_out_at_once_and_may_not_come_back(broker: Broker) -
 
 def test_a_new_password_ends_the_old_one(broker: Broker) -> None:
     old = broker.credentials("w1")
-    new = process.admit(broker.folder, [broker.url], "w1", rotate=True)
+    new = process.admit(broker.folder, [broker.url], "w1", elsewhere=True)
     assert not process.accepts(broker.host, broker.port, old)
     assert process.accepts(broker.host, broker.port, new)
 

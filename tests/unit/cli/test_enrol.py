@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mesh.cli.enrol import ROLES, BrokerFolder, new_password, render
+from mesh.cli.names import name_held
 from mesh.protocol.errors import ErrorCode, MeshError
 
 
@@ -30,12 +31,12 @@ def test_only_the_owner_may_look(folder: BrokerFolder) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_enrolling_again_keeps_the_password_unless_a_new_one_is_wanted(
+def test_enrolling_again_keeps_the_password_unless_another_machine_gets_it(
     folder: BrokerFolder,
 ) -> None:
     first = folder.enrol("w1")
     assert folder.enrol("w1") == first
-    assert folder.enrol("w1", rotate=True) != first
+    assert folder.enrol("w1", elsewhere=True) != first
 
 
 def test_enrolling_at_the_same_time_loses_nobody(folder: BrokerFolder) -> None:
@@ -69,6 +70,23 @@ def test_a_name_that_would_be_somebody_elses_or_a_wildcard_is_refused(
 def test_without_a_mesh_the_sentence_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(MeshError, match=r"`mesh up`.*MESH_DATA_DIR"):
         BrokerFolder(tmp_path / "nothing").credential("store")
+
+
+def test_a_folder_that_cannot_be_made_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MeshError, match="MESH_DATA_DIR"):
+        BrokerFolder(tmp_path / "file" / "data").prepare()
+
+
+def test_workers_take_the_first_free_name(folder: BrokerFolder) -> None:
+    folder.enrol("w2", elsewhere=True)
+    with name_held(folder) as first, name_held(folder) as second:
+        assert (first, second) == ("w1", "w3")
+        with pytest.raises(MeshError, match="w1 runs on this machine"), name_held(folder, "w1"):
+            pass
+    with name_held(folder) as again:
+        assert again == "w1"
+    assert not list(folder.workers.iterdir())
 
 
 def test_no_password_looks_like_a_number() -> None:
