@@ -7,7 +7,7 @@ from msgspec import Struct
 
 import mesh
 from mesh.cli.fleet import Queue
-from mesh.cli.screen import duration, size
+from mesh.cli.screen import count, duration, size
 from mesh.protocol.chats import Health
 from mesh.protocol.messages import WorkerInfo
 
@@ -89,8 +89,8 @@ def store(health: Health, behind: float, kept: float) -> list[Finding]:
         found.append(
             warn(
                 "store",
-                f"{health.skipped} messages of the log could not be understood and are not in the "
-                "database: was the mesh upgraded in part? Upgrade the store too.",
+                f"{count(health.skipped, 'message')} of the log could not be understood, so the "
+                "database lacks them: was the mesh upgraded in part? Upgrade the store too.",
             )
         )
     return [*found, _database(health)]
@@ -131,7 +131,7 @@ def workers(present: Sequence[WorkerInfo]) -> list[Finding]:
     names = ", ".join(worker.name for worker in present)
     slots = sum(worker.slots for worker in serving)
     if serving:
-        found.append(ok("workers", f"{len(present)} there ({names}), with {slots} slots."))
+        found.append(ok("workers", f"{len(present)} there ({names}), with {count(slots, 'slot')}."))
     else:
         found.append(
             fail("workers", f"All workers are leaving ({names}): start one with `mesh worker`.")
@@ -155,8 +155,8 @@ def queues(models: Sequence[Queue], stray: int) -> list[Finding]:
         found.append(
             fail(
                 "queue",
-                f"{stray} prompts wait where no worker will ever look: their models' consumers are "
-                "gone. Start a worker of the model again, which declares them.",
+                f"{count(stray, 'prompt')} in the queue where no worker will ever look: their models' "
+                "consumers are gone. Start a worker of the model again, which declares them.",
             )
         )
     return found
@@ -167,13 +167,13 @@ def _queue(queue: Queue) -> Finding:
     if queue.workers:
         return ok(
             check,
-            f"{queue.waiting} waiting, {queue.in_work} in work, {queue.slots} slots.",
+            f"{queue.waiting} waiting, {queue.in_work} in work, {count(queue.slots, 'slot')}.",
         )
     if queue.waiting or queue.in_work:
         return fail(
             check,
-            f"{queue.waiting + queue.in_work} requests wait, but no worker serves it: start one "
-            "with `mesh worker`, or they fail at their deadline.",
+            f"{count(queue.waiting + queue.in_work, 'request')} without an end, and no worker serves "
+            "it: start one with `mesh worker`, or they fail at their deadline.",
         )
     return warn(check, "No worker serves it now; requests for it are refused.")
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mesh.bus.jetstream import Stored
 from mesh.bus.replay import read_event, read_frame
-from mesh.cli.screen import duration
+from mesh.cli.screen import count, duration
 from mesh.protocol import subjects
 from mesh.protocol.messages import (
     Cancel,
@@ -108,7 +108,7 @@ def _detail(event: LogEvent) -> str:
     match event:
         case Queued(request=request):
             return (
-                f"{request.model} for {request.tenant}, {_count(len(request.messages), 'message')}"
+                f"{request.model} for {request.tenant}, {count(len(request.messages), 'message')}"
             )
         case Claim(n=n, model=model):
             return f"{model}, attempt {n}"
@@ -130,7 +130,7 @@ def _detail(event: LogEvent) -> str:
 
 def _told(end: End) -> str:
     """Tokens and times of an answer, as far as they are known."""
-    parts = [_count(end.usage.completion_tokens, "token")]
+    parts = [count(end.usage.completion_tokens, "token")]
     if end.timings.first_token is not None:
         parts.append(f"queued {duration(end.timings.queue)}")
         parts.append(f"first token after {duration(end.timings.first_token)}")
@@ -140,8 +140,4 @@ def _told(end: End) -> str:
 
 def _offer(info: WorkerInfo) -> str:
     models = ", ".join(f"{card.name} ({card.engine})" for card in info.models)
-    return f"{models}, {_count(info.slots, 'slot')}, on {info.host or 'an unnamed host'}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{models}, {count(info.slots, 'slot')}, on {info.host or 'an unnamed host'}"
