@@ -246,14 +246,15 @@ class Requests:
             if run.queued is None:  # its first event is still on the way back to us
                 await track.changed()
                 continue
+            last = run.last  # what it is now: the run goes on while we append
             event: RunEvent = Cancelled(uid=new_uid(), text=run.text)
             if run.pen is not None:
                 event = Cancel(uid=new_uid(), by=by)
             try:
-                await self._append(run.queued.request, event, run.last)
+                await self._append(run.queued.request, event, last)
                 break
             except Fenced:
-                await self._moved(track, run.last)
+                await self._moved(track, last)
         await self._tell(track)
 
     def hang_up(self, track: Track) -> None:

@@ -46,6 +46,7 @@ class Desk:
         self._engine = engine
         self._prompts = PromptBuilder(engine)
         self._answers: dict[str, Answer] = {}
+        self._claiming: dict[str, bool] = {}  # by rid: whether it was to be looked at meanwhile
         self._frames: dict[str, FrameWriter] = {}
         self._writing: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,10 +84,12 @@ class Desk:
         self._aside(term(self._bus, ack_reply))
 
     def cancel(self, rid: str) -> None:
-        """Look whether a request's log asks to stop it."""
+        """Look whether a request's log asks to stop it; also one whose claim is on its way back."""
         answer = self._answers.get(rid)
         if answer is not None:
             self._aside(answer.check())
+        elif rid in self._claiming:
+            self._claiming[rid] = True
 
     async def drain(self, grace: float) -> None:
         """Let running answers finish for `grace` seconds, then hand the rest over."""
@@ -120,6 +123,7 @@ class Desk:
 
     async def _handle(self, item: Item) -> None:
         rid = item.prompt.request.rid
+        self._claiming[rid] = False
         try:
             held = await self._claims.claim(item, self.holds(rid))
         except Settled as settled:
@@ -127,9 +131,13 @@ class Desk:
             if settled.ack:
                 await self._acknowledge(item)
             return
+        finally:
+            told = self._claiming.pop(rid, False)
         frames = self._frames_for(item.prompt.request.reply)
         answer = Answer(held, self._claims, self._engine, self._prompts, frames, self._meter)
         self._answers[rid] = answer
+        if told:
+            self._aside(answer.check())
         try:
             if await answer.run():
                 await self._acknowledge(item)
