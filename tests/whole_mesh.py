@@ -1,4 +1,4 @@
-"""A whole mesh in this process: a real broker, and store, gateway and workers on a thread of theirs.
+"""A whole mesh in this process: a real broker, and its services on a thread of their own.
 
 Quicker to start than real processes, and each service can be stopped and started again; what has
 to be killed belongs into real ones (`tests/acceptance`).
@@ -23,8 +23,9 @@ T = TypeVar("T")
 READY = 20.0
 """Seconds that a service may take to start or stop on a busy machine."""
 
-ECHO, SLOW, FAILING = "echo", "slow", "failing"
-"""The models: one as fast as it can, one of 20 tokens a second, one that fails after 3 tokens."""
+ECHO, SLOW, FAILING, SINGLE = "echo", "slow", "failing", "single"
+"""The models: one as fast as it can, one of 20 tokens a second, one whose engine fails after
+every third token, one of 20 tokens a second with one slot."""
 
 
 class Service:
@@ -41,7 +42,7 @@ class Service:
 
 
 class Mesh:
-    """Broker, store, gateway and workers of the three models. `limits`: settings of the gateway."""
+    """Broker, store, gateway and workers of the models. `limits`: settings of the gateway."""
 
     def __init__(self, broker: Broker, **limits: Any) -> None:
         self.broker = broker
@@ -57,7 +58,7 @@ class Mesh:
 
     def start(self, *names: str) -> None:
         """Start services (all without names) and wait until they are there."""
-        for name in names or ("store", "gateway", ECHO, SLOW, FAILING):
+        for name in names or ("store", "gateway", ECHO, SLOW, FAILING, SINGLE):
             self._on_loop(self._start(name))
         self._on_loop(self._ready())
 
@@ -107,7 +108,7 @@ class Mesh:
         self._services[name] = Service(self._runner(name))
 
     def _runner(self, name: str) -> Callable[[asyncio.Event], Coroutine[Any, Any, None]]:
-        common = {"data_dir": str(self.broker.data_dir), "nats": self.broker.url}
+        common: Any = {"data_dir": str(self.broker.data_dir), "nats": self.broker.url}
         password = self.broker.credentials(name).password
         match name:
             case "store":
@@ -122,7 +123,8 @@ class Mesh:
                 echo = WorkerSettings(
                     engine="echo",
                     model=name,
-                    echo_rate=20.0 if name == SLOW else 0.0,
+                    slots=1 if name == SINGLE else 0,
+                    echo_rate=20.0 if name in (SLOW, SINGLE) else 0.0,
                     echo_fail_after=3 if name == FAILING else 0,
                     grace=0.0,
                     **common,

@@ -33,12 +33,11 @@ from mesh.protocol.codec import decode
 from mesh.protocol.messages import (
     Hello,
     HelloReply,
-    RunEvent,
     WorkerInfo,
     WorkerLost,
     WorkerStopped,
 )
-from mesh.protocol.subjects import RunSubject, Writer
+from mesh.protocol.subjects import Writer
 from mesh.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -102,13 +101,10 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         except BusError as error:
             log.warning("The broker's JetStream is not ready: %s", error)
             await asyncio.sleep(0.5)
-    waiting, seen = WaitingRoom(), Seen()
-
-    def hear(where: RunSubject, event: RunEvent, seq: int) -> None:
-        waiting.hear(where.rid, event)
-        seen.hear(where.rid, event, seq)
-
-    requests = Requests(bus, js, settings.gateway_name, hear)
+    waiting = WaitingRoom()
+    requests = Requests(
+        bus, js, settings.gateway_name, lambda where, event, seq: waiting.hear(where.rid, event)
+    )
     fleet = Fleet(bus, js)
     models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
@@ -121,7 +117,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         requests=requests,
         streams=Streams(requests, settings.keep_alive),
         waiting=waiting,
-        seen=seen,
+        seen=Seen(),
         store=Store(bus),
         tokens=tokens,
         doorman=Doorman(tokens, rules),

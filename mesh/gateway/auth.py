@@ -9,7 +9,8 @@ from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Annotated, Literal
 
-from litestar import Response, get
+import msgspec
+from litestar import MediaType, Response, get
 from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Redirect
 from msgspec import Struct
@@ -91,10 +92,11 @@ async def refresh(
     return Response(_access(services, user), headers={"Cache-Control": "no-store"})
 
 
-@get("/auth/check")
-async def check(request: AnyRequest, services: Wired) -> str:
+@get("/auth/check", reply=str)
+async def check(request: AnyRequest, services: Wired) -> Response[bytes]:
     """The id of the signed-in user."""
-    return services.doorman.signed_in(request).user_id
+    user = services.doorman.signed_in(request)
+    return Response(msgspec.json.encode(user.user_id), media_type=MediaType.JSON)
 
 
 def _check(services: Services, username: str) -> str:

@@ -121,7 +121,9 @@ async def update_chat(request: AnyRequest, services: Wired, chat_id: FromPath[st
 async def delete_chat(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> None:
     """Delete a chat and all that belongs to it for good; answers that are written are stopped."""
     user = services.doorman.signed_in(request)
-    done = await services.store.ask(DeleteChat(user_id=user.user_id, chat_id=chat_id))
+    seq = services.seen.last(chat_id)
+    query = DeleteChat(user_id=user.user_id, chat_id=chat_id, min_seq=seq)
+    done = await services.store.ask(query)
     cancel_all(services, done.unfinished, by="chat deleted")
 
 

@@ -16,12 +16,10 @@ from mesh.gateway.answering import look, stored_answer
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.headers import last_event_id
 from mesh.gateway.messages import MESSAGE
-from mesh.gateway.models import Models
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import HEADERS
 from mesh.gateway.tokens import Principal
-from mesh.gateway.views import Cards, MessageRead, message_read
-from mesh.gateway.waiting import WaitingRoom
+from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import ChatMessage
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Failed
@@ -67,11 +65,8 @@ _encode = msgspec.json.Encoder().encode
 class ChatDialect:
     """The events of one answer. stored: what the store says of it, where it was asked."""
 
-    def __init__(
-        self, waiting: WaitingRoom, models: Models, stored: ChatMessage | None = None
-    ) -> None:
-        self._waiting = waiting
-        self._models = models
+    def __init__(self, services: Services, stored: ChatMessage | None = None) -> None:
+        self._services = services
         self._stored = stored
 
     def tokens(self, texts: list[str], index: int) -> bytes:
@@ -94,15 +89,17 @@ class ChatDialect:
     def tick(self, run: Run) -> bytes:
         if run.texts or run.end is not None or run.queued is None:
             return b""
-        position, size = self._waiting.place(run.queued.request.rid)
+        position, size = self._services.waiting.place(run.queued.request.rid)
         return _event(PendingEvent(queue_position=position, queue_size=size))
 
     def _message(self, run: Run) -> MessageRead:
-        cards: Cards = self._models.cards()
+        cards = self._services.models.cards()
         if self._stored is not None:
             return message_read(self._stored, cards)
         assert run.queued is not None and run.queued.turn is not None  # it was looked at before
-        return message_read(views.answer(run, run.queued, run.queued.turn), cards)
+        turn = run.queued.turn
+        self._services.seen.note(turn.chat_id, run.last)
+        return message_read(views.answer(run, run.queued, turn), cards)
 
 
 def _event(event: ChatEvent) -> bytes:
@@ -136,7 +133,7 @@ async def message_events(
     with services.streams.reading(track):
         if track.run.end is not None and after is not None and len(track.run.texts) <= after + 1:
             return _nothing()
-    dialect = ChatDialect(services.waiting, services.models, message)
+    dialect = ChatDialect(services, message)
     events = services.streams.events(track, dialect, last, lambda: None)
     return Stream(events, media_type="text/event-stream", headers=HEADERS)
 

@@ -159,6 +159,7 @@ async def cancel(
     if track is not None:
         await _stop(services, request, track, user.user_id)
         run = track.run
+    services.seen.note(chat_id, run.last)
     state = views.state(run)
     return Cancellation(state == "cancelled", state, _tokens(run))
 

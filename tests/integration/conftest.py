@@ -1,7 +1,6 @@
 """A mesh for tests that only use it, shared by all of them; and one of its own for a test."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from tests.whole_mesh import Mesh
 
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """A running mesh that every test shares: do not disturb it, and sign in as users of your own."""
+    """A running mesh that all tests share: do not disturb it, and sign in as users of your own."""
     broker = Broker(tmp_path_factory.mktemp("mesh"))
     broker.start()
     mesh = Mesh(broker)
@@ -20,8 +19,10 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         mesh.start()
         yield mesh
     finally:
-        mesh.close()
-        broker.kill()
+        try:
+            mesh.close()
+        finally:
+            broker.kill()
 
 
 @pytest.fixture

@@ -1,0 +1,123 @@
+"""Signing in: the debug login on loopback only, access tokens that end, refresh tokens."""
+
+import time
+from collections.abc import Callable
+
+import jwt
+import pytest
+
+from mesh.gateway.tokens import ALGORITHM
+from tests.chatting import ok, refusal
+from tests.whole_mesh import Mesh
+
+KEY = "a signing key for tests, which nobody else has"
+
+
+async def test_the_debug_login_creates_the_user_and_gives_a_pair(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        pair = ok(await http.get("/auth/callback/debug", params={"code": "login"}))
+        assert pair["access_token"]["token_type"] == "bearer"
+        assert pair["refresh_token"]["token_type"] == "refresh"
+        access = {"Authorization": f"Bearer {pair['access_token']['access_token']}"}
+        user = ok(await http.get("/auth/check", headers=access))
+        again = ok(await http.get("/auth/callback/debug", params={"code": "login"}))
+        access = {"Authorization": f"Bearer {again['access_token']['access_token']}"}
+        assert ok(await http.get("/auth/check", headers=access)) == user
+
+
+async def test_the_login_page_leads_to_the_callback(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        assert ok(await http.get("/auth/providers")) == ["debug"]
+        asked = {"username": "ann e&x", "state": "s 1"}
+        response = await http.get("/auth/login/debug", params=asked)
+        assert response.status_code == 302
+        assert response.headers["location"] == "/auth/callback/debug?code=ann+e%26x&state=s+1"
+        ok(await http.get(response.headers["location"]))
+
+
+@pytest.mark.parametrize("code", ["", "  ", "x" * 101])
+async def test_a_name_has_to_be_one(mesh: Mesh, code: str) -> None:
+    async with mesh.anonymous() as http:
+        response = await http.get("/auth/callback/debug", params={"code": code})
+        refusal(response, 400, "bad_request")
+
+
+async def test_without_a_token_there_is_nothing_to_see(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        for path in ("/auth/check", "/chats", "/workers"):
+            response = await http.get(path)
+            refusal(response, 401, "not_authenticated")
+            assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer x.y.z", "Basic YTpi", "Bearer é"])
+async def test_a_forged_token_is_refused(mesh: Mesh, header: str) -> None:
+    async with mesh.anonymous() as http:
+        headers = [(b"authorization", header.encode())]
+        refusal(await http.get("/chats", headers=headers), 401, "invalid_token")
+
+
+async def test_a_token_signed_with_another_key_or_not_at_all_is_refused(mesh: Mesh) -> None:
+    claims = {"sub": "u", "name": "u", "type": "access", "exp": time.time() + 60}
+    forged = [jwt.encode(claims, KEY, ALGORITHM), jwt.encode(claims, None, "none")]
+    async with mesh.anonymous() as http:
+        for token in forged:
+            response = await http.get("/chats", headers={"Authorization": f"Bearer {token}"})
+            refusal(response, 401, "invalid_token")
+
+
+async def test_a_refresh_token_gives_new_access_tokens(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        pair = ok(await http.get("/auth/callback/debug", params={"code": "refresher"}))
+        refresh = {"Refresh": pair["refresh_token"]["access_token"]}
+        for _ in range(2):
+            fresh = ok(await http.get("/auth/refresh", headers=refresh))
+            assert fresh["token_type"] == "bearer"
+            bearer = {"Authorization": f"Bearer {fresh['access_token']}"}
+            ok(await http.get("/auth/check", headers=bearer))
+
+
+async def test_refreshing_needs_a_refresh_token(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        pair = ok(await http.get("/auth/callback/debug", params={"code": "confused"}))
+        refusal(await http.get("/auth/refresh"), 401, "not_authenticated")
+        unknown = await http.get("/auth/refresh", headers={"Refresh": "what is this"})
+        refusal(unknown, 401, "invalid_token")
+        access = {"Refresh": pair["access_token"]["access_token"]}
+        refusal(await http.get("/auth/refresh", headers=access), 400, "bad_request")
+        bearer = {"Authorization": f"Bearer {pair['refresh_token']['access_token']}"}
+        refusal(await http.get("/auth/check", headers=bearer), 401, "invalid_token")
+
+
+async def test_tokens_end(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh(access_ttl=0.01, refresh_ttl=0.01)
+    mesh.start("store", "gateway")
+    async with await mesh.client("mayfly") as http:
+        while (response := await http.get("/auth/check")).status_code == 200:
+            pass
+        refusal(response, 401, "token_expired")
+        pair = ok(await http.get("/auth/callback/debug", params={"code": "mayfly"}))
+        refresh = {"Refresh": pair["refresh_token"]["access_token"]}
+        while (response := await http.get("/auth/refresh", headers=refresh)).status_code == 200:
+            pass
+        refusal(response, 401, "token_expired")
+
+
+async def test_on_a_network_nobody_is_believed_by_name(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh(allowed_hosts="127.0.0.1")
+    mesh.start("store", "gateway")
+    async with mesh.anonymous() as http:
+        assert ok(await http.get("/auth/providers")) == []
+        for path in ("/auth/callback/debug?code=eve", "/auth/login/debug?username=eve"):
+            refusal(await http.get(path), 403, "forbidden")
+        refusal(await http.get("/configs/model_configs"), 401, "not_authenticated")
+
+
+async def test_refresh_tokens_are_kept_as_hashes_only(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway")
+    async with mesh.anonymous() as http:
+        pair = ok(await http.get("/auth/callback/debug", params={"code": "careful"}))
+    mesh.stop()
+    for file in mesh.broker.data_dir.glob("mesh.db*"):
+        assert pair["refresh_token"]["access_token"].encode() not in file.read_bytes()
