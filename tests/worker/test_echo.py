@@ -66,6 +66,13 @@ async def test_it_refuses_to_go_on_from_what_it_never_said() -> None:
         await collect(engine, after(job(engine, "two words", 9), others))
 
 
+async def test_it_refuses_ids_that_are_not_those_of_the_text() -> None:
+    engine = EchoEngine(WorkerSettings())
+    asked = replace(job(engine, "two words", 9), prefix_text="two ", prefix_ids=(1,))
+    with pytest.raises(EngineError, match="not an echo"):
+        await collect(engine, asked)
+
+
 async def test_it_fails_when_told_to_and_not_before() -> None:
     engine = EchoEngine(WorkerSettings(echo_fail_after=3))
     told = []

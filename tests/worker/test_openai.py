@@ -149,6 +149,14 @@ async def test_an_upstream_that_is_not_there_is_an_error() -> None:
     await engine.close()
 
 
+async def test_no_more_streams_are_open_than_there_are_slots(
+    engine: OpenAIEngine, upstream: Upstream
+) -> None:
+    upstream.pause = 0.001
+    await asyncio.gather(*(collect(engine, job(engine, "/repeat a", 9)) for _ in range(6)))
+    assert upstream.most == engine.info.slots
+
+
 async def test_leaving_hangs_up_on_the_upstream(engine: OpenAIEngine, upstream: Upstream) -> None:
     upstream.pause = 0.01
     steps = engine.generate(job(engine, "/repeat a", 100_000))

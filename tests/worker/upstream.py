@@ -19,7 +19,8 @@ KEY = "the-key"
 class Upstream:
     """status: of every reply; cut_after, garbage_after: chunks before it hangs up, or raves.
 
-    requests: the bodies received; open: streams being answered; pause: seconds between chunks.
+    requests: the bodies received; open: streams being answered, most: at once so far; pause:
+    seconds between chunks.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class Upstream:
         self.pause = 0.0
         self.requests: list[dict[str, Any]] = []
         self.open = 0
+        self.most = 0
         self.changed = asyncio.Condition()
         self.url = ""
 
@@ -94,6 +96,7 @@ class Upstream:
     async def _count(self, by: int) -> None:
         async with self.changed:
             self.open += by
+            self.most = max(self.most, self.open)
             self.changed.notify_all()
 
     async def until_idle(self) -> None:

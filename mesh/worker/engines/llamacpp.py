@@ -7,8 +7,6 @@ for them.
 """
 
 import logging
-import signal
-import threading
 from asyncio import AbstractEventLoop, get_running_loop, to_thread
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +87,6 @@ class LlamaCppEngine:
                 f"llama.cpp could not load {path}; its own lines above say why. A smaller"
                 " MESH_CONTEXT or fewer MESH_SLOTS need less memory.",
             ) from error
-        _take_signals_back()
         return cls(server, info, port, get_running_loop())
 
     @property
@@ -206,12 +203,3 @@ def _hardware() -> str:
     """The first device that is not the CPU, else the CPU, by the name its maker gave it."""
     devices = sorted(xllamacpp.get_device_info(), key=lambda device: device["name"] == "CPU")
     return str(devices[0]["description"])
-
-
-def _take_signals_back() -> None:
-    """The library takes SIGINT and SIGTERM for itself; give them back to whoever had them."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            handler = signal.getsignal(number)
-            if handler is not None:
-                signal.signal(number, handler)
