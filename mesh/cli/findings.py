@@ -155,8 +155,9 @@ def queues(models: Sequence[Queue], stray: int) -> list[Finding]:
         found.append(
             fail(
                 "queue",
-                f"{count(stray, 'prompt')} in the queue where no worker will ever look: their models' "
-                "consumers are gone. Start a worker of the model again, which declares them.",
+                f"{count(stray, 'prompt')} in the queue where no worker will ever look: "
+                "their models' consumers are gone. Start a worker of the model again, which "
+                "declares them.",
             )
         )
     return found
@@ -170,10 +171,11 @@ def _queue(queue: Queue) -> Finding:
             f"{queue.waiting} waiting, {queue.in_work} in work, {count(queue.slots, 'slot')}.",
         )
     if queue.waiting or queue.in_work:
+        unfinished = count(queue.waiting + queue.in_work, "request")
         return fail(
             check,
-            f"{count(queue.waiting + queue.in_work, 'request')} without an end, and no worker serves "
-            "it: start one with `mesh worker`, or they fail at their deadline.",
+            f"{unfinished} without an end, and no worker serves it: start one with "
+            "`mesh worker`, or they fail at their deadline.",
         )
     return warn(check, "No worker serves it now; requests for it are refused.")
 
