@@ -27,6 +27,9 @@ MINIMUM = (2, 12)
 RELOADING = 0.1
 """Seconds that a broker usually needs to read its users again; asked sooner, it logs an error."""
 
+PROBED = 0.5
+"""Seconds in which whoever only looks whether a broker runs surely lets go of its mark again."""
+
 PATIENCE = 5.0
 """Seconds after which a broker that does not let a new user in is given up."""
 
@@ -105,14 +108,19 @@ def running_mark(folder: BrokerFolder) -> Iterator[int]:
 
     A pid alone may belong to anybody by now; the lock goes with the process.
     """
-    try:
-        with folder_lock(folder.streams) as descriptor:
-            folder.pid_file.unlink(missing_ok=True)
-            yield descriptor
-    except Held:
-        raise MeshError(
-            ErrorCode.CONFLICT, f"A broker is running on {folder.data} already."
-        ) from None
+    until = time.monotonic() + PROBED
+    while True:
+        try:
+            with folder_lock(folder.streams) as descriptor:
+                folder.pid_file.unlink(missing_ok=True)
+                yield descriptor
+            return
+        except Held:
+            if time.monotonic() > until:
+                raise MeshError(
+                    ErrorCode.CONFLICT, f"A broker is running on {folder.data} already."
+                ) from None
+        time.sleep(0.01)
 
 
 def is_running(folder: BrokerFolder) -> bool:

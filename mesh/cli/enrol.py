@@ -86,8 +86,8 @@ class BrokerFolder:
         except OSError as error:
             raise MeshError(
                 ErrorCode.CONFLICT,
-                f"The data folder {self.data} cannot be used: {error.strerror or error}. Mend that, "
-                "or choose another with --data-dir or MESH_DATA_DIR.",
+                f"The data folder {self.data} cannot be used: {error.strerror or error}. Mend "
+                "that, or choose another with --data-dir or MESH_DATA_DIR.",
             ) from error
         return secrets
 
