@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 BUSY_TIMEOUT_MS = 5_000
@@ -105,12 +106,13 @@ def prepare(engine: Engine, pragmas: tuple[str, ...]) -> None:
 
 
 def is_trouble(error: Exception) -> bool:
-    """Whether the database cannot work now (full, locked, gone), whatever one asks of it.
+    """Whether the database cannot work now (full, locked, busy), whatever one asks of it.
 
     Other errors are the fault of what was to be written, and would come again.
     """
-    fault_of_data = isinstance(error, DataError | IntegrityError | ProgrammingError)
-    return isinstance(error, DBAPIError) and not fault_of_data
+    if isinstance(error, DataError | IntegrityError | ProgrammingError):
+        return False
+    return isinstance(error, DBAPIError | PoolTimeout | OSError | MemoryError)
 
 
 def sentence(error: Exception) -> str:

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol.chats import (
@@ -100,7 +100,7 @@ class Dispatcher:
                 return await self._answer(query)
         except MeshError as error:
             return Refused(code=error.code, detail=error.detail)
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             log.warning("A query could not be answered: %s", sentence(error))
             refusal = unavailable("The store's database does not work now; try again in a while.")
             return Refused(code=refusal.code, detail=refusal.detail)

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import Stored
@@ -79,7 +79,7 @@ class Follower:
                 await self._follow()
             except Moved:
                 log.info("Another store applies the log to this database as well")
-            except (BusError, DBAPIError) as error:
+            except (BusError, SQLAlchemyError, OSError) as error:
                 log.warning("The log cannot be applied, trying again: %s", sentence(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, longest)

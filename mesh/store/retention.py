@@ -8,7 +8,7 @@ import logging
 import time
 
 from sqlalchemy import ColumnElement, delete, or_, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from mesh.settings import StoreSettings
@@ -34,7 +34,7 @@ async def run(database: Database, settings: StoreSettings) -> None:
         try:
             await prune(database, settings.retention_days, time.time())
             await shrink(database, settings, time.time())
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             log.warning("Old rows could not be forgotten now: %s", sentence(error))
         await asyncio.sleep(EVERY)
 

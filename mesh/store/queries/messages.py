@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol import chats as wire
 from mesh.protocol.chats import AddReport, AddUserMessage, ChatMessage, GetMessage, Ok
+from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import UserMessage
 from mesh.store import tree, view
@@ -17,9 +18,13 @@ from mesh.store.queries import find
 from mesh.store.refusals import NotYet, bad
 
 PAGE_MESSAGES = 500
-PAGE_CHARACTERS = 1_000_000
-"""What one reply holds at most of a chat (a longer message alone): the broker's messages have a
-limit of some megabytes."""
+PAGE_BYTES = 4 << 20
+"""What one reply holds at most of a chat (a longer message alone), for the broker's messages are
+limited to twice as much."""
+
+REPORTS = 20
+REASON_LENGTH = 4_000
+"""Reports of one message, and characters of each."""
 
 
 async def page(
@@ -30,8 +35,8 @@ async def page(
     if after is not None:
         wanted = wanted.where(tuple_(Message.created_at, Message.id) > after)
     found = await _shown(session, chat, wanted, now)
-    sizes = accumulate(len(message.content or "") for message in found)
-    fitting = sum(1 for size in sizes if size <= PAGE_CHARACTERS)
+    sizes = accumulate(len(encode(message)) for message in found)
+    fitting = sum(1 for size in sizes if size <= PAGE_BYTES)
     count = min(max(fitting, 1), PAGE_MESSAGES)
     return found[:count], len(found) > count
 
@@ -136,7 +141,12 @@ async def vote(session: AsyncSession, query: wire.Vote, now: float) -> Ok:
 
 
 async def add_report(session: AsyncSession, query: AddReport, now: float) -> Ok:
+    if len(query.reason) > REASON_LENGTH:
+        raise bad(f"A reason has at most {REASON_LENGTH:,} characters.", "reason")
     message = await find.message(session, query.user_id, query.chat_id, query.message_id)
+    mine = select(func.count()).select_from(Report).where(Report.message_id == message.id)
+    if (await session.scalar(mine) or 0) >= REPORTS:
+        raise bad(f"This message has been reported {REPORTS} times; that is enough.")
     report = Report(
         id=token_hex(16),
         message_id=message.id,

@@ -188,7 +188,7 @@ async def test_late_events_do_not_bring_a_deleted_chat_back(store: Store) -> Non
 async def test_a_chat_too_large_for_one_reply_comes_in_pages(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "PAGE_CHARACTERS", 250)
+    monkeypatch.setattr(messages, "PAGE_BYTES", 1_000)
     user = await store.user()
     chat = await store.chat(user)
     parent = None

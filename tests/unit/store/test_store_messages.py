@@ -307,5 +307,15 @@ async def test_reports_hang_on_their_message(chat: Place) -> None:
         ("feedback", "rude"),
         ("feedback", "wrong"),
     ]
+    long = AddReport(**chat.whose, message_id="r1", report_type="spam", reason="x" * 4_001)
+    assert await chat.store.refusal(long) == ErrorCode.BAD_REQUEST
     unknown = AddReport(**chat.whose, message_id="x", report_type="spam", reason="")
     assert await chat.store.refusal(unknown) == ErrorCode.NOT_FOUND
+
+
+async def test_a_message_cannot_be_reported_without_end(chat: Place) -> None:
+    answer(chat, "r1", chat.turn("m1"))
+    report = AddReport(**chat.whose, message_id="r1", report_type="spam", reason="again")
+    for _ in range(20):
+        await chat.store.ask(report, Ok)
+    assert await chat.store.refusal(report) == ErrorCode.BAD_REQUEST

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mesh.protocol.chats import ChatTree, CreateChat, GetChat, GetHealth, Health
 from mesh.protocol.errors import ErrorCode
-from mesh.store.database import PRAGMAS
+from mesh.store.database import PRAGMAS, is_trouble
 from tests.unit.store import story
 from tests.unit.store.conftest import Store, running
 from tests.unit.store.story import MemoryLog
@@ -83,6 +85,18 @@ async def test_a_refusal_by_the_database_shows_no_words_of_people(
             await until(caplog, "trying again")
         await store.follower.caught_up()
     assert "secret" not in caplog.text
+
+
+def test_only_what_the_data_itself_is_to_blame_for_may_be_skipped() -> None:
+    trouble = (
+        OperationalError("INSERT", {}, sqlite3.OperationalError("disk I/O error")),
+        PoolTimeout("no connection is free"),
+        OSError("input/output error"),
+        MemoryError(),
+    )
+    assert all(is_trouble(error) for error in trouble)
+    blame = (IntegrityError("INSERT", {}, sqlite3.IntegrityError()), OverflowError(), ValueError())
+    assert not any(is_trouble(error) for error in blame)
 
 
 async def test_queries_are_answered_while_the_log_is_applied(store: Store) -> None:
