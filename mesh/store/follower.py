@@ -73,16 +73,18 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled; a transaction that is under way is finished first."""
-        pause, longest = BACKOFF
+        first, longest = BACKOFF
+        pause = first
         while True:
+            looks = self._looks_ended
             try:
                 await self._follow()
             except Moved:
                 log.info("Another store applies the log to this database as well")
             except (BusError, SQLAlchemyError, OSError) as error:
                 log.warning("The log cannot be applied, trying again: %s", sentence(error))
+                pause = first if self._looks_ended > looks else min(2 * pause, longest)
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, longest)
 
     async def reached(self, seq: int) -> None:
         """Wait until the log is applied up to a sequence."""
