@@ -4,12 +4,15 @@ import asyncio
 import sys
 import time
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mesh.cli.options import options
 from mesh.settings import StoreSettings, read
+
+if TYPE_CHECKING:
+    from mesh.store.export import Filters
 
 DATE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
@@ -51,7 +54,7 @@ def command(
     asyncio.run(_write(read(StoreSettings, flags), filters))
 
 
-async def _write(settings: StoreSettings, filters: Any) -> None:
+async def _write(settings: StoreSettings, filters: "Filters") -> None:
     from mesh.store.export import export
 
     async for line in export(settings.database_path, filters, time.time()):
