@@ -129,7 +129,10 @@ def _show_json(line: Line) -> None:
 
 def _shower(screen: Console) -> Show:
     def show(line: Line) -> None:
-        screen.print(Text(line.text(), style=_STYLES.get(line.event, "")))
+        clock, subject, event, said = line.parts()
+        style = _STYLES.get(line.event, "")
+        spelled = ((clock, "dim"), subject, (event, style), said)
+        screen.print(Text("  ").join(Text.assemble(part) for part in spelled))
 
     return show
 

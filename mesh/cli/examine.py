@@ -53,7 +53,7 @@ async def examine(settings: OperatorSettings, gateway: str) -> list[Finding]:
             found += await _by_broker(js, streams)
     except MeshError as error:
         found.append(fail("broker", error.detail))
-    found.append(disk(settings, streams))
+    found.insert(1, disk(settings, streams))
     found.append(await asyncio.to_thread(gateway_health, gateway))
     found += await asyncio.to_thread(exposed, settings, gateway)
     return found
@@ -225,7 +225,7 @@ def gateway_health(url: str) -> Finding:
     except (OSError, http.client.HTTPException) as error:
         return fail(
             "gateway",
-            f"No gateway answers at {url} ({error}): start one with `mesh gateway`, or name "
+            f"No gateway answers at {url} ({_why(error)}): start one with `mesh gateway`, or name "
             "another with MESH_HOST and MESH_PORT.",
         )
     except msgspec.DecodeError:
@@ -267,6 +267,11 @@ def _answers_to_any_name(url: str) -> bool:
     except (OSError, http.client.HTTPException):
         return False
     return status != 403
+
+
+def _why(error: Exception) -> str:
+    """An error of the network in a few words."""
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
 
 
 def _get(url: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:

@@ -43,13 +43,16 @@ class Line(Struct, frozen=True, kw_only=True):
     by: str
     detail: str
 
-    def text(self) -> str:
-        """The line for people, in local time."""
+    def parts(self) -> tuple[str, str, str, str]:
+        """For people: the local time, whom it concerns, the event, and what there is to say."""
         clock = time.strftime("%H:%M:%S", time.localtime(self.at))
-        subject = self.rid or self.worker or ""
-        who = f" [{self.worker}]" if self.rid and self.worker else ""
-        said = "".join(c for c in self.detail if c.isprintable())
-        return f"{clock}.{int(self.at % 1 * 1000):03}  {subject:<32}  {self.event:<9}  {said}{who}"
+        said = f"{self.worker}: {self.detail}" if self.rid and self.worker else self.detail
+        return (
+            f"{clock}.{int(self.at % 1 * 1000):03}",
+            f"{self.rid or self.worker or '':<32}",
+            f"{self.event:<9}",
+            "".join(c for c in said if c.isprintable()),
+        )
 
 
 def lines(stored: Stored) -> list[Line]:
@@ -130,12 +133,13 @@ def _detail(event: LogEvent) -> str:
 
 def _told(end: End) -> str:
     """Tokens and times of an answer, as far as they are known."""
-    parts = [count(end.usage.completion_tokens, "token")]
-    if end.timings.first_token is not None:
-        parts.append(f"queued {duration(end.timings.queue)}")
-        parts.append(f"first token after {duration(end.timings.first_token)}")
-        parts.append(f"then {duration(end.timings.generate)}")
-    return ", ".join(parts)
+    tokens, timings = count(end.usage.completion_tokens, "token"), end.timings
+    if timings.first_token is None:
+        return tokens
+    return (
+        f"{tokens} in {duration(timings.generate)}, queued {duration(timings.queue)}, first token "
+        f"after {duration(timings.first_token)}"
+    )
 
 
 def _offer(info: WorkerInfo) -> str:

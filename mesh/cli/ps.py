@@ -93,7 +93,7 @@ def _workers(workers: list[Worker]) -> RenderableType:
     if not workers:
         return Text("No worker is there: start one with `mesh worker`.", style="yellow")
     columns = ("WORKER", "MODEL", "ENGINE", "SLOTS", "TOKENS/S", "UP", "HOST", "")
-    shown = table("Workers", *columns, right=("SLOTS", "TOKENS/S"))
+    shown = table("Workers", *columns, right=("SLOTS", "TOKENS/S"), shrinks=("HOST", "MODEL"))
     for worker in workers:
         shown.add_row(
             Text(worker.name, style="green"),
@@ -130,7 +130,7 @@ def _requests(requests: list[Pending], unfinished: int) -> RenderableType:
         return Text("Nothing is asked at the moment.", style="dim")
     columns = ("REQUEST", "MODEL", "FOR", "STATE", "SINCE", "WORKER", "ATTEMPT")
     more = f", the oldest {len(requests)} of {unfinished}" if unfinished > len(requests) else ""
-    shown = table(f"Requests{more}", *columns, right=("ATTEMPT",))
+    shown = table(f"Requests{more}", *columns, right=("ATTEMPT",), shrinks=("REQUEST",))
     for request in requests:
         shown.add_row(
             Text(request.rid),

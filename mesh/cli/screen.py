@@ -4,7 +4,6 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 PIPED = 10_000
 """Columns where nobody looks: what is read by a program is neither wrapped nor cut."""
@@ -16,21 +15,27 @@ def console() -> Console:
     return Console(highlight=False, width=width, soft_wrap=False)
 
 
-def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
-    """A table without lines, its title above; the columns in `right` are numbers."""
+def table(
+    title: str, *columns: str, right: tuple[str, ...] = (), shrinks: tuple[str, ...] = ()
+) -> Table:
+    """A table without lines, its title above.
+
+    right: columns of numbers; shrinks: those that give way where the terminal is narrow.
+    """
     made = Table(
         title=title,
         title_justify="left",
         title_style="bold",
+        header_style="dim",
         box=None,
         pad_edge=False,
         padding=(0, 3, 0, 0),
     )
     for name in columns:
         made.add_column(
-            Text(name, style="dim"),
+            name,
             justify="right" if name in right else "left",
-            no_wrap=True,
+            no_wrap=name not in shrinks,
             overflow="ellipsis",
         )
     return made
