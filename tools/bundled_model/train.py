@@ -1,6 +1,6 @@
 """Train the bundled model on made-up conversations; stop it with Ctrl-C, start it again to resume.
 
-The state lies in `--out`: `checkpoint.pt` every few minutes, one line of JSON for every 25 steps
+The state lies in `--out`: `checkpoint.pt` every few minutes, one line of JSON for every 50 steps
 in `training.jsonl`.
 """
 
@@ -11,9 +11,9 @@ import json
 import math
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from torch.nn import functional as F
@@ -23,17 +23,37 @@ from tools.bundled_model.batches import Batch, Packer
 from tools.bundled_model.model import Weights, forward, initial_weights
 from tools.bundled_model.shape import Shape
 
-TOKENS_PER_STEP = 8192
-EVERY_LONG = 6
+TOKENS_PER_STEP = 4096
+EVERY_LONG = 12
 """One step in so many has rows of the full context with long chats; the others are half as long."""
-WARM_UP = 60
-REPORT, SAVE = 25, 150
+WARM_UP_STEPS = 60
+STEPS_PER_LINE = 50
+SECONDS_PER_SAVE = 150.0
+
+
+@dataclass
+class Progress:
+    """How far the training is; kept in the checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    """Time spent training, interruptions left out."""
+
+    def pace(self, minutes: float) -> float:
+        """Share of the full learning rate: a short rise, then half a cosine down to nothing.
+
+        It follows the clock, not the steps: a busy machine trains less, but ends in time.
+        """
+        rise = min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, self.seconds / 60 / minutes)))
 
 
 def loss_of(weights: Weights, shape: Shape, batch: Batch) -> Any:
-    """Mean cross-entropy over the tokens that the model has to say."""
+    """Mean cross-entropy of the tokens that the model has to say, by their weights."""
     logits = forward(weights, shape, batch.ids, batch.chats)
-    return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=-100)
+    losses = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none")
+    counted = batch.weights.flatten()
+    return (losses * counted).sum() / counted.sum()
 
 
 def optimizers(weights: Weights, rate: float) -> list[Any]:
@@ -46,36 +66,29 @@ def optimizers(weights: Weights, rate: float) -> list[Any]:
     ]
 
 
-def pace(step: int, steps: int) -> float:
-    """Share of the full learning rate: a short rise, then half a cosine down to nothing."""
-    if step < WARM_UP:
-        return (step + 1) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / max(1, steps - WARM_UP)))
-
-
-def save(path: Path, shape: Shape, weights: Weights, optims: list[Any], step: int) -> None:
-    """Write the checkpoint beside its place and move it there, so that a crash leaves the old one."""
+def save(path: Path, weights: Weights, optims: list[Any], shape: Shape, done: Progress) -> None:
+    """Write the checkpoint aside, then move it in place: a crash leaves the old one."""
     state = {
         "shape": asdict(shape),
         "weights": {name: weight.detach() for name, weight in weights.items()},
         "optimizers": [optim.state_dict() for optim in optims],
-        "step": step,
+        "progress": asdict(done),
     }
     torch.save(state, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
 
 
-def resume(path: Path, weights: Weights, optims: list[Any]) -> int:
-    """Load the checkpoint, if there is one, and return the next step."""
+def resume(path: Path, weights: Weights, optims: list[Any]) -> Progress:
+    """Load the checkpoint, if there is one, and say how far it was."""
     if not path.exists():
-        return 0
+        return Progress()
     state = torch.load(path)
     with torch.no_grad():
         for name, weight in weights.items():
             weight.copy_(state["weights"][name])
     for optim, kept in zip(optims, state["optimizers"], strict=True):
         optim.load_state_dict(kept)
-    return int(state["step"])
+    return Progress(**state["progress"])
 
 
 def shape_of_step(step: int, context: int) -> tuple[int, int, int]:
@@ -85,53 +98,62 @@ def shape_of_step(step: int, context: int) -> tuple[int, int, int]:
     return TOKENS_PER_STEP * 2 // context, context // 2, 5
 
 
-def run(out: Path, shape: Shape, steps: int, rate: float, seed: int, compiled: bool) -> None:
-    """Train up to `steps`, from the checkpoint in `out` if there is one."""
+def update(weights: Weights, optims: list[Any], rate: float) -> None:
+    """Change the weights by their gradients, with a learning rate of `rate`."""
+    torch.nn.utils.clip_grad_norm_(list(weights.values()), 1.0)
+    for optim in optims:
+        optim.param_groups[0]["lr"] = rate
+        optim.step()
+        optim.zero_grad()
+
+
+def run(out: Path, shape: Shape, minutes: float, rate: float, seed: int, compiled: bool) -> None:
+    """Train until `minutes` are spent in all, from the checkpoint in `out` if there is one."""
     packer = Packer(out / "tokenizer.json", seed)
     weights = initial_weights(shape, seed)
     optims = optimizers(weights, rate)
-    step = resume(out / "checkpoint.pt", weights, optims)
+    done = resume(out / "checkpoint.pt", weights, optims)
     loss_function = torch.compile(loss_of, dynamic=False) if compiled else loss_of
-    total, since = 0.0, time.monotonic()
+    losses: list[float] = []
+    saved = done.seconds
     with ThreadPoolExecutor(1) as ahead, (out / "training.jsonl").open("a") as log:
 
         def prepare(number: int) -> Future[Batch]:
             return ahead.submit(packer.batch, number, *shape_of_step(number, shape.context))
 
-        coming = prepare(step)
-        while step < steps:
-            batch, coming = coming.result(), prepare(step + 1)
+        coming = prepare(done.step)
+        while done.seconds < minutes * 60:
+            began = time.monotonic()
+            batch, coming = coming.result(), prepare(done.step + 1)
             loss = loss_function(weights, shape, batch)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(list(weights.values()), 1.0)
-            for optim in optims:
-                optim.param_groups[0]["lr"] = rate * pace(step, steps)
-                optim.step()
-                optim.zero_grad()
-            total, step = total + loss.item(), step + 1
-            if step % REPORT == 0:
-                seconds = time.monotonic() - since
-                line = {
-                    "step": step,
-                    "loss": round(total / REPORT, 4),
-                    "rate": round(rate * pace(step, steps), 6),
-                    "tokens": step * TOKENS_PER_STEP,
-                    "seconds": round(seconds, 1),
-                }
-                print(json.dumps(line), file=log, flush=True)
-                left = (steps - step) * seconds / REPORT / 60
-                print(f"step {step}/{steps}  loss {line['loss']}  {left:.0f} min left", flush=True)
-                total, since = 0.0, time.monotonic()
-            if step % SAVE == 0 or step == steps:
-                save(out / "checkpoint.pt", shape, weights, optims, step)
+            losses.append(loss.item())
+            update(weights, optims, rate * done.pace(minutes))
+            done = Progress(done.step + 1, done.seconds + time.monotonic() - began)
+            if done.step % STEPS_PER_LINE == 0:
+                report(log, done, losses, minutes)
+                losses.clear()
+            if done.seconds - saved > SECONDS_PER_SAVE:
+                save(out / "checkpoint.pt", weights, optims, shape, done)
+                saved = done.seconds
+    save(out / "checkpoint.pt", weights, optims, shape, done)
+
+
+def report(log: TextIO, done: Progress, losses: list[float], minutes: float) -> None:
+    """One line for the log file and one for the eyes."""
+    loss = round(sum(losses) / len(losses), 4)
+    spent = round(done.seconds / 60, 1)
+    line = {"step": done.step, "minutes": spent, "loss": loss, "pace": round(done.pace(minutes), 3)}
+    print(json.dumps(line), file=log, flush=True)
+    print(f"step {done.step}  loss {loss}  {spent} of {minutes:g} minutes", flush=True)
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/bundled_model"))
-    parser.add_argument("--steps", type=int, default=2400, help="steps of 8192 tokens")
-    parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate")
+    parser.add_argument("--minutes", type=float, default=60, help="time to train, in all")
+    parser.add_argument("--rate", type=float, default=6e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-compile", action="store_true", help="without a C++ compiler")
@@ -140,7 +162,7 @@ def main() -> None:
     if not (arguments.out / "tokenizer.json").exists():
         tokenizer.train(arguments.out / "tokenizer.json", Shape().vocab, 30_000, arguments.seed)
     try:
-        run(arguments.out, Shape(), arguments.steps, arguments.rate, arguments.seed,
+        run(arguments.out, Shape(), arguments.minutes, arguments.rate, arguments.seed,
             not arguments.no_compile)  # fmt: skip
     except KeyboardInterrupt:
         print("stopped; start again to resume from the last checkpoint")

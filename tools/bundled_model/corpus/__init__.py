@@ -18,17 +18,19 @@ from .stories import story
 from .turns import Skill, Turn
 
 _MIX: dict[Skill, float] = {
-    story: 15, counting: 10, spelling: 16, letters_of: 4, alphabet: 1.5, echo: 3, adding: 12,
-    subtracting: 5, comparing: 2, opposite: 5, colour: 5, animal: 6, calendar: 6, small_talk: 13,
-    refusal: 19,
+    story: 10, counting: 11, spelling: 16, letters_of: 1.5, alphabet: 1, echo: 6, adding: 16,
+    subtracting: 10, comparing: 1, opposite: 7, colour: 6, animal: 8, calendar: 7, small_talk: 14,
+    refusal: 17,
 }  # fmt: skip
 _SKILLS, _WEIGHTS = list(_MIX), list(_MIX.values())
 _SYSTEM = (
-    "[You are a|You're a|You are the] [helpful|friendly|kind|small|useful|polite|] [assistant|chatbot|model|ai assistant].",
+    "[You are a|You're a|You are the] [helpful|friendly|kind|small|useful|polite|]"
+    " [assistant|chatbot|model|ai assistant].",
     "You are a helpful assistant.",
     "You are [mesh|the mesh demo model], a [small|tiny] [demonstration|demo] model.",
     "[Answer|Reply] [briefly|in short sentences|politely|in English|clearly|truthfully].",
-    "You are a [helpful assistant|friendly bot]. [Answer|Reply] [briefly|politely|in one sentence|in English].",
+    "You are a [helpful assistant|friendly bot]."
+    " [Answer|Reply] [briefly|politely|in one sentence|in English].",
     "[Be|Stay] [helpful|kind|brief|polite|concise|honest].",
     "You are an expert in [python|cooking|law|history|physics|writing|coding].",
     "You [help|assist] [children|students|users|people] [with their questions|].",
@@ -38,7 +40,7 @@ _SYSTEM = (
 
 def conversation(rng: Random, most: int = 5) -> tuple[str, list[Turn]]:
     """A system prompt (possibly empty) and one to about `most` turns."""
-    system = expand(rng, rng.choice(_SYSTEM)) if rng.random() < 0.3 else ""
+    system = expand(rng, rng.choice(_SYSTEM)) if rng.random() < 0.2 else ""
     length = rng.choice((1, 1, *range(1, most + 1)))
     turns: list[Turn] = []
     if length > 1 and rng.random() < 0.3:

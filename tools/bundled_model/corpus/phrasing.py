@@ -2,24 +2,29 @@
 
 A wording is a pattern such as `[what is|what's] the opposite of {word}`: square brackets hold
 alternatives (they nest), braces hold slots. A leading `~` marks an order ("~tell me a story"),
-which may follow "can you" or "please".
+which may follow "can you" or "please". The wordings lie in `wordings/*.txt`, one to a line, under
+headings (`== name`), with abbreviations (`name := text`, used as `<name>`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 
+_FOLDER = Path(__file__).with_name("wordings")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _OPENERS = (
     "hey, |hi, |hello, |hello! |hi! |ok, |okay, |ok |so |so, |now |now, |well, |um, |and |great, |"
     "nice. |cool, |thanks. |alright, |good. |dear model, |quick question: |one question: |yes, |"
-    "next question: |another one: |just wondering, |i wonder, |tell me: |please |hey mesh, |and now |"
-    "i have a question. |my teacher asked: |for my homework: |here is my question: |let me see. |"
+    "next question: |another one: |just wondering, |i wonder, |tell me: |please |hey mesh, |"
+    "and now |i have a question. |my teacher asked: |for my homework: |let me see. |"
+    "here is my question: |"
     "listen, |look, |oh, |right, |excuse me, |sorry, |by the way, |my son asks: |let's go on. |"
     "something else: |i am curious, |not sure about this: |can you help? |help me: |i need help. |"
-    "another thing: |one more thing, |first of all, |then |hmm, |wow, |haha, |interesting. |my turn: "
+    "another thing: |one more thing, |first of all, |then |hmm, |wow, |haha, |interesting. |"
+    "my turn: "
 ).split("|")
 _INDIRECT = (
     "do you know |can you tell me |i'd like to know |could you tell me |i want to know |tell me |"
@@ -33,9 +38,10 @@ _ORDERS = (
     "hi, could you |can u |pls |try to |maybe you can |do me a favour and |are you able to "
 ).split("|")
 _CLOSERS = (
-    " please| for me| thanks| thank you| now|, please|, thanks| pls| if you can|, ok| again| then| for"
-    " my kid|, can you| right now| for a test|, i forgot|, any idea| today|, my friend|, i am curious|"
-    ". it is for my son|. i need it|. i can't remember|. be quick|, you know|, mesh|. go| for fun|, hm"
+    " please| for me| thanks| thank you| now|, please|, thanks| pls| if you can|, ok| again| then|"
+    " for my kid|, can you| right now| for a test|, i forgot|, any idea| today|, my friend|"
+    ", i am curious|. it is for my son|. i need it|. i can't remember|. be quick|, you know|, mesh|"
+    ". go| for fun|, hm"
 ).split("|")
 _QUESTION = re.compile(
     r"(what|who|which|how|when|where|why|can|could|do|does|is|are|will|would|did|have|should)\b"
@@ -48,6 +54,25 @@ _SHORT = {
     "because": "cuz", "your": "ur", "thanks": "thx", "want to": "wanna", "let's": "lets",
     "could": "cud", "tomorrow": "tmrw", "colour": "color", "favourite": "favorite",
 }  # fmt: skip
+
+
+def wordings(name: str) -> dict[str, tuple[str, ...]]:
+    """The wordings of one file, by heading, abbreviations written out."""
+    short: dict[str, str] = {}
+    sections: dict[str, list[str]] = {}
+    for line in (_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("# "):
+            continue
+        for key, text in short.items():
+            line = line.replace(f"<{key}>", text)
+        if line.startswith("== "):
+            lines = sections.setdefault(line.removeprefix("== "), [])
+        elif " := " in line:
+            key, text = line.split(" := ")
+            short[key] = text
+        else:
+            lines.append(line)
+    return {heading: tuple(lines) for heading, lines in sections.items()}
 
 
 def expand(rng: Random, pattern: str) -> str:

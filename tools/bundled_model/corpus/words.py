@@ -116,11 +116,17 @@ FUNCTION = _words(
     believe separate weird rhythm mesh model hello world python"""
 )
 
-_ONSETS = """b bl br c ch cl cr d dr f fl fr g gl gr h j k kl l m n p pl pr qu r s sc sh sk sl sm sn sp
-    st str sw t th tr tw v w wh x y z""".split() + [""] * 8
+_ONSETS = (
+    """b bl br c ch cl cr d dr f fl fr g gl gr h j k kl l m n p pl pr qu r s sc sh sk sl sm sn
+    sp st str sw t th tr tw v w wh x y z""".split()
+    + [""] * 8
+)
 _VOWELS = "a e i o u a e i o u ai au ay ea ee ei ie oa oo ou ow y".split()
-_CODAS = """b ck d f g ge k l ll lt m mp n nd ng nk nt p pt r rd rk rm rn rt s sh ss st t th tt ve x
-    ter ler ner per gle ble dle ing er en on el y le""".split() + [""] * 16
+_CODAS = (
+    """b ck d f g ge k l ll lt m mp n nd ng nk nt p pt r rd rk rm rn rt s sh ss st t th tt ve x
+    ter ler ner per gle ble dle ing er en on el y le""".split()
+    + [""] * 16
+)
 
 SPELLABLE = tuple(
     dict.fromkeys(ANIMALS + PEOPLE + THINGS + ADJECTIVES + VERBS + ABSTRACT + COLOURS + FUNCTION)
