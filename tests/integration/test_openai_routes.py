@@ -10,7 +10,7 @@ import msgspec
 import openai
 import pytest
 
-from tests.fleet import Fleet, fleet
+from tests.fleet import Fleet, fleet, wait_until
 
 REPEAT = "/repeat lorem ipsum dolor"
 ENDLESS = [{"role": "user", "content": REPEAT}]
@@ -404,6 +404,7 @@ def test_a_stream_that_a_stopping_gateway_breaks_off_is_no_whole_answer(tmp_path
             ) as stream:
                 chunks = iter(stream)
                 next(chunks)
+                wait_until("both run", lambda: mesh.run("ps").stdout.count("running") == 2)
                 assert mesh.stop("gateway") == 0
                 with pytest.raises(openai.APIError, match="has to stop"):
                     list(chunks)
