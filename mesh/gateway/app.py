@@ -78,17 +78,18 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         await bus.close()
 
 
-def create_app(services: Services) -> Litestar:
+def create_app(services: Services) -> Door:
     """The ASGI application over running services."""
-    return Litestar(
+    max_body = services.settings.max_body
+    routes = Litestar(
         ROUTES,
-        middleware=[lambda app: Door(app, services.rules)],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False, use_cache=True)},
         exception_handlers=HANDLERS,
-        request_max_body_size=services.settings.max_body,
+        request_max_body_size=max_body,
         openapi_config=None,
         logging_config=None,
     )
+    return Door(routes, services.rules, max_body)
 
 
 async def _open(settings: GatewaySettings, bus: Bus) -> Services:

@@ -51,7 +51,7 @@ async def providers(services: Wired) -> list[str]:
     return [PROVIDER] if services.rules.private else []
 
 
-@get("/auth/login/debug", public=True)
+@get("/auth/login/debug", public=True, redirects=True)
 async def login(
     services: Wired,
     username: FromQuery[str] = "",

@@ -23,6 +23,7 @@ async def read_body(request: AnyRequest, kind: type[S]) -> S:
 def decode_body(data: bytes, kind: type[T]) -> T:
     """A body of any kind; an empty one counts as `{}`. Raises MeshError as `read_body`."""
     try:
+        str(data, "utf-8")  # the decoder does not look into fields that are not asked for
         return msgspec.json.decode(data or b"{}", type=kind)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `")

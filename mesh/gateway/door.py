@@ -1,9 +1,12 @@
-"""The front door: names each HTTP request, checks where it comes from, and who asks.
+"""The front door: names each HTTP request, checks its size, where it comes from, and who asks.
 
 A request whose Host is none of ours is turned away (a page of some other site may have pointed
 its own name at the loopback address), and so is a browser's request from a foreign Origin.
 """
 
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
 from secrets import token_hex
 from urllib.parse import urlsplit
 
@@ -16,6 +19,9 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import GatewaySettings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+READ_AWAY_BYTES, READ_AWAY_SECONDS = 64 << 20, 10.0
+"""How much of a body that is too long is read before it is refused."""
 
 
 class Rules:
@@ -50,11 +56,16 @@ class Rules:
 
 
 class Door:
-    """ASGI middleware: request id, Host and Origin, CORS for allowed origins."""
+    """ASGI middleware around the whole application, unknown routes included.
 
-    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+    Gives each request its id, checks Host and Origin, adds CORS for allowed origins, and turns
+    bodies away that say that they are longer than `max_body` bytes.
+    """
+
+    def __init__(self, app: ASGIApp, rules: Rules, max_body: int) -> None:
         self._app = app
         self._rules = rules
+        self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -66,13 +77,20 @@ class Door:
         origin = headers.get(b"origin", b"").decode("latin-1")
         added = self._headers(request_id, origin)
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *added]
-            await send(message)
+            return send(message)
 
         try:
             self._rules.check(headers.get(b"host", b"").decode("latin-1"), origin)
+            length = headers.get(b"content-length", b"")
+            if length.isdigit() and int(length) > self._max_body:
+                await _read_away(receive)
+                raise MeshError(
+                    ErrorCode.TOO_LARGE,
+                    f"The body has {int(length):,} bytes; at most {self._max_body:,} are accepted.",
+                )
         except MeshError as error:
             request: AnyRequest = AnyRequest(scope, receive, send)
             response = answer(request, error).to_asgi_response(None, request)
@@ -85,6 +103,18 @@ class Door:
         if origin in self._rules.origins:
             headers += [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]
         return headers
+
+
+async def _read_away(receive: Receive) -> None:
+    """Read a body that nobody wants, within reason: who is still sending hears no answer."""
+    read = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READ_AWAY_SECONDS):
+            while read < READ_AWAY_BYTES:
+                message = await receive()
+                if message["type"] != "http.request" or not message["more_body"]:
+                    return
+                read += len(message["body"])
 
 
 class Doorman:

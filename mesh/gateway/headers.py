@@ -7,6 +7,9 @@ from mesh.protocol.errors import ErrorCode, MeshError
 
 LONGEST_KEY = 200
 
+REPEATABLE = {"Idempotency-Key": "Sent again with the same key and body, it is done once."}
+"""What routes that honour the key say of it in the OpenAPI document."""
+
 
 def idempotency_key(request: AnyRequest) -> str:
     """The `Idempotency-Key`, or "". Raises MeshError (bad_request) for one that is too long."""

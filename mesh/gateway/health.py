@@ -30,7 +30,7 @@ class Workers(Struct):
     workers: list[WorkerInfo]
 
 
-@get("/v1/health")
+@get("/v1/health", reply=Health, public=True)
 async def health(services: Wired) -> Response[bytes]:
     """200 while prompts can be answered: with a broker and a worker; 503 otherwise."""
     broker, store = await asyncio.gather(_broker(services), _store(services))
@@ -45,7 +45,7 @@ async def health(services: Wired) -> Response[bytes]:
     )
 
 
-@get("/workers")
+@get("/workers", reply=Workers)
 async def workers(request: AnyRequest, services: Wired) -> Response[bytes]:
     """The workers present, by name."""
     services.doorman.signed_in(request)

@@ -14,6 +14,7 @@ from mesh.gateway import views
 from mesh.gateway.answering import begin, look, stored, stored_answer
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest, answer
+from mesh.gateway.headers import REPEATABLE
 from mesh.gateway.options import NewAnswer, NewExchange, NewQuestion, check_content
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.views import MessageRead, message_read
@@ -98,6 +99,7 @@ async def prompter_message(
     CHAT + "/assistant_message",
     status_code=200,
     body=NewAnswer,
+    headers=REPEATABLE,
     exception_handlers=UNPROCESSABLE,
 )
 async def assistant_message(
@@ -116,7 +118,13 @@ async def assistant_message(
     return _exchange(services, track).assistant_message
 
 
-@post(CHAT + "/messages", status_code=200, body=NewExchange, exception_handlers=UNPROCESSABLE)
+@post(
+    CHAT + "/messages",
+    status_code=200,
+    body=NewExchange,
+    headers=REPEATABLE,
+    exception_handlers=UNPROCESSABLE,
+)
 async def exchange(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> Exchange:
     """Add a user's message and begin its answer in one step: both are kept, or neither is."""
     user = services.doorman.signed_in(request)

@@ -25,6 +25,7 @@ from mesh.gateway.messages import (
 )
 from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.models import get_model, list_models
+from mesh.gateway.openapi import openapi
 from mesh.gateway.presets import model_configs
 
 ROUTES: list[ControllerRouterHandler] = [
@@ -48,6 +49,7 @@ ROUTES: list[ControllerRouterHandler] = [
     report,
     vote,
     model_configs,
+    openapi,
     generate,
     health,
     workers,

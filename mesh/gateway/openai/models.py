@@ -33,14 +33,14 @@ class ModelList(Struct):
     data: list[Model]
 
 
-@get("/v1/models")
+@get("/v1/models", reply=ModelList)
 async def list_models(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Every model this mesh knows, served now or not, by name."""
     services.doorman.principal(request)
     return _json(ModelList("list", _models(services)))
 
 
-@get("/v1/models/{model:path}")
+@get("/v1/models/{model:path}", reply=Model)
 async def get_model(request: AnyRequest, services: Wired, model: FromPath[str]) -> Response[bytes]:
     """One model by its name, which may have slashes. 404 for one that nobody ever served."""
     services.doorman.principal(request)

@@ -1,0 +1,130 @@
+"""Bad input on the mesh's own routes: refused in one shape, with a sentence, and never a 500."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from tests.chatting import answer, new_chat, ok, refusal
+from tests.whole_mesh import Mesh
+
+DEEP = b'{"content":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+BODIES = {
+    "not JSON": b"hello",
+    "cut off": b'{"content": "hel',
+    "invalid UTF-8": b'{"content": "\xff\xfe"}',
+    "half a surrogate pair": b'{"content": "\\ud800"}',
+    "deep": DEEP,
+    "a list": b"[]",
+    "a number": b"7",
+    "null": b"null",
+    "wrong types": b'{"content": 7, "parent_id": [], "score": "x", "report_type": 1, '
+    b'"title": {}, "reason": 1, "prompt": [], "hidden": "yes"}',
+}
+ROUTES = (
+    "POST /chats",
+    "PUT /chats/{chat}",
+    "POST /chats/{chat}/prompter_message",
+    "POST /chats/{chat}/assistant_message",
+    "POST /chats/{chat}/messages",
+    "POST /chats/{chat}/messages/{message}/votes",
+    "POST /chats/{chat}/messages/{message}/reports",
+)
+
+
+@pytest.mark.parametrize("what", BODIES)
+async def test_no_body_is_a_500(mesh: Mesh, what: str) -> None:
+    async with await mesh.client("bad bodies") as http:
+        chat = await new_chat(http)
+        message = (await answer(http, chat, "hello"))["id"]
+        for route in ROUTES:
+            method, _, path = route.format(chat=chat, message=message).partition(" ")
+            response = await http.request(method, path, content=BODIES[what])
+            assert response.status_code in (400, 422), (route, response.text)
+            refusal(response, response.status_code, "bad_request")
+        assert len(ok(await http.get(f"/chats/{chat}"))["messages"]) == 2
+
+
+async def test_wrong_fields_are_named(mesh: Mesh) -> None:
+    async with await mesh.client("named fields") as http:
+        chat = await new_chat(http)
+        missing = await http.post(f"/chats/{chat}/prompter_message", json={})
+        assert "content" in refusal(missing, 400, "bad_request")
+        parameter = await http.get("/chats", params={"limit": "many"})
+        assert "limit" in refusal(parameter, 400, "bad_request")
+
+
+async def test_empty_and_huge_messages_are_refused_for_what_they_are(mesh: Mesh) -> None:
+    async with await mesh.client("sizes") as http:
+        chat = await new_chat(http)
+        for route in ("prompter_message", "messages"):
+            path = f"/chats/{chat}/{route}"
+            for content in ("", " \n\t"):
+                refusal(await http.post(path, json={"content": content}), 400, "empty_prompt")
+            long = await http.post(path, json={"content": "x" * 100_001})
+            assert "100,000" in refusal(long, 413, "too_large")
+            huge = await http.post(path, content=b"x" * (5 << 20))
+            refusal(huge, 413, "too_large")
+        body = {"content": "hello", "system_prompt": "x" * 100_001}
+        refusal(await http.post(f"/chats/{chat}/messages", json=body), 413, "too_large")
+
+
+async def test_odd_text_is_kept_as_it_came(mesh: Mesh) -> None:
+    async with await mesh.client("odd text") as http:
+        chat, parent = await new_chat(http), None
+        for content in ("a\x00b", "\u202e\ufeff 👩‍👩‍👧 \U0010ffff", "'; DROP TABLE chats; --"):
+            done = await answer(http, chat, content, parent=parent)
+            assert done["content"] == content
+            parent = done["id"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/chats/%00",
+        "/chats/%ff%fe",
+        "/chats/../chats/x",
+        "/chats/*/messages/>/events",
+        "/chats/%2e%2e/messages/%0a/events",
+        "/chats/" + "x" * 5000,
+        "/chats/x/messages/\u00e9/events",
+        "/nowhere",
+    ],
+)
+async def test_odd_paths_are_404(mesh: Mesh, path: str) -> None:
+    async with await mesh.client("odd paths") as http:
+        refusal(await http.get(path), 404, "not_found")
+
+
+async def test_a_wrong_method_is_405(mesh: Mesh) -> None:
+    async with await mesh.client("methods") as http:
+        response = await http.patch("/chats")
+        refusal(response, 405, "bad_request")
+
+
+async def test_odd_headers_and_queries_are_refused(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        for name, value in (
+            (b"authorization", b"\xff\xfe"),
+            (b"authorization", b"Bearer " + b"x" * 10_000),
+            (b"refresh", b"\xff" * 40),
+        ):
+            path = "/auth/refresh" if name == b"refresh" else "/chats"
+            refusal(await http.get(path, headers=[(name, value)]), 401, "invalid_token")
+        refusal(await http.get("/auth/callback/debug?code=%20"), 400, "bad_request")
+        ok(await http.get("/auth/callback/debug?code=%ff"))
+
+
+async def test_half_a_request_does_no_harm(mesh: Mesh) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", mesh.port)
+    writer.write(b"POST /chats HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with await mesh.client("after half") as http:
+        assert await new_chat(http)
+
+
+async def test_the_document_is_served(mesh: Mesh) -> None:
+    async with httpx.AsyncClient(base_url=mesh.url) as http:
+        assert ok(await http.get("/openapi.json"))["openapi"] == "3.1.0"

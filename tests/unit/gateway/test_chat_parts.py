@@ -1,0 +1,186 @@
+"""The pure parts of the chat routes: instructions, presets, views, what was seen."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mesh.gateway import views
+from mesh.gateway.instructions import system_message
+from mesh.gateway.presets import PRESETS
+from mesh.gateway.seen import Seen
+from mesh.protocol.chats import ChatMessage, MessageState, WorkParameters
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import (
+    Cancelled,
+    Claim,
+    Done,
+    End,
+    Failed,
+    Message,
+    ModelCard,
+    Queued,
+    Request,
+    Sampling,
+    Turn,
+    UserMessage,
+)
+from mesh.protocol.run import Run
+from mesh.protocol.subjects import Writer
+
+WORKER = Writer("w1", "i1")
+
+
+# --- instructions ---------------------------------------------------------------------------------
+
+
+def test_without_instructions_there_is_no_system_message() -> None:
+    assert system_message() is None
+    assert system_message("  ", "\n", "") is None
+
+
+def test_a_system_prompt_alone_is_the_system_message() -> None:
+    assert system_message("Be kind.") == Message(role="system", content="Be kind.")
+
+
+def test_instructions_follow_the_system_prompt_under_headings() -> None:
+    message = system_message("Be kind.", "I am a pilot.", "Use verse.")
+    assert message is not None
+    assert message.content == (
+        "Be kind.\n\n"
+        "About the user:\nI am a pilot.\n\n"
+        "How the user wants to be answered:\nUse verse."
+    )
+
+
+def test_each_instruction_may_stand_alone() -> None:
+    message = system_message(user_profile="I am a pilot.")
+    assert message is not None and message.content == "About the user:\nI am a pilot."
+
+
+# --- presets --------------------------------------------------------------------------------------
+
+
+def test_the_presets_are_the_known_ones() -> None:
+    values = {
+        preset.name: (
+            preset.sampling_parameters.top_k,
+            preset.sampling_parameters.top_p,
+            preset.sampling_parameters.typical_p,
+            preset.sampling_parameters.temperature,
+            preset.sampling_parameters.repetition_penalty,
+        )
+        for preset in PRESETS
+    }
+    assert values == {
+        "k50": (50, 0.95, None, 0.75, 1.2),
+        "k50-Creative": (50, 0.95, None, 0.85, 1.2),
+        "k50-Precise": (50, 0.95, None, 0.1, 1.2),
+        "k50-Original": (50, 0.95, None, 0.9, 1.2),
+        "k50-Plugins": (50, None, None, 0.35, 1 / 0.9),
+        "nucleus9": (None, 0.9, None, 0.8, 1.2),
+        "typical2": (None, None, 0.2, 0.8, 1.2),
+        "typical3": (None, None, 0.3, 0.8, 1.2),
+    }
+    assert all(preset.sampling_parameters.max_new_tokens == 1024 for preset in PRESETS)
+
+
+# --- what was seen --------------------------------------------------------------------------------
+
+
+def test_the_last_sequence_of_a_chat_only_grows() -> None:
+    seen = Seen()
+    seen.note("a", 5)
+    seen.note("a", 3)
+    assert (seen.last("a"), seen.last("b")) == (5, 0)
+
+
+def test_the_longest_silent_chat_is_forgotten_first() -> None:
+    seen = Seen(chats=2)
+    for chat, seq in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
+        seen.note(chat, seq)
+    assert [seen.last(chat) for chat in "abc"] == [3, 0, 4]
+
+
+# --- views ----------------------------------------------------------------------------------------
+
+
+def answered(*ends: End) -> Run:
+    """A request of a chat, claimed once, and its end."""
+    request = Request(
+        rid="r1",
+        reply="gw1",
+        tenant="u1",
+        model="tiny",
+        messages=(Message(role="user", content="hello"),),
+        sampling=Sampling(temperature=0.0, seed=7),
+        max_tokens=9,
+        created=2.0,
+        deadline=600.0,
+    )
+    said = UserMessage(id="m1", content="hello", created=1.0)
+    turn = Turn(chat_id="c1", user_id="u1", user_message=said, system_prompt="Be kind.")
+    run = Run(bare=True)
+    run.event(Queued(uid="q", request=request, turn=turn), Writer("gateway", "g"), 1)
+    run.event(Claim(uid="c", n=1, item=1, ack_reply="", model="tiny"), WORKER, 2)
+    for end in ends:
+        run.event(end, WORKER, 3)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("ends", "state"),
+    [
+        ((), "in_progress"),
+        ((Done(uid="e", text="hi", finish="stop"),), "complete"),
+        ((Cancelled(uid="e"),), "cancelled"),
+        ((Failed(uid="e", code=ErrorCode.DEADLINE_EXCEEDED),), "timeout"),
+        ((Failed(uid="e", code=ErrorCode.ENGINE_FAILED),), "aborted_by_worker"),
+    ],
+)
+def test_a_request_has_the_state_its_log_tells(ends: tuple[End, ...], state: MessageState) -> None:
+    assert views.state(answered(*ends)) == state
+    assert views.state(Run()) == "pending"
+
+
+def test_an_answer_from_the_log_has_all_that_was_asked_and_done() -> None:
+    run = answered(Done(uid="e", text="hi", finish="length", truncated=2))
+    assert run.queued is not None and run.queued.turn is not None
+    message = views.answer(run, run.queued, run.queued.turn)
+    assert message == ChatMessage(
+        id="r1",
+        chat_id="c1",
+        parent_id="m1",
+        created_at=2.0,
+        role="assistant",
+        state="complete",
+        content="hi",
+        work=WorkParameters(
+            model="tiny",
+            sampling=Sampling(temperature=0.0, seed=7),
+            max_tokens=9,
+            system_prompt="Be kind.",
+        ),
+        finish="length",
+        truncated=2,
+        worker="w1",
+        attempts=1,
+        usage=message.usage,
+        timings=message.timings,
+    )
+
+
+def test_a_message_is_shown_with_its_models_lengths() -> None:
+    run = answered(Failed(uid="e", code=ErrorCode.ENGINE_FAILED, text="h"))
+    assert run.queued is not None and run.queued.turn is not None
+    message = views.answer(run, run.queued, run.queued.turn)
+    card = ModelCard(name="tiny", fingerprint="f", engine="echo", context_length=512)
+    shown = views.message_read(message, {"tiny": card})
+    assert shown.created_at == datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)
+    assert (shown.content, shown.error) == ("h", ErrorCode.ENGINE_FAILED.sentence)
+    work = shown.work_parameters
+    assert work is not None
+    assert (work.do_sample, work.seed, work.system_prompt) == (False, 7, "Be kind.")
+    assert work.sampling_parameters.max_new_tokens == 9
+    assert (work.model_config.max_input_length, work.model_config.max_total_length) == (511, 512)
+    absent = views.message_read(message, {"tiny": None}).work_parameters
+    assert absent is not None and absent.model_config.max_total_length is None

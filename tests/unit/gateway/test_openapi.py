@@ -1,0 +1,100 @@
+"""The OpenAPI document says what the routes are: all of them, validly, with their errors."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.routes import HTTPRoute
+from openapi_spec_validator import validate
+
+from mesh.gateway.openapi import document
+from mesh.gateway.routes import ROUTES
+
+
+@pytest.fixture(scope="module")
+def app() -> Litestar:
+    """The routes, with nothing behind them."""
+    services = Provide(lambda: None, sync_to_thread=False)
+    return Litestar(ROUTES, dependencies={"services": services}, openapi_config=None)
+
+
+@pytest.fixture(scope="module")
+def openapi(app: Litestar) -> Any:
+    return msgspec.json.decode(document(app))
+
+
+def operations(openapi: Any) -> list[tuple[str, str, Any]]:
+    return [
+        (path, method, operation)
+        for path, methods in openapi["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_it_is_valid(openapi: Any) -> None:
+    validate(openapi)
+
+
+def test_every_route_is_in_it_and_nothing_else(app: Litestar, openapi: Any) -> None:
+    served = {
+        (route.path_format, method.lower())
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if handler.handler_name != "options_handler"
+        for method in handler.http_methods
+    }
+    assert {(path, method) for path, method, _ in operations(openapi)} == served
+
+
+def test_every_operation_has_a_sentence_an_id_and_its_errors(openapi: Any) -> None:
+    found = operations(openapi)
+    for path, method, operation in found:
+        assert operation["summary"].endswith("."), (path, method)
+        error = operation["responses"]["default"]["content"]["application/json"]["schema"]
+        native = "OpenAIError" if path.startswith("/v1/") else "ErrorBody"
+        assert error == {"$ref": f"#/components/schemas/{native}"}
+    assert len({operation["operationId"] for _, _, operation in found}) == len(found)
+
+
+def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
+    bodyless = {"cancel", "hide_all_chats"}
+    for _, method, operation in operations(openapi):
+        takes = method in ("post", "put") and operation["operationId"] not in bodyless
+        assert ("requestBody" in operation) == takes
+
+
+def test_only_signing_in_health_and_the_document_are_public(openapi: Any) -> None:
+    public = {path for path, _, operation in operations(openapi) if not operation["security"]}
+    assert public == {
+        "/auth/callback/debug",
+        "/auth/login/debug",
+        "/auth/providers",
+        "/auth/refresh",
+        "/openapi.json",
+        "/v1/health",
+    }
+
+
+def test_parameters_say_where_they_go_and_how_far(openapi: Any) -> None:
+    limit = openapi["paths"]["/chats"]["get"]["parameters"][1]
+    assert (limit["name"], limit["in"], limit["required"]) == ("limit", "query", False)
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 100}
+    path = "/chats/{chat_id}/messages/{message_id}/events"
+    names = [(p["in"], p["name"]) for p in openapi["paths"][path]["get"]["parameters"]]
+    assert names == [("path", "chat_id"), ("path", "message_id"), ("header", "Last-Event-ID")]
+
+
+def test_streams_name_the_kinds_of_their_events(openapi: Any) -> None:
+    path = "/chats/{chat_id}/messages/{message_id}/events"
+    responses = openapi["paths"][path]["get"]["responses"]
+    kinds = responses["200"]["content"]["text/event-stream"]["schema"]["oneOf"]
+    assert [kind["$ref"].rpartition("/")[2] for kind in kinds] == [
+        "PendingEvent",
+        "PieceEvent",
+        "MessageEvent",
+        "FailureEvent",
+    ]
+    assert "204" in responses
