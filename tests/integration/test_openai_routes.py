@@ -10,6 +10,7 @@ import msgspec
 import openai
 import pytest
 
+from tests.conftest import free_port
 from tests.fleet import Fleet, fleet, wait_until
 
 REPEAT = "/repeat lorem ipsum dolor"
@@ -24,6 +25,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         found.gateway("--worker-wait", "0.3", "--hold-headers", "1", "--max-body", "200000")
         found.worker("quick", "--model-name", "echo", "--echo-rate", "100", "--slots", str(SLOTS))
         found.worker("failing", "--model-name", "fails/early", "--echo-fail-after", "1")
+        found.worker("late", "--model-name", "late", "--echo-delay", "60")
         yield found
 
 
@@ -54,7 +56,7 @@ def events(response: httpx.Response) -> list[tuple[str, str]]:
 
 def test_models_are_listed_with_what_the_mesh_knows_of_them(client: openai.OpenAI) -> None:
     listed = {model.id: model for model in client.models.list()}
-    assert set(listed) == {"echo", "fails/early"}
+    assert set(listed) == {"echo", "fails/early", "late"}
     extras = listed["echo"].model_dump()
     assert (extras["object"], extras["owned_by"], extras["available"]) == ("model", "mesh", True)
     assert (extras["engine"], extras["context_length"]) == ("echo", 8192)
@@ -274,6 +276,12 @@ def test_a_forged_key_is_refused(mesh: Fleet) -> None:
     assert refused.value.code == "invalid_token"
 
 
+def test_headers_are_not_held_back_for_ever(http: httpx.Client) -> None:
+    body = {"model": "late", "messages": [{"role": "user", "content": "hello"}], "stream": True}
+    with http.stream("POST", "/v1/chat/completions", json=body) as response:
+        assert response.status_code == 200  # the first token is a minute away
+
+
 # --- idempotency ----------------------------------------------------------------------------------
 
 
@@ -385,6 +393,57 @@ def test_hanging_up_with_a_key_leaves_the_answer_going_on(mesh: Fleet, http: htt
         httpx.post(f"{mesh.url}/v1/chat/completions", json=body, headers=keyed("six"), timeout=0.2)
     answer = http.post("/v1/chat/completions", json=body, headers=keyed("six")).json()
     assert answer["usage"]["completion_tokens"] == 60
+
+
+# --- two gateways ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other(mesh: Fleet) -> Iterator[httpx.Client]:
+    """A second gateway of the same mesh."""
+    port = free_port()
+    process = mesh.spawn("gateway", "--gateway-name", "gw2", "--port", str(port))
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20.0) as client:
+        wait_until("the second gateway answers", lambda: answers(client))
+        yield client
+    process.terminate()
+    process.communicate()
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/v1/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_another_gateway_reads_on_where_the_first_was_left(
+    http: httpx.Client, other: httpx.Client
+) -> None:
+    body = BODY | {"messages": ENDLESS, "max_tokens": 60, "stream": True}
+    with http.stream("POST", "/v1/chat/completions", json=body, headers=keyed("two gws")) as first:
+        for line in first.iter_lines():
+            if line == "id: 9":
+                break
+    again = events(other.post("/v1/chat/completions", json=body, headers=keyed("two gws", "9")))
+    assert [at for at, _ in again] == [*(str(at) for at in range(10, 60)), "", ""]
+
+
+def test_one_key_at_two_gateways_at_once_is_one_answer(
+    http: httpx.Client, other: httpx.Client
+) -> None:
+    body = BODY | {"messages": ENDLESS, "max_tokens": 10}
+    for attempt in range(5):
+        with ThreadPoolExecutor(4) as pool:
+            asked = [
+                pool.submit(
+                    client.post, "/v1/chat/completions", json=body, headers=keyed(f"both {attempt}")
+                )
+                for client in (http, other, http, other)
+            ]
+        contents = {one.result().content for one in asked}
+        assert len(contents) == 1
+        assert b'"finish_reason":"length"' in contents.pop()
 
 
 # --- a gateway that stops -------------------------------------------------------------------------
