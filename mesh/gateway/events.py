@@ -8,16 +8,15 @@ id, and last `message` or `error`. The events come from the log, so the store is
 import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
-from litestar.response import Stream
 from msgspec import Struct
 
 from mesh.gateway import views
 from mesh.gateway.answering import look, stored_answer
 from mesh.gateway.errors import AnyRequest
+from mesh.gateway.event_stream import EventStream
 from mesh.gateway.headers import last_event_id
 from mesh.gateway.messages import MESSAGE
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.stream import HEADERS
 from mesh.gateway.tokens import Principal
 from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import ChatMessage
@@ -39,7 +38,7 @@ class PendingEvent(ChatEvent, frozen=True, kw_only=True, tag="pending"):
     queue_size: int
 
 
-class TokenEvent(ChatEvent, frozen=True, kw_only=True, tag="token"):
+class PieceEvent(ChatEvent, frozen=True, kw_only=True, tag="token"):
     """A piece of the text. The event's id is its index, from 0."""
 
     text: str
@@ -51,7 +50,7 @@ class MessageEvent(ChatEvent, frozen=True, kw_only=True, tag="message"):
     message: MessageRead
 
 
-class ErrorEvent(ChatEvent, frozen=True, kw_only=True, tag="error"):
+class FailureEvent(ChatEvent, frozen=True, kw_only=True, tag="error"):
     """The last event of an answer that failed. `error` is a sentence."""
 
     error: str
@@ -79,7 +78,7 @@ class ChatDialect:
         message = self._message(run)
         match run.end:
             case Failed(code=code, detail=detail):
-                event: ChatEvent = ErrorEvent(
+                event: ChatEvent = FailureEvent(
                     error=detail or code.sentence, code=code, message=message
                 )
             case _:
@@ -106,10 +105,15 @@ def _event(event: ChatEvent) -> bytes:
     return b"data: %b\n\n" % _encode(event)
 
 
-@get(MESSAGE + "/events", events=PendingEvent | TokenEvent | MessageEvent | ErrorEvent)
+@get(
+    MESSAGE + "/events",
+    events=(PendingEvent, PieceEvent, MessageEvent, FailureEvent),
+    headers={"Last-Event-ID": "The id of the last event that was read."},
+    also={204: "The answer has ended, and nothing of it is missing."},
+)
 async def message_events(
     request: AnyRequest, services: Wired, chat_id: FromPath[str], message_id: FromPath[str]
-) -> Response[None] | Stream:
+) -> Response[None] | EventStream:
     """Follow an answer as Server-Sent Events.
 
     204 when it has ended, unless `Last-Event-ID` shows that the reader lacks some of it and it is
@@ -134,8 +138,7 @@ async def message_events(
         if track.run.end is not None and after is not None and len(track.run.texts) <= after + 1:
             return _nothing()
     dialect = ChatDialect(services, message)
-    events = services.streams.events(track, dialect, last, lambda: None)
-    return Stream(events, media_type="text/event-stream", headers=HEADERS)
+    return services.streams.response(track, dialect, last, lambda: None)
 
 
 async def _by_store(

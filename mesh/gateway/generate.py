@@ -8,13 +8,13 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, post
-from litestar.response import Stream
 from msgspec import Meta, Struct
 
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import STATUS, AnyRequest, request_id, retry_headers
+from mesh.gateway.event_stream import HEADERS
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.stream import HEADERS, first_change, refused
+from mesh.gateway.stream import first_change, refused
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Cancelled, Done, Failed, Message, Request, Sampling
@@ -85,8 +85,13 @@ def _event(event: Struct) -> bytes:
     return b"data: %b\n\n" % _encode(event)
 
 
-@post("/generate", status_code=200, body=GenerateBody)
-async def generate(request: AnyRequest, services: Wired) -> Response[bytes] | Stream:
+@post(
+    "/generate",
+    status_code=200,
+    body=GenerateBody,
+    events=(TokenEvent, DoneEvent, ErrorEvent),
+)
+async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Generate from a prompt, as Server-Sent Events."""
     try:
         principal = services.doorman.principal(request)
@@ -98,10 +103,9 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes] | St
         refused(track)
     except MeshError as error:
         return _refusal(error)
-    events = services.streams.events(
+    return services.streams.response(
         track, GenerateDialect(), -1, lambda: services.requests.hang_up(track)
     )
-    return Stream(events, media_type="text/event-stream", headers=HEADERS)
 
 
 async def _ask(

@@ -6,20 +6,19 @@ alive and to stop is decided here, once for all routes.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from mesh.bus.follow import Track
 from mesh.gateway.errors import AnyRequest
+from mesh.gateway.event_stream import EventStream, Wire, hang_up
 from mesh.gateway.requests import Requests
 from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import Failed
 from mesh.protocol.run import Run
 
 KEEP_ALIVE = b": keep-alive\n\n"
-
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 class Dialect(Protocol):
@@ -36,91 +35,6 @@ class Dialect(Protocol):
     def tick(self, run: Run) -> bytes:
         """What to say at once, and each second while nothing has come yet; b"" for nothing."""
         ...
-
-
-class Streams:
-    """All open streams of a gateway, with the one clock that keeps them alive.
-
-    keep_alive: seconds of silence before a comment.
-    """
-
-    def __init__(self, requests: Requests, keep_alive: float) -> None:
-        self._requests = requests
-        self._keep_alive = keep_alive
-        self._open: set[Stream] = set()
-        self._waiting: dict[AnyRequest, Track] = {}
-        self._closing = False
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    @contextmanager
-    def reading(self, track: Track) -> Iterator[None]:
-        """Keep a track as long as it is read."""
-        track.readers += 1
-        try:
-            yield
-        finally:
-            self._requests.release(track)
-
-    async def events(
-        self,
-        track: Track,
-        dialect: Dialect,
-        after: int,
-        gone: Callable[[], None],
-        parting: bytes = b"",
-    ) -> AsyncGenerator[bytes, None]:
-        """The events behind piece `after` (-1: all), as bytes to write, up to the end.
-
-        `gone` is called if the client leaves before the end. A stream that the gateway itself
-        has to break off ends without a last event, so that clients connect again; where they
-        would take that for the end, it ends with the event `parting`, and that client has left.
-        """
-        stream = Stream(track, dialect, after + 1)
-        self._open.add(stream)
-        with self.reading(track):
-            try:
-                while not self._closing:
-                    data = stream.take()
-                    if data:
-                        yield data
-                    if stream.ended:
-                        return
-                    if not data:
-                        await track.changed()
-                if parting:
-                    yield parting
-            finally:
-                self._open.discard(stream)
-                if not stream.ended and (parting or not self._closing):
-                    gone()
-
-    async def ended(self, track: Track, request: AnyRequest) -> bool:
-        """Wait for a request's end; False if the client left, or the gateway has to stop."""
-        self._waiting[request] = track
-        try:
-            with self.reading(track):
-                await _watching(request, track, lambda run: run.end is not None or self._closing)
-        finally:
-            del self._waiting[request]
-        return track.run.end is not None
-
-    async def tick(self) -> None:
-        """Let each silent stream say that it lives; until cancelled."""
-        while True:
-            await asyncio.sleep(1.0)
-            now = time.monotonic()
-            for stream in list(self._open):
-                stream.tick(now, self._keep_alive)
-
-    async def close(self) -> None:
-        """Break off all streams, and all waiting."""
-        self._closing = True
-        for track in [stream.track for stream in self._open] + list(self._waiting.values()):
-            track.wake()
-        while self._open or self._waiting:
-            await asyncio.sleep(0.01)
 
 
 class Stream:
@@ -158,6 +72,98 @@ class Stream:
             self.track.wake()
 
 
+class Streams:
+    """All open streams of a gateway, with the one clock that keeps them alive.
+
+    keep_alive: seconds of silence before a comment.
+    """
+
+    def __init__(self, requests: Requests, keep_alive: float) -> None:
+        self._requests = requests
+        self._keep_alive = keep_alive
+        self._open: set[Stream] = set()
+        self._waiting: dict[AnyRequest, Track] = {}
+        self._closing = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @contextmanager
+    def reading(self, track: Track) -> Iterator[None]:
+        """Keep a track as long as it is read."""
+        track.readers += 1
+        try:
+            yield
+        finally:
+            self._requests.release(track)
+
+    def response(
+        self,
+        track: Track,
+        dialect: Dialect,
+        after: int,
+        gone: Callable[[], None],
+        parting: bytes = b"",
+    ) -> EventStream:
+        """The events behind piece `after` (-1: all), up to the end.
+
+        `gone` is called if the client leaves before the end. A stream that the gateway itself
+        has to break off ends without a last event, so that clients connect again; where they
+        would take that for the end, it ends with the event `parting`, and that client has left.
+        """
+
+        async def write(wire: Wire) -> None:
+            stream = Stream(track, dialect, after + 1)
+            wire.gone.add_done_callback(lambda _: track.wake())
+            self._open.add(stream)
+            try:
+                with self.reading(track):
+                    await self._write(stream, wire)
+                    if parting and not stream.ended:
+                        await wire.write(parting)
+            finally:
+                self._open.discard(stream)
+                if not stream.ended and (parting or not self._closing):
+                    gone()
+
+        return EventStream(write)
+
+    async def _write(self, stream: Stream, wire: Wire) -> None:
+        """Write up to the end, as long as the client stays and the gateway does."""
+        while not (stream.ended or self._closing or wire.gone.done()):
+            data = stream.take()
+            if data:
+                await wire.write(data)
+            else:
+                await stream.track.changed()
+
+    async def ended(self, track: Track, request: AnyRequest) -> bool:
+        """Wait for a request's end; False if the client left, or the gateway has to stop."""
+        self._waiting[request] = track
+        try:
+            with self.reading(track):
+                await _watching(request, track, lambda run: run.end is not None or self._closing)
+        finally:
+            del self._waiting[request]
+        return track.run.end is not None
+
+    async def tick(self) -> None:
+        """Let each silent stream say that it lives; until cancelled."""
+        while True:
+            await asyncio.sleep(1.0)
+            now = time.monotonic()
+            for stream in list(self._open):
+                stream.tick(now, self._keep_alive)
+
+    async def close(self) -> None:
+        """Break off all streams, and all waiting."""
+        self._closing = True
+        for track in [stream.track for stream in self._open] + list(self._waiting.values()):
+            track.wake()
+        while self._open or self._waiting:
+            await asyncio.sleep(0.01)
+
+
 async def first_change(track: Track, patience: float, request: AnyRequest) -> bool:
     """Wait for a request's first piece or its end, at most `patience` s; False: the client left."""
     try:
@@ -171,7 +177,7 @@ async def first_change(track: Track, patience: float, request: AnyRequest) -> bo
 
 async def _watching(request: AnyRequest, track: Track, holds: Callable[[Run], bool]) -> bool:
     """Wait until something holds of the run; False if the client left before."""
-    gone = asyncio.create_task(_hang_up(request))
+    gone = asyncio.create_task(hang_up(request.receive))
     gone.add_done_callback(lambda _: track.wake())
     try:
         while not holds(track.run) and not gone.done():
@@ -186,8 +192,3 @@ def refused(track: Track) -> None:
     end = track.run.end
     if isinstance(end, Failed) and not track.run.texts:
         raise MeshError(end.code, end.detail, param=end.param)
-
-
-async def _hang_up(request: AnyRequest) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

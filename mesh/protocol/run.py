@@ -100,12 +100,13 @@ class Run:
         """Apply an entry of a token frame."""
         if self.end is not None:
             return Applied.IGNORED
-        if entry.n > self.n:
+        if self.pen is None or entry.n > self.pen[0]:
             return Applied.GAP
         if self.pen != (entry.n, writer):
             return Applied.IGNORED
-        new = entry.index + len(entry.texts) - len(self.texts)
-        if entry.index > len(self.texts):
+        have = len(self.texts)
+        new = entry.index + len(entry.texts) - have
+        if entry.index > have:
             return Applied.GAP
         if new <= 0:
             return Applied.IGNORED

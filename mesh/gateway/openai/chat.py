@@ -5,7 +5,6 @@ same key is the same answer, running or finished, and `Last-Event-ID` reads on b
 """
 
 from litestar import Response, post
-from litestar.response import Stream
 
 from mesh.bus.follow import Track
 from mesh.gateway.errors import AnyRequest, answer, request_id
@@ -13,7 +12,7 @@ from mesh.gateway.openai import asked as asking
 from mesh.gateway.openai.asked import Asked, ChatCompletionBody
 from mesh.gateway.openai.completion import Chunks, completion, error_event, failure
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.stream import HEADERS, first_change
+from mesh.gateway.stream import first_change
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Done, Request
@@ -34,7 +33,7 @@ class Exchange:
         self._key = key
         self._track = track
 
-    async def stream(self, sent: Request, after: int) -> Response[bytes] | Stream:
+    async def stream(self, sent: Request, after: int) -> Response[bytes]:
         """The answer as events, behind piece `after`; a refusal in time is a status."""
         track, services = self._track, self._services
         if not await first_change(track, services.settings.hold_headers, self._request):
@@ -46,8 +45,7 @@ class Exchange:
             asked, self._fingerprint(asked.model), self._asked.include_usage, opened=after >= 0
         )
         parting = error_event(failure(None))
-        events = services.streams.events(track, chunks, after, self._hang_up, parting)
-        return Stream(events, media_type="text/event-stream", headers=HEADERS)
+        return services.streams.response(track, chunks, after, self._hang_up, parting)
 
     async def whole(self, sent: Request) -> Response[bytes]:
         """The answer as one object."""
@@ -85,7 +83,7 @@ class Exchange:
 
 
 @post("/v1/chat/completions", status_code=200, body=ChatCompletionBody)
-async def chat_completions(request: AnyRequest, services: Wired) -> Response[bytes] | Stream:
+async def chat_completions(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Answer a conversation, as one object or as Server-Sent Events."""
     principal = services.doorman.principal(request)
     asked = asking.read(await request.body())
