@@ -118,3 +118,19 @@ def refusal(response: httpx.Response, status: int, code: str) -> str:
     detail: str = body["detail"]
     assert detail.strip()
     return detail
+
+
+async def pending(
+    http: httpx.AsyncClient, chat: str, message: str, *, at: tuple[int, int] | None = None
+) -> tuple[int, int]:
+    """Position and size that a waiting answer's stream tells first, or once they are `at`."""
+    path = f"/chats/{chat}/messages/{message}/events"
+    async with http.stream("GET", path) as response:
+        async for line in response.aiter_lines():
+            if line.startswith("data: "):
+                event = msgspec.json.decode(line.removeprefix("data: "))
+                assert event["event_type"] == "pending", event
+                place = (event["queue_position"], event["queue_size"])
+                if at in (None, place):
+                    return place
+    raise AssertionError(f"the stream ended before it told {at}")

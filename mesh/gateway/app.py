@@ -15,6 +15,7 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.replay import last_event, read_event
+from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
 from mesh.gateway.door import Door, Doorman, Rules
 from mesh.gateway.errors import HANDLERS
@@ -27,6 +28,7 @@ from mesh.gateway.services import Services
 from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
 from mesh.gateway.tokens import Tokens, signing_key
+from mesh.gateway.usher import Usher
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
@@ -103,9 +105,8 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
             log.warning("The broker's JetStream is not ready: %s", error)
             await asyncio.sleep(0.5)
     waiting = WaitingRoom()
-    requests = Requests(
-        bus, js, settings.gateway_name, lambda where, event, seq: waiting.hear(where.rid, event)
-    )
+    usher = Usher(js, Tail(bus, js), waiting, settings.gateway_name)
+    requests = Requests(bus, js, settings.gateway_name, usher.hear)
     fleet = Fleet(bus, js)
     models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
@@ -124,16 +125,17 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         doorman=Doorman(tokens, rules),
         rules=rules,
     )
-    await _start(services)
+    await _start(services, usher)
     return services
 
 
-async def _start(services: Services) -> None:
+async def _start(services: Services, usher: Usher) -> None:
     bus, js, fleet = services.bus, services.js, services.fleet
     models, requests = services.models, services.requests
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
     fleet.on_lost = lambda worker: requests.background(_report_lost(services, worker))
     await requests.start()
+    await usher.start()
     await fleet.start()
     await models.start()
 
@@ -147,7 +149,7 @@ async def _start(services: Services) -> None:
         models.refresh(),
         requests.end_overdue(),
         services.streams.tick(),
-        _count_waiting(services),
+        usher.run(),
     ):
         requests.background(work)
 
@@ -165,17 +167,3 @@ async def _report_lost(services: Services, worker: WorkerInfo) -> None:
         await append_event(services.js, subjects.FLEET, story, writer, event, last.seq)
     except Fenced:
         log.debug("Another gateway noticed it first")
-
-
-async def _count_waiting(services: Services) -> None:
-    """Hold the waiting room to the broker's own count, until cancelled."""
-    while True:
-        await asyncio.sleep(1.0)
-        for model in services.waiting.models():
-            try:
-                info = await services.js.consumer_info(
-                    subjects.REQ_STREAM, subjects.consumer(model)
-                )
-                services.waiting.count(model, info.num_pending)
-            except BusError as error:
-                log.debug("Counting the queue of %s: %s", model, error)

@@ -21,7 +21,7 @@ from mesh.gateway.tokens import Principal
 from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import ChatMessage
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Failed
+from mesh.protocol.messages import Failed, Request
 from mesh.protocol.run import Run
 
 OPEN = ("pending", "in_progress")
@@ -88,8 +88,14 @@ class ChatDialect:
     def tick(self, run: Run) -> bytes:
         if run.texts or run.end is not None or run.queued is None:
             return b""
-        position, size = self._services.waiting.place(run.queued.request.rid)
+        position, size = self._place(run, run.queued.request)
         return _event(PendingEvent(queue_position=position, queue_size=size))
+
+    def _place(self, run: Run, request: Request) -> tuple[int, int]:
+        waiting = self._services.waiting
+        if run.n:  # claimed, and about to say something
+            return 0, waiting.size(request.model)
+        return waiting.place(request.rid, request.model)
 
     def _message(self, run: Run) -> MessageRead:
         cards = self._services.models.cards()

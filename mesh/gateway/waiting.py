@@ -1,59 +1,76 @@
-"""Who waits in line: each model's queued requests in order, as the log's events tell it. Pure.
+"""Who waits in line: each model's queued requests in order, as the log's events tell it. Pure."""
 
-Kept by every gateway from the events of all reply addresses, and held to the broker's own count,
-which says how many are waiting but not who.
-"""
-
-from collections import defaultdict
+import time
+from collections.abc import Callable
 
 from mesh.protocol.messages import Cancelled, Claim, Done, Failed, Queued, RunEvent
 
+FRESH = 0.5
+"""Seconds for which places that were counted hold, if nobody comes or goes."""
+
 
 class WaitingRoom:
-    """Each model's requests that were queued and not claimed yet, oldest first."""
+    """Each model's requests that were queued and not claimed yet, in the order of the log.
 
-    def __init__(self) -> None:
-        self._lines: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    Those past their deadline count no more, should nobody have lived to end them.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._model: dict[str, str] = {}
-        self._counted: dict[str, int] = {}
+        self._lines: dict[str, _Line] = {}
 
-    def hear(self, rid: str, event: RunEvent) -> None:
-        """Take note of an event of any request."""
+    def hear(self, rid: str, event: RunEvent, seq: int) -> None:
+        """Take note of an event of any request, stored at `seq`; a request's in their order."""
         match event:
             case Queued(request=request):
                 self._model[rid] = request.model
-                self._lines[request.model][rid] = None
+                self._line(request.model).join(rid, seq, request.deadline)
             case Claim() | Done() | Failed() | Cancelled():
-                self._leave(rid)
+                model = self._model.pop(rid, None)
+                if model is not None:
+                    self._line(model).leave(rid)
 
-    def count(self, model: str, pending: int) -> None:
-        """Take the broker's count of a model's waiting requests.
+    def place(self, rid: str, model: str) -> tuple[int, int]:
+        """How many are before a request that waits for a model, and how many wait in all.
 
-        Should events have been missed, the oldest are those that have left.
+        One that was not heard of yet is the last.
         """
-        self._counted[model] = pending
-        line = self._lines[model]
-        if pending == 0:
-            for rid in list(line):
-                self._leave(rid)
+        places = self._line(model).places(self._clock())
+        if rid not in places:
+            return len(places), len(places) + 1
+        return places[rid], len(places)
 
-    def models(self) -> list[str]:
-        """Models that somebody waits for."""
-        return [model for model, line in self._lines.items() if line]
+    def size(self, model: str) -> int:
+        """How many wait for a model."""
+        return len(self._line(model).places(self._clock()))
 
-    def place(self, rid: str) -> tuple[int, int]:
-        """How many are before a request, and how many wait in all; (0, size) if it waits not."""
-        model = self._model.get(rid)
-        if model is None:
-            return 0, 0
-        line = self._lines[model]
-        size = max(len(line), self._counted.get(model, 0))
-        for position, waiting in enumerate(line):
-            if waiting == rid:
-                return position, size
-        return 0, size
+    def _line(self, model: str) -> "_Line":
+        return self._lines.setdefault(model, _Line())
 
-    def _leave(self, rid: str) -> None:
-        model = self._model.pop(rid, None)
-        if model is not None:
-            self._lines[model].pop(rid, None)
+
+class _Line:
+    """One model's line. Places are counted once for all who ask between two changes."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, tuple[int, float]] = {}
+        self._places: dict[str, int] = {}
+        self._until = 0.0
+
+    def join(self, rid: str, seq: int, deadline: float) -> None:
+        self._waiting[rid] = seq, deadline
+        self._until = 0.0
+
+    def leave(self, rid: str) -> None:
+        self._waiting.pop(rid, None)
+        self._until = 0.0
+
+    def places(self, now: float) -> dict[str, int]:
+        """Everybody's number, from 0."""
+        if now >= self._until:
+            in_time = [(at, rid) for rid, at in self._waiting.items() if at[1] > now]
+            in_time.sort()
+            self._waiting = {rid: at for at, rid in in_time}
+            self._places = {rid: place for place, rid in enumerate(self._waiting)}
+            self._until = now + FRESH
+        return self._places

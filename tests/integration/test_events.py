@@ -18,6 +18,7 @@ from tests.chatting import (
     messages,
     new_chat,
     ok,
+    pending,
     refusal,
     tokens,
 )
@@ -146,9 +147,7 @@ async def test_those_who_wait_are_told_their_true_place(mesh: Mesh) -> None:
         await events(http, chat, message, most=1)
 
         async def place(number: int) -> tuple[int, int]:
-            async for event in _follow(http, *answers[number]):
-                return event["queue_position"], event["queue_size"]
-            raise AssertionError("no event")
+            return await pending(http, *answers[number])
 
         assert [await place(number) for number in (1, 2, 3)] == [(0, 3), (1, 3), (2, 3)]
         ok(await http.post(f"/chats/{answers[1][0]}/messages/{answers[1][1]}/cancel"))

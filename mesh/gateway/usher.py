@@ -1,0 +1,96 @@
+"""Tells the waiting room who came and went, at this gateway and at all others, from the log.
+
+This gateway's own requests are told as its follower hears them, at once; those of others are read
+from the log a few times a second, which is as often as people look at their place.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+
+from mesh.bus.connection import BusError
+from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.replay import read_event
+from mesh.bus.tail import Tail
+from mesh.gateway.waiting import WaitingRoom
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode
+from mesh.protocol.messages import FleetEvent, Prompt, RunEvent
+from mesh.protocol.subjects import RunSubject
+
+log = logging.getLogger(__name__)
+
+PACE = 0.25
+"""Seconds between two looks at the log."""
+
+BATCH = 1024
+
+
+class Usher:
+    """Keeps one waiting room. `name`: this gateway's reply address."""
+
+    def __init__(self, js: JetStream, tail: Tail, room: WaitingRoom, name: str) -> None:
+        self._js = js
+        self._tail = tail
+        self._room = room
+        self._name = name
+        self._at = 0
+        self._held: list[tuple[int, str, RunEvent]] | None = []
+
+    def hear(self, where: RunSubject, event: RunEvent, seq: int) -> None:
+        """An event from a follower; until `start` has read what came before, it is held back."""
+        if where.reply != self._name:
+            return
+        if self._held is None:
+            self._room.hear(where.rid, event, seq)
+        else:
+            self._held.append((seq, where.rid, event))
+
+    async def start(self) -> None:
+        """Learn who waits already, from the oldest of them on. Call it once we follow."""
+        await self._tail.start()
+        self._at = await self._oldest() - 1
+        while batch := await self._tail.read(self._at, BATCH):
+            self._tell(batch, own=True)
+        held, self._held = self._held or [], None
+        for seq, rid, event in held:
+            if seq > self._at:
+                self._room.hear(rid, event, seq)
+
+    async def run(self) -> None:
+        """Tell what happens at other gateways, until cancelled."""
+        while True:
+            await self._tail.wait(1.0)
+            try:
+                self._at = min(self._at, await self._tail.last())  # the log may have been replaced
+                while batch := await self._tail.read(self._at, BATCH):
+                    self._tell(batch, own=False)
+            except BusError as error:
+                log.debug("Reading who waits elsewhere: %s", error)
+            await asyncio.sleep(PACE)
+
+    async def _oldest(self) -> int:
+        """The sequence at which the one who waits longest was queued; beyond the end: nobody."""
+        found = await self._tail.last() + 1
+        for name in await self._js.consumer_names(subjects.REQ_STREAM):
+            info = await self._js.consumer_info(subjects.REQ_STREAM, name)
+            if info.num_pending:
+                found = min(found, await self._first(name, info.delivered.stream_seq + 1))
+        return found
+
+    async def _first(self, consumer: str, start: int) -> int:
+        """Where the first item that a consumer has not handed out yet was queued."""
+        waiting = subjects.req_of_model(subjects.untoken(consumer))
+        item = await self._js.first(subjects.REQ_STREAM, waiting, start)
+        return sys.maxsize if item is None else decode(item.data, Prompt).queued
+
+    def _tell(self, batch: Sequence[Stored], own: bool) -> None:
+        for stored in batch:
+            where = subjects.parse_run(stored.subject)
+            if where.reply == subjects.FLEET or (where.reply == self._name and not own):
+                continue
+            event = read_event(stored)
+            if event is not None and not isinstance(event, FleetEvent):
+                self._room.hear(where.rid, event, stored.seq)
+        self._at = batch[-1].seq
