@@ -1,10 +1,14 @@
 """What every test may ask for: above all a real broker, started from nats.conf as shipped."""
 
+import atexit
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,17 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+@cache
+def watchdog() -> int:
+    """Where to tell a watchdog which process groups to end when this process is gone."""
+    dog = subprocess.Popen(
+        [sys.executable, "-m", "mesh.cli.watchdog"], stdin=subprocess.PIPE, start_new_session=True
+    )
+    atexit.register(dog.communicate)
+    assert dog.stdin is not None
+    return dog.stdin.fileno()
 
 
 class Broker:
@@ -49,23 +64,30 @@ class Broker:
         environment = os.environ | process.environment(secrets)
         with process.running_mark(self.folder) as mark, self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, pass_fds=[mark]
+                command,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                pass_fds=[mark],
+                start_new_session=True,
             )
+        os.write(watchdog(), f"+{self._process.pid}\n".encode())
         operator = self.folder.credential("operator")
         self._wait(lambda: process.accepts(self.host, self.port, operator))
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         """End it in good order."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(number)
             self._process.wait()
+            os.write(watchdog(), f"-{self._process.pid}\n".encode())
             self._process = None
 
     @property
