@@ -145,19 +145,21 @@ class Answer:
             raise MeshError(ErrorCode.WORKER_LOST)
 
     async def _generate(self) -> Literal["stop", "length"]:
-        built = self._prompts.build(self._request)
-        self._truncated = built.truncated
-        self._usage = Usage(prompt_tokens=len(built.ids), completion_tokens=self._tokens())
-        left = built.max_tokens - self._tokens()
-        if has_stopped(self._pieces):
-            return "stop"
-        if left <= 0:
-            return "length"
-        self._generating = asyncio.create_task(self._drive(self._job(built, left)))
+        self._generating = asyncio.create_task(self._drive())
         async with asyncio.timeout(self._request.deadline - time.time()):
             return await self._generating
 
-    async def _drive(self, job: Job) -> Literal["stop", "length"]:
+    async def _drive(self) -> Literal["stop", "length"]:
+        # A long prompt takes a while to render and encode; the other answers go on meanwhile.
+        built = await asyncio.to_thread(self._prompts.build, self._request)
+        self._truncated = built.truncated
+        self._usage = Usage(prompt_tokens=len(built.ids))
+        left = built.max_tokens - self._tokens()
+        if has_stopped(self._pieces):
+            return "stop"
+        return await self._stream(self._job(built, left)) if left > 0 else "length"
+
+    async def _stream(self, job: Job) -> Literal["stop", "length"]:
         gate = Gate(job.sampling.stop)
         async with aclosing(self._engine.generate(job)) as steps:
             async for step in steps:
@@ -193,12 +195,10 @@ class Answer:
         self.stepped = time.monotonic()
         if self._first is None:
             self._first = time.time()
-            if step.prompt_tokens is not None:
-                self._usage = msgspec.structs.replace(
-                    self._usage,
-                    prompt_tokens=step.prompt_tokens,
-                    cached_tokens=step.cached_tokens or 0,
-                )
+        if step.prompt_tokens is not None:
+            self._usage = Usage(
+                prompt_tokens=step.prompt_tokens, cached_tokens=step.cached_tokens or 0
+            )
 
     def _deliver(self, pieces: list[Piece]) -> None:
         for piece in pieces:
