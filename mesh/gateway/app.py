@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -32,6 +33,7 @@ from mesh.gateway.usher import Usher
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
     Hello,
     HelloReply,
@@ -44,16 +46,41 @@ from mesh.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
 
+LEAVE = 3.0
+"""Seconds that the HTTP server may take to stop."""
+
 QUEUE = "gateways"
 """The queue group in which gateways share the workers' questions."""
 
 
 async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set. Raises MeshError when it cannot begin."""
+    """Serve until `stop` is set. Raises MeshError when it cannot begin, or cannot go on."""
+    beginning = asyncio.create_task(_begin(settings))
+    if not await _first(stop, beginning):
+        beginning.cancel()
+        await asyncio.wait([beginning])
+        return
+    services = beginning.result()
+    try:
+        await _serve(services, stop)
+    finally:
+        await services.requests.close()
+        await services.bus.close()
+
+
+async def _begin(settings: GatewaySettings) -> Services:
     bus = await Bus.connect(
         settings.servers, "gateway", settings.gateway_password, settings.gateway_name
     )
-    services = await _open(settings, bus)
+    try:
+        return await _open(settings, bus)
+    except BaseException:
+        await asyncio.shield(bus.close())
+        raise
+
+
+async def _serve(services: Services, stop: asyncio.Event) -> None:
+    settings = services.settings
     server = Server(
         create_app(services),
         address=settings.host,
@@ -66,18 +93,40 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
         log_level=LogLevels.warning,
     )
     serving = asyncio.create_task(server.serve())
-    stopping = asyncio.create_task(stop.wait())
-    broken = asyncio.create_task(bus.closed.wait())
+    broken = asyncio.create_task(services.bus.closed.wait())
     try:
-        await asyncio.wait([serving, stopping, broken], return_when=asyncio.FIRST_COMPLETED)
+        if await _first(stop, serving, broken):
+            raise _failure(settings, serving)
+    finally:
+        broken.cancel()
         await services.streams.close()
         server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait([serving], timeout=3.0)
+        await asyncio.wait([serving], timeout=LEAVE)
+        serving.cancel()
+
+
+async def _first(stop: asyncio.Event, *work: asyncio.Task[Any]) -> bool:
+    """Wait for any of the tasks: True; False if `stop` was set before."""
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([stopping, *work], return_when=asyncio.FIRST_COMPLETED)
+        return any(task.done() for task in work)
     finally:
-        for task in (serving, stopping, broken):
-            task.cancel()
-        await services.requests.close()
-        await bus.close()
+        stopping.cancel()
+
+
+def _failure(settings: GatewaySettings, serving: asyncio.Task[None]) -> MeshError:
+    """Why the gateway cannot go on: its HTTP server failed, or the broker turned it away."""
+    failure = serving.exception() if serving.done() else None
+    if failure is None:
+        detail = "The broker ended the connection for good."
+        return MeshError(ErrorCode.BROKER_UNAVAILABLE, detail)
+    reason = str(failure).partition("\n")[0]
+    return MeshError(
+        ErrorCode.CONFLICT,
+        f"The gateway cannot listen on {settings.host} port {settings.port}: {reason}. "
+        "Set MESH_PORT to a free port.",
+    )
 
 
 def create_app(services: Services) -> Door:
