@@ -1,7 +1,7 @@
 """The limit: a bare ASGI app on the gateway's HTTP server that writes the same events itself.
 
 No routes, no middleware, no broker, no worker: what remains is the server's and the client's
-share. `python -m benchmarks.bare PORT [RATE]`; RATE in tokens per second and stream, 0 for no limit.
+share. `python -m benchmarks.bare PORT RATE`; RATE in tokens per second and stream, 0: no limit.
 """
 
 import asyncio
@@ -17,17 +17,19 @@ from msgspec import Struct
 
 from mesh.cli.load.question import WORDS
 from mesh.cli.serving import spare_the_collector
-from mesh.gateway.generate import GenerateDialect
+from mesh.gateway.openai.completion import Chunks
+from mesh.protocol.messages import Done, Request
+from mesh.protocol.run import Run
 
 HEADERS = [(b"content-type", b"text/event-stream")]
-
-
-class Params(Struct):
-    max_tokens: int
+REQUEST = Request(
+    rid="0" * 32, reply="", tenant="", model="echo", messages=(), created=0.0, deadline=0.0
+)
+END = Run(end=Done(uid="", finish="length"))
 
 
 class Body(Struct):
-    params: Params
+    max_tokens: int
 
 
 class Bare:
@@ -35,22 +37,22 @@ class Bare:
 
     def __init__(self, rate: float) -> None:
         self._pause = 1 / rate if rate else 0.0
-        self._events = GenerateDialect()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        tokens = msgspec.json.decode((await receive())["body"], type=Body).params.max_tokens
+        tokens = msgspec.json.decode((await receive())["body"], type=Body).max_tokens
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        events = Chunks(REQUEST, "fingerprint", include_usage=False, opened=False)
         clock = asyncio.get_running_loop().time
         due = clock()
         for index in range(tokens):
-            event = self._events.tokens([f"{WORDS[index % len(WORDS)]} "], index)
+            event = events.tokens([f"{WORDS[index % len(WORDS)]} "], index)
             await send({"type": "http.response.body", "body": event, "more_body": True})
             due += self._pause
             await asyncio.sleep(max(0.0, due - clock()))
-        end = b'data: {"done":true,"total_tokens":%d}\n\n' % tokens
-        await send({"type": "http.response.body", "body": end, "more_body": False})
+        await send({"type": "http.response.body", "body": events.end(END), "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def serve(port: int, rate: float) -> None:
@@ -68,4 +70,4 @@ async def serve(port: int, rate: float) -> None:
 
 if __name__ == "__main__":
     spare_the_collector()
-    uvloop.run(serve(int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))
+    uvloop.run(serve(int(sys.argv[1]), float(sys.argv[2])))

@@ -1,7 +1,8 @@
 """Judges a response after the load: whether the answer is whole, and when each token came. Pure.
 
-Whole means: every token once and in order, as its index says, the end with the right count, and,
-where the text is known beforehand, that text. Anything less is a failure with a reason.
+Whole means: every token once and in order, as the events' ids say, then the reason of the end and
+the last event; as many tokens as were asked for if that is the reason; and, where the text is
+known beforehand, that text. Anything less is a failure.
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,37 +47,39 @@ class Malformed(Exception):
     """The response is not what HTTP or the route allows. The text says what was found."""
 
 
-def judge(asked: float, reads: Sequence[Read], text: str | None = None) -> Answer:
-    """The answer in a response, held against its `text` where that is known."""
+def judge(asked: float, reads: Sequence[Read], limit: int, text: str | None = None) -> Answer:
+    """The answer in a response to a question for `limit` tokens, with its `text` if known."""
     answer = Answer(asked)
     try:
-        total = _collect(answer, reads)
+        finish = _collect(answer, reads)
     except (Malformed, msgspec.DecodeError) as error:
         answer.failure = str(error)
         return answer
-    if total is None:
-        answer.failure = "the stream broke off without an end"
-    elif total != len(answer.texts):
-        answer.failure = f"the end says {total} tokens, but {len(answer.texts)} came"
+    if not answer.texts:
+        answer.failure = "there was no token"
+    elif finish == "length" and len(answer.texts) != limit:
+        answer.failure = f"{len(answer.texts)} tokens came, not {limit}"
     elif text is not None and "".join(answer.texts) != text:
         answer.failure = "the text is not the one that was to come"
-    elif not answer.texts:
-        answer.failure = "there was no token"
     return answer
 
 
-def _collect(answer: Answer, reads: Sequence[Read]) -> int | None:
-    """Put the tokens into the answer; the count that the end names, or None without an end."""
+def _collect(answer: Answer, reads: Sequence[Read]) -> str:
+    """Put the tokens into the answer; returns why it ended. Raises Malformed if it is torn."""
+    finish = ""
     for at, event in _events(reads):
         if event.error:
             raise Malformed(event.error)
-        if event.done:
-            return event.total_tokens
-        if event.index != len(answer.texts) or event.token is None:
+        if event.last and finish:
+            return finish
+        finish = finish or event.finish
+        if event.index < 0:
+            continue
+        if event.index != len(answer.texts):
             raise Malformed(f"token {event.index} came where {len(answer.texts)} was due")
-        answer.texts.append(event.token)
+        answer.texts.append(event.text)
         answer.at.append(at)
-    return None
+    raise Malformed("the stream broke off without an end")
 
 
 def _events(reads: Sequence[Read]) -> Iterator[tuple[float, Event]]:

@@ -22,6 +22,7 @@ class Load:
     def __init__(self, url: str, question: Question, text: str | None, watch: Watch) -> None:
         self._url = url
         self._request = question.request(url)
+        self._tokens = question.tokens
         self._text = text
         self._watch = watch
 
@@ -38,7 +39,7 @@ class Load:
             asking = (self._keep_asking(connection, until, taken) for connection in connections)
             await asyncio.gather(*asking)
             spent = self._watch.spent()
-        answers = [judge(asked, reads, self._text) for asked, reads in taken]
+        answers = [judge(asked, reads, self._tokens, self._text) for asked, reads in taken]
         return summary(streams, answers, spent)
 
     async def _keep_asking(

@@ -1,15 +1,18 @@
-"""What is asked of a gateway, as bytes, and what the events of the answer say: `POST /generate`."""
+"""What is asked of a gateway, and what an event of its answer says: `POST /v1/chat/completions`."""
 
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
-PATH = "/generate"
+PATH = "/v1/chat/completions"
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
 REPEAT = f"/repeat {' '.join(WORDS)}"
 """What the echo engine answers with as many words as it may."""
+
+DONE = b"[DONE]"
+"""The data of the very last event of a whole answer."""
 
 
 def repeated(tokens: int) -> str:
@@ -27,9 +30,14 @@ class Question(Struct, frozen=True, kw_only=True):
 
     def request(self, url: str) -> bytes:
         """The whole HTTP request."""
-        params = {"max_tokens": self.tokens, "temperature": 0}
         body = msgspec.json.encode(
-            {"prompt": self.prompt, "model": self.model or None, "params": params}
+            {
+                "messages": [{"role": "user", "content": self.prompt}],
+                "model": self.model or None,
+                "max_tokens": self.tokens,
+                "temperature": 0,
+                "stream": True,
+            }
         )
         headers = [
             f"POST {urlsplit(url).path.rstrip('/')}{PATH} HTTP/1.1",
@@ -41,22 +49,48 @@ class Question(Struct, frozen=True, kw_only=True):
         return "\r\n".join([*headers, "", ""]).encode() + body
 
 
-class Event(Struct):
-    """Any event of the route: a token with its index, the end, or an error."""
+class _Delta(Struct):
+    content: str = ""
 
-    token: str | None = None
+
+class _Choice(Struct):
+    delta: _Delta
+    finish_reason: str | None = None
+
+
+class _Error(Struct):
+    message: str
+
+
+class _Chunk(Struct):
+    choices: list[_Choice] = []
+    error: _Error | None = None
+
+
+class Event(Struct, frozen=True):
+    """One event. index: of the token, -1 where it brings none; finish: why the answer ended."""
+
     index: int = -1
-    done: bool = False
-    total_tokens: int = -1
+    text: str = ""
+    finish: str = ""
     error: str = ""
+    last: bool = False
 
 
-_decode = msgspec.json.Decoder(Event).decode
+_decode = msgspec.json.Decoder(_Chunk).decode
 
 
 def read_event(block: bytes) -> Event | None:
     """One block of an event stream; None for a comment. Raises msgspec.DecodeError."""
+    index, data = -1, b""
     for line in block.split(b"\n"):
-        if line.startswith(b"data: "):
-            return _decode(line[6:])
-    return None
+        if line.startswith(b"id: "):
+            index = int(line[4:])
+        elif line.startswith(b"data: "):
+            data = line[6:]
+    if not data or data == DONE:
+        return Event(last=True) if data else None
+    chunk = _decode(data)
+    choice = chunk.choices[0] if chunk.choices else _Choice(_Delta())
+    error = chunk.error.message if chunk.error else ""
+    return Event(index, choice.delta.content, choice.finish_reason or "", error)
