@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 MINIMUM_SERVER = (2, 12)
 """Older servers ignore the fence's wildcard (before 2.11) or lack batched reads, silently."""
 
+REFUSALS = 10
+"""Times in a row that the broker may refuse our password before we give up: it was taken away."""
+
 Handler = Callable[[str, bytes], Awaitable[Struct | None]]
 Callback = Callable[[Msg], None]
 
@@ -221,6 +224,8 @@ async def _dial(bus: Bus, servers: list[str], password: str, name: str) -> None:
         text = str(error).lower()
         if "authorization" in text or "authentication" in text:
             refused.append(text)
+            if len(refused) >= REFUSALS:
+                bus.closed.set()
         if isinstance(error, nats.errors.SlowConsumerError):
             bus._doubt()
         level = logging.ERROR if "permissions violation" in text else logging.DEBUG
@@ -233,6 +238,7 @@ async def _dial(bus: Bus, servers: list[str], password: str, name: str) -> None:
 
     async def on_reconnect() -> None:
         log.info("Connected to the broker again")
+        refused.clear()
         bus._doubt()
 
     async def on_close() -> None:

@@ -90,7 +90,7 @@ async def _serve(services: Services, stop: asyncio.Event) -> None:
         http1_settings=HTTP1Settings(keep_alive=True),
         websockets=False,
         backlog=2048,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     )
     serving = asyncio.create_task(server.serve())
     broken = asyncio.create_task(services.bus.closed.wait())

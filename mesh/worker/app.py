@@ -15,7 +15,7 @@ from mesh.bus.presence import announce, withdraw
 from mesh.bus.pull import Puller
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, decode_hello_reply, decode_order
-from mesh.protocol.errors import MeshError
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
     Alive,
     Ask,
@@ -73,11 +73,14 @@ class Worker:
         self._told = 0
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Join, work until `stop`, an order to drain or the end of the connection, then leave."""
+        """Join, work until `stop` or an order to drain, then leave.
+
+        Raises MeshError when it may not join, or when the broker has given it up for good.
+        """
         await self._bus.listen(subjects.orders(self._writer), lambda msg: self._obey(msg.data))
         await self._bus.serve(subjects.ask(self._writer), self._answer_ask)
         if not await self._join(stop):
-            return
+            return self._check_connection()
         log.info("Serving %s as %s", self._engine.info.model, self._bus.user)
         async with asyncio.TaskGroup() as group:
             story = group.create_task(self._tell_start())
@@ -88,19 +91,30 @@ class Worker:
             for task in pulling:
                 task.cancel()
             self._ordered.set()
-            await self._desk.drain(self._grace)
+            if not self._bus.closed.is_set():
+                await self._desk.drain(self._grace)
+            self._desk.close()
             for task in (presence, renewing, story):
                 task.cancel()
+        self._check_connection()
         with suppress(TimeoutError, BusError):
             async with asyncio.timeout(GOODBYE):
                 await self._tell_stop()
+
+    def _check_connection(self) -> None:
+        if self._bus.closed.is_set():
+            raise MeshError(
+                ErrorCode.BROKER_UNAVAILABLE,
+                "The broker has ended this worker's connection for good: it may have been removed "
+                "with `mesh join --remove`; join it again, or start it again.",
+            )
 
     async def _join(self, stop: asyncio.Event) -> bool:
         """Ask a gateway to be let in; wait for one. False if stopped; raises MeshError."""
         models = (self._engine.info.model,)
         hello = Hello(protocol=subjects.VERSION, version=mesh.__version__, models=models)
         waiting = False
-        while not stop.is_set():
+        while not (stop.is_set() or self._bus.closed.is_set()):
             try:
                 answer = await self._bus.request(subjects.hello(self._bus.user), hello)
                 match decode_hello_reply(answer.data):

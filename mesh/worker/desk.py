@@ -99,6 +99,9 @@ class Desk:
             answer.hand_over()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=10.0)
+
+    def close(self) -> None:
+        """Let go of everything; what was not acknowledged comes to another worker by itself."""
         for task in [*self._writing, *self._asides, *self._tasks]:
             task.cancel()
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from mesh.bus.appender import persist
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item, Puller, ack, nak
@@ -50,7 +51,7 @@ async def pulling(bus: Bus, desk: Desk) -> AsyncIterator[Puller]:
 async def put(js: JetStream, *rids: str) -> None:
     for rid in rids:
         prompt = Prompt(queued=1, request=a_request(rid, MODEL))
-        await js.append(subjects.req(MODEL, "t"), encode(prompt))
+        await persist(js, subjects.req(MODEL, "t"), encode(prompt), {})
 
 
 async def test_no_more_is_taken_than_there_are_slots(js: JetStream, connect: Connect) -> None:
@@ -87,8 +88,6 @@ async def test_pulling_goes_on_after_the_broker_was_away(
         assert await desk.next() == "a"
         await asyncio.to_thread(broker.kill)
         await asyncio.to_thread(broker.start)
-        while not js.bus.connected:
-            await asyncio.sleep(0.05)
         await put(js, "b")
         assert await desk.next() == "b"
 
