@@ -10,11 +10,11 @@ from litestar import Response, get
 from litestar.params import FromPath
 from msgspec import Struct
 
-from mesh.gateway import views
+from mesh.gateway import from_log
 from mesh.gateway.answering import look, stored_answer
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.event_stream import EventStream
-from mesh.gateway.headers import last_event_id
+from mesh.gateway.headers import RESUMABLE, last_event_id
 from mesh.gateway.messages import MESSAGE
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
@@ -104,7 +104,7 @@ class ChatDialect:
         assert run.queued is not None and run.queued.turn is not None  # it was looked at before
         turn = run.queued.turn
         self._services.seen.note(turn.chat_id, run.last)
-        return message_read(views.answer(run, run.queued, turn), cards)
+        return message_read(from_log.answer(run, run.queued, turn), cards)
 
 
 def _event(event: ChatEvent) -> bytes:
@@ -114,7 +114,7 @@ def _event(event: ChatEvent) -> bytes:
 @get(
     MESSAGE + "/events",
     events=(PendingEvent, PieceEvent, MessageEvent, FailureEvent),
-    headers={"Last-Event-ID": "The id of the last event that was read."},
+    headers=RESUMABLE,
     also={204: "The answer has ended, and nothing of it is missing."},
 )
 async def message_events(

@@ -5,10 +5,11 @@ from hashlib import sha256
 from mesh.gateway.errors import AnyRequest
 from mesh.protocol.errors import ErrorCode, MeshError
 
-LONGEST_KEY = 200
+LONGEST_KEY = 255
 
 REPEATABLE = {"Idempotency-Key": "Sent again with the same key and body, it is done once."}
-"""What routes that honour the key say of it in the OpenAPI document."""
+RESUMABLE = {"Last-Event-ID": "The id of the last event that was read: go on behind it."}
+"""What the routes that honour these say of them in the OpenAPI document."""
 
 
 def idempotency_key(request: AnyRequest) -> str:

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from mesh.bus.follow import Track
-from mesh.gateway import views
+from mesh.gateway import from_log
 from mesh.gateway.answering import begin, look, stored, stored_answer
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest, answer
@@ -168,7 +168,7 @@ async def cancel(
         await _stop(services, request, track, user.user_id)
         run = track.run
     services.seen.note(chat_id, run.last)
-    state = views.state(run)
+    state = from_log.state(run)
     return Cancellation(state == "cancelled", state, _tokens(run))
 
 
@@ -208,8 +208,8 @@ def _exchange(services: Services, track: Track) -> Exchange:
     services.seen.note(queued.turn.chat_id, track.run.last)
     cards = services.models.cards()
     return Exchange(
-        message_read(views.question(queued.turn), cards),
-        message_read(views.answer(track.run, queued, queued.turn), cards),
+        message_read(from_log.question(queued.turn), cards),
+        message_read(from_log.answer(track.run, queued, queued.turn), cards),
     )
 
 

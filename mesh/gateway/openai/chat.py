@@ -8,17 +8,22 @@ from litestar import Response, post
 
 from mesh.bus.follow import Track
 from mesh.gateway.errors import AnyRequest, answer, request_id
+from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_event_id
 from mesh.gateway.openai import asked as asking
 from mesh.gateway.openai.asked import Asked, ChatCompletionBody
-from mesh.gateway.openai.completion import Chunks, completion, error_event, failure
+from mesh.gateway.openai.completion import (
+    Chunks,
+    Completion,
+    Head,
+    completion,
+    error_event,
+    failure,
+)
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import first_change
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Done, Request
-
-MAX_KEY = 255
-"""Characters of an idempotency key."""
 
 
 class Exchange:
@@ -82,12 +87,19 @@ class Exchange:
         return card.fingerprint if card is not None else None
 
 
-@post("/v1/chat/completions", status_code=200, body=ChatCompletionBody)
+@post(
+    "/v1/chat/completions",
+    status_code=200,
+    body=ChatCompletionBody,
+    reply=Completion,
+    events=(Head,),
+    headers=REPEATABLE | RESUMABLE,
+)
 async def chat_completions(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Answer a conversation, as one object or as Server-Sent Events."""
     principal = services.doorman.principal(request)
     asked = asking.read(await request.body())
-    key = _key(request)
+    key = idempotency_key(request)
     after = _after(request, key) if asked.stream else -1
     sent = await _new(services, principal, asked, key, request)
     track = await services.requests.submit(sent, body=asked.digest() if key else "")
@@ -119,26 +131,12 @@ async def _model(services: Services, principal: Principal, asked: Asked, key: st
     return await services.models.choose(asked.model)
 
 
-def _key(request: AnyRequest) -> str:
-    key = request.headers.get("idempotency-key", "")
-    if len(key) > MAX_KEY:
-        raise MeshError(
-            ErrorCode.BAD_REQUEST,
-            f"An Idempotency-Key has at most {MAX_KEY} characters; shorten it.",
-            param="Idempotency-Key",
-        )
-    return key
-
-
 def _after(request: AnyRequest, key: str) -> int:
     """The piece behind which to read on; -1 for the beginning."""
-    last = request.headers.get("last-event-id", "")
-    if not last:
+    last = last_event_id(request)
+    if last is None:
         return -1
     if not key:
         detail = "Last-Event-ID needs the Idempotency-Key of the request to read on from."
-    elif not (last.isascii() and last.isdigit() and len(last) < 12):
-        detail = "Last-Event-ID is the number that stood in the last event's id line."
-    else:
-        return int(last)
-    raise MeshError(ErrorCode.BAD_REQUEST, detail, param="Last-Event-ID")
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param="Last-Event-ID")
+    return last

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mesh.gateway import views
+from mesh.gateway import from_log, views
 from mesh.gateway.instructions import system_message
 from mesh.gateway.presets import PRESETS
 from mesh.gateway.seen import Seen
@@ -138,14 +138,14 @@ def answered(*ends: End) -> Run:
     ],
 )
 def test_a_request_has_the_state_its_log_tells(ends: tuple[End, ...], state: MessageState) -> None:
-    assert views.state(answered(*ends)) == state
-    assert views.state(Run()) == "pending"
+    assert from_log.state(answered(*ends)) == state
+    assert from_log.state(Run()) == "pending"
 
 
 def test_an_answer_from_the_log_has_all_that_was_asked_and_done() -> None:
     run = answered(Done(uid="e", text="hi", finish="length", truncated=2))
     assert run.queued is not None and run.queued.turn is not None
-    message = views.answer(run, run.queued, run.queued.turn)
+    message = from_log.answer(run, run.queued, run.queued.turn)
     assert message == ChatMessage(
         id="r1",
         chat_id="c1",
@@ -172,7 +172,7 @@ def test_an_answer_from_the_log_has_all_that_was_asked_and_done() -> None:
 def test_a_message_is_shown_with_its_models_lengths() -> None:
     run = answered(Failed(uid="e", code=ErrorCode.ENGINE_FAILED, text="h"))
     assert run.queued is not None and run.queued.turn is not None
-    message = views.answer(run, run.queued, run.queued.turn)
+    message = from_log.answer(run, run.queued, run.queued.turn)
     card = ModelCard(name="tiny", fingerprint="f", engine="echo", context_length=512)
     shown = views.message_read(message, {"tiny": card})
     assert shown.created_at == datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)

@@ -1,0 +1,66 @@
+"""The messages of a chat as a request's log tells them: what the store will say as well. Pure."""
+
+from mesh.protocol.chats import ChatMessage, MessageState, WorkParameters
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Cancelled, Done, Failed, Queued, Timings, Turn, Usage
+from mesh.protocol.run import Run
+
+
+def question(turn: Turn) -> ChatMessage:
+    """What the person wrote, as the log's `queued` event carries it."""
+    said = turn.user_message
+    return ChatMessage(
+        id=said.id,
+        chat_id=turn.chat_id,
+        parent_id=said.parent_id,
+        created_at=said.created,
+        role="prompter",
+        state="manual",
+        content=said.content,
+    )
+
+
+def answer(run: Run, queued: Queued, turn: Turn) -> ChatMessage:
+    """An answer as its log tells it: what the store will say once it has applied that log."""
+    request, end = queued.request, run.end
+    failed = end if isinstance(end, Failed) else None
+    return ChatMessage(
+        id=request.rid,
+        chat_id=turn.chat_id,
+        parent_id=turn.user_message.id,
+        created_at=request.created,
+        role="assistant",
+        state=state(run),
+        content=end.text if end else None,
+        work=WorkParameters(
+            model=request.model,
+            sampling=request.sampling,
+            max_tokens=request.max_tokens,
+            system_prompt=turn.system_prompt,
+            user_profile=turn.user_profile,
+            response_instructions=turn.response_instructions,
+        ),
+        finish=end.finish if isinstance(end, Done) else None,
+        truncated=end.truncated if isinstance(end, Done) else 0,
+        error_code=failed.code.value if failed else None,
+        error=(failed.detail or failed.code.sentence) if failed else None,
+        worker=run.pen[1].user if run.pen else None,
+        attempts=run.n,
+        usage=end.usage if end else Usage(),
+        timings=end.timings if end else Timings(),
+    )
+
+
+def state(run: Run) -> MessageState:
+    """What a chat calls the state of a request."""
+    match run.end:
+        case None:
+            return "in_progress" if run.n else "pending"
+        case Done():
+            return "complete"
+        case Cancelled():
+            return "cancelled"
+        case Failed(code=ErrorCode.DEADLINE_EXCEEDED):
+            return "timeout"
+        case Failed():
+            return "aborted_by_worker"
