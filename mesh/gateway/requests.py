@@ -17,6 +17,7 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Follower, OnEvent, Track
 from mesh.bus.jetstream import STORE_FAILED, ApiError, JetStream
 from mesh.bus.replay import last_event, story
+from mesh.gateway.budget import LogBudget
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -59,10 +60,12 @@ class Requests:
         self._opening = asyncio.Lock()
         self._own: dict[str, tuple[Track, Request]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._budget = LogBudget(js)
 
     async def start(self) -> None:
         """Follow this gateway's own address. Raises BusError."""
         await self.follower(self._name)
+        self.background(self._budget.watch())
 
     async def follower(self, reply: str) -> Follower:
         """The follower of a reply address, this gateway's own or another's. Raises BusError."""
@@ -99,7 +102,10 @@ class Requests:
         if len(encode(queued)) + 1024 > self._bus.max_payload:
             raise MeshError(ErrorCode.TOO_LARGE)
         known = await self.again(request.rid, body) if body else None
-        return known or await self._begin(request, queued)
+        if known is not None:
+            return known
+        self._budget.check()
+        return await self._begin(request, queued)
 
     async def again(self, rid: str, body: str) -> Track | None:
         """The request that was queued under an idempotency key before, or None.
@@ -115,6 +121,7 @@ class Requests:
         For routes that must not leave a refused request in somebody's chat. It is the queue that
         decides in the end: of two who are told that there is room for one, one may be refused.
         """
+        self._budget.check()
         subject = subjects.req(model, tenant)
         queue = await self._js.stream_info(subjects.REQ_STREAM, subject)
         mine, limits = queue.state.subjects.get(subject, 0), queue.config
