@@ -1,5 +1,6 @@
 """The OpenAPI document says what the routes are: all of them, validly, with their errors."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from openapi_spec_validator import validate
 
 from mesh.gateway.openapi import document
 from mesh.gateway.routes import ROUTES
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,9 @@ def test_streams_name_the_kinds_of_their_events(openapi: Any) -> None:
         "FailureEvent",
     ]
     assert "204" in responses
+
+
+def test_every_route_is_documented(openapi: Any) -> None:
+    pages = "".join((DOCS / page).read_text() for page in ("api.md", "openai.md"))
+    for path, method, _ in operations(openapi):
+        assert f"`{method.upper()} {path}" in pages, (method, path)
