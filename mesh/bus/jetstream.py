@@ -161,12 +161,6 @@ class JetStream:
         found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", query, _Get)
         return None if found.message is None else _stored(found.message)
 
-    async def first(self, stream: str, subject: str, start: int) -> Stored | None:
-        """The leader's first message under a subject from sequence `start` on, or None."""
-        query = {"seq": start, "next_by_subj": subject}
-        found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", query, _Get)
-        return None if found.message is None else _stored(found.message)
-
     async def read(
         self, stream: str, subject: str, start: int, upto: int
     ) -> AsyncIterator[list[Stored]]:

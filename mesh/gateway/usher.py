@@ -82,7 +82,7 @@ class Usher:
     async def _first(self, consumer: str, start: int) -> int:
         """Where the first item that a consumer has not handed out yet was queued."""
         waiting = subjects.req_of_model(subjects.untoken(consumer))
-        item = await self._js.first(subjects.REQ_STREAM, waiting, start)
+        item = await self._js.next(subjects.REQ_STREAM, waiting, start)
         return sys.maxsize if item is None else decode(item.data, Prompt).queued
 
     def _tell(self, batch: Sequence[Stored], own: bool) -> None:
