@@ -61,6 +61,22 @@ class NoResponders(BusError):
     """Nobody listens on this subject."""
 
 
+class _Client(Client):
+    """nats-py's client, with a splitter of headers that takes a third of the time of its own.
+
+    Headers are lines `Name: value` in ASCII here; they are parsed for every message.
+    """
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        headers = {}
+        for line in raw.decode("utf-8", "replace").split("\r\n"):
+            name, colon, value = line.partition(":")
+            if colon:
+                headers[name] = value.strip()
+        return headers
+
+
 class Bus:
     """A connection. Make one with `connect`; it reconnects for ever by itself.
 
@@ -84,7 +100,7 @@ class Bus:
 
         Raises MeshError when the broker refuses the user or is older than MINIMUM_SERVER.
         """
-        client = Client()
+        client = _Client()
         bus = cls(client, user)
         await _dial(bus, servers, password, name or user)
         await bus._subscribe(f"{bus.inbox}.*", bus._resolve)
