@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -24,8 +25,20 @@ def serve(settings: Settings, service: Service) -> None:
         datefmt="%H:%M:%S",
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    allow_many_files()
     spare_the_collector()
     uvloop.run(_until_signalled(service))
+
+
+def allow_many_files() -> None:
+    """Take as many open files as the system gives without asking: each connection is one.
+
+    The usual 1,024 are too few for a thousand streams; more than 65,536 some systems refuse.
+    """
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if most == resource.RLIM_INFINITY else min(most, 65_536)
+    if now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def spare_the_collector() -> None:

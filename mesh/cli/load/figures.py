@@ -30,7 +30,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     """One load. seconds: from the first request to the last token; the tokens are all that came.
 
     pace, slowest: tokens per second of the median and of the slowest stream, from first token to
-    last; reasons: of the failures, with their number; costs: by kind of process.
+    last, 0 where all came at once; reasons: of the failures, with their number; costs: by kind of
+    process.
     """
 
     streams: int
