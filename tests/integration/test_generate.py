@@ -1,0 +1,109 @@
+"""`POST /generate`: its events, its refusals, its stop strings, and what hanging up does."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.whole_mesh import ECHO, FAILING, SINGLE, Mesh
+
+
+def events(response: httpx.Response) -> list[dict[str, Any]]:
+    lines = response.text.splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+
+
+async def generate(mesh: Mesh, body: object, **headers: str) -> httpx.Response:
+    async with mesh.anonymous() as http:
+        return await http.post("/generate", json=body, headers=headers)
+
+
+async def test_each_token_is_an_event_with_its_index(mesh: Mesh) -> None:
+    response = await generate(mesh, {"prompt": "one two three", "model": ECHO})
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert events(response) == [
+        {"token": "one ", "index": 0},
+        {"token": "two ", "index": 1},
+        {"token": "three", "index": 2},
+        {"done": True, "total_tokens": 3},
+    ]
+
+
+async def test_256_tokens_are_generated_unless_told_otherwise(mesh: Mesh) -> None:
+    response = await generate(mesh, {"prompt": "/repeat a", "model": ECHO})
+    assert events(response)[-1] == {"done": True, "total_tokens": 256}
+
+
+async def test_no_more_tokens_than_asked_for(mesh: Mesh) -> None:
+    body = {"prompt": "/repeat a b", "model": ECHO, "params": {"max_tokens": 7}}
+    assert events(await generate(mesh, body))[-1] == {"done": True, "total_tokens": 7}
+
+
+async def test_a_stop_string_is_never_seen_across_tokens(mesh: Mesh) -> None:
+    body = {"prompt": "one two three four", "model": ECHO, "params": {"stop": ["o th"]}}
+    *tokens, last = events(await generate(mesh, body))
+    assert "".join(event["token"] for event in tokens) == "one tw"
+    assert last["done"] is True
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n"])
+async def test_an_empty_prompt_is_one_error_event(mesh: Mesh, prompt: str) -> None:
+    response = await generate(mesh, {"prompt": prompt})
+    assert response.status_code == 200
+    assert events(response) == [{"error": "prompt must not be empty"}]
+
+
+async def test_an_unknown_model_is_one_error_event_that_names_the_others(mesh: Mesh) -> None:
+    response = await generate(mesh, {"prompt": "hello", "model": "none"})
+    assert response.status_code == 200
+    ((_, error),) = events(response)[0].items()
+    assert error.startswith("requested model `none` is unavailable")
+    assert f"`{ECHO}`" in error
+
+
+async def test_a_failing_engine_is_an_error_behind_what_there_was(mesh: Mesh) -> None:
+    *tokens, last = events(await generate(mesh, {"prompt": "/repeat a", "model": FAILING}))
+    assert [event["index"] for event in tokens] == list(range(len(tokens)))
+    assert tokens
+    assert set(last) == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"prompt": 1}, "prompt"),
+        ({"prompt": "a", "params": {"max_tokens": 0}}, "max_tokens"),
+        ({"prompt": "a", "params": {"temperature": -1}}, "temperature"),
+        ({"prompt": "a", "params": []}, "params"),
+        ([], "object"),
+    ],
+)
+async def test_what_is_wrongly_typed_is_refused_by_name(
+    mesh: Mesh, body: object, param: str
+) -> None:
+    response = await generate(mesh, body)
+    assert response.status_code == 400
+    ((_, error),) = events(response)[0].items()
+    assert param in error or "Expected" in error
+
+
+async def test_a_forged_token_is_refused(mesh: Mesh) -> None:
+    response = await generate(mesh, {"prompt": "a"}, Authorization="Bearer forged")
+    assert response.status_code == 401
+
+
+async def test_hanging_up_while_waiting_in_the_queue_takes_the_request_out(mesh: Mesh) -> None:
+    """The one slot is taken; who waits leaves; the next one's turn comes all the same."""
+    holding = {"prompt": "/repeat a", "model": SINGLE, "params": {"max_tokens": 30}}
+    async with mesh.anonymous() as http:
+        async with http.stream("POST", "/generate", json=holding) as response:
+            await anext(response.aiter_lines())
+            with pytest.raises(httpx.ReadTimeout):
+                await http.post(
+                    "/generate", json={**holding, "params": {"max_tokens": 500}}, timeout=0.3
+                )
+            after = http.build_request("POST", "/generate", json={"prompt": "b", "model": SINGLE})
+            await response.aclose()
+            assert events(await http.send(after))[-1] == {"done": True, "total_tokens": 1}
