@@ -99,7 +99,8 @@ async def test_hanging_up_while_waiting_in_the_queue_takes_the_request_out(mesh:
     holding = {"prompt": "/repeat a", "model": SINGLE, "params": {"max_tokens": 30}}
     async with mesh.anonymous() as http:
         async with http.stream("POST", "/generate", json=holding) as response:
-            await anext(response.aiter_lines())
+            lines = response.aiter_lines()
+            await anext(lines)
             with pytest.raises(httpx.ReadTimeout):
                 await http.post(
                     "/generate", json={**holding, "params": {"max_tokens": 500}}, timeout=0.3
