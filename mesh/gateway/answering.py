@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Iterable
 from secrets import randbits
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -44,20 +45,38 @@ async def begin(
     A new question ends the answers that this chat is still writing to other ones. Raises
     MeshError as `Models.choose`, `Requests.submit` and the store do.
     """
+    options.check(services.settings.max_message_chars)
     key = idempotency_key(request)
     body = await body_digest(request) if key else ""
-    known = await services.requests.again(services.rid(user, key), body) if key else None
+    known = await _known(services, user, key, body)
     if known is not None:
         return known
-    options.check(services.settings.max_message_chars)
-    model = await services.models.choose(options.model_config_name)
-    await services.requests.check_room(model, user.user_id)
-    plan = await services.store.ask(question)
+    try:
+        model, plan = await _plan(services, user, options.model_config_name, question)
+    except MeshError:  # perhaps because the same was sent twice at once, and the other was first
+        known = await _known(services, user, key, body)
+        if known is None:
+            raise
+        return known
     asked = _request(services, request, user, options, model, plan, key)
     track = await services.requests.submit(asked, _turn(plan, options), body)
     await _heard(track)
     cancel_all(services, plan.unfinished, by="next question")
     return track
+
+
+async def _known(services: Services, user: Principal, key: str, body: str) -> Track | None:
+    """What an idempotency key has begun already."""
+    return await services.requests.again(services.rid(user, key), body) if key else None
+
+
+async def _plan(
+    services: Services, user: Principal, model: str | None, question: PlanAnswer
+) -> tuple[str, Plan]:
+    """The model that will answer, and the place and conversation of the answer."""
+    name = await services.models.choose(model)
+    await services.requests.check_room(name, user.user_id)
+    return name, await services.store.ask(question)
 
 
 async def _heard(track: Track) -> None:
@@ -114,7 +133,14 @@ def _turn(plan: Plan, options: AnswerOptions) -> Turn:
     )
 
 
-async def look(services: Services, user: Principal, chat_id: str, message_id: str) -> Run | None:
+class Found(NamedTuple):
+    """An answer that the log has: how it stands, and its place in its chat."""
+
+    run: Run
+    turn: Turn
+
+
+async def look(services: Services, user: Principal, chat_id: str, message_id: str) -> Found | None:
     """How an answer of this user stands by the log; None where the log does not have it.
 
     Raises MeshError: not_found where the log has it, but not as this user's, in this chat.
@@ -127,7 +153,7 @@ async def look(services: Services, user: Principal, chat_id: str, message_id: st
     turn = run.queued.turn if run.queued else None
     if turn is None or turn.user_id != user.user_id or turn.chat_id != chat_id:
         raise MeshError(ErrorCode.NOT_FOUND, "There is no such message.")
-    return run
+    return Found(run, turn)
 
 
 async def stored(services: Services, user: Principal, chat_id: str, message_id: str) -> ChatMessage:

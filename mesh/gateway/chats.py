@@ -76,6 +76,7 @@ async def list_chats(
             limit=limit,
             after=_chat_at(after, "after"),
             before=_chat_at(before, "before"),
+            min_seq=services.seen.last(user.user_id),
         )
     )
     chats = tuple(chat_read(chat) for chat in page.chats)

@@ -21,7 +21,7 @@ from mesh.gateway.tokens import Principal
 from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import ChatMessage
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Failed, Request
+from mesh.protocol.messages import Failed, Request, Turn
 from mesh.protocol.run import Run
 
 OPEN = ("pending", "in_progress")
@@ -64,8 +64,9 @@ _encode = msgspec.json.Encoder().encode
 class ChatDialect:
     """The events of one answer. stored: what the store says of it, where it was asked."""
 
-    def __init__(self, services: Services, stored: ChatMessage | None = None) -> None:
+    def __init__(self, services: Services, turn: Turn, stored: ChatMessage | None = None) -> None:
         self._services = services
+        self._turn = turn
         self._stored = stored
 
     def tokens(self, texts: list[str], index: int) -> bytes:
@@ -101,10 +102,8 @@ class ChatDialect:
         cards = self._services.models.cards()
         if self._stored is not None:
             return message_read(self._stored, cards)
-        assert run.queued is not None and run.queued.turn is not None  # it was looked at before
-        turn = run.queued.turn
-        self._services.seen.note(turn.chat_id, run.last)
-        return message_read(from_log.answer(run, run.queued, turn), cards)
+        self._services.seen.note(self._turn, run.last)
+        return message_read(from_log.answer(run, self._turn), cards)
 
 
 def _event(event: ChatEvent) -> bytes:
@@ -127,12 +126,12 @@ async def message_events(
     """
     user = services.doorman.signed_in(request)
     after = last_event_id(request)
-    run = await look(services, user, chat_id, message_id)
-    if run is None:
+    found = await look(services, user, chat_id, message_id)
+    if found is None:
         return await _by_store(services, user, chat_id, message_id)
     message = None
-    if run.end is not None:
-        services.seen.note(chat_id, run.last)
+    if found.run.end is not None:
+        services.seen.note(found.turn, found.run.last)
         message = await _kept(services, user, chat_id, message_id)
         if after is None:
             return _nothing()
@@ -143,7 +142,7 @@ async def message_events(
     with services.streams.reading(track):
         if track.run.end is not None and after is not None and len(track.run.texts) <= after + 1:
             return _nothing()
-    dialect = ChatDialect(services, message)
+    dialect = ChatDialect(services, found.turn, message)
     return services.streams.response(track, dialect, last, lambda: None)
 
 

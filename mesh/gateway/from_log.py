@@ -2,7 +2,7 @@
 
 from mesh.protocol.chats import ChatMessage, MessageState, WorkParameters
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Done, Failed, Queued, Timings, Turn, Usage
+from mesh.protocol.messages import Cancelled, Done, Failed, Timings, Turn, Usage
 from mesh.protocol.run import Run
 
 
@@ -20,9 +20,14 @@ def question(turn: Turn) -> ChatMessage:
     )
 
 
-def answer(run: Run, queued: Queued, turn: Turn) -> ChatMessage:
-    """An answer as its log tells it: what the store will say once it has applied that log."""
-    request, end = queued.request, run.end
+def answer(run: Run, turn: Turn) -> ChatMessage:
+    """An answer as its log tells it: what the store will say once it has applied that log.
+
+    Raises ValueError for a log without its beginning.
+    """
+    if run.queued is None:
+        raise ValueError("the first event of this request is missing")
+    request, end = run.queued.request, run.end
     failed = end if isinstance(end, Failed) else None
     return ChatMessage(
         id=request.rid,

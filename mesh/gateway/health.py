@@ -26,8 +26,23 @@ class Health(Struct):
     workers: int
 
 
+class WorkerRead(Struct):
+    """A worker as it says of itself; models: the names it serves, speed: tokens per second over
+    the last seconds, all requests together; started: Unix seconds."""
+
+    name: str
+    models: list[str]
+    slots: int
+    running: int
+    speed: float
+    draining: bool
+    started: float
+    version: str
+    hardware: str
+
+
 class Workers(Struct):
-    workers: list[WorkerInfo]
+    workers: list[WorkerRead]
 
 
 @get("/v1/health", reply=Health, public=True)
@@ -45,12 +60,26 @@ async def health(services: Wired) -> Response[bytes]:
     )
 
 
-@get("/workers", reply=Workers)
-async def workers(request: AnyRequest, services: Wired) -> Response[bytes]:
+@get("/workers")
+async def workers(request: AnyRequest, services: Wired) -> Workers:
     """The workers present, by name."""
     services.doorman.signed_in(request)
     present = sorted(services.fleet.workers.values(), key=lambda worker: worker.name)
-    return Response(msgspec.json.encode(Workers(present)), media_type="application/json")
+    return Workers([_worker(worker) for worker in present])
+
+
+def _worker(info: WorkerInfo) -> WorkerRead:
+    return WorkerRead(
+        name=info.name,
+        models=[card.name for card in info.models],
+        slots=info.slots,
+        running=info.running,
+        speed=info.speed,
+        draining=info.draining,
+        started=info.started,
+        version=info.version,
+        hardware=info.hardware,
+    )
 
 
 async def _broker(services: Services) -> Part:

@@ -158,16 +158,17 @@ async def cancel(
 ) -> Cancellation:
     """Stop an answer; says how it ended, once that stands in the log."""
     user = services.doorman.signed_in(request)
-    run = await look(services, user, chat_id, message_id)
-    if run is None:
+    found = await look(services, user, chat_id, message_id)
+    if found is None:
         message = await stored_answer(services, user, chat_id, message_id)
         tokens = message.usage.completion_tokens if message.usage else 0
         return Cancellation(message.state == "cancelled", message.state, tokens)
+    run = found.run
     track = await services.requests.find(message_id) if run.end is None else None
     if track is not None:
         await _stop(services, request, track, user.user_id)
         run = track.run
-    services.seen.note(chat_id, run.last)
+    services.seen.note(found.turn, run.last)
     state = from_log.state(run)
     return Cancellation(state == "cancelled", state, _tokens(run))
 
@@ -205,11 +206,11 @@ def _exchange(services: Services, track: Track) -> Exchange:
     queued = track.run.queued
     if queued is None or queued.turn is None:
         raise MeshError(ErrorCode.CONFLICT, "This idempotency key was used on another route.")
-    services.seen.note(queued.turn.chat_id, track.run.last)
+    services.seen.note(queued.turn, track.run.last)
     cards = services.models.cards()
     return Exchange(
         message_read(from_log.question(queued.turn), cards),
-        message_read(from_log.answer(track.run, queued, queued.turn), cards),
+        message_read(from_log.answer(track.run, queued.turn), cards),
     )
 
 

@@ -256,6 +256,7 @@ class ListChats(Asks[ChatPage], frozen=True, kw_only=True, tag="list_chats"):
     limit: int = 10
     after: str | None = None
     before: str | None = None
+    min_seq: int = 0
 
 
 class GetChat(Asks[ChatTree], frozen=True, kw_only=True, tag="get_chat"):

@@ -110,6 +110,7 @@ class Dispatcher:
             case (
                 GetChat(min_seq=seq)
                 | DeleteChat(min_seq=seq)
+                | ListChats(min_seq=seq)
                 | AddUserMessage(min_seq=seq)
                 | PlanAnswer(min_seq=seq)
                 | GetMessage(min_seq=seq)

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from mesh_client import AsyncClient, MemoryStore
 from tests.chatting import answer, ask, events, get_message, messages, new_chat, ok, refusal, tokens
 from tests.whole_mesh import ECHO, FAILING, SINGLE, SLOW, Mesh
 
@@ -470,3 +471,22 @@ async def test_cancelling_at_the_moment_of_the_claim_is_heard(mesh: Mesh) -> Non
             began = time.monotonic()
             stopped = ok(await http.post(f"/chats/{chat}/messages/{message}/cancel"))
             assert stopped["cancelled"] is True and time.monotonic() - began < 2.0
+
+
+async def test_the_workers_are_shown_to_those_who_signed_in(mesh: Mesh) -> None:
+    async with await mesh.client("watcher") as http, mesh.anonymous() as nobody:
+        refusal(await nobody.get("/workers"), 401, "not_authenticated")
+        present = ok(await http.get("/workers"))["workers"]
+        assert [worker["name"] for worker in present] == sorted([ECHO, FAILING, SINGLE, SLOW])
+        single = next(worker for worker in present if worker["name"] == SINGLE)
+        assert (single["models"], single["slots"], single["draining"]) == ([SINGLE], 1, False)
+
+
+async def test_the_shipped_client_understands_every_answer(mesh: Mesh) -> None:
+    async with AsyncClient(mesh.url, username="shipped", store=MemoryStore()) as client:
+        chat = await client.new_chat()
+        answer = await chat.ask("one two three", model=ECHO, system="Be brief.")
+        assert (await answer.wait()).content == "one two three"
+        assert {worker.name for worker in await client.workers()} >= {ECHO, SLOW}
+        assert {model.id for model in await client.models()} >= {ECHO, SLOW}
+        assert [chat.title async for chat in client.chats()] == ["one two three"]

@@ -28,6 +28,12 @@ from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
 WORKER = Writer("w1", "i1")
+TURN = Turn(
+    chat_id="c1",
+    user_id="u1",
+    user_message=UserMessage(id="m1", content="hello", created=1.0),
+    system_prompt="Be kind.",
+)
 
 
 # --- instructions ---------------------------------------------------------------------------------
@@ -87,18 +93,23 @@ def test_the_presets_are_the_known_ones() -> None:
 # --- what was seen --------------------------------------------------------------------------------
 
 
-def test_the_last_sequence_of_a_chat_only_grows() -> None:
+def told(chat: str, user: str = "u") -> Turn:
+    said = UserMessage(id="m", content="", created=0.0)
+    return Turn(chat_id=chat, user_id=user, user_message=said)
+
+
+def test_the_last_sequence_of_chat_and_user_only_grows() -> None:
     seen = Seen()
-    seen.note("a", 5)
-    seen.note("a", 3)
-    assert (seen.last("a"), seen.last("b")) == (5, 0)
+    for chat, seq in (("a", 5), ("a", 3), ("b", 4)):
+        seen.note(told(chat), seq)
+    assert [seen.last(id) for id in ("a", "b", "u", "v")] == [5, 4, 5, 0]
 
 
-def test_the_longest_silent_chat_is_forgotten_first() -> None:
-    seen = Seen(chats=2)
+def test_who_was_silent_longest_is_forgotten_first() -> None:
+    seen = Seen(most=3)
     for chat, seq in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
-        seen.note(chat, seq)
-    assert [seen.last(chat) for chat in "abc"] == [3, 0, 4]
+        seen.note(told(chat), seq)
+    assert [seen.last(id) for id in ("a", "b", "c", "u")] == [3, 0, 4, 4]
 
 
 # --- views ----------------------------------------------------------------------------------------
@@ -117,10 +128,8 @@ def answered(*ends: End) -> Run:
         created=2.0,
         deadline=600.0,
     )
-    said = UserMessage(id="m1", content="hello", created=1.0)
-    turn = Turn(chat_id="c1", user_id="u1", user_message=said, system_prompt="Be kind.")
     run = Run(bare=True)
-    run.event(Queued(uid="q", request=request, turn=turn), Writer("gateway", "g"), 1)
+    run.event(Queued(uid="q", request=request, turn=TURN), Writer("gateway", "g"), 1)
     run.event(Claim(uid="c", n=1, item=1, ack_reply="", model="tiny"), WORKER, 2)
     for end in ends:
         run.event(end, WORKER, 3)
@@ -144,8 +153,7 @@ def test_a_request_has_the_state_its_log_tells(ends: tuple[End, ...], state: Mes
 
 def test_an_answer_from_the_log_has_all_that_was_asked_and_done() -> None:
     run = answered(Done(uid="e", text="hi", finish="length", truncated=2))
-    assert run.queued is not None and run.queued.turn is not None
-    message = from_log.answer(run, run.queued, run.queued.turn)
+    message = from_log.answer(run, TURN)
     assert message == ChatMessage(
         id="r1",
         chat_id="c1",
@@ -171,8 +179,7 @@ def test_an_answer_from_the_log_has_all_that_was_asked_and_done() -> None:
 
 def test_a_message_is_shown_with_its_models_lengths() -> None:
     run = answered(Failed(uid="e", code=ErrorCode.ENGINE_FAILED, text="h"))
-    assert run.queued is not None and run.queued.turn is not None
-    message = from_log.answer(run, run.queued, run.queued.turn)
+    message = from_log.answer(run, TURN)
     card = ModelCard(name="tiny", fingerprint="f", engine="echo", context_length=512)
     shown = views.message_read(message, {"tiny": card})
     assert shown.created_at == datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)
