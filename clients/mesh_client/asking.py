@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -92,7 +93,12 @@ class Asking:
     async def read(self) -> Status:
         """Begin the answer and show it to its end."""
         chat = await self._client.new_chat()
-        answer = await chat.ask(self._asked.prompt, **self._asked.options)
+        try:
+            answer = await chat.ask(self._asked.prompt, **self._asked.options)
+        except Rejected:
+            with suppress(MeshClientError):
+                await chat.delete()  # an empty one is nothing to go on with
+            raise
         self._answer.set_result(answer)
         self._shown.begun(chat.id, answer.id)
         async for event in answer:

@@ -43,7 +43,7 @@ class Client:
         self._connection = Connection(self.url, Renewal(self._store, username), retry or Retry())
 
     @classmethod
-    def from_env(cls, *, url: str = "", username: str = "") -> Self:
+    def from_env(cls, *, url: str = "", username: str = "", retry: Retry | None = None) -> Self:
         """A client for MESH_URL and MESH_USER, unless an argument says otherwise.
 
         Where nothing names the user, it is whoever signed in to this gateway last, else the
@@ -52,7 +52,8 @@ class Client:
         said = surroundings()
         url = clean_url(url) if url else said.url
         store = FileStore(url)
-        return cls(url, username=username or said.username or known_user(store), store=store)
+        username = username or said.username or known_user(store)
+        return cls(url, username=username, store=store, retry=retry)
 
     def login(self, username: str) -> None:
         """Sign in, and keep the tokens for this and later clients of this gateway."""
@@ -87,7 +88,7 @@ class Client:
         return chat
 
     def models(self) -> list[Model]:
-        """The models that the mesh serves."""
+        """The models of the mesh; those with `available` are served now."""
         return list(self._connection.send(calls.models()).data)
 
     def workers(self) -> list[Worker]:

@@ -9,7 +9,7 @@ from mesh_client.events import Event, Reconnecting, Token
 from mesh_client.following import StreamBroken
 from mesh_client.retry import Backoff
 
-LOST = (httpx.TransportError, StreamBroken)
+LOST = (httpx.TransportError, StreamBroken, Unreachable)
 """What ends a connection but not what travels on it: try another."""
 
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -91,6 +91,8 @@ def passes(error: Rejected) -> bool:
 def reason(error: Exception) -> str:
     """Why a connection was lost, in a few words for a person."""
     match error:
+        case Unreachable():
+            return "no gateway answers"
         case httpx.ConnectError():
             return "nothing listens there"
         case httpx.ConnectTimeout():

@@ -36,6 +36,18 @@ class Timings(Reply, frozen=True, kw_only=True):
     generate: float = 0.0
 
 
+class ModelConfig(Reply, frozen=True, kw_only=True):
+    """The model that an answer was asked of."""
+
+    model_id: str = ""
+
+
+class WorkParameters(Reply, frozen=True, kw_only=True):
+    """How an answer was asked for."""
+
+    model_config: ModelConfig = ModelConfig()
+
+
 class Message(Reply, frozen=True, kw_only=True):
     """A node of a chat's tree: what a person wrote (prompter) or an answer (assistant).
 
@@ -60,6 +72,12 @@ class Message(Reply, frozen=True, kw_only=True):
     attempts: int = 0
     usage: Usage | None = None
     timings: Timings | None = None
+    work_parameters: WorkParameters | None = None
+
+    @property
+    def model(self) -> str:
+        """The model of an answer; "" of what a person wrote."""
+        return self.work_parameters.model_config.model_id if self.work_parameters else ""
 
     @property
     def unfinished(self) -> bool:
@@ -125,10 +143,12 @@ class Stop(Struct, frozen=True, kw_only=True):
 
 
 class Model(Reply, frozen=True, kw_only=True):
-    """A model that the mesh serves."""
+    """A model of the mesh. available: a worker serves it now; context_length in tokens."""
 
     id: str
     owned_by: str = ""
+    available: bool = True
+    context_length: int | None = None
 
 
 class ModelList(Reply, frozen=True, kw_only=True):

@@ -43,9 +43,12 @@ async def _sit(model: str, system: str, resume: str | None, url: str, user: str)
     from mesh_client.repl.app import Repl
     from mesh_client.retry import Retry
 
+    # A question waits for the gateway in `Asking`, where it can be taken back; the rest is typed
+    # again sooner than it would be waited for.
+    impatient = Retry(call_patience=1.0)
     history = user_state_path("mesh") / "history"
     async with (
-        AsyncClient.from_env(url=url, username=user) as client,
+        AsyncClient.from_env(url=url, username=user, retry=impatient) as client,
         AsyncClient(client.url, retry=Retry(call_patience=0.0)) as watcher,
     ):
         await Repl(client, watcher, history).run(model=model, system=system, resume=resume)

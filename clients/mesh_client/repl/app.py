@@ -5,6 +5,7 @@ What a line means is in `commands`, what is remembered in `session`, how an answ
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -88,7 +89,7 @@ class Repl:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def _turn(self) -> None:
-        line = self._waiting.pop(0) if self._waiting else await self._read()
+        line = self._sent_ahead() if self._waiting else await self._read()
         match parse(line):
             case Say(""):
                 return
@@ -99,6 +100,13 @@ class Repl:
             case Unknown(sentence):
                 self._error(sentence)
 
+    def _sent_ahead(self) -> str:
+        """The next line of those that were sent while an answer was written, as if typed now."""
+        line = self._waiting.pop(0)
+        self._prompt.history.append_string(line)
+        self._print_question(line)
+        return line
+
     async def _read(self) -> str:
         draft, self._draft = self._draft, ""
         return await self._prompt.prompt_async(default=draft)
@@ -108,7 +116,7 @@ class Repl:
         try:
             await work
         except MeshClientError as error:
-            wait = f" Try again in {error.retry_after:.0f} s." if error.retry_after else ""
+            wait = f" Wait about {error.retry_after:.0f} s." if error.retry_after else ""
             self._error(error.sentence + (wait if isinstance(error, Refused) else ""))
 
     # --- talking ------------------------------------------------------------------------------
@@ -130,7 +138,7 @@ class Repl:
         async def begun() -> AsyncAnswer:
             return answer
 
-        await self._show(Asking(begun, self._status))
+        await self._show(Asking(begun, self._status, asked=False))
 
     async def _show(self, asking: Asking) -> None:
         """Be on screen until the answer has ended, and say so where it did not end well."""
@@ -158,6 +166,8 @@ class Repl:
             self._hold_back()
         elif asking.end is not None and asking.end.message is not None:
             self._remark(asking.end.message)
+            self._session.answered(asking.end.message)
+            self._status.model = self._session.shown_model
 
     def _remark(self, message: Message) -> None:
         """Say what of an answer or of its conversation is missing."""
@@ -215,9 +225,9 @@ class Repl:
             await self._session.choose(argument)
         else:
             await self._session.refresh()
-            for name in self._session.known.models:
-                mark = "*" if name == self._session.shown_model else " "
-                self._print(f"  {mark} {name}")
+            for model in self._session.known.models:
+                mark = "*" if model.id == self._session.shown_model else " "
+                self._print(f"  {mark} {model.id}{'' if model.available else '  (no worker now)'}")
         self._status.model = self._session.shown_model
 
     async def _system(self, argument: str) -> None:
@@ -243,17 +253,21 @@ class Repl:
             self._note(f"go on with: mesh chat --resume {self._session.chat.id}")
 
     def _replay(self, message: Message) -> None:
-        text = printable(message.content or "").rstrip("\n")
+        text = (message.content or "").rstrip("\n")
         if message.role == "prompter":
-            _print([("class:prompt", "› "), ("", text)])
+            self._print_question(text)
         else:
-            self._print(text)
+            self._print(printable(text))
 
     def _toolbar(self) -> StyleAndTextTuples:
-        return fragments(self._status)
+        return fragments(self._status, time.monotonic())
 
     def _hint(self, text: str) -> None:
         self._status.hint = text
+
+    def _print_question(self, text: str) -> None:
+        rows = printable(text).replace("\n", "\n  ")
+        _print([("class:prompt", "› "), ("", rows)])
 
     def _print(self, text: str) -> None:
         _print([("", text)])
@@ -291,8 +305,7 @@ class Repl:
             if self._status.activity:
                 continue
             try:
-                models = await self._watcher.models()
-                self._session.known.models = [model.id for model in models]
+                self._session.known.models = await self._watcher.models()
                 self._status.model = self._session.shown_model
                 self._status.online = True
             except MeshClientError:

@@ -21,12 +21,16 @@ AGAIN = 1.0
 class Asking:
     """Begins an answer, follows it in a view, and stops it when asked.
 
-    `begin` sends the question. Afterwards `withdrawn` says that it was taken back before anything
+    `begin` sends the question, or only finds the running answer where `asked` is not set.
+    Afterwards `withdrawn` says that it was taken back before anything
     had accepted it; `stopped` is the acknowledged stop; `end` is how the answer ended.
     """
 
-    def __init__(self, begin: Callable[[], Awaitable[AsyncAnswer]], status: Status) -> None:
+    def __init__(
+        self, begin: Callable[[], Awaitable[AsyncAnswer]], status: Status, *, asked: bool = True
+    ) -> None:
         self._begin = begin
+        self._asked = asked
         self._status = status
         self._stop = asyncio.Event()
         self.answer: AsyncAnswer | None = None
@@ -41,7 +45,7 @@ class Asking:
 
     async def run(self, view: AnswerView) -> None:
         """Ask and show, to the end. Raises MeshClientError when the gateway refuses."""
-        self._status.begin(time.monotonic())
+        self._status.begin(time.monotonic() if self._asked else None)
         try:
             self.answer = await self._accepted(view)
             self.withdrawn = self.answer is None

@@ -40,6 +40,7 @@ KEYS = (
     ("Ctrl-D", "leave; an answer that is running goes on"),
     ("Ctrl-R", "search what was asked before"),
     ("Ctrl-X Ctrl-E", "write in your editor"),
+    ("//text", "send a text that begins with a slash"),
 )
 
 
@@ -66,15 +67,21 @@ _SHAPE = re.compile(r"/([A-Za-z-]+)(?:\s+(.*))?", re.DOTALL)
 
 
 def parse(line: str) -> Say | Do | Unknown:
-    """What a line means. `/usr/bin` and the like are no commands but text."""
+    """What a line means. `/usr/bin` and the like are no commands but text, and so is what begins
+    with two slashes, of which one is sent."""
     text = line.strip()
+    if text.startswith("//") and _SHAPE.fullmatch(text[1:]):
+        return Say(text[1:])
     found = _SHAPE.fullmatch(text)
     if found is None:
         return Say(text)
     name, argument = found.group(1).lower(), (found.group(2) or "").strip()
     if name in COMMANDS:
         return Do(COMMANDS[name], argument)
-    return Unknown(f"There is no /{name}{_nearest(name)}; /help lists the commands.")
+    return Unknown(
+        f"There is no /{name}{_nearest(name)}; /help lists the commands, and //{name} sends it "
+        "as text."
+    )
 
 
 def _nearest(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from mesh_client.objects import ChatInfo
+from mesh_client.objects import ChatInfo, Model
 from mesh_client.repl.commands import COMMANDS
 
 
@@ -13,7 +13,7 @@ class Known:
     """What was last heard of models and chats; asking the gateway at each key would be slow."""
 
     def __init__(self) -> None:
-        self.models: list[str] = []
+        self.models: list[Model] = []
         self.chats: list[ChatInfo] = []
 
 
@@ -43,9 +43,10 @@ class CommandCompleter(Completer):
 
     def _arguments(self, kind: str, begun: str) -> Iterable[Completion]:
         if kind == "model":
-            for name in self._known.models:
-                if name.startswith(begun):
-                    yield Completion(name, -len(begun))
+            for model in self._known.models:
+                if model.id.startswith(begun):
+                    meta = "" if model.available else "no worker now"
+                    yield Completion(model.id, -len(begun), display_meta=meta)
         elif kind == "chat":
             for chat in self._known.chats:
                 title = chat.title or "untitled"

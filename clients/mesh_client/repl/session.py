@@ -3,12 +3,13 @@
 It asks the gateway through `AsyncClient` and keeps what completion and toolbar want to know.
 """
 
+from contextlib import suppress
 from uuid import uuid4
 
 from mesh_client.async_client import AsyncAnswer, AsyncChat, AsyncClient
 from mesh_client.calls import AnswerOptions
-from mesh_client.errors import MeshClientError
-from mesh_client.objects import ChatInfo
+from mesh_client.errors import MeshClientError, Rejected
+from mesh_client.objects import ChatInfo, Message
 from mesh_client.repl.commands import nearest_name
 from mesh_client.repl.completion import Known
 
@@ -25,20 +26,44 @@ class Session:
         self.model = model
         self.system = system
         self.known = Known()
+        self._answered_by = ""
 
     @property
     def shown_model(self) -> str:
-        """The model that will answer, as far as it is known."""
-        only = self.known.models[0] if len(self.known.models) == 1 else ""
-        return self.model or only
+        """The model that will answer, as far as it is known; "": the gateway's choice."""
+        served = [model.id for model in self.known.models if model.available]
+        likely = self._answered_by if self._answered_by in served else ""
+        return self.model or likely or (served[0] if len(served) == 1 else "")
 
     async def ask(self, question: "Question") -> AsyncAnswer:
         """Send a question; sending the same one again, after a loss, does not ask twice."""
+        if question.text is None:
+            return await self._talked().retry(**self._options(question.key))
         if self.chat is None:
             self.chat = await self.client.new_chat()
-        if question.text is None:
-            return await self.chat.retry(**self._options(question.key))
-        return await self.chat.ask(question.text, **self._options(question.key))
+        try:
+            return await self.chat.ask(question.text, **self._options(question.key))
+        except Rejected:
+            await self._discard_if_empty(self.chat)
+            raise
+
+    def answered(self, answer: Message) -> None:
+        """Hear who it is that answers when no model was chosen."""
+        self._answered_by = answer.model or self._answered_by
+
+    async def _discard_if_empty(self, chat: AsyncChat) -> None:
+        """A chat whose first question was refused is no chat to go on with."""
+        if not chat.messages:
+            self.chat = None
+            with suppress(MeshClientError):
+                await chat.delete()
+
+    def _talked(self) -> AsyncChat:
+        if self.chat is None:
+            raise MeshClientError(
+                "No question was asked yet that could be answered again.", code="bad_request"
+            )
+        return self.chat
 
     def _options(self, key: str) -> AnswerOptions:
         options = AnswerOptions(key=key)
@@ -50,7 +75,7 @@ class Session:
 
     async def refresh(self) -> None:
         """Hear which models there are."""
-        self.known.models = [model.id for model in await self.client.models()]
+        self.known.models = await self.client.models()
 
     async def list_chats(self) -> list[ChatInfo]:
         """The newest chats, also for `/resume` by number."""
@@ -82,10 +107,11 @@ class Session:
     async def choose(self, model: str) -> None:
         """Answer with another model from now on; raises MeshClientError when there is none."""
         await self.refresh()
-        if model not in self.known.models:
-            near = nearest_name(model, self.known.models)
+        names = [known.id for known in self.known.models]
+        if model not in names:
+            near = nearest_name(model, names)
             raise MeshClientError(
-                f"No worker serves {model}{f' (did you mean {near}?)' if near else ''}; "
+                f"There is no model {model}{f' (did you mean {near}?)' if near else ''}; "
                 "/model lists what there is.",
                 code="model_not_found",
             )

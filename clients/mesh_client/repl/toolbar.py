@@ -3,40 +3,69 @@
 `Status` is what is known, told by events; `fragments` is how it looks.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from mesh_client.events import Event, Failed, Finished, Pending, Reconnecting, Token
+from mesh_client.objects import Message
+
+ANSWERING = "answering"
+STALLED = 3.0
+"""Seconds without a piece after which the toolbar says so: a worker may have died."""
+
+RECENT = 64
+"""Pieces by which the pace is measured: what a resumed stream brings at once is soon forgotten."""
 
 
 @dataclass
 class Pace:
-    """Tokens per second of one answer, by the times at which its tokens arrived."""
+    """Tokens per second of one answer, and the seconds from its question to the first token.
 
-    began: float = 0.0
+    While it is written it goes by the times at which its pieces arrived, at the end by what the
+    worker measured: a fast one sends many tokens as one piece. began: None where the question was
+    not asked here.
+    """
+
+    began: float | None = None
     first: float | None = None
-    last: float = 0.0
-    tokens: int = 0
+    measured: float | None = None
+    arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
-    def token(self, now: float) -> None:
-        """One more token."""
+    def piece(self, now: float) -> None:
+        """One more piece."""
         if self.first is None:
             self.first = now
-        self.last = now
-        self.tokens += 1
+        self.arrivals.append(now)
+
+    def ended(self, message: Message) -> None:
+        """Take over what the worker counted."""
+        usage, timings = message.usage, message.timings
+        if message.attempts > 1:
+            return  # the timings are those of the last attempt alone
+        if usage and timings and usage.completion_tokens > 1 and timings.generate > 0:
+            self.measured = (usage.completion_tokens - 1) / timings.generate
 
     @property
     def rate(self) -> float | None:
-        """Tokens per second from the first token on; None while that says nothing."""
-        if self.first is None or self.tokens < 2 or self.last <= self.first:
+        """Tokens per second after the first token; None while that says nothing."""
+        if self.measured is not None:
+            return self.measured
+        if len(self.arrivals) < 2 or self.arrivals[-1] <= self.arrivals[0]:
             return None
-        return (self.tokens - 1) / (self.last - self.first)
+        return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0])
+
+    def silence(self, now: float) -> float:
+        """Seconds since the last piece."""
+        return now - self.arrivals[-1] if self.arrivals else 0.0
 
     @property
     def first_after(self) -> float | None:
         """Seconds from the question to the first token."""
-        return None if self.first is None else self.first - self.began
+        if self.first is None or self.began is None:
+            return None
+        return self.first - self.began
 
 
 @dataclass
@@ -52,13 +81,13 @@ class Status:
     hint: str = ""
     pace: Pace = field(default_factory=Pace)
 
-    def begin(self, now: float) -> None:
-        """A question is sent."""
-        self.pace = Pace(began=now)
+    def begin(self, asked: float | None) -> None:
+        """An answer is awaited to the question sent at that time, None: asked elsewhere."""
+        self.pace = Pace(began=asked)
         self.worker = ""
         self.hint = ""
         self.stopping = False
-        self.activity = "sending"
+        self.activity = "sending" if asked else "reading along"
 
     def end(self) -> None:
         """Nothing is going on any more; the pace stays to be read."""
@@ -70,34 +99,39 @@ class Status:
         match event:
             case Pending(position, size):
                 self.online = True
-                self.activity = f"queued, {position} of {size} before you" if position else "queued"
+                self.activity = (
+                    f"queued, {position} of {size} before you" if position else "next in the queue"
+                )
             case Token():
                 self.online = True
-                self.activity = "answering"
-                self.pace.token(now)
+                self.activity = ANSWERING
+                self.pace.piece(now)
             case Reconnecting(attempt, _, reason):
                 self.online = False
                 self.activity = f"{reason}; resuming, attempt {attempt}"
             case Finished() | Failed():
                 self.online = True
                 self.end()
-                if event.message is not None and event.message.worker:
-                    self.worker = event.message.worker
+                if event.message is not None:
+                    self.pace.ended(event.message)
+                    self.worker = event.message.worker or self.worker
 
 
-def fragments(status: Status) -> StyleAndTextTuples:
+def fragments(status: Status, now: float) -> StyleAndTextTuples:
     """The toolbar's text, most important first: what does not fit is cut off at the end."""
     connection = ("", "connected") if status.online else ("class:offline", "offline")
     parts: StyleAndTextTuples = [("class:model", status.model or "default model"), connection]
-    parts += [("", part) for part in _particulars(status)]
+    parts += [("", part) for part in _particulars(status, now)]
     spaced: StyleAndTextTuples = [("", " ")]
     for number, (style, text, *_) in enumerate(parts):
         spaced += [("class:dim", " · "), (style, text)] if number else [(style, text)]
     return spaced
 
 
-def _particulars(status: Status) -> list[str]:
+def _particulars(status: Status, now: float) -> list[str]:
     activity = "stopping" if status.stopping else status.activity
+    if activity == ANSWERING and status.pace.silence(now) >= STALLED:
+        activity = f"nothing for {status.pace.silence(now):.0f} s"
     found = [status.hint, activity, status.worker]
     if (rate := status.pace.rate) is not None:
         found.append(f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")

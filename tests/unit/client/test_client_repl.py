@@ -235,6 +235,7 @@ def test_what_is_typed_ahead_is_kept_and_what_is_sent_ahead_is_sent(
     gateway.hold_before = None
     gateway.release()
     terminal.wait(lambda text: text.count("five.") == 2 and "› And aft" in text.split("five.")[2])
+    assert terminal.lines().count("› And then?") == 1
     assert asked(gateway) == ["Count.", "And then?"]
 
 
@@ -314,7 +315,7 @@ def test_model_and_system_prompt_are_used_from_then_on(
 def test_a_model_that_nobody_serves_is_not_chosen(open_chat: Open) -> None:
     terminal = open_chat()
     terminal.type("/model ecko\r")
-    terminal.wait_for("No worker serves ecko (did you mean echo?)")
+    terminal.wait_for("There is no model ecko (did you mean echo?)")
 
 
 def test_an_answer_that_was_cut_off_says_so(open_chat: Open, gateway: ScriptedGateway) -> None:
@@ -327,7 +328,7 @@ def test_an_answer_that_was_cut_off_says_so(open_chat: Open, gateway: ScriptedGa
 def test_retry_answers_the_last_question_again(open_chat: Open, gateway: ScriptedGateway) -> None:
     terminal = open_chat()
     terminal.type("/retry\r")
-    terminal.wait_for("no question yet")
+    terminal.wait_for("No question was asked yet")
     terminal.type("Count.\r")
     terminal.wait_for("five.")
     terminal.wait(idle)
@@ -395,7 +396,7 @@ def test_a_refused_question_comes_back_to_the_input_line(
     gateway.refusals = {"messages": [Answer(503, problem, {"Retry-After": "3"})]}
     terminal = open_chat()
     terminal.type("Count.\r")
-    terminal.wait_for("The queue is full. Try again in 3 s.")
+    terminal.wait_for("The queue is full. Wait about 3 s.")
     terminal.wait(lambda text: text.count("› Count.") == 2)
     terminal.type("\r")
     terminal.wait_for("five.")

@@ -8,7 +8,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.utils import get_cwidth
 
 from mesh_client.events import Finished, Pending, Reconnecting, Token
-from mesh_client.objects import ChatInfo, Message
+from mesh_client.objects import ChatInfo, Message, Model, Timings, Usage
 from mesh_client.repl.commands import COMMANDS, Do, Say, Unknown, parse
 from mesh_client.repl.completion import CommandCompleter, Known
 from mesh_client.repl.keys import Interrupts
@@ -50,8 +50,8 @@ def test_the_end_of_a_long_line_fits_the_rows_and_keeps_their_borders(
 # --- toolbar ----------------------------------------------------------------------------------
 
 
-def shown(status: Status) -> str:
-    return "".join(fragment[1] for fragment in fragments(status))
+def shown(status: Status, now: float = 0.0) -> str:
+    return "".join(fragment[1] for fragment in fragments(status, now))
 
 
 def test_the_toolbar_names_model_and_connection() -> None:
@@ -74,6 +74,46 @@ def test_the_toolbar_follows_an_answer() -> None:
     assert shown(status) == " echo · connected · gpu-2 · 20 tokens/s · first after 1.00 s"
 
 
+def test_the_toolbar_says_when_nothing_comes_any_more() -> None:
+    status = Status(model="echo")
+    status.begin(0.0)
+    status.event(Token("x", 0), 1.0)
+    assert "answering" in shown(status, 2.0)
+    assert "nothing for 7 s" in shown(status, 8.0)
+    status.event(Token("x", 1), 9.0)
+    assert "answering" in shown(status, 9.0)
+
+
+@pytest.mark.parametrize(("attempts", "pace"), [(1, "50 tokens/s"), (2, "10.0 tokens/s")])
+def test_the_pace_of_a_whole_answer_is_the_workers_unless_it_had_several(
+    attempts: int, pace: str
+) -> None:
+    status = Status()
+    status.begin(0.0)
+    for index in range(2):
+        status.event(Token("one two three ", index), 1.0 + index / 10)
+    message = Message(
+        id="a",
+        role="assistant",
+        state="complete",
+        attempts=attempts,
+        usage=Usage(completion_tokens=6),
+        timings=Timings(generate=0.1),
+    )
+    status.event(Finished("", 6, "complete", message), 2.0)
+    assert pace in shown(status)
+
+
+def test_what_is_caught_up_on_at_once_does_not_count_as_pace_for_long() -> None:
+    status = Status()
+    status.begin(None)
+    for index in range(1000):
+        status.event(Token("x", index), 0.0)
+    for index in range(100):
+        status.event(Token("x", 1000 + index), index / 20)
+    assert "20 tokens/s" in shown(status) and "first after" not in shown(status)
+
+
 def test_while_an_answer_is_being_stopped_the_toolbar_says_so() -> None:
     status = Status()
     status.begin(0.0)
@@ -92,6 +132,8 @@ def test_while_an_answer_is_being_stopped_the_toolbar_says_so() -> None:
         ("  ", Say("")),
         ("/usr/bin is a folder", Say("/usr/bin is a folder")),
         ("/ what", Say("/ what")),
+        ("//repeat one two", Say("/repeat one two")),
+        ("// a comment", Say("// a comment")),
         ("/new", Do(COMMANDS["new"], "")),
         ("/MODEL  tiny ", Do(COMMANDS["model"], "tiny")),
         ("/system Be brief.\nBe kind.", Do(COMMANDS["system"], "Be brief.\nBe kind.")),
@@ -110,7 +152,8 @@ def test_an_unknown_command_names_the_nearest(line: str, nearest: str) -> None:
 
 
 def test_an_unknown_command_like_no_other_names_the_help() -> None:
-    assert parse("/xyzzy") == Unknown("There is no /xyzzy; /help lists the commands.")
+    sentence = "There is no /xyzzy; /help lists the commands, and //xyzzy sends it as text."
+    assert parse("/xyzzy") == Unknown(sentence)
 
 
 # --- completion -------------------------------------------------------------------------------
@@ -118,7 +161,7 @@ def test_an_unknown_command_like_no_other_names_the_help() -> None:
 
 def completions(line: str) -> list[str]:
     known = Known()
-    known.models = ["tiny", "tiny-2", "large"]
+    known.models = [Model(id="tiny"), Model(id="tiny-2"), Model(id="large")]
     known.chats = [ChatInfo(id="c1", title="Foxes"), ChatInfo(id="c2")]
     found = CommandCompleter(known).get_completions(Document(line), CompleteEvent())
     return [completion.text for completion in found]
