@@ -1,20 +1,11 @@
-"""The protocol tables of the documents, generated from the catalogue.
+"""The tables of the protocol, made from the catalogue. `tools.generated` writes them down."""
 
-    python -m tools.protocol_table [--check]
-
-rewrites what stands between the markers in README.md and docs/protocol.md; with --check it only
-says whether they are in step, by its exit status.
-"""
-
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from msgspec import Struct
 
 from mesh.protocol.catalogue import CALLS, CHANNELS, Channel, Role
-
-FILES = (Path("README.md"), Path("docs/protocol.md"))
+from tools.markdown import table
 
 
 def channels() -> str:
@@ -30,26 +21,13 @@ def channels() -> str:
         )
         for channel in CHANNELS
     ]
-    return _table(("subject", "kind", "messages", "from", "to", "purpose"), rows)
+    return table(("subject", "kind", "messages", "from", "to", "purpose"), rows)
 
 
 def calls() -> str:
     """Every call of JetStream's API, and who may make it."""
     rows = [(f"`{call.pattern}`", _roles(call.callers) or "nobody", call.purpose) for call in CALLS]
-    return _table(("call", "by", "purpose"), rows)
-
-
-TABLES = {"channels": channels, "calls": calls}
-
-
-def renew(text: str) -> str:
-    """A document with the tables between its markers made anew."""
-    for name, table in TABLES.items():
-        begin, end = f"<!-- {name}: generated -->\n", f"<!-- {name}: end -->"
-        head, found, rest = text.partition(begin)
-        if found:
-            text = f"{head}{begin}{table()}\n{end}{rest.partition(end)[2]}"
-    return text
+    return table(("call", "by", "purpose"), rows)
 
 
 def _messages(channel: Channel) -> str:
@@ -64,21 +42,3 @@ def _names(kinds: Iterable[type[Struct]]) -> str:
 
 def _roles(roles: Iterable[Role]) -> str:
     return ", ".join(roles)
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def main() -> None:
-    documents = [path for path in FILES if path.exists()]
-    stale = [path for path in documents if renew(path.read_text()) != path.read_text()]
-    if "--check" in sys.argv[1:]:
-        sys.exit(f"Run `python -m tools.protocol_table`: {stale} are stale." if stale else 0)
-    for path in stale:
-        path.write_text(renew(path.read_text()))
-
-
-if __name__ == "__main__":
-    main()

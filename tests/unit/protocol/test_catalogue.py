@@ -1,11 +1,9 @@
-"""The table of subjects: complete, in step with the spelling, and with the documents."""
+"""The table of subjects: complete, and in step with the spelling."""
 
 import pytest
 
 from mesh.protocol import subjects
 from mesh.protocol.catalogue import CHANNELS, Channel, Kind, Role
-from tests.unit.protocol.test_golden import ROOT
-from tools.protocol_table import FILES, renew
 
 
 @pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.pattern)
@@ -26,10 +24,3 @@ def test_only_the_queue_is_kept_from_services_that_do_not_work_on_it() -> None:
     queue = CHANNELS[0]
     assert queue.example() == f"{subjects.PREFIX}.req.tiny.3.alice"
     assert queue.readers == (Role.WORKER,)
-
-
-@pytest.mark.parametrize("path", FILES, ids=str)
-def test_the_documents_show_the_table_as_it_is(path: object) -> None:
-    text = (ROOT / str(path)).read_text()
-    assert "<!-- channels: generated -->" in text
-    assert renew(text) == text
