@@ -43,7 +43,7 @@ class HandedOver(Exception):
 
 
 class Answer:
-    """An answer in this worker's hands. `run` it as a task; `cancel` and `hand_over` end it early.
+    """An answer in this worker's hands: `work`, then `finish`. `cancel`, `hand_over` end it early.
 
     stepped: time.monotonic() of the engine's last sign of life on it.
     """
@@ -95,18 +95,19 @@ class Answer:
         elif status.cancel:
             self._interrupt("cancel")
 
-    async def run(self) -> bool:
-        """Work until the end stands in the log: True; False if the request is another's now.
+    async def finish(self, end: End) -> bool:
+        """Store the end that `work` gave, behind all pieces.
 
-        Raises HandedOver when another worker is to go on.
+        True once it stands in the log; False if the request is another's now.
         """
-        end = await self._work()
-        if end is None:
-            return False
         await self._frames.stored(self._frames.mark)
         return await self._finish(end)
 
-    async def _work(self) -> End | None:
+    async def work(self) -> End | None:
+        """Generate up to the end; the engine is done with it then. None: it is another's now.
+
+        Raises HandedOver when another worker is to go on.
+        """
         try:
             await self._take_over()
             self._refuse_impossible()

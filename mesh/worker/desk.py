@@ -6,7 +6,8 @@ Which of them are its to answer is decided by the claims; how one is answered, b
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mesh.bus.appender import FrameWriter
@@ -52,12 +53,13 @@ class Desk:
         self._tasks: set[asyncio.Task[None]] = set()
         self._asides: set[asyncio.Task[None]] = set()
         self._meter = Meter()
+        self._storing = 0
 
     # --- what others want to know -----------------------------------------------------------------
 
     def free(self) -> int:
         """Slots without a request."""
-        return self._engine.info.slots - len(self._tasks)
+        return self._engine.info.slots - len(self._tasks) + self._storing
 
     def running(self) -> int:
         return len(self._tasks)
@@ -142,8 +144,10 @@ class Desk:
         if told:
             self._aside(answer.check())
         try:
-            if await answer.run():
-                await self._acknowledge(item)
+            end = await answer.work()
+            with self._slot_given_up():
+                if end is not None and await answer.finish(end):
+                    await self._acknowledge(item)
         except HandedOver as why:
             log.info("%s goes to another worker: %s", rid, why)
             await frames.stored(frames.mark)
@@ -151,6 +155,16 @@ class Desk:
             await self._give_back(item)
         finally:
             self._answers.pop(rid, None)
+
+    @contextmanager
+    def _slot_given_up(self) -> Iterator[None]:
+        """The engine is done with an answer: let the next one in while its end is stored."""
+        self._storing += 1
+        self.freed.set()
+        try:
+            yield
+        finally:
+            self._storing -= 1
 
     async def _acknowledge(self, item: Item) -> None:
         for _ in range(ACK_TRIES):
