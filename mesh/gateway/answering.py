@@ -147,7 +147,7 @@ async def look(services: Services, user: Principal, chat_id: str, message_id: st
     """
     if not _RID.fullmatch(message_id):
         return None
-    run = await services.requests.look(message_id)
+    run = await services.requests.logs.look(message_id)
     if run is None:
         return None
     turn = run.queued.turn if run.queued else None
@@ -186,9 +186,9 @@ def cancel_all(services: Services, rids: Iterable[str], by: str) -> None:
 
 
 async def _cancel(services: Services, rid: str, by: str) -> None:
-    track = await services.requests.find(rid)
+    track = await services.requests.logs.find(rid)
     if track is None:
         log.debug("%s has gone from the log before it could be cancelled", rid)
         return
     with services.streams.reading(track):
-        await services.requests.cancel(track, by)
+        await services.requests.endings.cancel(track, by)

@@ -196,7 +196,6 @@ async def _start(services: Services, usher: Usher) -> None:
     for work in (
         fleet.watch(),
         models.refresh(),
-        requests.end_overdue(),
         services.streams.tick(),
         usher.run(),
     ):

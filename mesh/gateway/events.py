@@ -135,7 +135,7 @@ async def message_events(
         message = await _kept(services, user, chat_id, message_id)
         if after is None:
             return _nothing()
-    track = await services.requests.find(message_id)
+    track = await services.requests.logs.find(message_id)
     if track is None:
         return _nothing()
     last = -1 if after is None else after

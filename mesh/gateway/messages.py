@@ -164,7 +164,7 @@ async def cancel(
         tokens = message.usage.completion_tokens if message.usage else 0
         return Cancellation(message.state == "cancelled", message.state, tokens)
     run = found.run
-    track = await services.requests.find(message_id) if run.end is None else None
+    track = await services.requests.logs.find(message_id) if run.end is None else None
     if track is not None:
         await _stop(services, request, track, user.user_id)
         run = track.run
@@ -219,7 +219,7 @@ async def _stop(services: Services, request: AnyRequest, track: Track, by: str) 
     try:
         async with asyncio.timeout(STOPPING):
             with services.streams.reading(track):
-                await services.requests.cancel(track, by)
+                await services.requests.endings.cancel(track, by)
                 await services.streams.ended(track, request)
     except TimeoutError:
         return

@@ -1,4 +1,4 @@
-"""Accepts requests into the mesh, finds their logs again, and cancels them. Knows no HTTP.
+"""Accepts requests into the mesh, each one once. Knows no HTTP.
 
 A request is queued in the log first (its anchor), then put before the workers; whatever fails in
 between is mended by whoever finds it: a second try of the same request, or its deadline.
@@ -14,68 +14,47 @@ from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.follow import Follower, OnEvent, Track
+from mesh.bus.follow import OnEvent, Track
 from mesh.bus.jetstream import STORE_FAILED, ApiError, JetStream
-from mesh.bus.replay import last_event, story
 from mesh.gateway.budget import LogBudget
+from mesh.gateway.endings import Endings
+from mesh.gateway.logs import PATIENCE, Logs
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
-    Cancel,
-    Cancelled,
-    CancelRun,
-    Failed,
     Prompt,
     Queued,
     Request,
     RunEvent,
     Turn,
 )
-from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
-OVERTIME = 5.0
-"""Seconds past its deadline that the holder of a request is given to end it itself."""
-
 BUSY = 5.0
 """Seconds after which to try again when the queue is full."""
 
-PATIENCE = 10.0
-"""Seconds that accepting a request may take before the broker counts as unavailable."""
-
 
 class Requests:
-    """The requests of one gateway, and those of others that its clients ask for."""
+    """The requests that one gateway accepts; `logs` finds and `endings` ends them, and others'."""
 
     def __init__(self, bus: Bus, js: JetStream, name: str, on_event: OnEvent) -> None:
         self.writer = Writer(bus.user, new_uid())
         self._bus = bus
         self._js = js
         self._name = name
-        self._on_event = on_event
-        self._followers: dict[str, Follower] = {}
-        self._opening = asyncio.Lock()
-        self._own: dict[str, tuple[Track, Request]] = {}
+        self.logs = Logs(bus, js, name, on_event)
+        self.endings = Endings(bus, js, self.writer)
         self._tasks: set[asyncio.Task[None]] = set()
         self._budget = LogBudget(js)
 
     async def start(self) -> None:
         """Follow this gateway's own address. Raises BusError."""
-        await self.follower(self._name)
+        await self.logs.start()
         self.background(self._budget.watch())
-
-    async def follower(self, reply: str) -> Follower:
-        """The follower of a reply address, this gateway's own or another's. Raises BusError."""
-        async with self._opening:
-            if reply not in self._followers:
-                follower = Follower(self._bus, self._js, reply, self._on_event)
-                await follower.start()
-                self._followers[reply] = follower
-                self.background(follower.watch())
-            return self._followers[reply]
+        self.background(self.endings.watch())
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody waits for; it is cancelled with `close`."""
@@ -87,6 +66,7 @@ class Requests:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.logs.close()
 
     # --- accepting --------------------------------------------------------------------------------
 
@@ -112,7 +92,7 @@ class Requests:
 
         Raises MeshError: conflict (another body), broker_unavailable, and as `submit`.
         """
-        track = await self.find(rid)
+        track = await self.logs.find(rid)
         return None if track is None else await self._same(track, body)
 
     async def check_room(self, model: str, tenant: str) -> None:
@@ -135,7 +115,7 @@ class Requests:
 
         A track may be shared with another try of the same request: it stays while one is at it.
         """
-        follower = self._followers[self._name]
+        follower = self.logs.own
         track = follower.get(request.rid) or follower.track(request.rid)
         track.readers += 1
         seq = 0
@@ -152,12 +132,12 @@ class Requests:
                 follower.drop(track)
         if not seq:
             return await self._attach_same(request.rid, queued.body)
-        self._own[request.rid] = track, request
+        self.endings.see_to(track, request)
         await self._enqueue(request, seq)
         return track
 
     async def _attach_same(self, rid: str, body: str) -> Track:
-        track = await self.find(rid)
+        track = await self.logs.find(rid)
         if track is None:
             raise MeshError(ErrorCode.CONFLICT, "This idempotency key has just expired; try again.")
         return await self._same(track, body)
@@ -173,7 +153,7 @@ class Requests:
                 "This idempotency key was used with another body; use a new key.",
             )
         if track.run.n == 0 and track.run.end is None:
-            self._own.setdefault(track.rid, (track, found.request))
+            self.endings.see_to(track, found.request)
             await self._enqueue(found.request, track.run.last)
         return track
 
@@ -187,7 +167,7 @@ class Requests:
                 return
             except ApiError as error:
                 code = _refusal(error)
-                await self._fail(request, queued, code)
+                await self.endings.fail(request, queued, code)
                 raise MeshError(code, retry_after=BUSY) from error
             except BusError as error:
                 if time.time() > request.deadline:
@@ -199,114 +179,10 @@ class Requests:
             self._js, request.reply, request.rid, self.writer, event, expected
         )
 
-    # --- finding ----------------------------------------------------------------------------------
-
-    async def find(self, rid: str) -> Track | None:
-        """The track of any request whose log is still kept, or None.
-
-        Raises MeshError (broker_unavailable).
-        """
-        own = self._followers[self._name].get(rid)
-        if own is not None and own.run.queued is not None:
-            return own
-        try:
-            async with asyncio.timeout(PATIENCE):
-                last = await last_event(self._js, rid)
-                if last is None:
-                    return None
-                reply = subjects.parse_run(last.subject).reply
-                return await (await self.follower(reply)).attach(rid)
-        except (BusError, TimeoutError) as error:
-            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
-
-    async def look(self, rid: str) -> Run | None:
-        """How any request stands, live or by its events alone, or None. Nothing is followed.
-
-        Raises MeshError (broker_unavailable).
-        """
-        own = self._followers[self._name].get(rid)
-        if own is not None and own.run.queued is not None:
-            return own.run
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await story(self._js, rid)
-        except (BusError, TimeoutError) as error:
-            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
-
-    def release(self, track: Track) -> None:
-        """A reader has left: forget what has ended and is read by nobody."""
-        track.readers -= 1
-        if track.run.end is not None and not track.readers:
-            for follower in self._followers.values():
-                follower.drop(track)
-
-    # --- ending -----------------------------------------------------------------------------------
-
-    async def cancel(self, track: Track, by: str = "") -> None:
-        """Ask for a request's end, durably; wait for `track.run.end` to see it happen.
-
-        A request that nobody has claimed ends here and now; otherwise its holder, or whoever
-        takes it over, ends it with the count of what it wrote.
-        """
-        while track.run.end is None and not track.run.cancel:
-            run = track.run
-            if run.queued is None:  # its first event is still on the way back to us
-                await track.changed()
-                continue
-            last = run.last  # what it is now: the run goes on while we append
-            event: RunEvent = Cancelled(uid=new_uid(), text=run.text)
-            if run.pen is not None:
-                event = Cancel(uid=new_uid(), by=by)
-            try:
-                await self._append(run.queued.request, event, last)
-                break
-            except Fenced:
-                await self._moved(track, last)
-        await self._tell(track)
-
     def hang_up(self, track: Track) -> None:
         """Cancel, in the background, because the client of a route that wants this has left."""
         if track.run.end is None:
-            self.background(self.cancel(track, "hang-up"))
-
-    async def _tell(self, track: Track) -> None:
-        """Tell the holder to look at the log; should it not hear, the log tells its successor."""
-        if track.run.pen is None or track.run.end is not None:
-            return
-        try:
-            await self._bus.publish(subjects.orders(track.run.pen[1]), CancelRun(rid=track.rid))
-        except BusError as error:
-            log.debug("Telling the holder of %s to stop: %s", track.rid, error)
-
-    async def _moved(self, track: Track, last: int) -> None:
-        """Wait until the track is past an event that made an append fail."""
-        while track.run.last <= last and track.run.end is None:
-            await track.changed()
-
-    async def end_overdue(self) -> None:
-        """End this gateway's requests that nobody has ended by their deadline; until cancelled."""
-        while True:
-            await asyncio.sleep(1.0)
-            now = time.time()
-            for rid, (track, request) in list(self._own.items()):
-                if track.run.end is not None:
-                    del self._own[rid]
-                elif now > request.deadline + (OVERTIME if track.run.n else 0.0):
-                    self.background(self._overdue(track, request))
-
-    async def _overdue(self, track: Track, request: Request) -> None:
-        run = track.run
-        if run.end is None and run.last:
-            await self._fail(request, run.last, ErrorCode.DEADLINE_EXCEEDED, run.text, run.n)
-
-    async def _fail(
-        self, request: Request, expected: int, code: ErrorCode, text: str = "", n: int = 0
-    ) -> None:
-        event = Failed(uid=new_uid(), code=code, detail=code.sentence, text=text, n=n)
-        try:
-            await self._append(request, event, expected)
-        except Fenced:
-            log.debug("%s moved on before it could be ended", request.rid)
+            self.background(self.endings.cancel(track, "hang-up"))
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -95,7 +95,7 @@ class Streams:
         try:
             yield
         finally:
-            self._requests.release(track)
+            self._requests.logs.release(track)
 
     def response(
         self,

@@ -125,7 +125,7 @@ async def _new(
 async def _model(services: Services, principal: Principal, asked: Asked, key: str) -> str:
     """The model to ask; of a request that was accepted already its own, served now or not."""
     if key:
-        known = await services.requests.find(services.rid(principal, key))
+        known = await services.requests.logs.find(services.rid(principal, key))
         if known is not None and known.run.queued is not None:
             return known.run.queued.request.model
     return await services.models.choose(asked.model)

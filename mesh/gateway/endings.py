@@ -1,0 +1,114 @@
+"""Ends requests: because somebody asks to stop, or because nobody has ended them in time.
+
+Whoever holds the pen writes the end; only a request that nobody holds, or whose time is over, is
+ended from here.
+"""
+
+import asyncio
+import logging
+import time
+
+from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.follow import Track
+from mesh.bus.jetstream import JetStream
+from mesh.protocol import subjects
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import (
+    Cancel,
+    Cancelled,
+    CancelRun,
+    Failed,
+    Request,
+    RunEvent,
+)
+from mesh.protocol.subjects import Writer
+
+log = logging.getLogger(__name__)
+
+OVERTIME = 5.0
+"""Seconds past its deadline that the holder of a request is given to end it itself."""
+
+
+class Endings:
+    """Ends requests in the name of one gateway."""
+
+    def __init__(self, bus: Bus, js: JetStream, writer: Writer) -> None:
+        self._bus = bus
+        self._js = js
+        self._writer = writer
+        self._due: dict[str, tuple[Track, Request]] = {}
+
+    def see_to(self, track: Track, request: Request) -> None:
+        """Make sure that a request has an end soon after its deadline."""
+        self._due.setdefault(track.rid, (track, request))
+
+    async def cancel(self, track: Track, by: str = "") -> None:
+        """Ask for a request's end, durably; wait for `track.run.end` to see it happen.
+
+        A request that nobody has claimed ends here and now; otherwise its holder, or whoever
+        takes it over, ends it with the count of what it wrote.
+        """
+        while track.run.end is None and not track.run.cancel:
+            run = track.run
+            if run.queued is None:  # its first event is still on the way back to us
+                await track.changed()
+                continue
+            last = run.last  # what it is now: the run goes on while we append
+            event: RunEvent = Cancelled(uid=new_uid(), text=run.text)
+            if run.pen is not None:
+                event = Cancel(uid=new_uid(), by=by)
+            try:
+                await self._append(run.queued.request, event, last)
+                break
+            except Fenced:
+                await self._moved(track, last)
+        await self._tell(track)
+
+    async def fail(
+        self, request: Request, expected: int, code: ErrorCode, text: str = "", n: int = 0
+    ) -> None:
+        """End a request as failed if `expected` is still its last event; else leave it alone."""
+        event = Failed(uid=new_uid(), code=code, detail=code.sentence, text=text, n=n)
+        try:
+            await self._append(request, event, expected)
+        except Fenced:
+            log.debug("%s moved on before it could be ended", request.rid)
+
+    async def watch(self) -> None:
+        """End what nobody has ended by its deadline, until cancelled."""
+        async with asyncio.TaskGroup() as ending:
+            while True:
+                await asyncio.sleep(1.0)
+                now = time.time()
+                for rid, (track, request) in list(self._due.items()):
+                    if track.run.end is not None:
+                        del self._due[rid]
+                    elif now > request.deadline + (OVERTIME if track.run.n else 0.0):
+                        del self._due[rid]
+                        ending.create_task(self._overdue(track, request))
+
+    async def _overdue(self, track: Track, request: Request) -> None:
+        run = track.run
+        if run.last:
+            await self.fail(request, run.last, ErrorCode.DEADLINE_EXCEEDED, run.text, run.n)
+        self.see_to(track, request)  # until the end was read, for it may have moved on
+
+    async def _tell(self, track: Track) -> None:
+        """Tell the holder to look at the log; should it not hear, the log tells its successor."""
+        if track.run.pen is None or track.run.end is not None:
+            return
+        try:
+            await self._bus.publish(subjects.orders(track.run.pen[1]), CancelRun(rid=track.rid))
+        except BusError as error:
+            log.debug("Telling the holder of %s to stop: %s", track.rid, error)
+
+    async def _moved(self, track: Track, last: int) -> None:
+        """Wait until the track is past an event that made an append fail."""
+        while track.run.last <= last and track.run.end is None:
+            await track.changed()
+
+    async def _append(self, request: Request, event: RunEvent, expected: int) -> int:
+        return await append_event(
+            self._js, request.reply, request.rid, self._writer, event, expected
+        )

@@ -1,0 +1,93 @@
+"""Finds the logs of requests: one follower per reply address, this gateway's own and others'.
+
+Only finds and follows; what is written to a log is decided elsewhere.
+"""
+
+import asyncio
+
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.follow import Follower, OnEvent, Track
+from mesh.bus.jetstream import JetStream
+from mesh.bus.replay import last_event, story
+from mesh.protocol import subjects
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.run import Run
+
+PATIENCE = 10.0
+"""Seconds that reading or writing a log may take before the broker counts as unavailable."""
+
+
+class Logs:
+    """The logs that one gateway reads. `name`: its own reply address."""
+
+    def __init__(self, bus: Bus, js: JetStream, name: str, on_event: OnEvent) -> None:
+        self._bus = bus
+        self._js = js
+        self._name = name
+        self._on_event = on_event
+        self._followers: dict[str, Follower] = {}
+        self._opening = asyncio.Lock()
+        self._watching: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Follow this gateway's own address. Raises BusError."""
+        await self.follower(self._name)
+
+    @property
+    def own(self) -> Follower:
+        """The follower of this gateway's own address."""
+        return self._followers[self._name]
+
+    async def follower(self, reply: str) -> Follower:
+        """The follower of any reply address. Raises BusError."""
+        async with self._opening:
+            if reply not in self._followers:
+                follower = Follower(self._bus, self._js, reply, self._on_event)
+                await follower.start()
+                self._followers[reply] = follower
+                self._watching.append(asyncio.create_task(follower.watch()))
+            return self._followers[reply]
+
+    async def close(self) -> None:
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+
+    async def find(self, rid: str) -> Track | None:
+        """The track of any request whose log is still kept, or None.
+
+        Raises MeshError (broker_unavailable).
+        """
+        own = self.own.get(rid)
+        if own is not None and own.run.queued is not None:
+            return own
+        try:
+            async with asyncio.timeout(PATIENCE):
+                last = await last_event(self._js, rid)
+                if last is None:
+                    return None
+                reply = subjects.parse_run(last.subject).reply
+                return await (await self.follower(reply)).attach(rid)
+        except (BusError, TimeoutError) as error:
+            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
+
+    async def look(self, rid: str) -> Run | None:
+        """How any request stands, live or by its events alone, or None. Nothing is followed.
+
+        Raises MeshError (broker_unavailable).
+        """
+        own = self.own.get(rid)
+        if own is not None and own.run.queued is not None:
+            return own.run
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await story(self._js, rid)
+        except (BusError, TimeoutError) as error:
+            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
+
+    def release(self, track: Track) -> None:
+        """A reader has left: forget what has ended and is read by nobody."""
+        track.readers -= 1
+        if track.run.end is not None and not track.readers:
+            for follower in self._followers.values():
+                follower.drop(track)
