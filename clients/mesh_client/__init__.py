@@ -8,6 +8,7 @@ from mesh_client.calls import AnswerOptions
 from mesh_client.client import Answer, Chat, Client
 from mesh_client.credentials import FileStore, MemoryStore
 from mesh_client.errors import (
+    BadAddress,
     BadReply,
     GenerationFailed,
     MeshClientError,
@@ -28,6 +29,7 @@ __all__ = [
     "AsyncAnswer",
     "AsyncChat",
     "AsyncClient",
+    "BadAddress",
     "BadReply",
     "Chat",
     "ChatInfo",

@@ -10,30 +10,53 @@ import sys
 
 import click
 
-from mesh_client.asking import Asked, Status, run
+from mesh_client.asking import Asked, Status, run, status_of
 from mesh_client.async_client import AsyncClient
 from mesh_client.calls import AnswerOptions
-from mesh_client.errors import Unreachable
+from mesh_client.errors import BadAddress
 from mesh_client.rendering import Rendering, complain, rendering
 
 
 @click.command("ask")
 @click.argument("prompt", nargs=-1)
-@click.option("-m", "--model", help="Name of the model; `mesh ps` lists those there are.")
-@click.option("-s", "--system", help="System prompt.")
-@click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens of the answer at most.")
-@click.option("--temperature", type=click.FloatRange(0, 2), help="0: always the likeliest token.")
-@click.option("--top-p", type=click.FloatRange(0, 1), help="Choose among this much probability.")
-@click.option("--top-k", type=click.IntRange(min=0), help="Choose among this many tokens.")
+@click.option(
+    "-m", "--model", metavar="NAME", help="Which model; `mesh ps` lists those that are served."
+)
+@click.option("-s", "--system", metavar="TEXT", help="System prompt.")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Stop after so many tokens.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    metavar="T",
+    help="How freely to choose; 0: always the likeliest token.",
+)
+@click.option(
+    "--top-p",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Choose among the likeliest tokens that together have this probability.",
+)
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=0),
+    metavar="K",
+    help="Choose among this many of the likeliest tokens; 0: among all.",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds until the answer is given up and cancelled.",
+    metavar="SECONDS",
+    help="Give up after so long, and cancel the answer.",
 )
 @click.option("--json", "form", flag_value="json", help="Print one JSON object at the end.")
 @click.option("--jsonl", "form", flag_value="jsonl", help="Print every event as a line of JSON.")
-@click.option("--url", default="", help="Address of the gateway [MESH_URL].")
-@click.option("--user", default="", help="Whom to sign in as [MESH_USER].")
+@click.option("--url", default="", metavar="URL", help="Address of the gateway [MESH_URL].")
+@click.option("--user", default="", metavar="NAME", help="Whom to sign in as [MESH_USER].")
 def ask(
     prompt: tuple[str, ...],
     model: str | None,
@@ -49,11 +72,24 @@ def ask(
 ) -> None:
     """Ask one question and print the answer.
 
-    What is piped in stands before the words of the command line:
-    `mesh ask "Summarise this." < notes.txt`.
+    stdout carries the answer alone. What is piped in is put before the words of the command line:
 
-    Exit status: 0 answered, 1 generation failed, 2 usage, 3 no gateway, 4 refused for now, 5 timed
-    out, 130 interrupted (the answer is cancelled first).
+    \b
+        mesh ask "What is a mesh?"
+        mesh ask "Summarise this." < notes.txt > summary.txt
+
+    Ctrl-C cancels the answer. Question and answer are kept as a chat; `mesh chat --resume` goes on
+    with it.
+
+    \b
+    Exit status:
+        0  answered
+        1  the generation failed
+        2  wrong usage, or a request that the gateway finds wrong
+        3  no gateway answers
+        4  refused for now: the mesh is full, or has no worker for the model
+        5  timed out
+      130  interrupted
     """
     options = AnswerOptions()
     if model is not None:
@@ -97,7 +133,7 @@ def start(asked: Asked, shown: Rendering, url: str, user: str) -> int:
     """Ask, and say how it went as an exit status."""
     try:
         client = AsyncClient.from_env(url=url, username=user)
-    except Unreachable as error:
+    except BadAddress as error:
         complain(error.sentence)
-        return Status.USAGE
+        return status_of(error)
     return asyncio.run(run(client, asked, shown))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from mesh_client.async_client import AsyncAnswer, AsyncClient
 from mesh_client.calls import AnswerOptions
 from mesh_client.errors import (
+    BadAddress,
     GenerationFailed,
     MeshClientError,
     Refused,
@@ -53,6 +54,8 @@ class Asked(NamedTuple):
 def status_of(error: MeshClientError) -> Status:
     """The exit status that an error leads to."""
     match error:
+        case BadAddress():
+            return Status.USAGE
         case Unreachable():
             return Status.UNREACHABLE
         case Refused():

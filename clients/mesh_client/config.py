@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from mesh_client.errors import Unreachable
+from mesh_client.errors import BadAddress
 
 DEFAULT_PORT = 8000
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
@@ -43,11 +43,11 @@ def system_user() -> str:
 def clean_url(url: str) -> str:
     """The address without a slash at its end, so that one gateway has one name.
 
-    Raises Unreachable when it is not an http or https address.
+    Raises BadAddress when it is not an http or https address.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Unreachable(url, "an address looks like http://127.0.0.1:8000")
+        raise BadAddress(url)
     return url.rstrip("/")
 
 

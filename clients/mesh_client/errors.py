@@ -1,6 +1,7 @@
 """What can go wrong for a client, as one tree of exceptions. No HTTP and no I/O in here.
 
     MeshClientError
+     +-- BadAddress           the gateway's address is none
      +-- Unreachable          no gateway answers, or it stayed away for too long
      +-- TimedOut             the time that was given is over
      +-- BadReply             the gateway said something that is not its protocol
@@ -11,8 +12,8 @@
           +-- Refused         429, 503: the mesh cannot take it now; see `retry_after`
 
 Each carries `code` (a value of `mesh.protocol.errors.ErrorCode`, or one of the client's own:
-`unreachable`, `timed_out`, `bad_reply`), `sentence` (for a person), `request_id` (leads to the
-gateway's log) and `retry_after` (seconds), the last two None where nobody gave one.
+`bad_address`, `unreachable`, `timed_out`, `bad_reply`), `sentence` (for a person), `request_id`
+(leads to the gateway's log) and `retry_after` (seconds), the last two None where nobody gave one.
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,16 @@ class MeshClientError(Exception):
         self.code = code
         self.request_id = request_id
         self.retry_after = retry_after
+
+
+class BadAddress(MeshClientError):
+    """What was given as the gateway's address cannot be one."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"{url!r} is no address of a gateway; one looks like http://127.0.0.1:8000.",
+            code="bad_address",
+        )
 
 
 class Unreachable(MeshClientError):

@@ -10,22 +10,29 @@ from mesh_client.errors import MeshClientError
 
 
 @click.command("chat")
-@click.option("-m", "--model", default="", help="Name of the model; `/model` lists them.")
-@click.option("-s", "--system", default="", help="System prompt.")
+@click.option("-m", "--model", default="", metavar="NAME", help="Which model; `/model` lists them.")
+@click.option("-s", "--system", default="", metavar="TEXT", help="System prompt.")
 @click.option(
     "--resume",
     is_flag=False,
     flag_value="",
     metavar="[CHAT]",
-    help="Go on with a chat, by default the newest; also while its answer is running.",
+    help="Go on with a chat, by default the newest, even in the middle of its answer.",
 )
-@click.option("--url", default="", help="Address of the gateway [MESH_URL].")
-@click.option("--user", default="", help="Whom to sign in as [MESH_USER].")
+@click.option("--url", default="", metavar="URL", help="Address of the gateway [MESH_URL].")
+@click.option("--user", default="", metavar="NAME", help="Whom to sign in as [MESH_USER].")
 def chat(model: str, system: str, resume: str | None, url: str, user: str) -> None:
     """Chat in the terminal.
 
-    Enter sends, Alt-Enter begins a new line, Ctrl-C stops an answer, Ctrl-D leaves; /help lists
-    the rest.
+    \b
+        Enter      send
+        Alt-Enter  new line
+        Ctrl-C     stop the answer; twice: leave
+        Ctrl-D     leave; an answer that is running goes on
+        /help      list all commands and keys
+
+    Chats are kept: `mesh chat --resume` goes on with the newest. Exit status: 0 left, 2 wrong
+    usage, 3 no gateway answers.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("`mesh chat` needs a terminal; in a pipe, use `mesh ask`.")

@@ -9,6 +9,7 @@ import pytest
 import mesh_client
 from mesh_client import (
     AsyncClient,
+    BadAddress,
     BadReply,
     Client,
     Event,
@@ -357,7 +358,7 @@ def test_something_that_is_not_a_gateway_is_a_bad_reply(
 
 
 def test_what_is_no_address_is_refused() -> None:
-    with pytest.raises(Unreachable, match="looks like"):
+    with pytest.raises(BadAddress, match="looks like"):
         Client("localhost:8000")
 
 

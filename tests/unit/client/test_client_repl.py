@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.terminal import Terminal
 from tests.unit.client.scripted_gateway import Answer, Connection, ScriptedGateway
-from tests.unit.client.terminal import Terminal
 
 COMMAND = [sys.executable, "-c", "from mesh_client.repl import chat; chat()"]
 CTRL_C, CTRL_D, CTRL_J, CTRL_R, ALT_ENTER = "\x03", "\x04", "\n", "\x12", "\x1b\r"
