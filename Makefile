@@ -25,8 +25,8 @@ check: $(installed)  ## Lint, types, floors, catalogue, golden messages and docu
 	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/lint-imports
-	$(bin)/python -m tools.protocol_table --check
-	$(bin)/python -m pytest -q tests/unit/protocol tests/integration/test_permissions.py
+	$(bin)/python -m tools.generated --check
+	$(bin)/python -m pytest -q tests/unit/protocol tests/unit/test_documentation.py tests/integration/test_permissions.py
 
 bench: $(installed)  ## Start a mesh of its own and measure it.
 	$(bin)/python -m benchmarks

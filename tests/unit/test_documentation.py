@@ -1,0 +1,135 @@
+"""The documents speak of everything there is, link to what is there, and are in step with the code.
+
+That what they say is true, other tests show: this one notices what they forget.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.routes import HTTPRoute
+
+from mesh.cli.main import COMMANDS
+from mesh.gateway.routes import ROUTES
+from mesh.protocol.catalogue import CALLS, CHANNELS
+from mesh.protocol.errors import ErrorCode
+from mesh.settings import env_name
+from tools import generated
+from tools.settings_table import fields
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*generated.documents(ROOT), *sorted((ROOT / "docs" / "adr").glob("*.md"))]
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
+SECTIONS = ["Context", "Decision", "Consequences"]
+
+_FENCED = re.compile(r"^```.*?^```", re.M | re.S)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def text_of(*names: str) -> str:
+    return "\n".join((ROOT / name).read_text() for name in names)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(scope="module")
+def everything() -> str:
+    """All documents."""
+    return "\n".join(page.read_text() for page in PAGES)
+
+
+def routes() -> list[str]:
+    """`METHOD /path` of every route of the gateway."""
+    services = Provide(lambda: None, sync_to_thread=False)
+    app = Litestar(ROUTES, dependencies={"services": services}, openapi_config=None)
+    return [
+        f"{method} {route.path_format}"
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if handler.handler_name != "options_handler"
+        for method in handler.http_methods
+    ]
+
+
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are linked by, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.*)", _FENCED.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_documented(command: str, everything: str) -> None:
+    assert re.search(rf"\bmesh {command}\b", everything)
+    assert f"`mesh {command}`" in text_of("docs/operations.md"), "in the table of commands"
+
+
+@pytest.mark.parametrize("name", fields())
+def test_a_setting_is_documented(name: str) -> None:
+    assert f"`{env_name(name)}`" in text_of("docs/operations.md")
+
+
+@pytest.mark.parametrize("route", routes())
+def test_a_route_is_documented(route: str) -> None:
+    assert f"`{route}" in text_of("docs/api.md", "docs/openai.md")
+
+
+@pytest.mark.parametrize("pattern", [each.pattern for each in (*CHANNELS, *CALLS)])
+def test_a_subject_is_documented(pattern: str) -> None:
+    assert f"`{pattern}`" in text_of("docs/protocol.md")
+
+
+def test_the_readme_has_the_table_of_the_protocol() -> None:
+    page = text_of("README.md")
+    assert [c.pattern for c in CHANNELS if f"| `{c.pattern}` |" not in page] == []
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_an_error_code_is_documented(code: ErrorCode) -> None:
+    assert f"`{code.value}`" in text_of("docs/api.md")
+
+
+def test_what_is_generated_is_in_step() -> None:
+    assert generated.stale(ROOT) == [], "run `python -m tools.generated`"
+
+
+@pytest.mark.parametrize("name", generated.TABLES)
+def test_a_generated_table_stands_somewhere(name: str, everything: str) -> None:
+    assert f"<!-- {name}: generated -->\n" in everything
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in _LINK.findall(_FENCED.sub("", page.read_text())):
+        target, _, anchor = link.partition("#")
+        if "://" in target:
+            continue
+        path = page.parent / target if target else page
+        if not path.exists() or (anchor and anchor not in anchors(path)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_can_be_found_from_the_readme(page: Path) -> None:
+    folders = {(ROOT / link).resolve() for link in _LINK.findall(text_of("README.md"))}
+    assert page.name == "README.md" or {page.resolve(), page.parent.resolve()} & folders
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=name_of)
+def test_a_decision_has_its_sections(page: Path) -> None:
+    text = page.read_text()
+    number = int(page.name.partition("-")[0])
+    assert text.startswith(f"# ADR {number}: ")
+    assert re.search(r"^Date: \d{4}-\d\d-\d\d\nStatus: \w+", text, re.M)
+    assert re.findall(r"^## (.*)", text, re.M) == SECTIONS
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    numbers = [int(page.name.partition("-")[0]) for page in DECISIONS]
+    assert numbers == list(range(1, len(numbers) + 1))
