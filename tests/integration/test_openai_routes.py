@@ -456,7 +456,10 @@ def test_a_stream_that_a_stopping_gateway_breaks_off_is_no_whole_answer(tmp_path
         client = openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0)
         with client, ThreadPoolExecutor(1) as pool:
             whole = pool.submit(
-                httpx.post, f"{mesh.url}/v1/chat/completions", json=BODY | {"messages": ENDLESS}
+                httpx.post,
+                f"{mesh.url}/v1/chat/completions",
+                json=BODY | {"messages": ENDLESS},
+                timeout=60,
             )
             with client.chat.completions.create(
                 model="echo", messages=[{"role": "user", "content": REPEAT}], stream=True
