@@ -112,6 +112,9 @@ class Processes:
     def await_workers(self, count: int) -> None:
         until(f"{count} workers are there", lambda: (self.health() or {}).get("workers") == count)
 
+    def await_store(self) -> None:
+        until("the store answers", lambda: (self.health() or {}).get("store") == "ok")
+
     def health(self) -> dict[str, object] | None:
         """What /v1/health says, or None while nobody answers."""
         try:

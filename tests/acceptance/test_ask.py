@@ -44,6 +44,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
         mesh.await_workers(4)
         assert gone.stop() == 0
         mesh.await_workers(3)
+        mesh.await_store()
         yield mesh
     finally:
         mesh.end()

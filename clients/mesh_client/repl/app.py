@@ -21,7 +21,7 @@ from mesh_client.errors import MeshClientError, Refused
 from mesh_client.events import Failed
 from mesh_client.objects import Message
 from mesh_client.repl.asking import Asking
-from mesh_client.repl.commands import COMMANDS, KEYS, Command, Do, Say, Unknown, parse
+from mesh_client.repl.commands import COMMANDS, KEYS, Command, Do, Say, Unknown, parse, typed
 from mesh_client.repl.completion import CommandCompleter
 from mesh_client.repl.keys import Interrupts, input_keys
 from mesh_client.repl.session import Question, Session
@@ -184,7 +184,7 @@ class Repl:
     def _take_back(self, question: Question) -> None:
         """Put a question that nobody accepted where it can be sent again."""
         if question.text is not None:
-            self._waiting.insert(0, question.text)
+            self._waiting.insert(0, typed(question.text))
         self._hold_back()
 
     # --- commands -----------------------------------------------------------------------------

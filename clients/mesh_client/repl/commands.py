@@ -64,13 +64,14 @@ class Unknown(NamedTuple):
 
 
 _SHAPE = re.compile(r"/([A-Za-z-]+)(?:\s+(.*))?", re.DOTALL)
+_ESCAPED = re.compile(r"//+[A-Za-z-]+(?:\s.*)?", re.DOTALL)
 
 
 def parse(line: str) -> Say | Do | Unknown:
     """What a line means. `/usr/bin` and the like are no commands but text, and so is what begins
     with two slashes, of which one is sent."""
     text = line.strip()
-    if text.startswith("//") and _SHAPE.fullmatch(text[1:]):
+    if _ESCAPED.fullmatch(text):
         return Say(text[1:])
     found = _SHAPE.fullmatch(text)
     if found is None:
@@ -82,6 +83,12 @@ def parse(line: str) -> Say | Do | Unknown:
         f"There is no /{name}{_nearest(name)}; /help lists the commands, and //{name} sends it "
         "as text."
     )
+
+
+def typed(text: str) -> str:
+    """The line that says this text: what `parse` makes a question of again."""
+    text = text.strip()
+    return text if parse(text) == Say(text) else f"/{text}"
 
 
 def _nearest(name: str) -> str:

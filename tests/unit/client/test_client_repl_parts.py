@@ -9,7 +9,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from mesh_client.events import Finished, Pending, Reconnecting, Token
 from mesh_client.objects import ChatInfo, Message, Model, Timings, Usage
-from mesh_client.repl.commands import COMMANDS, Do, Say, Unknown, parse
+from mesh_client.repl.commands import COMMANDS, Do, Say, Unknown, parse, typed
 from mesh_client.repl.completion import CommandCompleter, Known
 from mesh_client.repl.keys import Interrupts
 from mesh_client.repl.printer import LinePrinter, last_rows
@@ -141,6 +141,11 @@ def test_while_an_answer_is_being_stopped_the_toolbar_says_so() -> None:
 )
 def test_a_line_is_a_question_or_a_command(line: str, meaning: Say | Do) -> None:
     assert parse(line) == meaning
+
+
+@given(st.text(st.sampled_from("/new \n"), max_size=8))
+def test_any_text_can_be_typed(text: str) -> None:
+    assert parse(typed(text)) == Say(text.strip())
 
 
 @pytest.mark.parametrize(
