@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import FieldInfo
 
 from mesh.cli.options import describe, is_secret
@@ -16,7 +17,7 @@ from mesh.settings import (
 )
 from tools.markdown import table
 
-READERS = {
+READERS: dict[str, type[Struct]] = {
     "gateway": GatewaySettings,
     "store": StoreSettings,
     "worker": WorkerSettings,

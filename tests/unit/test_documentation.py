@@ -65,7 +65,7 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_documented(command: str, everything: str) -> None:
     assert re.search(rf"\bmesh {command}\b", everything)
-    assert f"`mesh {command}`" in text_of("docs/operations.md"), "in the table of commands"
+    assert f"| `mesh {command}` |" in text_of("docs/operations.md"), "in the table of commands"
 
 
 @pytest.mark.parametrize("name", fields())
