@@ -18,8 +18,8 @@ from .stories import story
 from .turns import Skill, Turn
 
 _MIX: dict[Skill, float] = {
-    story: 10, counting: 11, spelling: 16, letters_of: 1.5, alphabet: 1, echo: 6, adding: 16,
-    subtracting: 10, comparing: 1, opposite: 7, colour: 6, animal: 8, calendar: 7, small_talk: 14,
+    story: 12, counting: 15, spelling: 18, letters_of: 1.5, alphabet: 1, echo: 5, adding: 12,
+    subtracting: 8, comparing: 1, opposite: 5, colour: 5, animal: 6, calendar: 6, small_talk: 13,
     refusal: 17,
 }  # fmt: skip
 _SKILLS, _WEIGHTS = list(_MIX), list(_MIX.values())

@@ -19,7 +19,7 @@ def hyphens(word: str) -> str:
 
 def _word(rng: Random) -> str:
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.5:
         return invented(rng)
     if kind < 0.52:
         return rng.choice(NAMES + PLACES)

@@ -46,18 +46,18 @@ def counting(rng: Random) -> list[Turn]:
     top = 30 if rng.random() < 0.9 else LARGEST
     anywhere = [rng.randint(0, top - 2) for _ in range(3)]
     low = rng.choice((0, 1, 1, 1, *anywhere))
-    length = rng.randint(2, 10 if rng.random() < 0.7 else LONGEST_COUNT - 1)
+    length = rng.randint(2, 10 if rng.random() < 0.4 else LONGEST_COUNT - 1)
     high = min(low + length, top)
     kind = rng.random()
     said = {"a": spoken(rng, low), "b": spoken(rng, high)}
-    if kind < 0.5:
+    if kind < 0.46:
         return _counting_up(rng, low, high, said)
-    if kind < 0.78:
+    if kind < 0.82:
         one = low in (0, 1) and rng.random() < 0.6
         user = ask(rng, _WORDINGS["count down to one" if one else "count down"],
                    a=said["b"], b=said["a"])  # fmt: skip
         return [Turn(user, _listed(range(high, 0 if one else low - 1, -1)))]
-    if kind < 0.9:
+    if kind < 0.92:
         return _counting_in_steps(rng, low, high, said)
     side, step = rng.choice((("after", 1), ("before", -1)))
     user = ask(rng, _WORDINGS["neighbour"], side=side, a=said["b"])
