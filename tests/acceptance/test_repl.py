@@ -78,6 +78,11 @@ def idle(text: str) -> bool:
     return prompt == "›" and "connected" in toolbar
 
 
+def answered(question: str) -> Callable[[str], bool]:
+    """Sees that a question was asked and its answer has ended."""
+    return lambda text: f"› {question}" in text and idle(text)
+
+
 def answer_to(question: str, text: str) -> str:
     """What stands between the question and the next input line, without the terminal's breaks."""
     shown = re.sub(r"\s", "", text)
@@ -94,7 +99,7 @@ def test_two_turns_with_the_bundled_model(tmp_path: Path, opened: Open) -> None:
         terminal.wait_for("mesh-demo · connected")
         for question in ("Hello!", "What is 2 plus 3?"):
             terminal.type(f"{question}\r")
-            terminal.wait(lambda text, asked=question: f"› {asked}" in text and idle(text))
+            terminal.wait(answered(question))
             assert answer_to(question, terminal.text())
         assert "5" in answer_to("What is 2 plus 3?", terminal.text())
         terminal.type(CTRL_D)
