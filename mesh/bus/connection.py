@@ -45,7 +45,8 @@ class BusError(Exception):
     BusError
     ├── Disconnected   no connection at the moment
     ├── Silence        nobody answered in time; whether it was done is unknown
-    └── NoResponders   the broker says that nobody listens there
+    ├── NoResponders   the broker says that nobody listens there
+    └── Oversized      the message is larger than the broker takes
     """
 
 
@@ -59,6 +60,10 @@ class Silence(BusError):
 
 class NoResponders(BusError):
     """Nobody listens on this subject."""
+
+
+class Oversized(BusError):
+    """The message is larger than the broker takes; sending it again would not help."""
 
 
 class _Client(Client):
@@ -184,6 +189,8 @@ class Bus:
         """Send raw bytes; raises Disconnected rather than sending them at some later time."""
         if not self.client.is_connected:
             raise Disconnected("the broker cannot be reached at the moment")
+        if len(data) > self.max_payload:
+            raise Oversized(f"{len(data)} bytes on {subject}: more than the broker takes")
         try:
             await self.client.publish(subject, data, reply=reply, headers=headers)
         except NatsError as error:

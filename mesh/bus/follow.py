@@ -239,6 +239,9 @@ class Follower:
                 except BusError as error:
                     log.debug("Filling %s: %s", self._reply, error)
                     await asyncio.sleep(CHECK / 5)
+                except Exception:  # what came live must not be applied before what was missed
+                    log.exception("Filling %s failed; trying again", self._reply)
+                    await asyncio.sleep(CHECK)
         finally:
             self._filling = None
 

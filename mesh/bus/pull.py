@@ -51,8 +51,10 @@ class Item(Struct, frozen=True):
 class Puller:
     """Keeps as many prompts of one model coming as `free()` says there are slots.
 
-    `take` is called for each, in the broker's order; it must not block. `wake()` after a slot
-    became free. A prompt that cannot be read is put to `spoilt` with its ack address.
+    `take` is called for each, in the broker's order; it must not block. Now and then there are
+    more than were asked for: a pull that was given up for lost may still be alive at the broker.
+    `wake()` after a slot became free. A prompt that cannot be read is put to `spoilt` with its ack
+    address.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Puller:
         self._asked = 0
         self._heard = 0.0
         self._wake = asyncio.Event()
+        self._pull = 0
         self._inbox = f"{bus.inbox}.p.{subjects.consumer(model)}"
         bus.on_doubt(self._lost)
 
@@ -79,7 +82,7 @@ class Puller:
 
     async def run(self) -> None:
         """Pull until cancelled. What was pulled and not taken yet is redelivered by the broker."""
-        subscription = await self._bus.listen(self._inbox, self._receive)
+        subscription = await self._bus.listen(f"{self._inbox}.*", self._receive)
         try:
             while True:
                 if self._asked and time.monotonic() - self._heard > 3 * HEARTBEAT:
@@ -99,8 +102,9 @@ class Puller:
     async def _ask(self, batch: int) -> None:
         body = _Next(batch, int(EXPIRES * 1e9), int(HEARTBEAT * 1e9))
         verb = f"$JS.API.CONSUMER.MSG.NEXT.{subjects.REQ_STREAM}.{subjects.consumer(self._model)}"
+        self._pull += 1
         try:
-            await self._bus.send(verb, msgspec.json.encode(body), self._inbox)
+            await self._bus.send(verb, msgspec.json.encode(body), f"{self._inbox}.{self._pull}")
         except Disconnected:
             return
         self._asked, self._heard = batch, time.monotonic()
@@ -110,13 +114,16 @@ class Puller:
         self._wake.set()
 
     def _receive(self, msg: Msg) -> None:
+        if not status(msg):
+            self._hand_over(msg)
+        if msg.subject.rpartition(".")[2] != str(self._pull):
+            return  # of a pull that was given up
         self._heard = time.monotonic()
         match status(msg):
             case "100":
                 return
             case "":
                 self._asked = max(0, self._asked - 1)
-                self._hand_over(msg)
             case _:  # the pull has ended: expired, no such consumer (yet), broker going away
                 self._asked = 0
         if not self._asked:

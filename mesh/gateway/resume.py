@@ -52,4 +52,5 @@ def _status(run: Run, prefix: bool = False) -> RunStatus:
         end_uid="" if end is None else end.uid,
         texts=tuple(run.texts) if prefix else (),
         ids=ids if prefix else (),
+        fingerprints=tuple(run.fingerprints),
     )

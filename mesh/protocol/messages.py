@@ -146,12 +146,16 @@ class Queued(Event, frozen=True, kw_only=True, tag="queued"):
 
 
 class Claim(Event, frozen=True, kw_only=True, tag="claim"):
-    """A worker takes the pen with the next `n`. `item` is the queue item's stream sequence."""
+    """A worker takes the pen with the next `n`.
+
+    item: the queue item's stream sequence; fingerprint: of the worker's tokenizer and weights.
+    """
 
     n: int
     item: int
     ack_reply: str
     model: str
+    fingerprint: str = ""
 
 
 class Cancel(Event, frozen=True, kw_only=True, tag="cancel"):
@@ -319,7 +323,7 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     last: sequence of its last event, 0 when the log has none (expired); n, claimant, item,
     claim_uid: of the latest claim (n = 0: none); cancel: a cancel was asked for; end: the tag of
     the terminal event or "", end_uid its uid. texts and ids: the pieces before the latest claim,
-    given only to the worker whose claim it is.
+    given only to the worker whose claim it is; fingerprints: of all claims, in order.
     """
 
     last: int
@@ -332,6 +336,7 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     end_uid: str = ""
     texts: tuple[str, ...] = ()
     ids: tuple[tuple[int, ...], ...] | None = ()
+    fingerprints: tuple[str, ...] = ()
 
 
 class Hello(Wire, frozen=True, kw_only=True, tag="hello"):

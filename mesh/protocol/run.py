@@ -53,12 +53,14 @@ class Run:
     texts[k] is piece k; ids[k] its token ids, or ids is None once a writer gave none. pen is
     None before the first claim. last is the sequence of the last event applied. bare: only events
     are applied, to learn how the request stands; its texts stay empty and no seal waits for them.
+    fingerprints: of all claims, in order.
     """
 
     queued: Queued | None = None
     pen: tuple[int, Writer] | None = None
     claim: Claim | None = None
     claimed_at: int = 0
+    fingerprints: list[str] = field(default_factory=list)
     cancel: bool = False
     end: End | None = None
     end_writer: Writer | None = None
@@ -87,6 +89,7 @@ class Run:
                 if event.n <= self.n:
                     return Applied.IGNORED
                 self.pen, self.claim, self.claimed_at = (event.n, writer), event, seq
+                self.fingerprints.append(event.fingerprint)
             case Cancel():
                 self.cancel = True
             case Done() | Failed() | Cancelled():

@@ -131,8 +131,9 @@ class Answer:
             return
         status = await self._claims.status(self.rid, prefix=True)
         ids: list[tuple[int, ...] | None] = [None] * len(status.texts)
-        if status.ids is not None:
-            ids = list(status.ids)
+        mine = self._engine.info.fingerprint
+        if status.ids is not None and all(theirs == mine for theirs in status.fingerprints):
+            ids = list(status.ids)  # else their ids mean something else here: go on by the text
         self._pieces = [Piece(text, ids[k]) for k, text in enumerate(status.texts)]
         if status.n != self.held.n:
             self._why = "outclaimed"

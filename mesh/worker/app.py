@@ -64,7 +64,8 @@ class Worker:
         self._engine = engine
         self._grace = grace
         self._writer = Writer(bus.user, new_uid())
-        self._desk = Desk(bus, self._js, Claims(bus, self._js, self._writer), engine)
+        claims = Claims(bus, self._js, self._writer, engine.info.fingerprint)
+        self._desk = Desk(bus, self._js, claims, engine)
         self._puller = Puller(
             bus, engine.info.model, self._desk.free, self._desk.take, self._desk.spoilt
         )
@@ -146,8 +147,11 @@ class Worker:
         )
         try:
             await self._tell(event, self._told)
-        except Fenced:
-            log.info("This worker had been given up for lost already")
+        except Fenced as fenced:
+            if fenced.found:
+                log.info("This worker had been given up for lost already")
+            else:  # it has worked for longer than the log keeps its start
+                await self._tell(event, 0)
 
     async def _tell(self, event: WorkerStarted | WorkerStopped, expected: int) -> int:
         story = subjects.process(self._writer)

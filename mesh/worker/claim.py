@@ -50,21 +50,20 @@ class Settled(Exception):
 
 
 class Claims:
-    """Claims and questions in the name of one worker process."""
+    """Claims and questions in the name of one worker process, with its model's fingerprint."""
 
-    def __init__(self, bus: Bus, js: JetStream, writer: Writer) -> None:
+    def __init__(self, bus: Bus, js: JetStream, writer: Writer, fingerprint: str) -> None:
         self._bus = bus
         self._js = js
+        self._fingerprint = fingerprint
         self.writer = writer
 
-    async def claim(self, item: Item, holding: bool) -> Held:
-        """Claim an item. `holding`: whether this very process works on its request already.
+    async def claim(self, item: Item) -> Held:
+        """Claim an item whose request this process does not work on yet.
 
         Raises Settled when there is nothing to do.
         """
         request = item.prompt.request
-        if holding:
-            raise Settled("this worker holds it already", ack=False)
         n, last, uid, cancel = 1, item.prompt.queued, new_uid(), False
         first = item.deliveries == 1
         while True:
@@ -76,7 +75,12 @@ class Claims:
                 n, last, cancel = status.n + 1, status.last, status.cancel
             first = False
             event = Claim(
-                uid=uid, n=n, item=item.seq, ack_reply=item.ack_reply, model=request.model
+                uid=uid,
+                n=n,
+                item=item.seq,
+                ack_reply=item.ack_reply,
+                model=request.model,
+                fingerprint=self._fingerprint,
             )
             try:
                 last = await self.append(item, event, last)

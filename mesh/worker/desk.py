@@ -47,7 +47,8 @@ class Desk:
         self._engine = engine
         self._prompts = PromptBuilder(engine)
         self._answers: dict[str, Answer] = {}
-        self._claiming: dict[str, bool] = {}  # by rid: whether it was to be looked at meanwhile
+        self._claiming: dict[str, Item] = {}
+        self._look_again: set[str] = set()
         self._frames: dict[str, FrameWriter] = {}
         self._writing: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,8 +66,8 @@ class Desk:
         return len(self._tasks)
 
     def holds(self, rid: str) -> bool:
-        """Whether this worker is answering a request."""
-        return rid in self._answers
+        """Whether this worker is answering a request, or just about to."""
+        return rid in self._answers or rid in self._claiming
 
     def speed(self) -> float:
         """Tokens per second over the last seconds."""
@@ -75,7 +76,14 @@ class Desk:
     # --- what comes in ----------------------------------------------------------------------------
 
     def take(self, item: Item) -> None:
-        """Begin with an item of the queue."""
+        """Begin with an item of the queue, unless it is ours already or there is no slot."""
+        rid = item.prompt.request.rid
+        if self.holds(rid):
+            return  # its renewal was late; it comes again should we not see it through
+        if self.free() <= 0:
+            self._aside(self._give_back(item))
+            return
+        self._claiming[rid] = item
         task = asyncio.create_task(self._handle(item))
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -91,7 +99,7 @@ class Desk:
         if answer is not None:
             self._aside(answer.check())
         elif rid in self._claiming:
-            self._claiming[rid] = True
+            self._look_again.add(rid)
 
     async def drain(self, grace: float) -> None:
         """Let running answers finish for `grace` seconds, then hand the rest over."""
@@ -128,16 +136,17 @@ class Desk:
 
     async def _handle(self, item: Item) -> None:
         rid = item.prompt.request.rid
-        self._claiming[rid] = False
         try:
-            held = await self._claims.claim(item, self.holds(rid))
+            held = await self._claims.claim(item)
         except Settled as settled:
             log.debug("%s: %s", rid, settled)
             if settled.ack:
                 await self._acknowledge(item)
             return
         finally:
-            told = self._claiming.pop(rid, False)
+            del self._claiming[rid]
+            told = rid in self._look_again
+            self._look_again.discard(rid)
         frames = self._frames_for(item.prompt.request.reply)
         answer = Answer(held, self._claims, self._engine, self._prompts, frames, self._meter)
         self._answers[rid] = answer
@@ -151,7 +160,6 @@ class Desk:
         except HandedOver as why:
             log.info("%s goes to another worker: %s", rid, why)
             await frames.stored(frames.mark)
-            del self._answers[rid]
             await self._give_back(item)
         finally:
             self._answers.pop(rid, None)
@@ -186,10 +194,12 @@ class Desk:
             log.error("An answer failed in the worker itself", exc_info=task.exception())
 
     async def _renew(self, now: float) -> None:
-        alive = any(now - answer.stepped < STALL for answer in self._answers.values())
-        for answer in list(self._answers.values()) if alive else ():
+        items = list(self._claiming.values())
+        if any(now - answer.stepped < STALL for answer in self._answers.values()):
+            items += [answer.held.item for answer in self._answers.values()]
+        for item in items:
             try:
-                await in_progress(self._bus, answer.held.item.ack_reply)
+                await in_progress(self._bus, item.ack_reply)
             except BusError:
                 return
 

@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -176,3 +177,45 @@ def test_a_worker_whose_grace_is_over_hands_its_answer_over(processes: Processes
     truth = truth_of(processes.broker)
     truth.check()
     assert len(next(iter(truth.claims.values()))) == 2
+
+
+def test_who_waits_for_a_gateway_claims_once(
+    processes: Processes, workers: dict[str, Process]
+) -> None:
+    """A worker that cannot learn how a request stands gets it again and again meanwhile."""
+    gateway = processes.started[0]
+    reading = Reading(processes.url, 150)
+    reading.start()
+    reading.await_tokens(20)
+    first = holder(processes, workers)
+    gateway.send(signal.SIGSTOP)
+    first.kill()
+    time.sleep(7)  # three times the queue's patience, in which it hands the request out again
+    gateway.send(signal.SIGCONT)
+    reading.finish()
+    assert reading.texts == said(150)
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert len(next(iter(truth.claims.values()))) == 2
+
+
+def test_a_worker_takes_no_more_than_it_has_slots_for(processes: Processes) -> None:
+    """A pull that was given up during a pause may still bring prompts."""
+    processes.gateway()
+    worker = processes.worker("w1", "--slots", "2", *SLOW)
+    processes.await_workers(1)
+    for _ in range(3):
+        worker.send(signal.SIGSTOP)
+        time.sleep(2.5)
+        worker.send(signal.SIGCONT)
+        time.sleep(0.5)
+    readings = [Reading(processes.url, 60) for _ in range(8)]
+    for reading in readings:
+        reading.start()
+    readings[0].await_tokens(10)
+    running = [run for run in truth_of(processes.broker).runs.values() if run.pen and not run.end]
+    assert len(running) <= 2
+    for reading in readings:
+        reading.finish()
+        assert reading.texts == said(60)
+    truth_of(processes.broker).check()
