@@ -19,6 +19,9 @@ from mesh.protocol.errors import ErrorCode, MeshError
 
 T = TypeVar("T", bound=Struct)
 
+HOUR, DAY, YEAR = 3_600.0, 86_400.0, 31_536_000.0
+"""Upper bounds of time spans, in seconds: without one, `inf` would be a number like any other."""
+
 
 class Settings(Struct, frozen=True, kw_only=True):
     """What every service wants to know."""
@@ -56,10 +59,12 @@ class Limits(Settings, frozen=True, kw_only=True):
 
     ack_wait: Annotated[
         float,
-        Meta(gt=0, description="Seconds of a worker's silence until its request moves on."),
+        Meta(
+            gt=0, le=HOUR, description="Seconds of a worker's silence until its request moves on."
+        ),
     ] = 6.0
     run_max_age: Annotated[
-        float, Meta(ge=60, description="Seconds that a request's log is kept.")
+        float, Meta(ge=60, le=YEAR, description="Seconds that a request's log is kept.")
     ] = 7200.0
     run_max_bytes: Annotated[
         int, Meta(ge=1 << 20, description="Bytes of log kept; above 80 % new requests wait.")
@@ -107,18 +112,21 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     token_secret: Annotated[
         str, Meta(description="Key that signs access tokens; by default one is made and kept.")
     ] = ""
-    access_ttl: Annotated[float, Meta(gt=0, description="Seconds an access token lasts.")] = 3600.0
-    refresh_ttl: Annotated[float, Meta(gt=0, description="Seconds a refresh token lasts.")] = (
-        604_800.0
-    )
+    access_ttl: Annotated[
+        float, Meta(gt=0, le=YEAR, description="Seconds an access token lasts.")
+    ] = 3600.0
+    refresh_ttl: Annotated[
+        float, Meta(gt=0, le=10 * YEAR, description="Seconds a refresh token lasts.")
+    ] = 604_800.0
     default_model: Annotated[
         str, Meta(description="Model for requests that name none; empty: the only one there is.")
     ] = ""
     worker_wait: Annotated[
-        float, Meta(ge=0, description="Seconds to wait for a worker of a known model to come.")
+        float,
+        Meta(ge=0, le=HOUR, description="Seconds to wait for a worker of a known model to come."),
     ] = 10.0
     request_timeout: Annotated[
-        float, Meta(gt=0, description="Seconds after which a request has ended, however.")
+        float, Meta(gt=0, le=DAY, description="Seconds after which a request has ended, however.")
     ] = 600.0
     max_body: Annotated[
         int, Meta(ge=1024, description="Bytes of the largest HTTP body accepted.")
@@ -128,11 +136,15 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     ] = 100_000
     chat_max_messages: Annotated[int, Meta(ge=2, description="Messages a chat may have.")] = 2_000
     keep_alive: Annotated[
-        float, Meta(gt=0, description="Seconds between comments on a silent stream.")
+        float, Meta(gt=0, le=HOUR, description="Seconds between comments on a silent stream.")
     ] = 15.0
     hold_headers: Annotated[
         float,
-        Meta(ge=0, description="Seconds to wait for the first event before a stream's headers."),
+        Meta(
+            ge=0,
+            le=HOUR,
+            description="Seconds to wait for the first event before a stream's headers.",
+        ),
     ] = 5.0
 
 
@@ -148,7 +160,11 @@ class StoreSettings(Settings, frozen=True, kw_only=True):
     chat_max_messages: Annotated[int, Meta(ge=2, description="Messages a chat may have.")] = 2_000
     retention_days: Annotated[
         float,
-        Meta(ge=0, description="Days that runs and worker events outside chats are kept; 0: all."),
+        Meta(
+            ge=0,
+            le=36_500,
+            description="Days that runs and worker events outside chats are kept; 0: all.",
+        ),
     ] = 90.0
     database_max_bytes: Annotated[
         int,
@@ -200,13 +216,19 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
         int, Meta(ge=0, description="CPU threads of the engine; 0: engine's choice.")
     ] = 0
     grace: Annotated[
-        float, Meta(ge=0, description="Seconds a drained worker may go on with its answers.")
+        float,
+        Meta(ge=0, le=DAY, description="Seconds a drained worker may go on with its answers."),
     ] = 30.0
     echo_rate: Annotated[
-        float, Meta(ge=0, description="Echo engine: tokens per second and answer; 0: no limit.")
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Echo engine: tokens per second and answer; 0: no limit.",
+        ),
     ] = 0.0
     echo_delay: Annotated[
-        float, Meta(ge=0, description="Echo engine: seconds before the first token.")
+        float, Meta(ge=0, le=HOUR, description="Echo engine: seconds before the first token.")
     ] = 0.0
     echo_fail_after: Annotated[
         int, Meta(ge=0, description="Echo engine: tokens after which it fails; 0: never.")
@@ -243,7 +265,8 @@ class UpSettings(GatewaySettings, frozen=True, kw_only=True):
         Meta(description="Path, hf:owner/name[:file], or name; empty: the bundled model."),
     ] = ""
     grace: Annotated[
-        float, Meta(ge=0, description="Seconds a drained worker may go on with its answers.")
+        float,
+        Meta(ge=0, le=DAY, description="Seconds a drained worker may go on with its answers."),
     ] = 30.0
 
 
@@ -273,7 +296,10 @@ def origins(
     env: Mapping[str, str] | None = None,
     files: tuple[Path, ...] | None = None,
 ) -> dict[str, Origin]:
-    """Each field's value as found (text from the environment), and where it was found."""
+    """Each field's value as found (text from the environment), and where it was found.
+
+    An empty variable counts as unset, except where the empty text is a value of its own.
+    """
     env = os.environ if env is None else env
     tables = [(str(path), _table(path)) for path in (files or config_files()) if path.is_file()]
     found: dict[str, Origin] = {}
@@ -282,7 +308,7 @@ def origins(
         variable = env_name(name)
         if flags and flags.get(name) is not None:
             found[name] = Origin(flags[name], "flag")
-        elif variable in env:
+        elif env.get(variable) or (variable in env and field.default == ""):
             found[name] = Origin(env[variable], variable)
         else:
             hits = (Origin(table[name], path) for path, table in tables if name in table)
@@ -313,7 +339,36 @@ def _build(kind: type[T], found: dict[str, Origin]) -> T:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         name = str(error).rpartition("$.")[2].rstrip("`")
-        origin = found[name].origin if name in found else "the settings"
-        raise MeshError(
-            ErrorCode.BAD_REQUEST, f"The setting {name} (from {origin}) is wrong: {error}."
-        ) from error
+        where = _where(name, found[name].origin)
+        raise MeshError(ErrorCode.BAD_REQUEST, f"Set {where} to {_wanted(kind, name)}.") from error
+
+
+def _where(name: str, origin: str) -> str:
+    """Where a person changes a setting that was found at `origin`."""
+    if origin == "flag":
+        return f"--{name.replace('_', '-')}"
+    return origin if origin == env_name(name) else f"{name} in {origin}"
+
+
+def _wanted(kind: type[Struct], name: str) -> str:
+    """What a setting may be, in words. The value itself stays unsaid: it may be a secret."""
+    field = next(field for field in msgspec.structs.fields(kind) if field.name == name)
+    info = msgspec.inspect.type_info(field.type)
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    match info:
+        case msgspec.inspect.IntType(ge=least, le=most):
+            return f"a whole number {_bounds(None, least, most)}"
+        case msgspec.inspect.FloatType(gt=above, ge=least, le=most):
+            return f"a number {_bounds(above, least, most)}"
+        case msgspec.inspect.StrType(pattern=str(pattern)):
+            return f"text of the form {pattern}"
+    return "text"
+
+
+def _bounds(above: float | None, least: float | None, most: float | None) -> str:
+    if most is None:
+        return f"of at least {least:,}"
+    if above is not None:
+        return f"above {above:g} and up to {most:.0f}"
+    return f"from {least:g} to {most:.0f}"

@@ -1,0 +1,68 @@
+"""Settings that cannot be right are refused in a sentence that names where to change them."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mesh.protocol.errors import MeshError
+from mesh.settings import (
+    GatewaySettings,
+    OperatorSettings,
+    StoreSettings,
+    UpSettings,
+    WorkerSettings,
+    env_name,
+    read,
+)
+
+KINDS = (GatewaySettings, StoreSettings, WorkerSettings, OperatorSettings, UpSettings)
+NUMBERS = [
+    (kind, field.name)
+    for kind in KINDS
+    for field in msgspec.structs.fields(kind)
+    if isinstance(field.default, float)
+]
+
+
+def read_env(kind: type[Any], tmp_path: Path, **env: str) -> Any:
+    return read(kind, env=env, files=(tmp_path / "none.toml",))
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e999", "1e300"])
+@pytest.mark.parametrize(
+    "kind, name", NUMBERS, ids=[f"{kind.__name__}.{name}" for kind, name in NUMBERS]
+)
+def test_no_number_is_infinite_or_none(
+    kind: type[Any], name: str, value: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MeshError, match=f"^Set {env_name(name)} to a number "):
+        read_env(kind, tmp_path, **{env_name(name): value})
+
+
+def test_a_file_holds_no_infinity_either(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.toml"
+    file.write_text("request_timeout = inf\n")
+    with pytest.raises(MeshError, match=r"^Set request_timeout in .*mesh\.toml to a number above"):
+        read(GatewaySettings, env={}, files=(file,))
+
+
+def test_a_word_where_a_number_belongs_is_answered_in_plain_words(tmp_path: Path) -> None:
+    with pytest.raises(MeshError) as refused:
+        read_env(GatewaySettings, tmp_path, MESH_PORT="abc")
+    assert refused.value.detail == "Set MESH_PORT to a whole number from 0 to 65535."
+    with pytest.raises(MeshError, match="^Set --port to a whole number from 0 to 65535.$"):
+        read(GatewaySettings, {"port": "70000"}, env={}, files=(tmp_path / "none.toml",))
+
+
+def test_an_empty_variable_counts_as_unset(tmp_path: Path) -> None:
+    found = read_env(GatewaySettings, tmp_path, MESH_PORT="", MESH_HOST="", MESH_LOG_LEVEL="")
+    assert found == GatewaySettings()
+
+
+def test_empty_text_is_a_value_where_the_default_is_empty(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.toml"
+    file.write_text('model = "tiny"\nport = 9\n')
+    found = read(UpSettings, env={"MESH_MODEL": "", "MESH_PORT": ""}, files=(file,))
+    assert (found.model, found.port) == ("", 9)
