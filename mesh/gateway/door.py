@@ -5,10 +5,10 @@ its own name at the loopback address), and so is a browser's request from a fore
 """
 
 import asyncio
-from collections.abc import Awaitable
+import re
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from secrets import token_hex
-from urllib.parse import urlsplit
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +19,19 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import GatewaySettings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+"""A Host header (RFC 9110, section 7.2): a name or an address, IPv6 in brackets, maybe a port."""
+
+PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Refresh",
+    ),
+    (b"access-control-max-age", b"3600"),
+]
+"""What pages of allowed origins may send, and for how many seconds a browser may remember it."""
 
 READ_AWAY_BYTES, READ_AWAY_SECONDS = 64 << 20, 10.0
 """How much of a body that is too long is read before it is refused."""
@@ -39,15 +52,17 @@ class Rules:
         self.any_host = bound in ("0.0.0.0", "::") and not named
 
     def check(self, host: str, origin: str) -> None:
-        """Raise MeshError (forbidden) for a foreign Host or Origin."""
-        name = urlsplit(f"//{host}").hostname or ""
+        """Raise MeshError: forbidden for a foreign Host or Origin, bad_request for a Host that
+        is none."""
+        name = _host_name(host)
         if not self.any_host and name not in self.hosts:
             raise MeshError(
                 ErrorCode.FORBIDDEN,
                 f"This gateway does not go by the name {name!r}; set MESH_ALLOWED_HOSTS if it "
                 "should.",
             )
-        if origin and origin not in self.origins and urlsplit(origin).netloc != host:
+        own = (f"http://{host}", f"https://{host}")
+        if origin and origin not in self.origins and origin not in own:
             raise MeshError(
                 ErrorCode.FORBIDDEN,
                 f"Pages from {origin} may not call this gateway; set MESH_ALLOWED_ORIGINS if they "
@@ -58,8 +73,8 @@ class Rules:
 class Door:
     """ASGI middleware around the whole application, unknown routes included.
 
-    Gives each request its id, checks Host and Origin, adds CORS for allowed origins, and turns
-    bodies away that say that they are longer than `max_body` bytes.
+    Gives each request its id, checks Host and Origin, answers the preflights of allowed origins
+    (CORS), and turns bodies away that say that they are longer than `max_body` bytes.
     """
 
     def __init__(self, app: ASGIApp, rules: Rules, max_body: int) -> None:
@@ -83,26 +98,64 @@ class Door:
             return send(message)
 
         try:
-            self._rules.check(headers.get(b"host", b"").decode("latin-1"), origin)
-            length = headers.get(b"content-length", b"")
-            if length.isdigit() and int(length) > self._max_body:
-                await _read_away(receive)
-                raise MeshError(
-                    ErrorCode.TOO_LARGE,
-                    f"The body has {int(length):,} bytes; at most {self._max_body:,} are accepted.",
-                )
+            self._rules.check(_once(scope, b"host"), _once(scope, b"origin"))
+            await self._measure(headers.get(b"content-length", b""), receive)
         except MeshError as error:
             request: AnyRequest = AnyRequest(scope, receive, send)
             response = answer(request, error).to_asgi_response(None, request)
             await response(scope, receive, send_with_headers)
             return
+        if origin in self._rules.origins and _is_preflight(scope["method"], headers):
+            await _allow(send_with_headers)
+            return
         await self._app(scope, receive, send_with_headers)
+
+    async def _measure(self, length: bytes, receive: Receive) -> None:
+        """Raise MeshError (too_large) for a body that says that it is too long."""
+        if length.isdigit() and int(length) > self._max_body:
+            await _read_away(receive)
+            raise MeshError(
+                ErrorCode.TOO_LARGE,
+                f"The body has {int(length):,} bytes; at most {self._max_body:,} are accepted.",
+            )
 
     def _headers(self, request_id: str, origin: str) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
         if origin in self._rules.origins:
-            headers += [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]
+            headers += [
+                (b"access-control-allow-origin", origin.encode("latin-1")),
+                (b"access-control-expose-headers", b"X-Request-Id, Retry-After"),
+                (b"vary", b"Origin"),
+            ]
         return headers
+
+
+def _once(scope: Scope, name: bytes) -> str:
+    """A header that may stand once, or "". Raises MeshError (bad_request)."""
+    found = [value for header, value in scope["headers"] if header == name]
+    if len(found) > 1:
+        raise MeshError(
+            ErrorCode.BAD_REQUEST, f"Send one {name.decode().title()} header, not {len(found)}."
+        )
+    return found[0].decode("latin-1") if found else ""
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header; "" without one. Raises MeshError (bad_request)."""
+    match = HOST.fullmatch(host)
+    if host and match is None:
+        raise MeshError(ErrorCode.BAD_REQUEST, "The Host header is no host name with a port.")
+    return match[1].strip("[]").lower() if match else ""
+
+
+def _is_preflight(method: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser asks what it may send (Fetch standard, CORS-preflight request)."""
+    return method == "OPTIONS" and b"access-control-request-method" in headers
+
+
+async def _allow(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _read_away(receive: Receive) -> None:

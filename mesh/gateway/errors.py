@@ -92,7 +92,7 @@ def request_id(request: AnyRequest) -> str:
 def answer(request: AnyRequest, error: MeshError) -> Response[bytes]:
     """An error as a response, in the dialect of the route."""
     body: Struct
-    if request.url.path.startswith("/v1/"):
+    if request.scope["path"].startswith("/v1/"):  # its URL may be none, with a Host that is none
         body = openai_error(error)
     else:
         body = ErrorBody(error.detail, error.code, request_id(request))
