@@ -17,6 +17,12 @@ from mesh.settings import GatewaySettings
 ALGORITHM = "HS256"
 GUEST = "guest"
 
+SHORTEST_KEY = 32
+"""Characters; RFC 7518, section 3.2, wants a key as long as the hash, which has 32 bytes."""
+
+_TOO_SHORT = f"Set MESH_TOKEN_SECRET to at least {SHORTEST_KEY} characters, or leave it unset."
+_CUT_OFF = "The signing key in {path} is cut off: delete the file, and a new key is made."
+
 
 class Principal(Struct, frozen=True):
     """Who asks. `user_id` is also the tenant of what they ask for."""
@@ -76,8 +82,16 @@ class Tokens:
 
 
 def signing_key(settings: GatewaySettings) -> str:
-    """The key from the settings, or the data folder's own, made at first use."""
-    return settings.token_secret or _kept(settings.data_path / "token.key")
+    """The key from the settings, or the data folder's own, made at first use.
+
+    Raises MeshError (bad_request) for one that is too short to sign with.
+    """
+    path = settings.data_path / "token.key"
+    key = settings.token_secret or _kept(path)
+    if len(key) < SHORTEST_KEY:
+        detail = _TOO_SHORT if settings.token_secret else _CUT_OFF.format(path=path)
+        raise MeshError(ErrorCode.BAD_REQUEST, detail)
+    return key
 
 
 def _kept(path: Path) -> str:
@@ -89,6 +103,8 @@ def _kept(path: Path) -> str:
         pass
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(token_hex(32))
+        file.flush()
+        os.fsync(file.fileno())  # an empty file after a power cut would let nobody in
     try:
         os.link(fresh, path)  # of two gateways that start at once, one key stays
     except FileExistsError:
