@@ -1,8 +1,10 @@
 """`mesh export`: chats as JSON lines on stdout, straight from the database file."""
 
 import asyncio
+import os
 import sys
 import time
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +53,16 @@ def command(
         until=until.timestamp() if until else None,
         opted_out=own,
     )
-    asyncio.run(_write(read(StoreSettings, flags), filters))
+    try:
+        asyncio.run(_write(read(StoreSettings, flags), filters))
+    except BrokenPipeError:  # the reader has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def _write(settings: StoreSettings, filters: "Filters") -> None:
     from mesh.store.export import export
 
-    async for line in export(settings.database_path, filters, time.time()):
-        sys.stdout.buffer.write(line)
+    async with aclosing(export(settings.database_path, filters, time.time())) as lines:
+        async for line in lines:
+            sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()

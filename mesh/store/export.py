@@ -4,7 +4,7 @@ Works while the store runs, and when it does not.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from msgspec import Struct
@@ -45,7 +45,7 @@ class ExportedChat(Struct, frozen=True, kw_only=True):
     messages: list[wire.ChatMessage]
 
 
-async def export(path: Path, filters: Filters, now: float) -> AsyncIterator[bytes]:
+async def export(path: Path, filters: Filters, now: float) -> AsyncGenerator[bytes, None]:
     """One JSON line per chat, oldest first. `now` decides which open answers are overdue.
 
     Raises MeshError where the file is no database of this version, or the user is unknown.

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -122,3 +124,24 @@ async def test_a_database_of_another_version_is_refused(path: Path) -> None:
     schema.downgrade(path, "base")
     with pytest.raises(MeshError, match="older version"):
         await texts(path)
+
+
+def test_a_reader_that_has_read_enough_ends_the_command_quietly(path: Path) -> None:
+    asyncio.run(long(path))
+    command = [sys.executable, "-m", "mesh", "export", "--database", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            assert len(process.stdout.read(10)) == 10
+            process.stdout.close()
+            assert process.wait(20) == 0
+            assert process.stderr.read() == b""
+        finally:
+            process.kill()
+
+
+async def long(path: Path) -> None:
+    """More text than a pipe takes."""
+    async with running(path, MemoryLog()) as store:
+        for number in range(8):
+            await talk(store, "alice", f"{number}" * 50_000)
