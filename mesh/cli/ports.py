@@ -8,7 +8,16 @@ from mesh.settings import UpSettings, env_name
 
 
 def check_free(settings: UpSettings) -> None:
-    """Raise MeshError, naming the setting to change, unless both servers could listen."""
+    """Raise MeshError, naming the setting to change, unless both servers could listen.
+
+    Each on its own: that one port serves both on two addresses is not worth the trouble.
+    """
+    if settings.port == settings.nats_port:
+        raise MeshError(
+            ErrorCode.CONFLICT,
+            f"Gateway and broker cannot both listen on port {settings.port}: choose another port "
+            "with --port or MESH_PORT, or with --nats-port or MESH_NATS_PORT.",
+        )
     check_port("gateway", settings.host, settings.port, "host", "port")
     check_port("broker", settings.nats_host, settings.nats_port, "nats_host", "nats_port")
 

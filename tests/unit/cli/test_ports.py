@@ -4,8 +4,9 @@ import socket
 
 import pytest
 
-from mesh.cli.ports import check_port, free_port
+from mesh.cli.ports import check_free, check_port, free_port
 from mesh.protocol.errors import MeshError
+from mesh.settings import UpSettings
 
 
 def test_a_free_port_is_fine() -> None:
@@ -24,3 +25,11 @@ def test_a_taken_port_names_the_setting_to_change() -> None:
 def test_an_address_that_is_not_ours_names_the_setting_to_change() -> None:
     with pytest.raises(MeshError, match="--host or MESH_HOST"):
         check_port("gateway", "192.0.2.1", free_port(), "host", "port")
+
+
+def test_one_port_for_both_servers_names_both_settings() -> None:
+    port = free_port()
+    with pytest.raises(MeshError) as refused:
+        check_free(UpSettings(port=port, nats_port=port))
+    for word in (str(port), "--port", "MESH_PORT", "--nats-port", "MESH_NATS_PORT"):
+        assert word in refused.value.detail
