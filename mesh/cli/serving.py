@@ -18,16 +18,24 @@ Service = Callable[[asyncio.Event], Awaitable[None]]
 
 def serve(settings: Settings, service: Service) -> None:
     """Run a service until it ends by itself or SIGTERM or SIGINT ask it to."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    log_to_stderr(settings.log_level)
     allow_many_files()
     spare_the_collector()
     uvloop.run(_until_signalled(service))
+
+
+def log_to_stderr(level: str) -> None:
+    """Log from `level` on what we say, and of the libraries warnings only.
+
+    On lower levels they tell what they handle: the database's driver each prompt and answer.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=max(logging.WARNING, logging.getLevelName(level.upper())),
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    logging.getLogger("mesh").setLevel(level.upper())
 
 
 def allow_many_files() -> None:
