@@ -21,6 +21,7 @@ from mesh.bus.topology import declare
 from mesh.gateway.door import Door, Doorman, Rules
 from mesh.gateway.errors import HANDLERS
 from mesh.gateway.models import Models
+from mesh.gateway.recovery import recover
 from mesh.gateway.requests import Requests
 from mesh.gateway.resume import Resumer
 from mesh.gateway.routes import ROUTES
@@ -146,13 +147,7 @@ def create_app(services: Services) -> Door:
 async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     """Declare the streams and start following; waits for a broker that is not ready yet."""
     js = JetStream(bus)
-    while True:
-        try:
-            await declare(js, settings)
-            break
-        except BusError as error:
-            log.warning("The broker's JetStream is not ready: %s", error)
-            await asyncio.sleep(0.5)
+    await _declare(js, settings)
     waiting = WaitingRoom()
     usher = Usher(js, Tail(bus, js), waiting, settings.gateway_name)
     requests = Requests(bus, js, settings.gateway_name, usher.hear)
@@ -178,11 +173,23 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     return services
 
 
+async def _declare(js: JetStream, settings: GatewaySettings) -> None:
+    while True:
+        try:
+            await declare(js, settings)
+            return
+        except BusError as error:
+            log.warning("The broker's JetStream is not ready: %s", error)
+            await asyncio.sleep(0.5)
+
+
 async def _start(services: Services, usher: Usher) -> None:
     bus, js, fleet = services.bus, services.js, services.fleet
     models, requests = services.models, services.requests
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
     fleet.on_lost = lambda worker: requests.background(_report_lost(services, worker))
+    # A broker that was restarted has forgotten what it kept in memory: who is present.
+    bus.on_doubt(lambda: requests.background(_declare(js, services.settings)))
     await requests.start()
     await usher.start()
     await fleet.start()
@@ -198,6 +205,7 @@ async def _start(services: Services, usher: Usher) -> None:
         models.refresh(),
         services.streams.tick(),
         usher.run(),
+        recover(Tail(bus, js), requests, services.settings.gateway_name),
     ):
         requests.background(work)
 

@@ -110,6 +110,16 @@ class Requests:
         if 0 <= limits.max_msgs <= queue.state.messages:
             raise MeshError(ErrorCode.QUEUE_FULL, retry_after=BUSY)
 
+    async def take_back(self, rid: str) -> None:
+        """See to a request that this gateway accepted before it was started again."""
+        track = await self.logs.find(rid)
+        if track is None or track.run.queued is None or track.run.end is not None:
+            return
+        request = track.run.queued.request
+        self.endings.see_to(track, request)
+        if track.run.n == 0 and time.time() < request.deadline:
+            await self._enqueue(request, track.run.last)
+
     async def _begin(self, request: Request, queued: Queued) -> Track:
         """Append the anchor and follow it, unless the same request comes from elsewhere just now.
 
@@ -119,13 +129,18 @@ class Requests:
         track = follower.get(request.rid) or follower.track(request.rid)
         track.readers += 1
         seq = 0
+        appending = asyncio.create_task(self._append(request, queued, 0))
         try:
             async with asyncio.timeout(PATIENCE):
-                seq = await self._append(request, queued, 0)
+                seq = await asyncio.shield(appending)
         except Fenced:
             pass
         except TimeoutError:
+            self.background(self._settle(request, queued, appending))
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
+        except asyncio.CancelledError:
+            self.background(self._settle(request, queued, appending))
+            raise
         finally:
             track.readers -= 1
             if not seq and not track.readers and track.run.queued is None:
@@ -135,6 +150,23 @@ class Requests:
         self.endings.see_to(track, request)
         await self._enqueue(request, seq)
         return track
+
+    async def _settle(self, request: Request, queued: Queued, appending: asyncio.Task[int]) -> None:
+        """See to an anchor that may land when nobody waits for it any more.
+
+        Who has a key comes back for it; of the others nobody can, so it is ended.
+        """
+        try:
+            await appending
+        except Fenced:  # by another try of the same request, or by our own that had landed
+            pass
+        run = await self.logs.look(request.rid)
+        if run is None or run.queued is None or run.queued.uid != queued.uid or run.n or run.end:
+            return
+        if queued.body:
+            await self.take_back(request.rid)
+        else:
+            await self.endings.fail(request, run.last, ErrorCode.BROKER_UNAVAILABLE)
 
     async def _attach_same(self, rid: str, body: str) -> Track:
         track = await self.logs.find(rid)

@@ -1,5 +1,6 @@
 """Real processes, really killed: what a client reads is the log, whole, once, in order."""
 
+import asyncio
 import json
 import signal
 import threading
@@ -10,6 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import JetStream
+from mesh.bus.presence import present
 from tests.acceptance.conftest import Process, Processes, until
 from tests.truth import truth_of
 
@@ -67,6 +71,21 @@ def holder(processes: Processes, workers: dict[str, Process]) -> Process:
     """The worker with the latest claim on the one request there is."""
     ((_, claims),) = truth_of(processes.broker).claims.items()
     return workers[claims[-1]]
+
+
+def present_at(processes: Processes) -> list[str]:
+    """The names of the workers present, by the broker's own list."""
+
+    async def ask() -> list[str]:
+        bus = await Bus.connect([processes.broker.url], *processes.broker.credentials("operator"))
+        try:
+            return [worker.name for worker in await present(JetStream(bus))]
+        except BusError:
+            return []
+        finally:
+            await bus.close()
+
+    return asyncio.run(ask())
 
 
 @pytest.fixture
@@ -129,6 +148,39 @@ def test_a_broker_that_is_killed_and_restarted_costs_a_pause(
     again.start()
     again.finish()
     assert again.texts == said(20)
+    until("who is present is known again", lambda: len(present_at(processes)) == 2)
+
+
+def test_a_request_whose_gateway_died_has_an_end_all_the_same(processes: Processes) -> None:
+    """Nobody serves it; the gateway that is started again sees to its deadline."""
+    gateway = processes.gateway("--request-timeout", "6")
+    worker = processes.worker("w1", *SLOW)
+    processes.await_workers(1)
+    worker.send(signal.SIGSTOP)
+    reading = Reading(processes.url, 10)
+    reading.start()
+    until("it is queued", lambda: len(truth_of(processes.broker).runs) == 1)
+    gateway.kill()
+    worker.kill()
+    gateway.start()
+    ended = lambda: all(run.end for run in truth_of(processes.broker).runs.values())  # noqa: E731
+    until("it has an end", ended)
+    truth_of(processes.broker).check()
+
+
+def test_a_request_that_was_refused_late_does_not_linger(processes: Processes) -> None:
+    """The broker stalls for longer than a gateway waits, and stores the request afterwards."""
+    processes.gateway()
+    processes.worker("w1")
+    processes.await_workers(1)
+    processes.broker.pause()
+    response = httpx.post(f"{processes.url}/generate", json={"prompt": "hello"}, timeout=30)
+    assert response.status_code == 503
+    processes.broker.resume()
+    landed = lambda: len(truth_of(processes.broker).runs) == 1  # noqa: E731
+    until("it was stored after all", landed)
+    ended = lambda: all(run.end for run in truth_of(processes.broker).runs.values())  # noqa: E731
+    until("it has an end", ended)
 
 
 def test_hanging_up_frees_the_slot(processes: Processes) -> None:
