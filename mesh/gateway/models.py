@@ -81,7 +81,7 @@ class Models:
 
         Waits a while for a worker of a known model. Raises MeshError: model_not_found, no_worker.
         """
-        name = asked or self._default or self._only()
+        name = asked or self._default or self._first()
         if name not in self._known:
             raise MeshError(
                 ErrorCode.MODEL_NOT_FOUND,
@@ -91,9 +91,11 @@ class Models:
         await self._wait_for_worker(name)
         return name
 
-    def _only(self) -> str:
-        served = [name for name, card in self.cards().items() if card is not None]
-        candidates = served or sorted(self._known)
+    def _first(self) -> str:
+        """The model of the worker who has been here longest: a newcomer changes nothing."""
+        workers = sorted(self._fleet.workers.values(), key=lambda worker: worker.started)
+        candidates = [card.name for worker in workers for card in worker.models]
+        candidates += sorted(self._known)
         if not candidates:
             raise MeshError(
                 ErrorCode.NO_WORKER,
