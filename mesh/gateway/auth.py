@@ -4,6 +4,7 @@ The debug login believes any name, so it is there on loopback only. A refresh to
 word that the store knows by its SHA-256 alone; access tokens are signed (`tokens.py`).
 """
 
+import re
 import time
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -22,6 +23,9 @@ from mesh.protocol.errors import ErrorCode, MeshError
 
 PROVIDER = "debug"
 LONGEST_NAME = 100
+NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd]")
+"""Control characters, and what invalid UTF-8 is read as."""
+NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 class AccessToken(Struct, frozen=True):
@@ -65,7 +69,7 @@ async def login(
 
 
 @get("/auth/callback/debug", public=True)
-async def callback(services: Wired, code: FromQuery[str] = "") -> TokenPair:
+async def callback(services: Wired, code: FromQuery[str] = "") -> Response[TokenPair]:
     """Sign in by name (`code`), on loopback only; creates the user when new."""
     name = _check(services, code)
     user = await services.store.ask(SignIn(provider=PROVIDER, account=name, display_name=name))
@@ -74,7 +78,7 @@ async def callback(services: Wired, code: FromQuery[str] = "") -> TokenPair:
     await services.store.ask(
         SaveRefresh(user_id=user.id, token_hash=_hash(refresh), expires_at=expires)
     )
-    return TokenPair(_access(services, user), RefreshToken(refresh))
+    return Response(TokenPair(_access(services, user), RefreshToken(refresh)), headers=NOT_KEPT)
 
 
 @get("/auth/refresh", public=True)
@@ -89,7 +93,7 @@ async def refresh(
             ErrorCode.BAD_REQUEST, "This is an access token; send the refresh token instead."
         )
     user = await services.store.ask(UseRefresh(token_hash=_hash(token)))
-    return Response(_access(services, user), headers={"Cache-Control": "no-store"})
+    return Response(_access(services, user), headers=NOT_KEPT)
 
 
 @get("/auth/check", reply=str)
@@ -110,6 +114,12 @@ def _check(services: Services, username: str) -> str:
     if not name or len(name) > LONGEST_NAME:
         raise MeshError(
             ErrorCode.BAD_REQUEST, f"Give a name of 1 to {LONGEST_NAME} characters.", param="code"
+        )
+    if NO_NAME.search(name):
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            "A name is text in UTF-8 without control characters.",
+            param="code",
         )
     return name
 

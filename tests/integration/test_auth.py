@@ -35,11 +35,19 @@ async def test_the_login_page_leads_to_the_callback(mesh: Mesh) -> None:
         ok(await http.get(response.headers["location"]))
 
 
-@pytest.mark.parametrize("code", ["", "  ", "x" * 101])
+@pytest.mark.parametrize("code", ["", "%20%20", "x" * 101, "a%00b", "%ff", "a%0ab", "%ed%a0%80"])
 async def test_a_name_has_to_be_one(mesh: Mesh, code: str) -> None:
     async with mesh.anonymous() as http:
-        response = await http.get("/auth/callback/debug", params={"code": code})
-        refusal(response, 400, "bad_request")
+        for path in ("/auth/callback/debug?code=", "/auth/login/debug?username="):
+            refusal(await http.get(path + code), 400, "bad_request")
+
+
+async def test_tokens_are_not_kept_on_the_way(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        login = await http.get("/auth/callback/debug", params={"code": "Zoë 李 👩‍👧"})
+        refresh = {"Refresh": ok(login)["refresh_token"]["access_token"]}
+        for response in (login, await http.get("/auth/refresh", headers=refresh)):
+            assert response.headers["cache-control"] == "no-store"
 
 
 async def test_without_a_token_there_is_nothing_to_see(mesh: Mesh) -> None:
