@@ -95,7 +95,9 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     ] = 8000
     gateway_name: Annotated[
         str,
-        Meta(pattern="^[A-Za-z0-9_-]{1,40}$", description="Name, also the reply address."),
+        Meta(
+            pattern="^(?!fleet$)[A-Za-z0-9_-]{1,40}$", description="Name, also the reply address."
+        ),
     ] = "gw1"
     allowed_hosts: Annotated[
         str,
@@ -119,7 +121,10 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
         float, Meta(gt=0, le=10 * YEAR, description="Seconds a refresh token lasts.")
     ] = 604_800.0
     default_model: Annotated[
-        str, Meta(description="Model for requests that name none; empty: the only one there is.")
+        str,
+        Meta(
+            description="Model for requests that name none; empty: that of the worker here longest."
+        ),
     ] = ""
     worker_wait: Annotated[
         float,

@@ -150,7 +150,7 @@ class Up:
                 name=f"worker {number}",
                 command=_mesh("worker"),
                 environment=self._environment,
-                grace=self._settings.grace + 15,  # to hand over what is not finished, and say goodbye
+                grace=self._settings.grace + 15,  # to hand over what is left, and say goodbye
             )
             for number in range(1, self._settings.workers + 1)
         ]
