@@ -127,7 +127,7 @@ def test_ctrl_c_stops_with_the_count_of_the_log_and_retry_answers_again(
     assert re.sub(r"\s", "", run.text) + "stoppedafter" in re.sub(r"\s", "", text)
 
     terminal.type("/retry\r")
-    terminal.wait(lambda text: "one two three one" in text.split("/retry")[-1])
+    terminal.wait(lambda text: "one two three one" in text.partition("› /retry")[2])
     terminal.type(CTRL_C)
     terminal.wait(lambda text: text.count("stopped after") == 2 and idle(text))
     assert len(truth_of(processes.broker).runs) == 2

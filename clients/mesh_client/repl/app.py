@@ -183,8 +183,8 @@ class Repl:
 
     def _take_back(self, question: Question) -> None:
         """Put a question that nobody accepted where it can be sent again."""
-        if question.text is not None:
-            self._waiting.insert(0, typed(question.text))
+        line = "/retry" if question.text is None else typed(question.text)
+        self._waiting.insert(0, line)
         self._hold_back()
 
     # --- commands -----------------------------------------------------------------------------

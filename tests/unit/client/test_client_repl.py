@@ -389,6 +389,23 @@ def test_a_question_that_waits_for_the_gateway_can_be_taken_back(
     assert asked(gateway) == ["Count. Please."]
 
 
+def test_a_retry_that_was_taken_back_can_be_sent_again(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("five.")
+    terminal.wait(idle)
+    gateway.stop()
+    terminal.type("/retry\r")
+    terminal.wait_for("waiting for the gateway", timeout=30)
+    terminal.type(CTRL_C)
+    terminal.wait(lambda text: text.count("› /retry") == 2)
+    gateway.start()
+    terminal.type("\r")
+    terminal.wait(lambda text: text.count("five.") == 2)
+
+
 def test_a_refused_question_comes_back_to_the_input_line(
     open_chat: Open, gateway: ScriptedGateway
 ) -> None:
