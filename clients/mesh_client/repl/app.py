@@ -236,6 +236,7 @@ class Repl:
         self._note(f"system prompt: {self._session.system or 'none'}")
 
     async def _retry(self, argument: str) -> None:
+        self._session.talked()
         await self._converse(Question(None))
 
     async def _quit(self, argument: str) -> None:

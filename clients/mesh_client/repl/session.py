@@ -38,7 +38,7 @@ class Session:
     async def ask(self, question: "Question") -> AsyncAnswer:
         """Send a question; sending the same one again, after a loss, does not ask twice."""
         if question.text is None:
-            return await self._talked().retry(**self._options(question.key))
+            return await self.talked().retry(**self._options(question.key))
         if self.chat is None:
             self.chat = await self.client.new_chat()
         try:
@@ -58,8 +58,9 @@ class Session:
             with suppress(MeshClientError):
                 await chat.delete()
 
-    def _talked(self) -> AsyncChat:
-        if self.chat is None:
+    def talked(self) -> AsyncChat:
+        """The chat; raises MeshClientError when nothing was asked in it yet."""
+        if self.chat is None or not self.chat.messages:
             raise MeshClientError(
                 "No question was asked yet that could be answered again.", code="bad_request"
             )

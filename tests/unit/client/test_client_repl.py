@@ -329,6 +329,7 @@ def test_retry_answers_the_last_question_again(open_chat: Open, gateway: Scripte
     terminal = open_chat()
     terminal.type("/retry\r")
     terminal.wait_for("No question was asked yet")
+    terminal.wait(idle)
     terminal.type("Count.\r")
     terminal.wait_for("five.")
     terminal.wait(idle)
