@@ -5,23 +5,31 @@ this user can enter, and a random key.
 """
 
 import json
+import os
+import shutil
 import socket
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from secrets import token_hex
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import msgspec
 from msgspec import Struct
 
 from mesh.worker.engines.base import EngineError
 
+PREFIX = "mesh-llamacpp-"
+
 
 class TokenizerPort:
-    """A socket file and a key for the library to listen with; close removes the file."""
+    """A socket file and a key for the library to listen with; close removes the file.
+
+    So does the next one for those whose process was killed.
+    """
 
     def __init__(self) -> None:
-        self._folder = TemporaryDirectory(prefix="mesh-llamacpp-")
+        _sweep()
+        self._folder = TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
         self.path = str(Path(self._folder.name) / "http.sock")
         self.key = token_hex(32)
 
@@ -43,6 +51,24 @@ class TokenizerPort:
 
     def close(self) -> None:
         self._folder.cleanup()
+
+
+def _sweep() -> None:
+    """Remove the folders that killed processes have left."""
+    for folder in Path(gettempdir()).glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdigit() and not _lives(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 class _Tokens(Struct):
