@@ -123,12 +123,14 @@ class ScriptedGateway:
         if self._server is not None:
             self._server.close()
             self._server = None
+        await asyncio.sleep(0.01)  # who was just accepted is served first, and then torn down
         for writer in list(self._writers):
             writer.transport.abort()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # and its socket closed
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
