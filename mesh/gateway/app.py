@@ -65,6 +65,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     try:
         await _serve(services, stop)
     finally:
+        await services.streams.settle()
         await services.requests.close()
         await services.bus.close()
 

@@ -45,6 +45,11 @@ STATUS: dict[ErrorCode, int] = {
 AnyRequest = Request[Any, Any, State]
 
 
+def stopping() -> MeshError:
+    """For those whose answer ends because the gateway has to."""
+    return MeshError(ErrorCode.INTERNAL, "The gateway has to stop now; ask again.")
+
+
 class ErrorBody(Struct):
     """An error on the mesh's own routes."""
 

@@ -4,17 +4,21 @@ The body is `{"prompt", "model"?, "params"? {"max_tokens", ...}}`; the events ar
 `{"token", "index"}`, then `{"done": true, "total_tokens"}` or `{"error"}`. Hanging up cancels.
 """
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated
 
 import msgspec
 from litestar import Response, post
 from msgspec import Meta, Struct
 
+from mesh.bus.follow import Track
 from mesh.gateway.body import read_body
-from mesh.gateway.errors import STATUS, AnyRequest, request_id, retry_headers
+from mesh.gateway.client import Client
+from mesh.gateway.errors import STATUS, AnyRequest, request_id, retry_headers, stopping
 from mesh.gateway.event_stream import HEADERS
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.stream import first_change, refused
+from mesh.gateway.stream import refused
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Cancelled, Done, Failed, Message, Request, Sampling
@@ -98,14 +102,32 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
         body = await read_body(request, GenerateBody)
         if not body.prompt.strip():
             raise MeshError(ErrorCode.EMPTY_PROMPT, "prompt must not be empty")
-        track = await services.requests.submit(await _ask(services, principal, body, request))
-        await first_change(track, services.settings.hold_headers, request)
-        refused(track)
+        ask = partial(_ask, services, principal, body, request)
+        async with Client(request, services.settings.hold_headers) as client:
+            track = await _accepted(services, client, ask)
     except MeshError as error:
         return _refusal(error)
-    return services.streams.response(
-        track, GenerateDialect(), -1, lambda: services.requests.hang_up(track)
-    )
+    parting = _event(ErrorEvent(stopping().detail))
+    hang_up = partial(services.streams.hang_up, track)
+    return services.streams.response(track, GenerateDialect(), -1, hang_up, parting)
+
+
+async def _accepted(
+    services: Services, client: Client, ask: Callable[[], Awaitable[Request]]
+) -> Track:
+    """The request once it has begun, or headers have to be sent. Raises MeshError: refusals."""
+
+    async def accept() -> Track:
+        asked = await ask()
+        client.check()
+        return await services.requests.submit(asked)
+
+    track = await services.streams.accept(client, accept(), services.streams.hang_up)
+    if not await services.streams.first_change(track, client):
+        services.streams.hang_up(track)
+        raise stopping()
+    refused(track)
+    return track
 
 
 async def _ask(

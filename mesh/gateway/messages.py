@@ -13,6 +13,7 @@ from mesh.bus.follow import Track
 from mesh.gateway import from_log
 from mesh.gateway.answering import begin, look, stored, stored_answer
 from mesh.gateway.body import read_body
+from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, answer
 from mesh.gateway.headers import REPEATABLE
 from mesh.gateway.options import NewAnswer, NewExchange, NewQuestion, check_content
@@ -220,7 +221,8 @@ async def _stop(services: Services, request: AnyRequest, track: Track, by: str) 
         async with asyncio.timeout(STOPPING):
             with services.streams.reading(track):
                 await services.requests.endings.cancel(track, by)
-                await services.streams.ended(track, request)
+                async with Client(request, STOPPING) as client:
+                    await services.streams.ended(track, client)
     except TimeoutError:
         return
 

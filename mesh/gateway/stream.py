@@ -6,19 +6,24 @@ alive and to stop is decided here, once for all routes.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol, TypeVar
 
 from mesh.bus.follow import Track
-from mesh.gateway.errors import AnyRequest
-from mesh.gateway.event_stream import EventStream, Wire, hang_up
+from mesh.gateway.client import Client
+from mesh.gateway.event_stream import EventStream, Wire
 from mesh.gateway.requests import Requests
 from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import Failed
 from mesh.protocol.run import Run
 
+T = TypeVar("T")
+
 KEEP_ALIVE = b": keep-alive\n\n"
+
+MOMENT = 1.0
+"""Seconds that what is done for clients who have left may take when the gateway stops."""
 
 
 class Dialect(Protocol):
@@ -82,7 +87,8 @@ class Streams:
         self._requests = requests
         self._keep_alive = keep_alive
         self._open: set[Stream] = set()
-        self._waiting: dict[AnyRequest, Track] = {}
+        self._waiting: dict[Client, Track] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self._closing = False
 
     def __len__(self) -> int:
@@ -97,6 +103,31 @@ class Streams:
         finally:
             self._requests.logs.release(track)
 
+    async def accept(
+        self, client: Client, accepting: Coroutine[Any, Any, T], left: Callable[[T], None]
+    ) -> T:
+        """What comes of accepting a request, which is never cut short.
+
+        If the client leaves meanwhile, `left` is called with what comes of it, and MeshError
+        (cancelled) is raised at once.
+        """
+        task = asyncio.create_task(accepting)
+        await asyncio.wait([task, client.gone], return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            self._see_out(_too_late(task, left))
+            client.check()
+        return task.result()
+
+    def hang_up(self, track: Track) -> None:
+        """Cancel, in the background, because the client of a route that wants this has left."""
+        if track.run.end is None:
+            self._see_out(self._requests.endings.cancel(track, "hang-up"))
+
+    def _see_out(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
     def response(
         self,
         track: Track,
@@ -107,9 +138,9 @@ class Streams:
     ) -> EventStream:
         """The events behind piece `after` (-1: all), up to the end.
 
-        `gone` is called if the client leaves before the end. A stream that the gateway itself
-        has to break off ends without a last event, so that clients connect again; where they
-        would take that for the end, it ends with the event `parting`, and that client has left.
+        `gone` is called if the client leaves before the end, or the gateway has to break the
+        stream off. Then it ends without a last event, so that clients connect again; where they
+        cannot, or would take that for the end, it ends with the event `parting`.
         """
 
         async def write(wire: Wire) -> None:
@@ -123,7 +154,7 @@ class Streams:
                         await wire.write(parting)
             finally:
                 self._open.discard(stream)
-                if not stream.ended and (parting or not self._closing):
+                if not stream.ended:
                     gone()
 
         return EventStream(write)
@@ -137,15 +168,33 @@ class Streams:
             else:
                 await stream.track.changed()
 
-    async def ended(self, track: Track, request: AnyRequest) -> bool:
+    async def first_change(self, track: Track, client: Client) -> bool:
+        """Wait for a request's first piece or its end, as long as its headers may be held.
+
+        False if the client left, or the gateway has to stop.
+        """
+        try:
+            async with asyncio.timeout_at(client.until):
+                await self._watch(track, client, lambda run: bool(run.texts) or run.end is not None)
+        except TimeoutError:
+            pass
+        return not (self._closing or client.gone.done())
+
+    async def ended(self, track: Track, client: Client) -> bool:
         """Wait for a request's end; False if the client left, or the gateway has to stop."""
-        self._waiting[request] = track
+        await self._watch(track, client, lambda run: run.end is not None)
+        return track.run.end is not None
+
+    async def _watch(self, track: Track, client: Client, holds: Callable[[Run], bool]) -> None:
+        """Wait until something holds of the run, as long as the client and the gateway stay."""
+        client.gone.add_done_callback(lambda _: track.wake())
+        self._waiting[client] = track
         try:
             with self.reading(track):
-                await _watching(request, track, lambda run: run.end is not None or self._closing)
+                while not (holds(track.run) or self._closing or client.gone.done()):
+                    await track.changed()
         finally:
-            del self._waiting[request]
-        return track.run.end is not None
+            del self._waiting[client]
 
     async def tick(self) -> None:
         """Let each silent stream say that it lives; until cancelled."""
@@ -163,28 +212,18 @@ class Streams:
         while self._open or self._waiting:
             await asyncio.sleep(0.01)
 
-
-async def first_change(track: Track, patience: float, request: AnyRequest) -> bool:
-    """Wait for a request's first piece or its end, at most `patience` s; False: the client left."""
-    try:
-        async with asyncio.timeout(patience):
-            return await _watching(
-                request, track, lambda run: bool(run.texts) or run.end is not None
-            )
-    except TimeoutError:
-        return True
+    async def settle(self) -> None:
+        """Give what is done for clients who have left a moment to reach the log."""
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=MOMENT)
+        for task in self._leaving:
+            task.cancel()
 
 
-async def _watching(request: AnyRequest, track: Track, holds: Callable[[Run], bool]) -> bool:
-    """Wait until something holds of the run; False if the client left before."""
-    gone = asyncio.create_task(hang_up(request.receive))
-    gone.add_done_callback(lambda _: track.wake())
-    try:
-        while not holds(track.run) and not gone.done():
-            await track.changed()
-        return holds(track.run)
-    finally:
-        gone.cancel()
+async def _too_late(accepting: asyncio.Task[T], left: Callable[[T], None]) -> None:
+    """See to what was accepted after its client had left; a refusal is the end of it."""
+    with suppress(MeshError):
+        left(await accepting)
 
 
 def refused(track: Track) -> None:

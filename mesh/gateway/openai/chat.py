@@ -7,6 +7,7 @@ same key is the same answer, running or finished, and `Last-Event-ID` reads on b
 from litestar import Response, post
 
 from mesh.bus.follow import Track
+from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, answer, request_id
 from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_event_id
 from mesh.gateway.openai import asked as asking
@@ -20,7 +21,6 @@ from mesh.gateway.openai.completion import (
     failure,
 )
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.stream import first_change
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Done, Request
@@ -30,39 +30,51 @@ class Exchange:
     """One HTTP request and the answer it reads: its own, or one that its key led to."""
 
     def __init__(
-        self, services: Services, request: AnyRequest, asked: Asked, key: str, track: Track
+        self,
+        services: Services,
+        request: AnyRequest,
+        asked: Asked,
+        key: str,
+        sent: Request,
+        track: Track,
     ) -> None:
         self._services = services
         self._request = request
         self._asked = asked
         self._key = key
+        self._sent = sent
         self._track = track
 
-    async def stream(self, sent: Request, after: int) -> Response[bytes]:
+    async def stream(self, client: Client, after: int) -> Response[bytes]:
         """The answer as events, behind piece `after`; a refusal in time is a status."""
         track, services = self._track, self._services
-        if not await first_change(track, services.settings.hold_headers, self._request):
+        if not await services.streams.first_change(track, client):
             return self._left()
         if not track.run.texts and track.run.end is not None and not self._done():
             return self._failed()
-        asked = track.run.queued.request if track.run.queued is not None else sent
+        asked = self._accepted()
         chunks = Chunks(
             asked, self._fingerprint(asked.model), self._asked.include_usage, opened=after >= 0
         )
         parting = error_event(failure(None))
-        return services.streams.response(track, chunks, after, self._hang_up, parting)
+        return services.streams.response(track, chunks, after, self.hang_up, parting)
 
-    async def whole(self, sent: Request) -> Response[bytes]:
+    async def whole(self, client: Client) -> Response[bytes]:
         """The answer as one object."""
         track = self._track
-        if not await self._services.streams.ended(track, self._request):
+        if not await self._services.streams.ended(track, client):
             return self._left()
         end = track.run.end
         if not isinstance(end, Done):
             return self._failed()
-        asked = track.run.queued.request if track.run.queued is not None else sent
+        asked = self._accepted()
         body = completion(asked, self._fingerprint(asked.model), track.run, end)
         return Response(body, status_code=200, media_type="application/json")
+
+    def _accepted(self) -> Request:
+        """The request that is answered: of two under one key, the first."""
+        queued = self._track.run.queued
+        return self._sent if queued is None else queued.request
 
     def _done(self) -> bool:
         return isinstance(self._track.run.end, Done)
@@ -75,12 +87,13 @@ class Exchange:
 
     def _left(self) -> Response[bytes]:
         """The client has left, or the gateway has to; the one who left will not read this."""
-        self._hang_up()
+        self.hang_up()
         return answer(self._request, failure(None))
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Nobody reads this any more; one with a key may still be asked for again."""
         if not self._key:
-            self._services.requests.hang_up(self._track)
+            self._services.streams.hang_up(self._track)
 
     def _fingerprint(self, model: str) -> str | None:
         card = self._services.models.cards().get(model)
@@ -101,10 +114,16 @@ async def chat_completions(request: AnyRequest, services: Wired) -> Response[byt
     asked = asking.read(await request.body())
     key = idempotency_key(request)
     after = _after(request, key) if asked.stream else -1
-    sent = await _new(services, principal, asked, key, request)
-    track = await services.requests.submit(sent, body=asked.digest() if key else "")
-    exchange = Exchange(services, request, asked, key, track)
-    return await (exchange.stream(sent, after) if asked.stream else exchange.whole(sent))
+    async with Client(request, services.settings.hold_headers) as client:
+
+        async def accept() -> Exchange:
+            sent = await _new(services, principal, asked, key, request)
+            client.check()
+            track = await services.requests.submit(sent, body=asked.digest() if key else "")
+            return Exchange(services, request, asked, key, sent, track)
+
+        exchange = await services.streams.accept(client, accept(), Exchange.hang_up)
+        return await (exchange.stream(client, after) if asked.stream else exchange.whole(client))
 
 
 async def _new(
@@ -125,9 +144,9 @@ async def _new(
 async def _model(services: Services, principal: Principal, asked: Asked, key: str) -> str:
     """The model to ask; of a request that was accepted already its own, served now or not."""
     if key:
-        known = await services.requests.logs.find(services.rid(principal, key))
-        if known is not None and known.run.queued is not None:
-            return known.run.queued.request.model
+        known = await services.requests.logs.look(services.rid(principal, key))
+        if known is not None and known.queued is not None:
+            return known.queued.request.model
     return await services.models.choose(asked.model)
 
 

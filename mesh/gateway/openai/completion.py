@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from mesh.gateway.errors import openai_error
+from mesh.gateway.errors import openai_error, stopping
 from mesh.protocol import messages
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Cancelled, Done, End, Failed
@@ -175,7 +175,7 @@ def failure(end: End | None) -> MeshError:
         case Cancelled():
             return MeshError(ErrorCode.CANCELLED)
         case _:
-            return MeshError(ErrorCode.INTERNAL, "The gateway has to stop now; ask again.")
+            return stopping()
 
 
 def error_event(error: MeshError) -> bytes:
