@@ -73,7 +73,7 @@ def test_a_setting_is_documented(name: str) -> None:
     assert f"`{env_name(name)}`" in text_of("docs/operations.md")
 
 
-@pytest.mark.parametrize("route", routes())
+@pytest.mark.parametrize("route", sorted(routes()))
 def test_a_route_is_documented(route: str) -> None:
     assert f"`{route}" in text_of("docs/api.md", "docs/openai.md")
 
