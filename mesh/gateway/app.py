@@ -11,15 +11,14 @@ from granian.server.embed import Server
 from litestar import Litestar
 from litestar.di import Provide
 
-from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
-from mesh.bus.replay import last_event, read_event
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
 from mesh.gateway.door import Door, Doorman, Rules
 from mesh.gateway.errors import HANDLERS
+from mesh.gateway.lost import report_lost
 from mesh.gateway.models import Models
 from mesh.gateway.recovery import recover
 from mesh.gateway.requests import Requests
@@ -35,14 +34,7 @@ from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import (
-    Hello,
-    HelloReply,
-    WorkerInfo,
-    WorkerLost,
-    WorkerStopped,
-)
-from mesh.protocol.subjects import Writer
+from mesh.protocol.messages import Hello, HelloReply
 from mesh.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -188,7 +180,9 @@ async def _start(services: Services, usher: Usher) -> None:
     bus, js, fleet = services.bus, services.js, services.fleet
     models, requests = services.models, services.requests
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
-    fleet.on_lost = lambda worker: requests.background(_report_lost(services, worker))
+    fleet.on_lost = lambda worker: requests.background(
+        report_lost(services.js, requests.writer, worker)
+    )
     # A broker that was restarted has forgotten what it kept in memory: who is present.
     bus.on_doubt(lambda: requests.background(_declare(js, services.settings)))
     await requests.start()
@@ -209,18 +203,3 @@ async def _start(services: Services, usher: Usher) -> None:
         recover(Tail(bus, js), requests, services.settings.gateway_name),
     ):
         requests.background(work)
-
-
-async def _report_lost(services: Services, worker: WorkerInfo) -> None:
-    """Log that a worker fell silent, unless it said goodbye or another gateway was quicker."""
-    story = subjects.process(Writer(worker.name, worker.inc))
-    last = await last_event(services.js, story)
-    if last is None or isinstance(read_event(last), WorkerStopped | WorkerLost):
-        return
-    log.warning("The worker %s was lost", worker.name)
-    event = WorkerLost(uid=new_uid(), name=worker.name, inc=worker.inc)
-    writer = services.requests.writer
-    try:
-        await append_event(services.js, subjects.FLEET, story, writer, event, last.seq)
-    except Fenced:
-        log.debug("Another gateway noticed it first")
