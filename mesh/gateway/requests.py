@@ -175,19 +175,34 @@ class Requests:
         return await self._same(track, body)
 
     async def _same(self, track: Track, body: str) -> Track:
-        """Attach to a request that was queued already, if it is the same one."""
-        while track.run.queued is None:  # its first event is still on the way back to us
-            await track.changed()
-        found = track.run.queued
-        if found.body != body:
-            raise MeshError(
-                ErrorCode.CONFLICT,
-                "This idempotency key was used with another body; use a new key.",
-            )
-        if track.run.n == 0 and track.run.end is None:
-            self.endings.see_to(track, found.request)
-            await self._enqueue(found.request, track.run.last)
-        return track
+        """Attach to a request that was queued already, if it is the same one.
+
+        One that has ended is followed no longer: its track is whole, and whoever asked has it.
+        """
+        track.readers += 1
+        try:
+            found = await self._first_event(track)
+            if found.body != body:
+                raise MeshError(
+                    ErrorCode.CONFLICT,
+                    "This idempotency key was used with another body; use a new key.",
+                )
+            if track.run.n == 0 and track.run.end is None:
+                self.endings.see_to(track, found.request)
+                await self._enqueue(found.request, track.run.last)
+            return track
+        finally:
+            self.logs.release(track)
+
+    async def _first_event(self, track: Track) -> Queued:
+        """What was queued; it may still be on its way back to us."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while track.run.queued is None:
+                    await track.changed()
+                return track.run.queued
+        except TimeoutError:
+            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
 
     async def _enqueue(self, request: Request, queued: int) -> None:
         """Put a queued request before the workers. Twice does no harm: one claim wins."""
@@ -210,11 +225,6 @@ class Requests:
         return await append_event(
             self._js, request.reply, request.rid, self.writer, event, expected
         )
-
-    def hang_up(self, track: Track) -> None:
-        """Cancel, in the background, because the client of a route that wants this has left."""
-        if track.run.end is None:
-            self.background(self.endings.cancel(track, "hang-up"))
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

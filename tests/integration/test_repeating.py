@@ -1,0 +1,77 @@
+"""The same request once more, as `Requests` finds it: nothing is left behind, nobody waits on."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mesh.bus.appender import append_event, new_uid
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.bus.topology import declare
+from mesh.gateway import requests as accepting
+from mesh.gateway.requests import Requests
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Cancelled, Message, Queued, Request
+from mesh.protocol.subjects import Writer
+from mesh.settings import Limits
+from tests.conftest import Broker
+
+REQUEST = Request(
+    rid=new_uid(),
+    reply="gw1",
+    tenant="t",
+    model="m",
+    messages=(Message(role="user", content="x"),),
+    created=0.0,
+    deadline=4e9,
+)
+BODY = "digest"
+
+
+@pytest.fixture
+async def js(broker: Broker) -> AsyncIterator[JetStream]:
+    name, password = broker.credentials("gateway")
+    bus = await Bus.connect([broker.url], name, password)
+    js = JetStream(bus)
+    await declare(js, Limits())
+    yield js
+    await bus.close()
+
+
+@pytest.fixture
+async def requests(js: JetStream) -> AsyncIterator[Requests]:
+    """A gateway that was started when the request had been queued already."""
+    writer = Writer(js.bus.user, new_uid())
+    queued = Queued(uid=new_uid(), request=REQUEST, body=BODY)
+    await append_event(js, "gw1", REQUEST.rid, writer, queued, 0)
+    requests = Requests(js.bus, js, "gw1", lambda where, event, seq: None)
+    await requests.start()
+    yield requests
+    await requests.close()
+
+
+@pytest.mark.parametrize("body", [BODY, "another"])
+async def test_an_answer_that_has_ended_is_followed_no_longer_than_it_is_read(
+    js: JetStream, requests: Requests, body: str
+) -> None:
+    last = await requests.logs.look(REQUEST.rid)
+    assert last is not None
+    ended = Cancelled(uid=new_uid())
+    await append_event(js, "gw1", REQUEST.rid, requests.writer, ended, last.last)
+    try:
+        track = await requests.again(REQUEST.rid, body)
+    except MeshError as refused:
+        assert (refused.code, body) == (ErrorCode.CONFLICT, "another")
+    else:
+        assert track is not None and isinstance(track.run.end, Cancelled)
+    assert requests.logs.own.get(REQUEST.rid) is None
+
+
+async def test_an_event_that_does_not_come_back_is_not_waited_for_without_end(
+    requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accepting, "PATIENCE", 0.2)
+    requests.logs.own.track(REQUEST.rid)  # from now on: its first event was before
+    with pytest.raises(MeshError) as refused:
+        await requests.again(REQUEST.rid, BODY)
+    assert refused.value.code is ErrorCode.BROKER_UNAVAILABLE
