@@ -89,7 +89,9 @@ async def test_pulling_goes_on_after_the_broker_was_away(
         await asyncio.to_thread(broker.kill)
         await asyncio.to_thread(broker.start)
         await put(js, "b")
-        assert await desk.next() == "b"
+        while (rid := await desk.next()) == "a":
+            pass  # it may have forgotten that it handed this one out
+        assert rid == "b"
 
 
 async def test_what_is_handed_back_comes_again_and_what_is_acknowledged_does_not(
