@@ -121,7 +121,14 @@ class Streams:
     def hang_up(self, track: Track) -> None:
         """Cancel, in the background, because the client of a route that wants this has left."""
         if track.run.end is None:
-            self._see_out(self._requests.endings.cancel(track, "hang-up"))
+            self._see_out(self._cancel(track))
+
+    async def _cancel(self, track: Track) -> None:
+        """Cancel, and wait for the end: its holder asks a gateway, perhaps us, before it stops."""
+        with self.reading(track):
+            await self._requests.endings.cancel(track, "hang-up")
+            while track.run.end is None:
+                await track.changed()
 
     def _see_out(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -213,7 +220,7 @@ class Streams:
             await asyncio.sleep(0.01)
 
     async def settle(self) -> None:
-        """Give what is done for clients who have left a moment to reach the log."""
+        """Give what is done for clients who have left a moment to come to an end."""
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=MOMENT)
         for task in self._leaving:

@@ -78,7 +78,7 @@ async def test_who_leaves_while_the_log_is_silent_is_cancelled(
         mesh.broker.resume()
     truth = await truth_once(mesh, all_ended)
     ((_, run),) = truth.runs.items()
-    assert isinstance(run.end, Cancelled)
+    assert isinstance(run.end, Cancelled), (run.cancel, run.n, run.last, len(run.texts))
 
 
 @pytest.mark.parametrize(("path", "more"), ROUTES[:2])
@@ -118,4 +118,4 @@ async def test_a_gateway_that_stops_cancels_what_nobody_can_read_on(
     assert "has to stop" in str(json.loads(last)["error"])
     truth = await truth_once(mesh, all_ended)
     ((_, run),) = truth.runs.items()
-    assert isinstance(run.end, Cancelled)
+    assert isinstance(run.end, Cancelled), (run.cancel, run.n, run.last, len(run.texts))
