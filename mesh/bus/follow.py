@@ -21,7 +21,7 @@ from mesh.bus.replay import Replayer, anchor, apply, last_event, read_event, rea
 from mesh.protocol import subjects
 from mesh.protocol.messages import RunEvent, WorkerLost, WorkerStarted, WorkerStopped
 from mesh.protocol.run import Applied, Run
-from mesh.protocol.subjects import RunSubject
+from mesh.protocol.subjects import RunSubject, Writer
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +102,14 @@ class Follower:
         """The track of a request that is followed already."""
         track = self._tracks.get(rid)
         return track if track is not None and track.held is None else None
+
+    def held_by(self, writer: Writer) -> list[Track]:
+        """The followed requests whose latest claim is this writer's, and that have no end."""
+        return [
+            track
+            for track in self._tracks.values()
+            if track.run.pen is not None and track.run.pen[1] == writer and track.run.end is None
+        ]
 
     def drop(self, track: Track) -> None:
         """Stop following a request."""

@@ -28,6 +28,7 @@ from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services
 from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
+from mesh.gateway.takeover import TakeOver
 from mesh.gateway.tokens import Tokens, signing_key
 from mesh.gateway.usher import Usher
 from mesh.gateway.waiting import WaitingRoom
@@ -186,6 +187,7 @@ async def _start(services: Services, usher: Usher) -> None:
     # A broker that was restarted has forgotten what it kept in memory: who is present.
     bus.on_doubt(lambda: requests.background(_declare(js, services.settings)))
     await requests.start()
+    await TakeOver(bus, requests.logs, requests.background).start()
     await usher.start()
     await fleet.start()
     await models.start()

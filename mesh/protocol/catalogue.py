@@ -203,11 +203,11 @@ CHANNELS = (
         purpose="Queries about users, chats, runs and workers, each under its message's tag.",
     ),
     Channel(
-        pattern="$SYS.ACCOUNT.MESH.DISCONNECT",
+        pattern=subjects.PARTINGS,
         kind=Kind.CORE,
         publishers=(Role.BROKER,),
         subscribers=(Role.GATEWAY,),
-        purpose="The broker says that a connection ended. Reserved for a faster take-over.",
+        purpose="The broker says that a connection ended: a dead worker's requests go to others.",
     ),
 )
 """Every subject that the mesh itself speaks on; replies travel on `_INBOX_<user>.>`."""
@@ -268,8 +268,8 @@ CALLS = (
     ),
     Call(
         pattern="$JS.ACK.REQ.<token>.1.2.3.4.5",
-        callers=(Role.WORKER,),
-        purpose="Acknowledge a prompt, or say that it is being worked on.",
+        callers=(Role.GATEWAY, Role.WORKER),
+        purpose="Acknowledge a prompt, or say that it is worked on; give a dead worker's back.",
     ),
     Call(pattern="$JS.API.INFO", callers=(Role.OPERATOR,), purpose="Use and limits of storage."),
     Call(pattern="$JS.API.STREAM.NAMES", callers=(Role.OPERATOR,), purpose="Which streams exist."),

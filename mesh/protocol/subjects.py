@@ -164,6 +164,10 @@ def resume(user: str, rid: str) -> str:
     return f"{PREFIX}.resume.{user}.{rid}"
 
 
+PARTINGS = "$SYS.ACCOUNT.MESH.DISCONNECT"
+"""Where the broker says that a connection of the account MESH has ended."""
+
+
 STORE_ALL = f"{PREFIX}.store.*"
 
 

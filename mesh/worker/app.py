@@ -46,9 +46,10 @@ async def run(settings: WorkerSettings, name: str, password: str, stop: asyncio.
     """Serve until `stop` is set, then drain. Raises MeshError when the worker cannot join."""
     engine = await load(settings)
     try:
-        bus = await Bus.connect(settings.servers, name, password, f"worker {name}")
+        writer = Writer(name, new_uid())
+        bus = await Bus.connect(settings.servers, name, password, str(writer))
         try:
-            await Worker(bus, engine, settings.grace).serve(stop)
+            await Worker(bus, engine, writer, settings.grace).serve(stop)
         finally:
             await bus.close()
     finally:
@@ -56,15 +57,19 @@ async def run(settings: WorkerSettings, name: str, password: str, stop: asyncio.
 
 
 class Worker:
-    """One worker process in the mesh, from its hello to its goodbye. grace: see the settings."""
+    """One worker process in the mesh, from its hello to its goodbye. grace: see the settings.
 
-    def __init__(self, bus: Bus, engine: Engine, grace: float) -> None:
+    writer: this process, as it signs the log; its connection is named so, and the broker tells
+    that name when the connection ends.
+    """
+
+    def __init__(self, bus: Bus, engine: Engine, writer: Writer, grace: float) -> None:
         self._bus = bus
         self._js = JetStream(bus)
         self._engine = engine
         self._grace = grace
-        self._writer = Writer(bus.user, new_uid())
-        claims = Claims(bus, self._js, self._writer, engine.info.fingerprint)
+        self._writer = writer
+        claims = Claims(bus, self._js, writer, engine.info.fingerprint)
         self._desk = Desk(bus, self._js, claims, engine)
         self._puller = Puller(
             bus, engine.info.model, self._desk.free, self._desk.take, self._desk.spoilt

@@ -10,21 +10,19 @@ import logging
 from dataclasses import dataclass
 
 from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.asking import Says, ask
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.protocol import subjects
-from mesh.protocol.codec import decode, decode_resume_reply
-from mesh.protocol.messages import Alive, Ask, Claim, Refused, Resume, RunEvent, RunStatus
+from mesh.protocol.codec import decode_resume_reply
+from mesh.protocol.messages import Claim, Refused, Resume, RunEvent, RunStatus
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
 RETRY = 0.2
 """Seconds between two tries to learn how a request stands."""
-
-ASK_TIMEOUT = 0.2
-"""Seconds for a living worker to say so; a paused one does not, and loses its claim."""
 
 
 @dataclass
@@ -119,17 +117,8 @@ class Claims:
             raise Settled(f"it is {status.end} already", ack=True)
         if status.n == 0 or status.claimant == str(self.writer):
             return
-        if await self._holds(status.claimant, item.prompt.request.rid):
+        user, _, inc = status.claimant.partition(".")
+        # Ask before stealing.
+        if await ask(self._bus, Writer(user, inc), item.prompt.request.rid) is Says.WORKING:
             same = status.item == item.seq
             raise Settled(f"{status.claimant} works on it", ack=not same)
-
-    async def _holds(self, claimant: str, rid: str) -> bool:
-        """Ask before stealing: whether the claimant lives and works on the request."""
-        user, _, inc = claimant.partition(".")
-        try:
-            answer = await self._bus.request(
-                subjects.ask(Writer(user, inc)), Ask(rid=rid), timeout=ASK_TIMEOUT
-            )
-        except BusError:
-            return False
-        return decode(answer.data, Alive).holding

@@ -1,0 +1,44 @@
+"""Asks a worker process whether it lives, and whether it works on a request."""
+
+from enum import Enum
+
+import msgspec
+
+from mesh.bus.connection import Bus, BusError, NoResponders
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode
+from mesh.protocol.messages import Alive, Ask
+from mesh.protocol.subjects import Writer
+
+ASK_TIMEOUT = 0.2
+"""Seconds for a living worker to say so; a paused one does not, and loses its claim."""
+
+
+class Says(Enum):
+    """What comes of asking. Only who works on it keeps its claim."""
+
+    WORKING = "working"
+    """It lives and works on the request."""
+    NOT_MINE = "not mine"
+    """It lives and does not work on it: it has given it back."""
+    GONE = "gone"
+    """Nobody listens there any more, by the broker's word."""
+    SILENT = "silent"
+    """No answer: paused, cut off, or too busy to be trusted with a claim."""
+
+
+async def ask(bus: Bus, writer: Writer, rid: str) -> Says:
+    """Ask a worker process whether it works on a request."""
+    try:
+        answer = await bus.request(subjects.ask(writer), Ask(rid=rid), timeout=ASK_TIMEOUT)
+        holding = decode(answer.data, Alive).holding
+    except NoResponders:
+        return Says.GONE
+    except (BusError, msgspec.DecodeError):
+        return Says.SILENT
+    return Says.WORKING if holding else Says.NOT_MINE
+
+
+async def lives(bus: Bus, writer: Writer) -> bool:
+    """Whether anybody still listens under a worker process's name; a paused one counts."""
+    return await ask(bus, writer, "") is not Says.GONE

@@ -1,0 +1,55 @@
+"""Gives the requests of a worker that has died to others at once, on the broker's word.
+
+Only hastens what happens anyway: without that word they are handed out again when the queue's
+patience (`MESH_ACK_WAIT`) is over. Who may go on with a request is decided by its next claim.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from mesh.bus.asking import lives
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.partings import on_parting
+from mesh.bus.pull import nak
+from mesh.gateway.logs import Logs
+from mesh.protocol.subjects import Writer
+
+log = logging.getLogger(__name__)
+
+LATECOMERS = (0.0, 0.25)
+"""Seconds to wait before each look: a claim may reach us after the word of its writer's death."""
+
+Background = Callable[[Coroutine[Any, Any, None]], None]
+
+
+class TakeOver:
+    """Hands back to the queue what the dead have claimed of this gateway's requests."""
+
+    def __init__(self, bus: Bus, logs: Logs, background: Background) -> None:
+        self._bus = bus
+        self._logs = logs
+        self._background = background
+
+    async def start(self) -> None:
+        """Listen for those who part. Raises BusError."""
+        await on_parting(self._bus, lambda writer: self._background(self._release(writer)))
+
+    async def _release(self, writer: Writer) -> None:
+        released: set[str] = set()
+        for pause in LATECOMERS:
+            await asyncio.sleep(pause)
+            held = [track for track in self._logs.own.held_by(writer) if track.rid not in released]
+            if not held or await lives(self._bus, writer):
+                continue
+            for track in held:
+                if track.run.pen is None or track.run.pen[1] != writer or track.run.claim is None:
+                    continue  # somebody was quicker while we asked
+                try:
+                    await nak(self._bus, track.run.claim.ack_reply)
+                    released.add(track.rid)
+                except BusError as error:
+                    log.debug("%s could not be given to others: %s", track.rid, error)
+        if released:
+            log.info("%s is gone; %d of its requests go to others", writer, len(released))
