@@ -1,7 +1,8 @@
 """The front door: names each HTTP request, checks its size, where it comes from, and who asks.
 
 A request whose Host is none of ours is turned away (a page of some other site may have pointed
-its own name at the loopback address), and so is a browser's request from a foreign Origin.
+its own name at the loopback address), and so is a browser's request from a foreign Origin, save to
+the route that takes cancel tokens.
 """
 
 import asyncio
@@ -32,6 +33,16 @@ PREFLIGHT = [
     (b"access-control-max-age", b"3600"),
 ]
 """What pages of allowed origins may send, and for how many seconds a browser may remember it."""
+
+FROM_ANYWHERE = "/cancel"
+"""The one route that pages of any origin may call: its cancel token says what may be done."""
+
+FROM_ANYWHERE_PREFLIGHT = [
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"Content-Type"),
+    (b"access-control-max-age", b"3600"),
+]
+"""What they may send there: no Authorization, for the token is in the body."""
 
 READ_AWAY_BYTES, READ_AWAY_SECONDS = 64 << 20, 10.0
 """How much of a body that is too long is read before it is refused."""
@@ -90,7 +101,8 @@ class Door:
         request_id = token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
         origin = headers.get(b"origin", b"").decode("latin-1")
-        added = self._headers(request_id, origin)
+        anywhere = scope["path"] == FROM_ANYWHERE
+        added = self._headers(request_id, origin, anywhere)
 
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
@@ -98,15 +110,17 @@ class Door:
             return send(message)
 
         try:
-            self._rules.check(_once(scope, b"host"), _once(scope, b"origin"))
+            host, foreign = _once(scope, b"host"), _once(scope, b"origin")
+            self._rules.check(host, "" if anywhere else foreign)
             await self._measure(headers.get(b"content-length", b""), receive)
         except MeshError as error:
             request: AnyRequest = AnyRequest(scope, receive, send)
             response = answer(request, error).to_asgi_response(None, request)
             await response(scope, receive, send_with_headers)
             return
-        if origin in self._rules.origins and _is_preflight(scope["method"], headers):
-            await _allow(send_with_headers)
+        allowed = anywhere or origin in self._rules.origins
+        if allowed and _is_preflight(scope["method"], headers):
+            await _allow(FROM_ANYWHERE_PREFLIGHT if anywhere else PREFLIGHT, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
 
@@ -119,9 +133,11 @@ class Door:
                 f"The body has {int(length):,} bytes; at most {self._max_body:,} are accepted.",
             )
 
-    def _headers(self, request_id: str, origin: str) -> list[tuple[bytes, bytes]]:
+    def _headers(self, request_id: str, origin: str, anywhere: bool) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
-        if origin in self._rules.origins:
+        if anywhere:
+            headers.append((b"access-control-allow-origin", b"*"))
+        elif origin in self._rules.origins:
             headers += [
                 (b"access-control-allow-origin", origin.encode("latin-1")),
                 (b"access-control-expose-headers", b"X-Request-Id, Retry-After"),
@@ -153,8 +169,8 @@ def _is_preflight(method: str, headers: Mapping[bytes, bytes]) -> bool:
     return method == "OPTIONS" and b"access-control-request-method" in headers
 
 
-async def _allow(send: Send) -> None:
-    await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
+async def _allow(preflight: list[tuple[bytes, bytes]], send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": preflight})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -1,6 +1,5 @@
 """The messages of a chat: ask, answer, read, stop, vote, report. Their events: `events.py`."""
 
-import asyncio
 import time
 from secrets import token_hex
 from typing import Annotated, Any
@@ -13,20 +12,16 @@ from mesh.bus.follow import Track
 from mesh.gateway import from_log
 from mesh.gateway.answering import begin, look, stored, stored_answer
 from mesh.gateway.body import read_body
-from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, answer
 from mesh.gateway.headers import REPEATABLE
 from mesh.gateway.options import NewAnswer, NewExchange, NewQuestion, check_content
 from mesh.gateway.services import Services, Wired
+from mesh.gateway.stopping import Cancellation, cancellation, stop
 from mesh.gateway.views import MessageRead, message_read
-from mesh.protocol.chats import AddReport, AddUserMessage, MessageState, PlanAnswer, ReportType
+from mesh.protocol.chats import AddReport, AddUserMessage, PlanAnswer, ReportType
 from mesh.protocol.chats import Vote as CastVote
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import UserMessage
-from mesh.protocol.run import Run
-
-STOPPING = 10.0
-"""Seconds to wait for a cancelled answer's end before saying how it stands."""
 
 CHAT = "/chats/{chat_id:str}"
 MESSAGE = CHAT + "/messages/{message_id:str}"
@@ -37,18 +32,6 @@ class Exchange(Struct, frozen=True):
 
     prompter_message: MessageRead
     assistant_message: MessageRead
-
-
-class Cancellation(Struct, frozen=True):
-    """How an answer stands after it was to be cancelled, and how many tokens it has.
-
-    cancelled is false where it had ended before, or where its worker has not answered yet: the
-    cancel stands in the log then, and whoever goes on with the request will end it.
-    """
-
-    cancelled: bool
-    state: MessageState
-    tokens: int
 
 
 class NewVote(Struct):
@@ -164,14 +147,9 @@ async def cancel(
         message = await stored_answer(services, user, chat_id, message_id)
         tokens = message.usage.completion_tokens if message.usage else 0
         return Cancellation(message.state == "cancelled", message.state, tokens)
-    run = found.run
-    track = await services.requests.logs.find(message_id) if run.end is None else None
-    if track is not None:
-        await _stop(services, request, track, user.user_id)
-        run = track.run
+    run = await stop(services, request, found.run, message_id, user.user_id)
     services.seen.note(found.turn, run.last)
-    state = from_log.state(run)
-    return Cancellation(state == "cancelled", state, _tokens(run))
+    return cancellation(run)
 
 
 @post(MESSAGE + "/votes", status_code=200, body=NewVote)
@@ -213,22 +191,3 @@ def _exchange(services: Services, track: Track) -> Exchange:
         message_read(from_log.question(queued.turn), cards),
         message_read(from_log.answer(track.run, queued.turn), cards),
     )
-
-
-async def _stop(services: Services, request: AnyRequest, track: Track, by: str) -> None:
-    """Cancel and wait for the end, for a while."""
-    try:
-        async with asyncio.timeout(STOPPING):
-            with services.streams.reading(track):
-                await services.requests.endings.cancel(track, by)
-                async with Client(request, STOPPING) as client:
-                    await services.streams.ended(track, client)
-    except TimeoutError:
-        return
-
-
-def _tokens(run: Run) -> int:
-    """What the engine counted, else the pieces that were read."""
-    if run.end is None or run.end.seal is None:
-        return len(run.texts)
-    return run.end.usage.completion_tokens or run.end.seal.count

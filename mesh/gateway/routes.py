@@ -3,6 +3,7 @@
 from litestar.types import ControllerRouterHandler
 
 from mesh.gateway.auth import callback, check, login, providers, refresh
+from mesh.gateway.cancel_token import cancel_by_token, cancel_token
 from mesh.gateway.chats import (
     create_chat,
     delete_chat,
@@ -27,6 +28,7 @@ from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.models import get_model, list_models
 from mesh.gateway.openapi import openapi
 from mesh.gateway.presets import model_configs
+from mesh.gateway.worker_events import worker_events
 
 ROUTES: list[ControllerRouterHandler] = [
     callback,
@@ -42,6 +44,8 @@ ROUTES: list[ControllerRouterHandler] = [
     update_chat,
     assistant_message,
     cancel,
+    cancel_by_token,
+    cancel_token,
     exchange,
     get_message,
     message_events,
@@ -53,6 +57,7 @@ ROUTES: list[ControllerRouterHandler] = [
     generate,
     health,
     workers,
+    worker_events,
     list_models,
     get_model,
     chat_completions,

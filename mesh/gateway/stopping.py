@@ -1,0 +1,62 @@
+"""Stops an answer of a chat and says how it ended; who may ask for it is decided by the routes."""
+
+import asyncio
+
+from msgspec import Struct
+
+from mesh.bus.follow import Track
+from mesh.gateway import from_log
+from mesh.gateway.client import Client
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.services import Services
+from mesh.protocol.chats import MessageState
+from mesh.protocol.run import Run
+
+STOPPING = 10.0
+"""Seconds to wait for a cancelled answer's end before saying how it stands."""
+
+
+class Cancellation(Struct, frozen=True):
+    """How an answer stands after it was to be cancelled, and how many tokens it has.
+
+    cancelled is false where it had ended before, or where its worker has not answered yet: the
+    cancel stands in the log then, and whoever goes on with the request will end it.
+    """
+
+    cancelled: bool
+    state: MessageState
+    tokens: int
+
+
+async def stop(services: Services, request: AnyRequest, run: Run, rid: str, by: str) -> Run:
+    """Cancel a request unless it has ended, and wait for its end; returns how it stands then."""
+    track = await services.requests.logs.find(rid) if run.end is None else None
+    if track is None:
+        return run
+    await _stop(services, request, track, by)
+    return track.run
+
+
+def cancellation(run: Run) -> Cancellation:
+    """How a request stands, for whoever asked to cancel it."""
+    state = from_log.state(run)
+    return Cancellation(state == "cancelled", state, _tokens(run))
+
+
+async def _stop(services: Services, request: AnyRequest, track: Track, by: str) -> None:
+    """Cancel and wait for the end, for a while."""
+    try:
+        async with asyncio.timeout(STOPPING):
+            with services.streams.reading(track):
+                await services.requests.endings.cancel(track, by)
+                async with Client(request, STOPPING) as client:
+                    await services.streams.ended(track, client)
+    except TimeoutError:
+        return
+
+
+def _tokens(run: Run) -> int:
+    """What the engine counted, else the pieces that were read."""
+    if run.end is None or run.end.seal is None:
+        return len(run.texts)
+    return run.end.usage.completion_tokens or run.end.seal.count
