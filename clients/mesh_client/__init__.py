@@ -20,7 +20,7 @@ from mesh_client.errors import (
     Unreachable,
 )
 from mesh_client.events import Event, Failed, Finished, Pending, Reconnecting, Token
-from mesh_client.objects import ChatInfo, Message, Model, Stop, Worker
+from mesh_client.objects import CancelToken, ChatInfo, Message, Model, Stop, Worker, WorkerEvent
 from mesh_client.retry import Retry
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "AsyncClient",
     "BadAddress",
     "BadReply",
+    "CancelToken",
     "Chat",
     "ChatInfo",
     "Client",
@@ -55,4 +56,5 @@ __all__ = [
     "Token",
     "Unreachable",
     "Worker",
+    "WorkerEvent",
 ]

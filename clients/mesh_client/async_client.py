@@ -17,7 +17,7 @@ from mesh_client.connection import AsyncConnection
 from mesh_client.credentials import CredentialStore, FileStore, known_user
 from mesh_client.events import Event, Failed, Finished, message_of
 from mesh_client.following import Follower
-from mesh_client.objects import ChatInfo, Message, Model, Stop, Worker
+from mesh_client.objects import CancelToken, ChatInfo, Message, Model, Stop, Worker, WorkerEvent
 from mesh_client.retry import Retry
 from mesh_client.thread import Thread
 
@@ -99,6 +99,10 @@ class AsyncClient:
         """The workers that are there now."""
         return list((await self._connection.send(calls.workers())).workers)
 
+    async def worker_events(self, *, limit: int = 100) -> list[WorkerEvent]:
+        """What happened to workers, oldest first: the last `limit` events, at most 1000."""
+        return list((await self._connection.send(calls.worker_events(limit))).events)
+
     def generate(
         self, prompt: str, *, model: str | None = None, max_tokens: int | None = None
     ) -> AsyncGenerator[Event, None]:
@@ -148,11 +152,11 @@ class AsyncChat:
     async def ask(self, content: str, **options: Unpack[AnswerOptions]) -> "AsyncAnswer":
         """Say something on the current branch; the answer is begun, and read by iterating."""
         parent = self.thread.last_answer()
-        parent_id = parent.id if parent else None
-        call = calls.ask(self.id, parent_id, content, options)
-        exchange = await self._connection.send(call)
-        self.thread.add(exchange.prompter_message, exchange.assistant_message)
-        return AsyncAnswer(self._connection, self, exchange.assistant_message.id)
+        return await self._ask(parent.id if parent else None, content, options)
+
+    async def edit(self, content: str, **options: Unpack[AnswerOptions]) -> "AsyncAnswer":
+        """Say something in place of the last question, which stays beside it as a branch."""
+        return await self._ask(self.thread.last_question().parent_id, content, options)
 
     async def retry(self, **options: Unpack[AnswerOptions]) -> "AsyncAnswer":
         """Have the last question answered again, beside the answers it has already."""
@@ -167,6 +171,11 @@ class AsyncChat:
         message = self.thread.running()
         return AsyncAnswer(self._connection, self, message.id) if message else None
 
+    async def switch(self, message_id: str) -> None:
+        """Go on with the newest branch through this message, here and for other clients."""
+        self.thread.switch(message_id)
+        await self._connection.send(calls.update_chat(self.id, tail=self.thread.tail))
+
     async def rename(self, title: str) -> None:
         """Give the chat another title."""
         await self._connection.send(calls.update_chat(self.id, title=title))
@@ -178,6 +187,14 @@ class AsyncChat:
     async def delete(self) -> None:
         """Delete the chat and its messages for good."""
         await self._connection.send(calls.delete_chat(self.id))
+
+    async def _ask(
+        self, parent_id: str | None, content: str, options: AnswerOptions
+    ) -> "AsyncAnswer":
+        call = calls.ask(self.id, parent_id, content, options)
+        exchange = await self._connection.send(call)
+        self.thread.add(exchange.prompter_message, exchange.assistant_message)
+        return AsyncAnswer(self._connection, self, exchange.assistant_message.id)
 
 
 class AsyncAnswer:
@@ -212,3 +229,7 @@ class AsyncAnswer:
         reply = await self._connection.send(calls.cancel(self.chat.id, self.id))
         seconds = time.perf_counter() - began
         return Stop(tokens=reply.tokens, state=reply.state, seconds=seconds)
+
+    async def cancel_token(self) -> CancelToken:
+        """What a page without a sign-in may stop this running answer with, once."""
+        return await self._connection.send(calls.cancel_token(self.chat.id, self.id))

@@ -14,6 +14,7 @@ from mesh_client.errors import BadReply
 from mesh_client.objects import (
     Bearer,
     CancelReply,
+    CancelToken,
     ChatInfo,
     ChatPage,
     ChatTree,
@@ -21,6 +22,7 @@ from mesh_client.objects import (
     Message,
     ModelList,
     TokenPair,
+    WorkerEventList,
     WorkerList,
 )
 
@@ -293,6 +295,12 @@ def cancel(chat_id: str, message_id: str) -> Call[CancelReply]:
     return Call("POST", _message_path(chat_id, message_id) + "/cancel", CancelReply, body=_Empty())
 
 
+def cancel_token(chat_id: str, message_id: str) -> Call[CancelToken]:
+    """What a page without a sign-in may stop this running answer with, once."""
+    path = _message_path(chat_id, message_id) + "/cancel_token"
+    return Call("POST", path, CancelToken, body=_Empty())
+
+
 def events(chat_id: str, message_id: str, after: int) -> StreamCall:
     """An answer's stream from the piece after `after` on; -1: from the beginning."""
     headers = {"Last-Event-ID": str(after)} if after >= 0 else {}
@@ -310,6 +318,11 @@ def models() -> Call[ModelList]:
 def workers() -> Call[WorkerList]:
     """The workers that are there."""
     return Call("GET", "/workers", WorkerList)
+
+
+def worker_events(limit: int) -> Call[WorkerEventList]:
+    """What happened to workers, the last `limit` events."""
+    return Call("GET", "/workers/events", WorkerEventList, params={"limit": str(limit)})
 
 
 def generate(prompt: str, model: str | None, max_tokens: int | None) -> StreamCall:

@@ -16,7 +16,7 @@ from mesh_client.connection import Connection
 from mesh_client.credentials import CredentialStore, FileStore, known_user
 from mesh_client.events import Event, Failed, Finished, message_of
 from mesh_client.following import Follower
-from mesh_client.objects import ChatInfo, Message, Model, Stop, Worker
+from mesh_client.objects import CancelToken, ChatInfo, Message, Model, Stop, Worker, WorkerEvent
 from mesh_client.retry import Retry
 from mesh_client.thread import Thread
 
@@ -95,6 +95,10 @@ class Client:
         """The workers that are there now."""
         return list(self._connection.send(calls.workers()).workers)
 
+    def worker_events(self, *, limit: int = 100) -> list[WorkerEvent]:
+        """What happened to workers, oldest first: the last `limit` events, at most 1000."""
+        return list(self._connection.send(calls.worker_events(limit)).events)
+
     def generate(
         self, prompt: str, *, model: str | None = None, max_tokens: int | None = None
     ) -> Iterator[Event]:
@@ -144,11 +148,11 @@ class Chat:
     def ask(self, content: str, **options: Unpack[AnswerOptions]) -> "Answer":
         """Say something on the current branch; the answer is begun, and read by iterating."""
         parent = self.thread.last_answer()
-        parent_id = parent.id if parent else None
-        call = calls.ask(self.id, parent_id, content, options)
-        exchange = self._connection.send(call)
-        self.thread.add(exchange.prompter_message, exchange.assistant_message)
-        return Answer(self._connection, self, exchange.assistant_message.id)
+        return self._ask(parent.id if parent else None, content, options)
+
+    def edit(self, content: str, **options: Unpack[AnswerOptions]) -> "Answer":
+        """Say something in place of the last question, which stays beside it as a branch."""
+        return self._ask(self.thread.last_question().parent_id, content, options)
 
     def retry(self, **options: Unpack[AnswerOptions]) -> "Answer":
         """Have the last question answered again, beside the answers it has already."""
@@ -163,6 +167,11 @@ class Chat:
         message = self.thread.running()
         return Answer(self._connection, self, message.id) if message else None
 
+    def switch(self, message_id: str) -> None:
+        """Go on with the newest branch through this message, here and for other clients."""
+        self.thread.switch(message_id)
+        self._connection.send(calls.update_chat(self.id, tail=self.thread.tail))
+
     def rename(self, title: str) -> None:
         """Give the chat another title."""
         self._connection.send(calls.update_chat(self.id, title=title))
@@ -174,6 +183,12 @@ class Chat:
     def delete(self) -> None:
         """Delete the chat and its messages for good."""
         self._connection.send(calls.delete_chat(self.id))
+
+    def _ask(self, parent_id: str | None, content: str, options: AnswerOptions) -> "Answer":
+        call = calls.ask(self.id, parent_id, content, options)
+        exchange = self._connection.send(call)
+        self.thread.add(exchange.prompter_message, exchange.assistant_message)
+        return Answer(self._connection, self, exchange.assistant_message.id)
 
 
 class Answer:
@@ -207,3 +222,7 @@ class Answer:
         reply = self._connection.send(calls.cancel(self.chat.id, self.id))
         seconds = time.perf_counter() - began
         return Stop(tokens=reply.tokens, state=reply.state, seconds=seconds)
+
+    def cancel_token(self) -> CancelToken:
+        """What a page without a sign-in may stop this running answer with, once."""
+        return self._connection.send(calls.cancel_token(self.chat.id, self.id))

@@ -175,6 +175,28 @@ class WorkerList(Reply, frozen=True, kw_only=True):
     workers: tuple[Worker, ...] = ()
 
 
+class WorkerEvent(Reply, frozen=True, kw_only=True):
+    """One thing that happened to a worker, by the broker's clock."""
+
+    at: datetime
+    worker: str
+    kind: str
+    detail: str = ""
+
+
+class WorkerEventList(Reply, frozen=True, kw_only=True):
+    """The last events of workers, oldest first."""
+
+    events: tuple[WorkerEvent, ...] = ()
+
+
+class CancelToken(Reply, frozen=True, kw_only=True):
+    """What stops one answer, once, without a sign-in. expires_at: Unix seconds."""
+
+    cancel_token: str
+    expires_at: float
+
+
 class Bearer(Reply, frozen=True, kw_only=True):
     """One token as the login routes wrap it."""
 

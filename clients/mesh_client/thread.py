@@ -43,6 +43,21 @@ class Thread:
             at = self._messages.get(at.parent_id or "")
         return found[::-1]
 
+    def messages(self) -> list[Message]:
+        """All messages of all branches, oldest first."""
+        return list(self._messages.values())
+
+    def siblings(self, message_id: str) -> list[Message]:
+        """The messages beside this one, itself included, oldest first: retries, or edits."""
+        parent_id = self._messages[message_id].parent_id
+        return [message for message in self._messages.values() if message.parent_id == parent_id]
+
+    def switch(self, message_id: str) -> None:
+        """Make the newest branch through this message the current one."""
+        if message_id not in self._messages:
+            raise MeshClientError("This chat has no such message.", code="not_found")
+        self.tail = self._leaf(message_id)
+
     def last_answer(self) -> Message | None:
         """The last answer of the branch that has ended: the parent of what is written next.
 

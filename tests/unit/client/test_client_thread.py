@@ -70,3 +70,21 @@ def test_a_failure_that_came_without_its_message_does_not_block_the_branch() -> 
     thread.end("a1", Failed("engine_failed", "No.", "Hal"))
     last = thread.last_answer()
     assert last is not None and (last.content, last.state) == ("Hal", "aborted_by_worker")
+
+
+def test_siblings_are_retries_or_edits() -> None:
+    thread = Thread([*TWO_RETRIES, question("q3", "a1"), question("r1")])
+    assert [message.id for message in thread.siblings("a1")] == ["a1", "b1"]
+    assert [message.id for message in thread.siblings("q2")] == ["q2", "q3"]
+    assert [message.id for message in thread.siblings("q1")] == ["q1", "r1"]
+    assert len(thread.messages()) == 6
+
+
+def test_switching_leads_to_the_newest_end_through_a_message() -> None:
+    thread = Thread(TWO_RETRIES)
+    thread.switch("b1")
+    assert ids(thread) == ["q1", "b1"]
+    thread.switch("a1")
+    assert ids(thread) == ["q1", "a1", "q2"]
+    with pytest.raises(MeshClientError, match="no such message"):
+        thread.switch("x")
