@@ -114,6 +114,7 @@ async def update_chat(request: AnyRequest, services: Wired, chat_id: FromPath[st
             hidden=change.hidden,
             allow_data_use=change.allow_data_use,
             active_thread_tail_message_id=change.active_thread_tail_message_id,
+            min_seq=services.seen.last(chat_id),
         )
     )
 

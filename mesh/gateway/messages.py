@@ -121,6 +121,7 @@ async def exchange(request: AnyRequest, services: Wired, chat_id: FromPath[str])
         user_id=user.user_id,
         chat_id=chat_id,
         user_message=said,
+        beside=body.beside,
         min_seq=services.seen.last(chat_id),
     )
     return _exchange(services, await begin(services, request, user, body, question))

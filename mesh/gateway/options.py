@@ -49,10 +49,14 @@ class NewQuestion(Struct, kw_only=True):
 
 
 class NewExchange(AnswerOptions, kw_only=True):
-    """What `messages` takes: a user's message, and how to answer it."""
+    """What `messages` takes: a user's message, and how to answer it.
+
+    beside: a user's message that this one is another wording of, instead of a parent.
+    """
 
     content: str
     parent_id: str | None = None
+    beside: str | None = None
 
 
 class NewVote(Struct, kw_only=True):

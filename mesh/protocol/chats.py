@@ -280,6 +280,7 @@ class UpdateChat(Asks[Chat], frozen=True, kw_only=True, tag="update_chat"):
     hidden: bool | None = None
     allow_data_use: bool | None = None
     active_thread_tail_message_id: str | None = None
+    min_seq: int = 0
 
 
 class HideAllChats(Asks[Ok], frozen=True, kw_only=True, tag="hide_all_chats"):
@@ -310,7 +311,8 @@ class PlanAnswer(Asks[Plan], frozen=True, kw_only=True, tag="plan_answer"):
     """What is needed to answer a user's message. -> Plan
 
     Either `parent_id` names a user's message that is there, or `user_message` brings a new one,
-    which is checked like AddUserMessage but kept only when it arrives in the log.
+    which is checked like AddUserMessage but kept only when it arrives in the log. `beside` names
+    the user's message that the new one is another wording of: it gets the same parent.
     """
 
     user_id: str
@@ -318,6 +320,7 @@ class PlanAnswer(Asks[Plan], frozen=True, kw_only=True, tag="plan_answer"):
     parent_id: str | None = None
     user_message: UserMessage | None = None
     min_seq: int = 0
+    beside: str | None = None
 
 
 class GetMessage(Asks[ChatMessage], frozen=True, kw_only=True, tag="get_message"):

@@ -113,6 +113,7 @@ class Dispatcher:
                 | ListChats(min_seq=seq)
                 | AddUserMessage(min_seq=seq)
                 | PlanAnswer(min_seq=seq)
+                | UpdateChat(min_seq=seq)
                 | GetMessage(min_seq=seq)
                 | GetRun(min_seq=seq)
             ) if seq > self._follower.applied:

@@ -283,6 +283,26 @@ async def test_a_reply_needs_an_answer_above_it(mesh: Mesh) -> None:
             assert response.status_code in (400, 404), response.text
 
 
+async def test_any_question_can_be_worded_anew_the_first_one_too(mesh: Mesh) -> None:
+    async with await mesh.client("editor") as http:
+        chat = await new_chat(http)
+        first = await ask(http, chat, "one")
+        question, said = first["prompter_message"], first["assistant_message"]["id"]
+        await events(http, chat, said)
+        second = (await ask(http, chat, "two", parent=said))["prompter_message"]
+        for old in (question, second):
+            asked = await ask(http, chat, f"instead of {old['content']}", beside=old["id"])
+            assert asked["prompter_message"]["parent_id"] == old["parent_id"]
+            await events(http, chat, asked["assistant_message"]["id"])
+            tail = {"active_thread_tail_message_id": asked["assistant_message"]["id"]}
+            assert ok(await http.put(f"/chats/{chat}", json=tail)) is None  # at once
+        assert len(await messages(http, chat)) == 8
+        for beside, status in ((said, 400), (NOWHERE, 404)):
+            body = {"content": "three", "beside": beside}
+            response = await http.post(f"/chats/{chat}/messages", json=body)
+            assert response.status_code == status, response.text
+
+
 async def test_an_unknown_model_is_refused_early_and_by_name(mesh: Mesh) -> None:
     async with await mesh.client("models") as http:
         chat = await new_chat(http)

@@ -5,6 +5,7 @@ What is planned becomes rows when its `queued` event arrives in the log.
 
 from itertools import groupby
 
+from msgspec.structs import replace
 from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,8 +36,12 @@ async def plan_answer(session: AsyncSession, query: PlanAnswer, now: float, most
             history = await _path(session, question.id)
         case None, UserMessage() as question:
             await check_room(session, chat, 2, most)
-            parent = await place(session, chat, question.parent_id, now)
-            history = await _path(session, parent.id) if parent is not None else []
+            if query.beside is not None:
+                question = await _reworded(session, query, question, query.beside)
+            else:
+                await place(session, chat, question.parent_id, now)
+            above = question.parent_id
+            history = await _path(session, above) if above is not None else []
             history.append(Said(role="user", content=question.content))
         case _:
             raise bad("Give either parent_id or user_message.")
@@ -54,6 +59,16 @@ def _check_length(history: list[Said]) -> None:
             ErrorCode.TOO_LARGE,
             f"This conversation has grown beyond {LONGEST:,} characters; start a new chat.",
         )
+
+
+async def _reworded(
+    session: AsyncSession, query: PlanAnswer, said: UserMessage, beside: str
+) -> UserMessage:
+    """The new message under the same parent as the one that it is another wording of."""
+    message = await find.message(session, query.user_id, query.chat_id, beside)
+    if message.role != "prompter":
+        raise bad("beside names an answer; only a person's message can be worded anew.", "beside")
+    return replace(said, parent_id=message.parent_id)
 
 
 async def _question(session: AsyncSession, query: PlanAnswer, parent_id: str) -> UserMessage:
