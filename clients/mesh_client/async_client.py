@@ -5,7 +5,7 @@ Every method asks the gateway once, says the same as its twin, and holds no logi
 
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -15,9 +15,19 @@ from mesh_client.calls import AnswerOptions
 from mesh_client.config import DEFAULT_URL, clean_url, surroundings
 from mesh_client.connection import AsyncConnection
 from mesh_client.credentials import CredentialStore, FileStore, known_user
+from mesh_client.errors import MeshClientError
 from mesh_client.events import Event, Failed, Finished, message_of
 from mesh_client.following import Follower
-from mesh_client.objects import CancelToken, ChatInfo, Message, Model, Stop, Worker, WorkerEvent
+from mesh_client.objects import (
+    CancelToken,
+    ChatInfo,
+    Exchange,
+    Message,
+    Model,
+    Stop,
+    Worker,
+    WorkerEvent,
+)
 from mesh_client.retry import Retry
 from mesh_client.thread import Thread
 
@@ -131,6 +141,7 @@ class AsyncChat:
     def __init__(self, connection: AsyncConnection, info: ChatInfo) -> None:
         self.info = info
         self.thread = Thread()
+        self._kept_tail: str | None = None
         self._connection = connection
 
     @property
@@ -147,24 +158,25 @@ class AsyncChat:
         """Read the chat and its messages anew."""
         tree = await self._connection.send(calls.get_chat(self.id))
         self.info = tree
+        self._kept_tail = tree.active_thread_tail_message_id
         self.thread = Thread(tree.messages, tree.active_thread_tail_message_id)
 
     async def ask(self, content: str, **options: Unpack[AnswerOptions]) -> "AsyncAnswer":
         """Say something on the current branch; the answer is begun, and read by iterating."""
         parent = self.thread.last_answer()
-        return await self._ask(parent.id if parent else None, content, options)
+        call = calls.ask(self.id, parent.id if parent else None, content, options)
+        return await self._exchange(call)
 
     async def edit(self, content: str, **options: Unpack[AnswerOptions]) -> "AsyncAnswer":
         """Say something in place of the last question, which stays beside it as a branch."""
-        return await self._ask(self.thread.last_question().parent_id, content, options)
+        beside = self.thread.last_question().id
+        return await self._exchange(calls.ask(self.id, None, content, options, beside=beside))
 
     async def retry(self, **options: Unpack[AnswerOptions]) -> "AsyncAnswer":
         """Have the last question answered again, beside the answers it has already."""
         question = self.thread.last_question()
         call = calls.answer(self.id, question.id, options)
-        message = await self._connection.send(call)
-        self.thread.add(message)
-        return AsyncAnswer(self._connection, self, message.id)
+        return await self._begun(await self._connection.send(call))
 
     def running(self) -> "AsyncAnswer | None":
         """The answer that is still being written at the end of the branch, to read along."""
@@ -174,7 +186,7 @@ class AsyncChat:
     async def switch(self, message_id: str) -> None:
         """Go on with the newest branch through this message, here and for other clients."""
         self.thread.switch(message_id)
-        await self._connection.send(calls.update_chat(self.id, tail=self.thread.tail))
+        await self._show_branch()
 
     async def rename(self, title: str) -> None:
         """Give the chat another title."""
@@ -188,13 +200,23 @@ class AsyncChat:
         """Delete the chat and its messages for good."""
         await self._connection.send(calls.delete_chat(self.id))
 
-    async def _ask(
-        self, parent_id: str | None, content: str, options: AnswerOptions
-    ) -> "AsyncAnswer":
-        call = calls.ask(self.id, parent_id, content, options)
+    async def _exchange(self, call: calls.Call[Exchange]) -> "AsyncAnswer":
         exchange = await self._connection.send(call)
-        self.thread.add(exchange.prompter_message, exchange.assistant_message)
-        return AsyncAnswer(self._connection, self, exchange.assistant_message.id)
+        return await self._begun(exchange.prompter_message, exchange.assistant_message)
+
+    async def _begun(self, *messages: Message) -> "AsyncAnswer":
+        """The answer that is the last of these messages, on the branch that others now see."""
+        self.thread.add(*messages)
+        with suppress(MeshClientError):  # it has begun: what others see first matters less
+            await self._show_branch()
+        return AsyncAnswer(self._connection, self, messages[-1].id)
+
+    async def _show_branch(self) -> None:
+        """Have other clients see this branch, unless they do already."""
+        tail = self.thread.tail
+        if tail is not None and self.thread.shown_elsewhere(self._kept_tail) != tail:
+            await self._connection.send(calls.update_chat(self.id, tail=tail))
+            self._kept_tail = tail
 
 
 class AsyncAnswer:

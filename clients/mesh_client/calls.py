@@ -135,6 +135,7 @@ class _Answer(_Body, frozen=True, kw_only=True):
 
 class _Exchange(_Answer, frozen=True, kw_only=True):
     content: str
+    beside: str | None = None
 
 
 class _Update(_Body, frozen=True, kw_only=True):
@@ -250,12 +251,21 @@ def get_message(chat_id: str, message_id: str) -> Call[Message]:
 
 
 def ask(
-    chat_id: str, parent_id: str | None, content: str, options: AnswerOptions
+    chat_id: str,
+    parent_id: str | None,
+    content: str,
+    options: AnswerOptions,
+    *,
+    beside: str | None = None,
 ) -> Call[Exchange]:
-    """Post a message and begin its answer, once per idempotency key."""
+    """Post a message and begin its answer, once per idempotency key.
+
+    beside: the message that this one is another wording of, instead of a parent.
+    """
     body = _Exchange(
         content=content,
         parent_id=parent_id,
+        beside=beside,
         model_config_name=options.get("model"),
         sampling_parameters=_sampling(options),
         system_prompt=options.get("system"),

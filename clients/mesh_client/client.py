@@ -5,6 +5,7 @@ Every method asks the gateway once, says the same as its twin, and holds no logi
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -14,9 +15,19 @@ from mesh_client.calls import AnswerOptions
 from mesh_client.config import DEFAULT_URL, clean_url, surroundings
 from mesh_client.connection import Connection
 from mesh_client.credentials import CredentialStore, FileStore, known_user
+from mesh_client.errors import MeshClientError
 from mesh_client.events import Event, Failed, Finished, message_of
 from mesh_client.following import Follower
-from mesh_client.objects import CancelToken, ChatInfo, Message, Model, Stop, Worker, WorkerEvent
+from mesh_client.objects import (
+    CancelToken,
+    ChatInfo,
+    Exchange,
+    Message,
+    Model,
+    Stop,
+    Worker,
+    WorkerEvent,
+)
 from mesh_client.retry import Retry
 from mesh_client.thread import Thread
 
@@ -127,6 +138,7 @@ class Chat:
     def __init__(self, connection: Connection, info: ChatInfo) -> None:
         self.info = info
         self.thread = Thread()
+        self._kept_tail: str | None = None
         self._connection = connection
 
     @property
@@ -143,24 +155,25 @@ class Chat:
         """Read the chat and its messages anew."""
         tree = self._connection.send(calls.get_chat(self.id))
         self.info = tree
+        self._kept_tail = tree.active_thread_tail_message_id
         self.thread = Thread(tree.messages, tree.active_thread_tail_message_id)
 
     def ask(self, content: str, **options: Unpack[AnswerOptions]) -> "Answer":
         """Say something on the current branch; the answer is begun, and read by iterating."""
         parent = self.thread.last_answer()
-        return self._ask(parent.id if parent else None, content, options)
+        call = calls.ask(self.id, parent.id if parent else None, content, options)
+        return self._exchange(call)
 
     def edit(self, content: str, **options: Unpack[AnswerOptions]) -> "Answer":
         """Say something in place of the last question, which stays beside it as a branch."""
-        return self._ask(self.thread.last_question().parent_id, content, options)
+        beside = self.thread.last_question().id
+        return self._exchange(calls.ask(self.id, None, content, options, beside=beside))
 
     def retry(self, **options: Unpack[AnswerOptions]) -> "Answer":
         """Have the last question answered again, beside the answers it has already."""
         question = self.thread.last_question()
         call = calls.answer(self.id, question.id, options)
-        message = self._connection.send(call)
-        self.thread.add(message)
-        return Answer(self._connection, self, message.id)
+        return self._begun(self._connection.send(call))
 
     def running(self) -> "Answer | None":
         """The answer that is still being written at the end of the branch, to read along."""
@@ -170,7 +183,7 @@ class Chat:
     def switch(self, message_id: str) -> None:
         """Go on with the newest branch through this message, here and for other clients."""
         self.thread.switch(message_id)
-        self._connection.send(calls.update_chat(self.id, tail=self.thread.tail))
+        self._show_branch()
 
     def rename(self, title: str) -> None:
         """Give the chat another title."""
@@ -184,11 +197,23 @@ class Chat:
         """Delete the chat and its messages for good."""
         self._connection.send(calls.delete_chat(self.id))
 
-    def _ask(self, parent_id: str | None, content: str, options: AnswerOptions) -> "Answer":
-        call = calls.ask(self.id, parent_id, content, options)
+    def _exchange(self, call: calls.Call[Exchange]) -> "Answer":
         exchange = self._connection.send(call)
-        self.thread.add(exchange.prompter_message, exchange.assistant_message)
-        return Answer(self._connection, self, exchange.assistant_message.id)
+        return self._begun(exchange.prompter_message, exchange.assistant_message)
+
+    def _begun(self, *messages: Message) -> "Answer":
+        """The answer that is the last of these messages, on the branch that others now see."""
+        self.thread.add(*messages)
+        with suppress(MeshClientError):  # it has begun: what others see first matters less
+            self._show_branch()
+        return Answer(self._connection, self, messages[-1].id)
+
+    def _show_branch(self) -> None:
+        """Have other clients see this branch, unless they do already."""
+        tail = self.thread.tail
+        if tail is not None and self.thread.shown_elsewhere(self._kept_tail) != tail:
+            self._connection.send(calls.update_chat(self.id, tail=tail))
+            self._kept_tail = tail
 
 
 class Answer:

@@ -18,7 +18,7 @@ class Thread:
 
     def __init__(self, messages: Iterable[Message] = (), tail: str | None = None) -> None:
         self._messages = {message.id: message for message in sorted(messages, key=_age)}
-        self.tail = self._leaf(tail) if tail in self._messages else self._newest()
+        self.tail = self.shown_elsewhere(tail)
 
     def add(self, *messages: Message) -> None:
         """Take in new or newer messages; the last one becomes the tail."""
@@ -33,6 +33,10 @@ class Thread:
         elif (known := self._messages.get(message_id)) is not None:
             state: MessageState = "complete" if isinstance(end, Finished) else "aborted_by_worker"
             self._messages[message_id] = replace(known, state=state, content=end.text)
+
+    def shown_elsewhere(self, kept: str | None) -> str | None:
+        """The tail that a client sees which opens the chat now, where `kept` is the stored one."""
+        return self._leaf(kept) if kept in self._messages else self._newest()
 
     def branch(self) -> list[Message]:
         """The current branch, from the root to the tail."""
@@ -86,9 +90,9 @@ class Thread:
 
     def _leaf(self, at: str | None) -> str | None:
         """The newest end of the branch that goes on from here: others may have gone on."""
-        for message in self._messages.values():
-            if message.parent_id == at:
-                at = message.id
+        newest = {m.parent_id: m.id for m in self._messages.values() if m.parent_id}
+        while at in newest:
+            at = newest[at]
         return at
 
 

@@ -23,6 +23,24 @@ def test_an_edit_stands_beside_what_it_replaces_and_one_can_go_back(mesh: Mesh) 
         assert [message.content for message in same.messages][-2:] == ["three", "three"]
 
 
+def test_the_first_question_can_be_edited_and_others_see_the_branch_one_is_on(mesh: Mesh) -> None:
+    with Client(mesh.url, username="editor", store=MemoryStore()) as client:
+
+        def seen() -> list[str | None]:
+            return [message.content for message in client.chat(chat.id).messages]
+
+        chat = client.new_chat()
+        first = chat.ask("one", model=ECHO).wait()
+        chat.edit("two", model=ECHO).wait()
+        assert seen() == ["two", "two"]
+        chat.switch(first.id)
+        again = chat.retry(model=ECHO).wait()
+        assert chat.messages[-1].id == again.id == client.chat(chat.id).messages[-1].id
+        assert seen() == ["one", "one"]
+        chat.edit("three", model=ECHO).wait()
+        assert seen() == ["three", "three"]
+
+
 def test_a_cancel_token_of_the_client_stops_its_answer(mesh: Mesh) -> None:
     with Client(mesh.url, username="editor", store=MemoryStore()) as client:
         answer = client.new_chat().ask("/repeat one two", model=SLOW)

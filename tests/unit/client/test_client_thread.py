@@ -41,6 +41,11 @@ def test_a_tail_below_which_others_went_on_leads_to_their_end() -> None:
     assert ids(Thread(TWO_RETRIES, tail="a1")) == ["q1", "a1", "q2"]
 
 
+def test_of_several_that_go_on_from_a_tail_the_newest_is_followed() -> None:
+    edited = [*TWO_RETRIES, answer("a2", "q2"), question("q3", "a1"), answer("a3", "q3")]
+    assert ids(Thread(edited, tail="a1")) == ["q1", "a1", "q3", "a3"]
+
+
 def test_messages_are_put_in_order_of_creation() -> None:
     times = [datetime(2025, 1, day) for day in (3, 1, 2)]
     made = [Message(id=f"q{t.day}", role="prompter", state="manual", created_at=t) for t in times]
