@@ -46,7 +46,7 @@ class Load:
             tenant="",
             model=engine.info.model,
             messages=(Message(role="user", content=prompt),),
-            sampling=Sampling(temperature=0),
+            sampling=Sampling(temperature=0, ignore_eos=True),
             max_tokens=tokens,
             created=0.0,
             deadline=0.0,

@@ -30,7 +30,8 @@ class Sampling(Wire, frozen=True, kw_only=True):
 
     temperature >= 0 (0 is greedy); top_k >= 0 tokens (0 is off); top_p, min_p, typical_p in
     0..1; penalties as in llama.cpp and the OpenAI API; stop: strings that end the answer and
-    are never part of it; seed makes a sampled answer repeatable.
+    are never part of it; seed makes a sampled answer repeatable; ignore_eos goes on after the
+    model's own end, up to the limit (for measurements).
     """
 
     temperature: float | None = None
@@ -43,6 +44,7 @@ class Sampling(Wire, frozen=True, kw_only=True):
     frequency_penalty: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
 
 
 class Request(Wire, frozen=True, kw_only=True):

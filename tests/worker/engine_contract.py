@@ -207,6 +207,14 @@ class TokenEngineContract(EngineContract):
         assert text_of(whole[:delivered]) + text_of(rest) == text_of(whole)
         assert rest[-1].finish == "length"
 
+    async def test_it_goes_past_its_own_end_where_that_is_to_be_ignored(
+        self, engine: Engine
+    ) -> None:
+        endless = Sampling(temperature=0, ignore_eos=True)
+        steps = await collect(engine, job(engine, self.SHORT, 100, endless))
+        assert token_count(steps) == 100
+        assert steps[-1].finish == "length"
+
     async def test_it_goes_on_from_a_whole_answer_by_ending_it(self, engine: Engine) -> None:
         asked = job(engine, self.SHORT, 100)
         whole = [step for step in await collect(engine, asked) if step.text]

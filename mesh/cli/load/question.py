@@ -36,6 +36,7 @@ class Question(Struct, frozen=True, kw_only=True):
                 "model": self.model or None,
                 "max_tokens": self.tokens,
                 "temperature": 0,
+                "ignore_eos": True,  # An answer that ends early measures how requests begin.
                 "stream": True,
             }
         )

@@ -61,6 +61,7 @@ class ChatCompletionBody(Struct, kw_only=True):
     frequency_penalty: Penalty | None = None
     seed: Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | None = None
     stop: StopString | StopStrings | None = None
+    ignore_eos: bool | None = None
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -150,6 +151,7 @@ def _sampling(body: ChatCompletionBody) -> Sampling:
         frequency_penalty=body.frequency_penalty,
         seed=body.seed,
         stop=tuple(stop),
+        ignore_eos=bool(body.ignore_eos),
     )
 
 

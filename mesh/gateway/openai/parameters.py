@@ -56,6 +56,7 @@ PARAMETERS = {
     "min_p": _used("Not OpenAI's: 0 to 1, as in llama.cpp."),
     "typical_p": _used("Not OpenAI's: 0 to 1, as in llama.cpp."),
     "repetition_penalty": _used("Not OpenAI's: above 0; 1 is none."),
+    "ignore_eos": _used("Not OpenAI's, but vLLM's: go on to the limit, past the model's own end."),
     "user": _ignored("Who pays is who signed in."),
     "safety_identifier": _ignored("Nobody is reported to anybody."),
     "metadata": _ignored("Not kept."),

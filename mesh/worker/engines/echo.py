@@ -2,8 +2,8 @@
 
 The rule. A token is a word with the white space after it. The answer is the last user message,
 once, and ends by itself with `stop`; of a message that begins with `/repeat ` the rest is said
-over and over until `max_tokens`, so `/repeat lorem ipsum` gives an answer of any length. A
-token's id is a hash of its text.
+over and over until `max_tokens`, so `/repeat lorem ipsum` gives an answer of any length; so is a
+message whose end is to be ignored. A token's id is a hash of its text.
 
 Like a batching engine it has one loop, whose every step gives each running job one token.
 `echo_rate` steps are made per second (0: as fast as the readers read), a job gets its first
@@ -50,10 +50,10 @@ def token_id(token: str) -> int:
     return crc32(token.encode("utf-8", "surrogatepass")) % 50_000
 
 
-def say(messages: tuple[Message, ...]) -> Iterator[str]:
+def say(messages: tuple[Message, ...], endless: bool = False) -> Iterator[str]:
     """The tokens of the answer to a conversation, endless where it asks for repetition."""
     said = next((m.content for m in reversed(messages) if m.role == "user"), "")
-    if said.startswith(REPEAT):
+    if endless or said.startswith(REPEAT):
         return cycle(tokens(said.removeprefix(REPEAT).strip() + " "))
     return iter(tokens(said))
 
@@ -184,7 +184,7 @@ class _Answer:
 
 def _rest(job: Job) -> Iterator[str]:
     """The tokens after the job's prefix. Raises EngineError when the prefix is not an echo."""
-    said = say(job.messages)
+    said = say(job.messages, job.sampling.ignore_eos)
     text = ""
     ids = []
     while len(text) < len(job.prefix_text) and (token := next(said, "")):

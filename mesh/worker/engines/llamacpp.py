@@ -193,10 +193,11 @@ def _start(params: xllamacpp.CommonParams) -> xllamacpp.Server:
     return server
 
 
-def _sampling(sampling: Sampling) -> dict[str, float]:
+def _sampling(sampling: Sampling) -> dict[str, float | bool]:
     """The library's names for what the request sets; the rest is left to its defaults."""
     given = {theirs: getattr(sampling, ours) for ours, theirs in _SAMPLING_NAMES.items()}
-    return {name: value for name, value in given.items() if value is not None}
+    values = {name: value for name, value in given.items() if value is not None}
+    return values | {"ignore_eos": sampling.ignore_eos}
 
 
 def _hardware() -> str:

@@ -52,6 +52,7 @@ def test_every_parameter_of_sampling_arrives() -> None:
         "presence_penalty": -1.5,
         "frequency_penalty": 1.5,
         "seed": 7,
+        "ignore_eos": True,
     }
     assert ask(**sampling, stop=["a", "b"]).sampling == Sampling(**sampling, stop=("a", "b"))
 
