@@ -76,6 +76,7 @@ def test_only_signing_in_health_and_the_document_are_public(openapi: Any) -> Non
         "/auth/login/debug",
         "/auth/providers",
         "/auth/refresh",
+        "/cancel",
         "/openapi.json",
         "/v1/health",
     }
