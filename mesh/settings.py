@@ -224,6 +224,14 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
         float,
         Meta(ge=0, le=DAY, description="Seconds a drained worker may go on with its answers."),
     ] = 30.0
+    first_token_limit: Annotated[
+        float,
+        Meta(gt=0, le=DAY, description="Seconds from claim to first token; then another tries."),
+    ] = 180.0
+    stall_limit: Annotated[
+        float,
+        Meta(gt=0, le=DAY, description="Seconds without a token; then another worker goes on."),
+    ] = 60.0
     echo_rate: Annotated[
         float,
         Meta(
@@ -238,6 +246,62 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
     echo_fail_after: Annotated[
         int, Meta(ge=0, description="Echo engine: tokens after which it fails; 0: never.")
     ] = 0
+    cache_type: Annotated[
+        str,
+        Meta(
+            pattern="^(FP16|Q8|Q6|Q4)$",
+            description="ExLlamaV2: how the cache of keys and values is kept: FP16, Q8, Q6 or Q4.",
+        ),
+    ] = "FP16"
+    cache_tokens: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="ExLlamaV2: tokens of cache for all requests; 0: what the memory holds.",
+        ),
+    ] = 0
+    prefill: Annotated[
+        int,
+        Meta(
+            ge=256,
+            le=65_536,
+            description="ExLlamaV2: tokens of a new prompt between two tokens of the others.",
+        ),
+    ] = 2048
+    draft: Annotated[
+        str,
+        Meta(description="ExLlamaV2: folder of a model that drafts tokens, or ngram; empty: none."),
+    ] = ""
+    draft_tokens: Annotated[
+        int, Meta(ge=1, le=16, description="ExLlamaV2: tokens drafted in each step.")
+    ] = 4
+    lora: Annotated[
+        str, Meta(description="ExLlamaV2: folders of LoRAs, separated by commas; =0.5 scales one.")
+    ] = ""
+    rope_scale: Annotated[
+        float,
+        Meta(
+            ge=0, le=1000, description="ExLlamaV2: linear scale of positions; 0: the model's own."
+        ),
+    ] = 0.0
+    rope_alpha: Annotated[
+        float,
+        Meta(
+            ge=0, le=1000, description="ExLlamaV2: NTK alpha, stretches the context; 0: no stretch."
+        ),
+    ] = 0.0
+    gpu_split: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|tensor)$",
+            description="ExLlamaV2, several GPUs: auto fills one after the other, tensor uses all"
+            " for each token.",
+        ),
+    ] = "auto"
+    gpu_reserve: Annotated[
+        float,
+        Meta(ge=0, le=1024, description="ExLlamaV2: GiB of memory to leave free on each GPU."),
+    ] = 0.5
     upstream: Annotated[
         str, Meta(description="openai engine: base URL of the upstream, up to /v1.")
     ] = ""

@@ -18,6 +18,7 @@ COMMANDS = {
     "join": ("up", "Let a worker on another machine join."),
     "ps": ("up", "Show workers, queue and running requests."),
     "events": ("up", "Watch what happens in the mesh."),
+    "drain": ("up", "Let a worker finish or hand over its answers, and leave."),
     "doctor": ("up", "Say what is wrong, and how to mend it."),
     "bench": ("up", "Put a load on a running mesh and measure it."),
     "export": ("store", "Write chats as JSON lines."),
@@ -28,6 +29,9 @@ COMMANDS = {
 
 CONFIGURATION = 78
 """Exit status (EX_CONFIG) where trying again would not help: somebody has to change something."""
+
+DRAINED = 79
+"""Exit status of a worker that left because of `mesh drain`: it is not to be started again."""
 
 _PASSING = {
     ErrorCode.BROKER_UNAVAILABLE,

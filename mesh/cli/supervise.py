@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
 from mesh.cli.leash import Leash
-from mesh.cli.main import CONFIGURATION
+from mesh.cli.main import CONFIGURATION, DRAINED
 from mesh.protocol.errors import ErrorCode, MeshError
 
 Say = Callable[[str, str], None]
@@ -76,6 +76,9 @@ class Child:
             started = time.monotonic()
             status = await self._once()
             if self._stopping.is_set():
+                return
+            if status == DRAINED:
+                self._say(self.program.name, "was drained, and stays away")
                 return
             pause = self.restarts.ended(time.monotonic() - started)
             if pause is None or status == CONFIGURATION:

@@ -1,5 +1,6 @@
 """`mesh worker`: one worker, enrolled on the way if the broker's folder is on this machine."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import click
 from mesh.cli import broker
 from mesh.cli.enrol import BrokerFolder, Credential
 from mesh.cli.local import with_address
+from mesh.cli.main import DRAINED
 from mesh.cli.names import name_held
 from mesh.cli.options import options
 from mesh.cli.serving import serve
@@ -28,7 +30,10 @@ def command(**flags: Any) -> None:
 
     settings = with_address(WorkerSettings, flags)
     with enrolled(settings) as (name, password):
-        serve(settings, lambda stop: app.run(settings, name, password, stop))
+        try:
+            serve(settings, lambda stop: app.run(settings, name, password, stop))
+        except app.Drained:
+            sys.exit(DRAINED)
 
 
 @contextmanager

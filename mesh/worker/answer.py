@@ -10,7 +10,7 @@ import time
 from contextlib import aclosing
 from hashlib import sha256
 from itertools import chain
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,17 @@ MAX_CLAIMS = 3
 """Claims on a request after which an engine's failure is the request's own."""
 
 
+Why = Literal["", "cancel", "hand_over", "outclaimed", "stalled"]
+"""What interrupted an answer."""
+
+
+class Patience(NamedTuple):
+    """Seconds that the engine may take: to the first step of an answer, and between two."""
+
+    first: float
+    between: float
+
+
 class HandedOver(Exception):
     """The answer is left as it stands, for another worker to go on with."""
 
@@ -45,7 +56,7 @@ class HandedOver(Exception):
 class Answer:
     """An answer in this worker's hands: `work`, then `finish`. `cancel`, `hand_over` end it early.
 
-    stepped: time.monotonic() of the engine's last sign of life on it.
+    The engine counts as stalled on it after `patience` seconds without a sign of life.
     """
 
     def __init__(
@@ -56,6 +67,7 @@ class Answer:
         prompts: PromptBuilder,
         frames: FrameWriter,
         meter: Meter,
+        patience: Patience,
     ) -> None:
         self.held = held
         self._claims = claims
@@ -63,6 +75,7 @@ class Answer:
         self._prompts = prompts
         self._frames = frames
         self._meter = meter
+        self._patience = patience
         self._request: Request = held.item.prompt.request
         self._pieces: list[Piece] = []
         self._usage = Usage()
@@ -70,10 +83,8 @@ class Answer:
         self._first: float | None = None
         self._truncated = 0
         self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
-        self._why: Literal["", "cancel", "hand_over", "outclaimed"] = (
-            "cancel" if held.cancel else ""
-        )
-        self.stepped = time.monotonic()
+        self._why: Why = "cancel" if held.cancel else ""
+        self._stepped = time.monotonic()
 
     @property
     def rid(self) -> str:
@@ -83,9 +94,24 @@ class Answer:
         """End as `cancelled`: the log asks for it."""
         self._interrupt("cancel")
 
+    @property
+    def movable(self) -> bool:
+        """Whether another worker could go on from here."""
+        return self._engine.info.continues or not self._pieces
+
     def hand_over(self) -> None:
-        """Stop at this token and leave the rest to another worker."""
-        self._interrupt("hand_over")
+        """Stop at this token and leave the rest to another worker, if it is movable."""
+        if self.movable:
+            self._interrupt("hand_over")
+
+    def stalled(self, now: float) -> bool:
+        """Whether the engine has said nothing for too long. now: time.monotonic()."""
+        limit = self._patience.first if self._first is None else self._patience.between
+        return now - self._stepped > limit and not self._frames.full
+
+    def leave_stalled(self) -> None:
+        """Leave it to another worker, as if the engine had failed on it."""
+        self._interrupt("stalled")
 
     async def check(self) -> None:
         """Ask the log whether the pen is still ours, and stop if it is not."""
@@ -120,10 +146,19 @@ class Answer:
         except MeshError as error:
             return self._failed(error.code, error.detail, error.param)
         except EngineError as error:
-            log.warning("The engine failed on %s: %s", self.rid, error)
-            if self.held.n < MAX_CLAIMS and (self._engine.info.continues or not self._pieces):
-                raise HandedOver(str(error)) from error
-            return self._failed(ErrorCode.ENGINE_FAILED, str(error))
+            return self._given_up(str(error))
+        except HandedOver:
+            raise
+        except Exception as error:  # whatever an engine may throw
+            log.exception("The engine broke down on %s", self.rid)
+            return self._given_up(f"The engine broke down: {type(error).__name__}.")
+
+    def _given_up(self, why: str) -> End:
+        """The engine failed here: let another try, unless enough have. Raises HandedOver."""
+        log.warning("The engine failed on %s: %s", self.rid, why)
+        if self.held.n < MAX_CLAIMS and self.movable:
+            raise HandedOver(why)
+        return self._failed(ErrorCode.ENGINE_FAILED, why)
 
     async def _take_over(self) -> None:
         """Get the pieces that earlier holders of the pen have delivered."""
@@ -174,6 +209,7 @@ class Answer:
                     return "stop" if gate.stopped else step.finish
                 if self._frames.full:
                     await self._frames.room()
+                    self._stepped = time.monotonic()  # it was us who kept the engine waiting
         raise EngineError("the engine ended without saying why")
 
     def _job(self, built: BuiltPrompt, left: int) -> Job:
@@ -194,7 +230,7 @@ class Answer:
         )
 
     def _note(self, step: Step) -> None:
-        self.stepped = time.monotonic()
+        self._stepped = time.monotonic()
         if self._first is None:
             self._first = time.time()
         if step.prompt_tokens is not None:
@@ -211,7 +247,7 @@ class Answer:
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def _interrupt(self, why: Literal["cancel", "hand_over", "outclaimed"]) -> None:
+    def _interrupt(self, why: Why) -> None:
         self._why = self._why or why
         if self._generating is not None:
             self._generating.cancel()
@@ -224,6 +260,8 @@ class Answer:
                 return None
             case "hand_over":
                 raise HandedOver("this worker is leaving")
+            case "stalled":
+                return self._given_up("The engine stalled: it has made no step for too long.")
         raise asyncio.CancelledError
 
     def _failed(self, code: ErrorCode, detail: str = "", param: str | None = None) -> End:

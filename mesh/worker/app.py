@@ -31,6 +31,7 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
+from mesh.worker.answer import Patience
 from mesh.worker.claim import Claims
 from mesh.worker.desk import Desk
 from mesh.worker.engines.base import Engine
@@ -49,39 +50,53 @@ async def run(settings: WorkerSettings, name: str, password: str, stop: asyncio.
         writer = Writer(name, new_uid())
         bus = await Bus.connect(settings.servers, name, password, str(writer))
         try:
-            await Worker(bus, engine, writer, settings.grace).serve(stop)
+            await Worker(bus, engine, writer, settings).serve(stop)
         finally:
             await bus.close()
+    except Stuck as stuck:
+        log.error("%s", stuck)
+        os._exit(1)  # its threads would never end
     finally:
         await engine.close()
 
 
+class Drained(Exception):
+    """The worker left because it was told to: whoever keeps it running should not start it."""
+
+
+class Stuck(Exception):
+    """The engine makes no step any more, and cannot be trusted to close either."""
+
+
 class Worker:
-    """One worker process in the mesh, from its hello to its goodbye. grace: see the settings.
+    """One worker process in the mesh, from its hello to its goodbye.
 
     writer: this process, as it signs the log; its connection is named so, and the broker tells
     that name when the connection ends.
     """
 
-    def __init__(self, bus: Bus, engine: Engine, writer: Writer, grace: float) -> None:
+    def __init__(self, bus: Bus, engine: Engine, writer: Writer, settings: WorkerSettings) -> None:
         self._bus = bus
         self._js = JetStream(bus)
         self._engine = engine
-        self._grace = grace
+        self._grace = settings.grace
         self._writer = writer
         claims = Claims(bus, self._js, writer, engine.info.fingerprint)
-        self._desk = Desk(bus, self._js, claims, engine)
+        patience = Patience(settings.first_token_limit, settings.stall_limit)
+        self._desk = Desk(bus, self._js, claims, engine, patience)
         self._puller = Puller(
             bus, engine.info.model, self._desk.free, self._desk.take, self._desk.spoilt
         )
         self._started = time.time()
         self._ordered = asyncio.Event()
+        self._leaving = False
         self._told = 0
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Join, work until `stop` or an order to drain, then leave.
 
-        Raises MeshError when it may not join, or when the broker has given it up for good.
+        Raises MeshError when it may not join, or when the broker has given it up for good;
+        Drained after an order; Stuck when the engine is.
         """
         await self._bus.listen(subjects.orders(self._writer), lambda msg: self._obey(msg.data))
         await self._bus.serve(subjects.ask(self._writer), self._answer_ask)
@@ -92,20 +107,30 @@ class Worker:
             story = group.create_task(self._tell_start())
             presence = group.create_task(announce(self._bus, self._info))
             renewing = group.create_task(self._desk.keep_alive())
+            engine = group.create_task(self._desk.watch_engine())
             pulling = [group.create_task(self._puller.run()), group.create_task(self._wake())]
-            await _first(stop, self._ordered, self._bus.closed)
+            await _first(stop, self._ordered, self._desk.stuck, self._bus.closed)
             for task in pulling:
                 task.cancel()
-            self._ordered.set()
             if not self._bus.closed.is_set():
-                await self._desk.drain(self._grace)
+                await self._drain()
             self._desk.close()
-            for task in (presence, renewing, story):
+            for task in (presence, renewing, engine, story):
                 task.cancel()
         self._check_connection()
         with suppress(TimeoutError, BusError):
             async with asyncio.timeout(GOODBYE):
                 await self._tell_stop()
+        if self._desk.stuck.is_set():
+            raise Stuck("The engine has stalled on all it had to do; leaving, to be started again.")
+        if self._ordered.is_set():
+            raise Drained
+
+    async def _drain(self) -> None:
+        self._leaving = True
+        with suppress(BusError):  # who waits for a worker should look for another at once
+            await self._bus.publish(subjects.presence(self._bus.user), self._info())
+        await self._desk.drain(0.0 if self._desk.stuck.is_set() else self._grace)
 
     def _check_connection(self) -> None:
         if self._bus.closed.is_set():
@@ -147,6 +172,8 @@ class Worker:
         """Say goodbye in the log and to every list of workers."""
         await withdraw(self._bus, self._bus.user)
         why = "drained" if self._ordered.is_set() else "stopped"
+        if self._desk.stuck.is_set():
+            why = "stuck"
         event = WorkerStopped(
             uid=new_uid(), name=self._writer.user, inc=self._writer.inc, reason=why
         )
@@ -196,7 +223,7 @@ class Worker:
             slots=info.slots,
             running=self._desk.running(),
             speed=round(self._desk.speed(), 1),
-            draining=self._ordered.is_set(),
+            draining=self._leaving,
             started=self._started,
             host=socket.gethostname(),
             pid=os.getpid(),

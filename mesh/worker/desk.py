@@ -14,7 +14,7 @@ from mesh.bus.appender import FrameWriter
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item, ack, in_progress, nak, term
-from mesh.worker.answer import Answer, HandedOver
+from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Settled
 from mesh.worker.engines.base import Engine
 from mesh.worker.meter import Meter
@@ -22,11 +22,11 @@ from mesh.worker.prompt import PromptBuilder
 
 log = logging.getLogger(__name__)
 
-STALL = 60.0
-"""Seconds without a step of the engine after which its requests may go to others."""
-
 ACK_TRIES = 5
 """Tries to acknowledge; failing them, the item comes again and is found to be answered."""
+
+HANDING_OVER = 10.0
+"""Seconds that handing over may take, above all while the broker is away."""
 
 RETRY_DELAY = 0.2
 """Seconds before a request that is handed over is given out again."""
@@ -35,12 +35,17 @@ RETRY_DELAY = 0.2
 class Desk:
     """At most as many requests at once as the engine has slots.
 
-    `freed` is set whenever a slot became free. ack_wait, in seconds, is the queue's patience.
+    `freed` is set whenever a slot became free, `stuck` when the engine has stalled on everything.
+    ack_wait, in seconds, is the queue's patience, `patience` the one with the engine.
     """
 
-    def __init__(self, bus: Bus, js: JetStream, claims: Claims, engine: Engine) -> None:
+    def __init__(
+        self, bus: Bus, js: JetStream, claims: Claims, engine: Engine, patience: Patience
+    ) -> None:
         self.ack_wait = 6.0
         self.freed = asyncio.Event()
+        self.stuck = asyncio.Event()
+        self._patience = patience
         self._bus = bus
         self._js = js
         self._claims = claims
@@ -102,13 +107,22 @@ class Desk:
             self._look_again.add(rid)
 
     async def drain(self, grace: float) -> None:
-        """Let running answers finish for `grace` seconds, then hand the rest over."""
+        """Let running answers finish for `grace` seconds, then hand the rest over.
+
+        Those that no other worker could go on with are finished, however long they take: each
+        has a deadline.
+        """
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
-        for answer in self._answers.values():
-            answer.hand_over()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=10.0)
+        until = time.monotonic() + HANDING_OVER
+        while self._tasks and (time.monotonic() < until or self._bound()):
+            for answer in self._answers.values():
+                answer.hand_over()
+            await asyncio.wait(self._tasks, timeout=1.0)
+
+    def _bound(self) -> bool:
+        """Whether an answer can only be finished here, and its end be told."""
+        return self._bus.connected and any(not each.movable for each in self._answers.values())
 
     def close(self) -> None:
         """Let go of everything; what was not acknowledged comes to another worker by itself."""
@@ -130,7 +144,22 @@ class Desk:
                 for answer in self._answers.values():
                     self._aside(answer.check())
             last = now
-            await self._renew(now)
+            await self._renew()
+
+    async def watch_engine(self) -> None:
+        """Leave to others what the engine has stalled on, until cancelled.
+
+        If that is all there is, the engine itself is stuck.
+        """
+        every = min(1.0, self._patience.first / 4, self._patience.between / 4)
+        while True:
+            await asyncio.sleep(every)
+            now = time.monotonic()
+            stalled = [answer for answer in self._answers.values() if answer.stalled(now)]
+            if stalled and len(stalled) == len(self._answers):
+                self.stuck.set()
+            for answer in stalled:
+                answer.leave_stalled()
 
     # --- one item ---------------------------------------------------------------------------------
 
@@ -148,7 +177,9 @@ class Desk:
             told = rid in self._look_again
             self._look_again.discard(rid)
         frames = self._frames_for(item.prompt.request.reply)
-        answer = Answer(held, self._claims, self._engine, self._prompts, frames, self._meter)
+        answer = Answer(
+            held, self._claims, self._engine, self._prompts, frames, self._meter, self._patience
+        )
         self._answers[rid] = answer
         if told:
             self._aside(answer.check())
@@ -193,11 +224,9 @@ class Desk:
         if not task.cancelled() and task.exception() is not None:
             log.error("An answer failed in the worker itself", exc_info=task.exception())
 
-    async def _renew(self, now: float) -> None:
-        items = list(self._claiming.values())
-        if any(now - answer.stepped < STALL for answer in self._answers.values()):
-            items += [answer.held.item for answer in self._answers.values()]
-        for item in items:
+    async def _renew(self) -> None:
+        working = [answer.held.item for answer in self._answers.values()]
+        for item in [*self._claiming.values(), *working]:
             try:
                 await in_progress(self._bus, item.ack_reply)
             except BusError:

@@ -1,0 +1,132 @@
+"""A worker that leaves: its readers notice a pause at most, and nothing is asked of it any more."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from tests.acceptance.conftest import Processes, until
+from tests.acceptance.reading import SLOW, Reading, holder, said
+from tests.acceptance.whole import Mesh
+from tests.truth import truth_of
+
+
+def drain(processes: Processes, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mesh", "drain", *words],
+        env=os.environ | processes.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_drained_worker_hands_its_answers_over_and_leaves(processes: Processes) -> None:
+    processes.gateway("--ack-wait", "30")
+    workers = {name: processes.worker(name, *SLOW) for name in ("w1", "w2")}
+    processes.await_workers(2)
+    reading = Reading(processes.url, 200)
+    reading.start()
+    reading.await_tokens(20)
+    leaving = holder(processes, workers)
+    told = drain(processes, leaving.name, "--grace", "0.3", "--json")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert (found["worker"], found["left"]) == (leaving.name, True)
+    assert leaving.popen.wait(10) == 79
+    reading.finish()
+    assert reading.texts == said(200)
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert len(next(iter(truth.claims.values()))) == 2
+
+
+def test_a_drained_worker_may_finish_within_its_grace(processes: Processes) -> None:
+    processes.gateway()
+    workers = {name: processes.worker(name, *SLOW) for name in ("w1", "w2")}
+    processes.await_workers(2)
+    reading = Reading(processes.url, 120)
+    reading.start()
+    reading.await_tokens(10)
+    leaving = holder(processes, workers)
+    told = drain(processes, leaving.name, "--no-wait")
+    assert "will leave (" in told.stdout
+    later = Reading(processes.url, 5)
+    later.start()
+    later.finish()
+    reading.finish()
+    assert reading.texts == said(120)
+    claims = sorted(truth_of(processes.broker).claims.values())
+    staying = ({"w1", "w2"} - {leaving.name}).pop()
+    assert claims == sorted([[leaving.name], [staying]])
+
+
+def test_draining_somebody_who_is_not_there_says_who_is(processes: Processes) -> None:
+    processes.gateway()
+    processes.worker("w1")
+    processes.await_workers(1)
+    told = drain(processes, "w7")
+    assert told.returncode == 78
+    assert "no worker 'w7'" in told.stderr and "are: w1." in told.stderr
+
+
+def test_a_drained_worker_of_mesh_up_stays_away(mesh: Mesh) -> None:
+    mesh.start()
+    assert mesh.run("drain", "w1").returncode == 0
+    mesh.wait_for("was drained, and stays away")
+    assert "worker" not in mesh.children()
+    assert mesh.stop() == 0
+
+
+def test_a_stalled_engine_loses_its_answer_to_another_worker(processes: Processes) -> None:
+    """One worker makes a step in a thousand seconds; it leaves, and the other goes on."""
+    processes.gateway("--ack-wait", "30")
+    stuck = processes.worker(
+        "w1", "--echo-rate", "0.001", "--stall-limit", "1", "--first-token-limit", "1"
+    )
+    processes.await_workers(1)
+    reading = Reading(processes.url, 30)
+    reading.start()
+    reading.await_tokens(1)
+    processes.worker("w2", *SLOW)
+    reading.finish()
+    assert reading.texts == said(30)
+    assert stuck.popen.wait(10) == 1
+    assert "stalled on all it had to do" in stuck.log.read_text()
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert list(truth.claims.values()) == [["w1", "w2"]]
+
+
+def test_an_engine_that_gives_no_first_token_loses_the_request(processes: Processes) -> None:
+    processes.gateway("--ack-wait", "30")
+    stuck = processes.worker("w1", "--echo-delay", "3000", "--first-token-limit", "1")
+    processes.await_workers(1)
+    reading = Reading(processes.url, 10)
+    reading.start()
+    until("it was claimed", lambda: bool(truth_of(processes.broker).claims))
+    processes.worker("w2", *SLOW)
+    reading.finish()
+    assert reading.texts == said(10)
+    assert stuck.popen.wait(10) == 1
+
+
+def test_a_worker_that_leaves_is_not_sent_new_requests_meanwhile(processes: Processes) -> None:
+    processes.gateway("--worker-wait", "0.5")
+    worker = processes.worker("w1", *SLOW)
+    processes.await_workers(1)
+    reading = Reading(processes.url, 150)
+    reading.start()
+    reading.await_tokens(5)
+    worker.send(signal.SIGTERM)
+    until("it says that it leaves", lambda: refused(processes))
+    reading.finish()
+    assert reading.texts == said(150)
+
+
+def refused(processes: Processes) -> bool:
+    asking = Reading(processes.url, 1)
+    asking.start()
+    asking.finish()
+    return "No worker serves" in asking.last.get("error", "")
