@@ -28,6 +28,7 @@ from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.models import get_model, list_models
 from mesh.gateway.openapi import openapi
 from mesh.gateway.presets import model_configs
+from mesh.gateway.site import index, page_file
 from mesh.gateway.worker_events import worker_events
 
 ROUTES: list[ControllerRouterHandler] = [
@@ -61,4 +62,6 @@ ROUTES: list[ControllerRouterHandler] = [
     list_models,
     get_model,
     chat_completions,
+    index,
+    page_file,
 ]

@@ -1,0 +1,298 @@
+// One chat: shows its branch, asks, follows the answer, goes from branch to branch.
+
+import { get, post, put, Unreachable } from "./api.js";
+import { Composer } from "./composer.js";
+import { dialog, field } from "./dialogs.js";
+import { h, iconButton, say } from "./dom.js";
+import { follow, pause, unfinished } from "./follow.js";
+import { count, seconds } from "./format.js";
+import { Log } from "./log.js";
+import { Answer, question } from "./message.js";
+import { about, answerOptions, editOptions, keepOptions, modelPicker, models, optionsOf } from "./options.js";
+import { Tree } from "./tree.js";
+
+const PATIENCE = 10_000; // milliseconds to go on trying to send what was typed
+const tabs = new BroadcastChannel("mesh.chats");
+
+export class Chat {
+  #tree = new Tree();
+  #views = new Map();
+  #following = null;
+  #sending = null;
+  #known = [];
+
+  /** on: created(chat), changed(chat), gone(sentence). */
+  constructor(on) {
+    this.on = on;
+    this.id = null;
+    this.picker = h("span", { class: "picker" });
+    const tools = [this.picker, iconButton("sliders", "How to answer", () => this.#options())];
+    this.composer = new Composer({ send: (text, edited) => this.#send(text, edited), stop: () => this.#stop() }, tools);
+    this.log = new Log();
+    this.element = h("main", { class: "chat", id: "main", tabindex: "-1", onkeydown: (event) => event.key === "Escape" && this.composer.now === "answering" && this.#stop() }, this.log.element, this.composer.element);
+    tabs.onmessage = ({ data }) => data === this.id && !this.#sending && this.#refresh();
+    this.messages = { show: (id) => this.#show(id), edit: (message) => this.composer.edit(message), retry: (message) => this.#again(message), vote: (answer, score) => this.#vote(answer, score), report: (answer) => this.#report(answer), goOn: () => this.#send("Go on.", null), grew: () => this.log.stick() };
+  }
+
+  // --- opening ---
+
+  /** Show a chat, or an empty page for a new one. */
+  async open(id) {
+    this.close();
+    this.id = id;
+    this.chat = null;
+    this.#tree = new Tree();
+    this.composer.open(id);
+    this.composer.state("ready");
+    this.log.greet(id ? "" : this.#greeting());
+    this.#models();
+    if (id) await this.#refresh();
+    if (matchMedia("(hover: hover)").matches) this.composer.input.focus();
+  }
+
+  /** Stop following; what is being written goes on without us. */
+  close() {
+    this.#following?.abort();
+    this.#following = null;
+    this.#sending?.abort();
+    this.#sending = null;
+  }
+
+  #greeting() {
+    return h("div", { class: "empty" }, h("h2", {}, "What would you like to know?"), h("p", {}, "Your question goes to whichever worker of this mesh is free. The answer is kept, also if you close this page."));
+  }
+
+  async #refresh() {
+    const id = this.id;
+    try {
+      const chat = await get(`/chats/${id}`);
+      if (id !== this.id) return;
+      this.chat = chat;
+      this.#tree = new Tree(chat.messages, chat.active_thread_tail_message_id);
+      this.#render();
+    } catch (error) {
+      if (id !== this.id) return;
+      this.log.greet(h("div", { class: "empty" }, h("h2", {}, "This chat cannot be shown"), h("p", { class: "trouble" }, error.message), h("button", { type: "button", onclick: () => this.open(id) }, "Try again")));
+    }
+  }
+
+  async #models() {
+    try {
+      this.#known = await models();
+    } catch {
+      return; // what is missing is said where a question is asked
+    }
+    const choose = (event) => keepOptions(this.id, { ...optionsOf(this.id), model: event.target.value });
+    this.picker.replaceChildren(modelPicker(this.#known, optionsOf(this.id).model, { "aria-label": "Model", onchange: choose }));
+  }
+
+  async #options() {
+    if (!this.#known.length) await this.#models();
+    if (await editOptions(this.id, this.#known)) this.#models();
+  }
+
+  // --- showing ---
+
+  #render() {
+    const path = this.#tree.path();
+    this.#views.clear();
+    this.log.show(path, (message) => this.#view(message));
+    const last = path.at(-1);
+    if (last?.role === "assistant" && unfinished(last)) this.#follow(last);
+    else this.#unfollow();
+  }
+
+  #view(message) {
+    if (message.role === "prompter") return question(message, this.#tree, this.messages);
+    const view = new Answer(message, this.#tree, this.messages);
+    this.#views.set(message.id, view);
+    return view.element;
+  }
+
+  #show(id) {
+    this.#tree.show(id);
+    this.#render();
+    this.#remember(this.#tree.tail);
+  }
+
+  #remember(tail) {
+    put(`/chats/${this.id}`, { active_thread_tail_message_id: tail }).catch(() => {}); // a convenience for the next visit
+  }
+
+  // --- following ---
+
+  #unfollow() {
+    this.#following?.abort();
+    this.#following = null;
+    this.composer.state("ready");
+  }
+
+  async #follow(message) {
+    this.#following?.abort();
+    const control = (this.#following = new AbortController());
+    const view = this.#views.get(message.id);
+    this.composer.state("answering");
+    const on = {
+      pending: (position, size) => view.waits(position, size),
+      piece: (text) => view.piece(text),
+      lost: (sentence) => view.lost(sentence),
+      back: () => view.back(),
+      end: (ended) => this.#ended(view, ended),
+    };
+    try {
+      await follow(this.id, message.id, on, control.signal);
+    } catch (error) {
+      if (!control.signal.aborted) this.#ended(view, { ...message, state: "aborted_by_worker", content: view.text, error: error.message });
+    }
+  }
+
+  #ended(view, message) {
+    this.#tree.add(message);
+    view.end(message, this.stopped);
+    this.stopped = "";
+    this.#unfollow();
+    this.log.stick();
+    const tokens = count(message.usage?.completion_tokens ?? 0, "token");
+    say(message.state === "complete" ? `The answer is complete: ${tokens}.` : message.state === "cancelled" ? `Stopped after ${tokens}.` : `The answer failed: ${message.error}`);
+    this.#title();
+  }
+
+  async #stop() {
+    if (this.#sending) return this.#sending.abort();
+    const view = this.#views.get(this.#tree.tail);
+    if (!view || !this.#following) return;
+    view.stopping();
+    const begun = performance.now();
+    try {
+      const { tokens, cancelled } = await post(`/chats/${this.id}/messages/${view.message.id}/cancel`);
+      const note = cancelled ? `Stopped after ${count(tokens, "token")} (freed in ${Math.round(performance.now() - begun)} ms).` : "";
+      if (view.element.classList.contains("running")) this.stopped = note;
+      else if (note && view.message.state === "cancelled") view.end(view.message, note);
+    } catch (error) {
+      this.composer.complain(`The answer could not be stopped: ${error.message}`, () => (this.composer.complain(null), this.#stop()));
+    }
+  }
+
+  // --- asking ---
+
+  async #send(text, edited) {
+    if (this.composer.now !== "ready") return;
+    const parent = edited ? null : this.#tree.tail;
+    if (parent && this.#tree.get(parent).role === "prompter") return this.#again({ parent_id: parent });
+    await this.#attempt(async (key, signal) => {
+      const place = edited ? { beside: edited.id } : { parent_id: parent };
+      const body = { content: text, ...place, ...answerOptions(this.id) };
+      const { prompter_message: asked, assistant_message: answer } = await this.#begin("messages", body, key, signal);
+      this.composer.taken();
+      this.#tree.add(asked);
+      this.#began(answer);
+      await this.#drafts(asked.id);
+    }, () => this.#send(text, edited));
+  }
+
+  #again(message) {
+    const parent = message.parent_id;
+    return this.#attempt((key, signal) => this.#reanswer(parent, key, signal), () => this.#again(message));
+  }
+
+  async #reanswer(parent, key, signal) {
+    this.#began(await this.#begin("assistant_message", { parent_id: parent, ...answerOptions(this.id) }, key, signal));
+  }
+
+  /** More answers to the same question, where drafts were asked for. */
+  async #drafts(parent) {
+    for (let more = (optionsOf(this.id).drafts ?? 1) - 1; more > 0; more--) {
+      this.#tree.add(await post(`/chats/${this.id}/assistant_message`, { parent_id: parent, ...answerOptions(this.id) }));
+      this.#views.get(this.#tree.tail)?.refresh();
+    }
+  }
+
+  #began(answer) {
+    this.#tree.add(answer);
+    this.#tree.show(answer.id);
+    this.#render();
+    this.log.toEnd();
+    this.#remember(answer.id);
+    say("Asked.");
+  }
+
+  /** Do what begins an answer; what goes wrong is said where one writes, and nothing is lost. */
+  async #attempt(act, again) {
+    const control = (this.#sending = new AbortController());
+    this.composer.complain(null);
+    this.composer.state("sending");
+    try {
+      await act(crypto.randomUUID?.() ?? String(Math.random()), control.signal);
+      tabs.postMessage(this.id);
+    } catch (error) {
+      if (control === this.#sending) {
+        this.composer.state(this.#following ? "answering" : "ready");
+        if (!control.signal.aborted) this.composer.complain(error.message, again);
+      }
+    }
+    if (control === this.#sending) this.#sending = null;
+  }
+
+  /** Begin an answer once, however often it has to be sent. */
+  async #begin(route, body, key, signal) {
+    const until = performance.now() + PATIENCE;
+    for (;;) {
+      try {
+        if (!this.id) await this.#create(signal);
+        return await post(`/chats/${this.id}/${route}`, body, { headers: { "Idempotency-Key": key }, signal });
+      } catch (error) {
+        if (!(error instanceof Unreachable) || performance.now() > until) throw error;
+        this.composer.complain("The gateway does not answer; trying again …");
+        await pause(500, signal);
+        signal.throwIfAborted();
+        this.composer.complain(null);
+      }
+    }
+  }
+
+  async #create(signal) {
+    this.chat = await post("/chats", {}, { signal });
+    this.id = this.chat.id;
+    keepOptions(this.id, optionsOf(null));
+    this.composer.rename(this.id);
+    this.on.created(this.chat);
+  }
+
+  /** Let the model name a chat after its first answer. */
+  async #title() {
+    const messages = this.#tree.path();
+    if (messages.length !== 2 || messages[1].state !== "complete") return this.on.changed();
+    const id = this.id;
+    if (about().titles && this.#tree.siblings(messages[1].id).length === 1) await post(`/chats/${id}/title`).catch(() => {});
+    this.on.changed();
+  }
+
+  // --- judging ---
+
+  async #vote(answer, score) {
+    try {
+      await post(`/chats/${this.id}/messages/${answer.message.id}/votes`, { score });
+      answer.message = { ...answer.message, score };
+      this.#tree.add(answer.message);
+      answer.refresh();
+      say(["A bad answer.", "No vote.", "A good answer."][score + 1]);
+    } catch (error) {
+      this.composer.complain(`Your vote was not kept: ${error.message}`);
+    }
+  }
+
+  async #report(answer) {
+    const kinds = [["feedback", "Something to improve"], ["offensive", "It is offensive"], ["spam", "It is spam"]];
+    const content = [
+      field("What is wrong with it?", h("select", { name: "report_type" }, kinds.map(([value, label]) => h("option", { value }, label)))),
+      field("In your words", h("textarea", { name: "reason", rows: "4", maxlength: "4000", dir: "auto" })),
+    ];
+    const send = async (data) => {
+      await post(`/chats/${this.id}/messages/${answer.message.id}/reports`, Object.fromEntries(data));
+      answer.message = await get(`/chats/${this.id}/messages/${answer.message.id}`);
+      this.#tree.add(answer.message);
+      answer.refresh();
+    };
+    if (await dialog("Report this answer", content, "Report", send)) say("Reported.");
+  }
+}

@@ -1,0 +1,77 @@
+// Small questions in a box of their own: the browser's own dialog element keeps focus and Escape right.
+
+import { h, iconButton } from "./dom.js";
+
+/**
+ * Show a dialog with a form in it; resolves to the form's data, or null if it was closed.
+ * `act` may raise an error: its sentence is shown in the dialog, which then stays open.
+ */
+export function dialog(title, content, confirm, act = () => {}, { danger = false } = {}) {
+  const trouble = h("p", { class: "trouble", role: "alert", hidden: true });
+  const submit = h("button", { class: danger ? "danger" : "primary" }, confirm);
+  const form = h("form", { novalidate: false }, ...content, trouble,
+    h("div", { class: "buttons" }, h("button", { type: "button", class: "quiet", onclick: () => box.close() }, "Cancel"), submit));
+  const box = h("dialog", { "aria-labelledby": "dialog-title" },
+    h("header", {}, h("h2", { id: "dialog-title" }, title), iconButton("close", "Close", () => box.close())), form);
+  return new Promise((resolve) => {
+    let result = null;
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      submit.disabled = true;
+      try {
+        const data = new FormData(form);
+        await act(data);
+        result = data;
+        box.close();
+      } catch (error) {
+        trouble.textContent = error.message;
+        trouble.hidden = false;
+      }
+      submit.disabled = false;
+    });
+    box.addEventListener("click", (event) => event.target === box && box.close());
+    box.addEventListener("close", () => {
+      box.remove();
+      resolve(result);
+    });
+    document.body.append(box);
+    box.showModal();
+  });
+}
+
+/** A labelled field of a form. */
+export function field(label, control, hint = null) {
+  return h("label", { class: "field" }, h("span", {}, label), control, hint && h("small", {}, hint));
+}
+
+/** A box to tick, with what it means. */
+export function tick(name, label, checked, hint = null) {
+  return h("label", { class: "tick" }, h("input", { type: "checkbox", name, checked }), h("span", {}, label, hint && h("small", {}, hint)));
+}
+
+/** A menu under a button. items: {label, act, danger} or null for those that do not apply. */
+export function menu(button, items) {
+  const close = () => {
+    list.remove();
+    button.setAttribute("aria-expanded", "false");
+    removeEventListener("pointerdown", outside, true);
+  };
+  const outside = (event) => !list.contains(event.target) && !button.contains(event.target) && close();
+  const list = h("div", { class: "menu", role: "menu" }, items.filter(Boolean).map(({ label, act, danger }) =>
+    h("button", { type: "button", role: "menuitem", class: danger && "danger", onclick: () => (close(), act()) }, label)));
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const all = [...list.children];
+    if (step) all.at((all.indexOf(document.activeElement) + step) % all.length).focus();
+    else if (event.key === "Escape") (close(), button.focus());
+    else return;
+    event.preventDefault();
+  });
+  addEventListener("pointerdown", outside, true);
+  button.setAttribute("aria-expanded", "true");
+  button.after(list);
+  const { right, bottom } = button.getBoundingClientRect();
+  list.style.top = `${Math.min(bottom + 4, innerHeight - list.offsetHeight - 8)}px`;
+  list.style.left = `${Math.max(8, right - list.offsetWidth)}px`;
+  list.firstChild.focus();
+}

@@ -1,0 +1,174 @@
+// One message as it is seen: what a person wrote, or an answer with its state, figures and buttons.
+
+import { copyButton, h, icon, iconButton } from "./dom.js";
+import { unfinished } from "./follow.js";
+import { count, seconds, speed } from "./format.js";
+import { Markdown } from "./markdown.js";
+
+/** How many siblings there are, and a way to each. */
+function branches(message, tree, show) {
+  const all = tree.siblings(message.id);
+  if (all.length < 2) return null;
+  const at = all.indexOf(message.id);
+  const go = (step, name, label) => iconButton(name, label, () => show(all[at + step]), { disabled: !all[at + step] });
+  return h("span", { class: "branches", role: "group", "aria-label": "Versions" },
+    go(-1, "left", "Earlier version"), h("span", {}, `${at + 1} / ${all.length}`), go(1, "right", "Later version"));
+}
+
+/** What a person wrote. on: edit(message), show(id). */
+export function question(message, tree, on) {
+  const said = h("div", { class: "said", dir: "auto" }, message.content);
+  const buttons = h("div", { class: "actions" }, branches(message, tree, on.show),
+    iconButton("edit", "Edit and ask again", () => on.edit(message)), copyButton("Copy the question", () => message.content));
+  return h("article", { class: "question", "data-id": message.id, "aria-label": "You" }, said, buttons);
+}
+
+/** An answer, finished or being written. on: show, retry, vote, report, goOn. */
+export class Answer {
+  #body = h("div", { class: "text" });
+  #state = h("p", { class: "state" });
+  #actions = h("div", { class: "actions" });
+  #markdown = new Markdown(this.#body);
+  #frame = 0;
+  #text = "";
+  #asked = performance.now();
+  #first = 0;
+  #pieces = 0;
+  #figures = 0;
+
+  constructor(message, tree, on) {
+    Object.assign(this, { message, tree, on });
+    this.element = h("article", { class: "answer", "data-id": message.id, "aria-label": "Answer" }, this.#body, this.#state, this.#actions);
+    if (unfinished(message)) this.#begin();
+    else this.#finish();
+  }
+
+  get text() {
+    return this.#text;
+  }
+
+  // --- while it is written ---
+
+  #begin() {
+    this.element.classList.add("running");
+    this.element.setAttribute("aria-busy", "true");
+    this.#say("Asking …");
+  }
+
+  waits(position, size) {
+    const before = position ? `${count(position, "question")} before yours` : "You are next";
+    this.#say(position || size > 1 ? `Waiting in the queue: ${before.toLowerCase()}.` : "Waiting for the first word …");
+  }
+
+  /** More of the text; it is shown with the next frame. */
+  piece(text) {
+    if (!this.#pieces++) this.#first = performance.now();
+    this.#text += text;
+    this.#markdown.write(text);
+    this.#frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    this.#frame = 0;
+    this.#markdown.draw();
+    const now = performance.now();
+    if (now - this.#figures > 250) {
+      this.#figures = now;
+      const rate = this.#pieces > 5 ? ` · ${speed((this.#pieces - 1) / ((now - this.#first) / 1000))}` : "";
+      this.#say(`${count(this.#pieces, "token")}${rate}`);
+    }
+    this.on.grew();
+  }
+
+  lost(sentence) {
+    this.element.classList.add("lost");
+    this.#say(`${sentence} The answer goes on without us; trying to reach it again …`);
+  }
+
+  back() {
+    if (this.element.classList.contains("lost")) {
+      this.element.classList.remove("lost");
+      this.#say(this.#pieces ? "Here again." : "Waiting …");
+    }
+  }
+
+  stopping() {
+    this.#say("Stopping …");
+  }
+
+  /** It has ended; `note` says more about how. */
+  end(message, note = "") {
+    this.message = message;
+    cancelAnimationFrame(this.#frame);
+    this.element.classList.remove("running", "lost");
+    this.element.removeAttribute("aria-busy");
+    this.#finish(note);
+  }
+
+  // --- when it has ended ---
+
+  #finish(note = "") {
+    const text = this.message.content ?? "";
+    if (text.startsWith(this.#text)) this.#markdown.write(text.slice(this.#text.length));
+    else {
+      this.#body.replaceChildren();
+      this.#markdown = new Markdown(this.#body);
+      this.#markdown.write(text);
+    }
+    this.#text = text;
+    this.#markdown.end();
+    this.#state.replaceChildren();
+    this.#trouble(note);
+    this.refresh();
+  }
+
+  #trouble(note) {
+    const { state, error, finish, truncated } = this.message;
+    if (state === "cancelled") this.#note(note || "Stopped.");
+    else if (state !== "complete") this.#note(error ?? "The answer failed.", "failed", h("button", { type: "button", onclick: () => this.on.retry(this.message) }, icon("retry"), "Try again"));
+    if (finish === "length") this.#note("Cut off: the answer reached its longest length.", "", h("button", { type: "button", onclick: () => this.on.goOn(this.message) }, "Go on"));
+    if (truncated) this.#note(`${count(truncated, "earlier message")} did not fit into the model's context and were left out.`);
+  }
+
+  #note(sentence, kind = "", ...more) {
+    this.#state.append(h("span", { class: `note ${kind}` }, sentence, ...more));
+  }
+
+  #say(sentence) {
+    this.#state.replaceChildren(h("span", { class: "progress" }, sentence));
+  }
+
+  /** The buttons and figures anew, for votes and siblings change. */
+  refresh() {
+    const { message, on } = this;
+    if (unfinished(message)) return this.#actions.replaceChildren(...[branches(message, this.tree, on.show)].filter(Boolean));
+    const vote = (score, name, label) => iconButton(name, label, () => on.vote(this, message.score === score ? 0 : score), { "aria-pressed": String(message.score === score) });
+    this.#actions.replaceChildren(...[
+      branches(message, this.tree, on.show),
+      copyButton("Copy the answer", () => this.#text),
+      iconButton("retry", "Answer again", () => on.retry(message)),
+      vote(1, "up", "A good answer"),
+      vote(-1, "down", "A bad answer"),
+      iconButton("flag", message.reports.length ? "Reported; report again" : "Report this answer", () => on.report(this), { "aria-pressed": String(message.reports.length > 0) }),
+      figures(message),
+    ].filter(Boolean));
+  }
+}
+
+/** Who answered, how much and how fast. */
+function figures({ work_parameters: work, worker, usage, timings, attempts }) {
+  const tokens = usage?.completion_tokens ?? 0;
+  const parts = [
+    work?.model_config.model_id,
+    tokens > 0 && count(tokens, "token"),
+    tokens > 1 && timings?.generate > 0 && speed((tokens - 1) / timings.generate),
+    timings?.first_token != null && `first after ${seconds(timings.queue + timings.first_token)}`,
+  ];
+  const more = [
+    worker && `worker ${worker}`,
+    attempts > 1 && `taken over ${count(attempts - 1, "time")}`,
+    timings?.queue > 0.5 && `queued ${seconds(timings.queue)}`,
+    usage?.prompt_tokens && `${count(usage.prompt_tokens, "token")} read, ${usage.cached_tokens} of them remembered`,
+  ];
+  return h("span", { class: "figures", title: more.filter(Boolean).join(", ") }, parts.filter(Boolean).join(" · "));
+}

@@ -1,0 +1,20 @@
+// Who is signed in, kept in this browser so that a reload and a second tab know it too.
+
+import { keep, kept } from "./keep.js";
+
+const KEY = "session";
+
+/** {name, access, refresh} or null. */
+export const session = () => kept(KEY);
+
+export function signedIn(name, pair) {
+  keep(KEY, { name, access: pair.access_token.access_token, refresh: pair.refresh_token.access_token });
+}
+
+export function renewed(access) {
+  keep(KEY, { ...session(), access });
+}
+
+export function signedOut() {
+  keep(KEY, null);
+}
