@@ -133,6 +133,10 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     request_timeout: Annotated[
         float, Meta(gt=0, le=DAY, description="Seconds after which a request has ended, however.")
     ] = 600.0
+    queue_timeout: Annotated[
+        float,
+        Meta(gt=0, le=DAY, description="Seconds in which a worker has to take a request."),
+    ] = 300.0
     max_body: Annotated[
         int, Meta(ge=1024, description="Bytes of the largest HTTP body accepted.")
     ] = 4 << 20

@@ -10,6 +10,9 @@ NANOSECONDS = 1_000_000_000
 PRESENCE_TTL = 10.0
 """Seconds after which a worker that says nothing is no longer present."""
 
+LEASE_TTL = 10.0
+"""Seconds after which a lease that was not renewed is anybody's."""
+
 NAME_IN_USE = 10058
 
 
@@ -58,8 +61,8 @@ class _Answer(Struct):
 
 
 async def declare(js: JetStream, limits: Limits) -> None:
-    """Create REQ, RUN and the workers' bucket, or bring their limits up to the settings."""
-    for stream in (_req(limits), run_stream(limits), _workers(limits)):
+    """Create the streams and buckets, or bring their limits up to the settings."""
+    for stream in (_req(limits), run_stream(limits), _workers(limits), _leases(limits)):
         try:
             await js.api(f"STREAM.CREATE.{stream.name}", stream, _Answer)
         except ApiError as error:
@@ -121,14 +124,25 @@ def run_stream(limits: Limits) -> _Stream:
 
 
 def _workers(limits: Limits) -> _Stream:
+    return _bucket(subjects.WORKERS_STREAM, subjects.PRESENCE_ALL, PRESENCE_TTL, limits, "memory")
+
+
+def _leases(limits: Limits) -> _Stream:
+    # On disk: what is forgotten with a restart begins to count anew, and an old holder's number
+    # would be a new one's.
+    return _bucket(subjects.LEASES_STREAM, subjects.LEASES_ALL, LEASE_TTL, limits, "file")
+
+
+def _bucket(name: str, subject: str, ttl: float, limits: Limits, storage: str) -> _Stream:
+    """A bucket of keys, each with its last value, for `ttl` seconds."""
     return _Stream(
-        name=subjects.WORKERS_STREAM,
-        subjects=[subjects.PRESENCE_ALL],
+        name=name,
+        subjects=[subject],
         retention="limits",
-        storage="memory",
+        storage=storage,
         num_replicas=limits.replicas,
         discard="new",
-        max_age=int(PRESENCE_TTL * NANOSECONDS),
+        max_age=int(ttl * NANOSECONDS),
         max_msgs_per_subject=1,
         duplicate_window=1 * NANOSECONDS,
         allow_direct=True,

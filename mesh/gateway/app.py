@@ -13,11 +13,13 @@ from litestar.di import Provide
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
+from mesh.bus.lease import Lease
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
 from mesh.gateway.door import Door, Doorman, Rules
 from mesh.gateway.errors import HANDLERS
+from mesh.gateway.lookout import Lookout
 from mesh.gateway.lost import report_lost
 from mesh.gateway.models import Models
 from mesh.gateway.recovery import recover
@@ -28,8 +30,10 @@ from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services
 from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
+from mesh.gateway.sweeper import Sweeper
 from mesh.gateway.takeover import TakeOver
 from mesh.gateway.tokens import Tokens, signing_key
+from mesh.gateway.unfinished import Unfinished
 from mesh.gateway.usher import Usher
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
@@ -42,6 +46,9 @@ log = logging.getLogger(__name__)
 
 LEAVE = 3.0
 """Seconds that the HTTP server may take to stop."""
+
+SWEEPING = "sweeping"
+"""The job, for one gateway at a time, of seeing to what nobody else does."""
 
 QUEUE = "gateways"
 """The queue group in which gateways share the workers' questions."""
@@ -94,6 +101,7 @@ async def _serve(services: Services, stop: asyncio.Event) -> None:
             raise _failure(settings, serving)
     finally:
         broken.cancel()
+        services.lookout.close()
         await services.streams.close()
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving], timeout=LEAVE)
@@ -158,6 +166,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         streams=Streams(requests, settings.keep_alive),
         waiting=waiting,
         seen=Seen(),
+        lookout=Lookout(lambda: Tail(bus, js)),
         store=Store(bus),
         tokens=tokens,
         doorman=Doorman(tokens, rules),
@@ -179,7 +188,8 @@ async def _declare(js: JetStream, settings: GatewaySettings) -> None:
 
 async def _start(services: Services, usher: Usher) -> None:
     bus, js, fleet = services.bus, services.js, services.fleet
-    models, requests = services.models, services.requests
+    models, requests, name = services.models, services.requests, services.settings.gateway_name
+    sweeper = Sweeper(js, Lease(js, SWEEPING, name), lambda: Unfinished(Tail(bus, js)), requests)
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
     fleet.on_lost = lambda worker: requests.background(
         report_lost(services.js, requests.writer, worker)
@@ -202,6 +212,7 @@ async def _start(services: Services, usher: Usher) -> None:
         models.refresh(),
         services.streams.tick(),
         usher.run(),
-        recover(Tail(bus, js), requests, services.settings.gateway_name),
+        recover(Unfinished(Tail(bus, js), name), requests),
+        sweeper.run(),
     ):
         requests.background(work)

@@ -7,6 +7,7 @@ ended from here.
 import asyncio
 import logging
 import time
+from math import inf
 
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
@@ -22,12 +23,26 @@ from mesh.protocol.messages import (
     Request,
     RunEvent,
 )
+from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
+_NONE = Run()
+
 OVERTIME = 5.0
 """Seconds past its deadline that the holder of a request is given to end it itself."""
+
+
+NOT_TAKEN = "No worker took it in time; try again later."
+
+
+def due(run: Run) -> float:
+    """Unix time by which a request should have an end by others' hands; inf: not known yet."""
+    if run.queued is None:
+        return inf
+    request = run.queued.request
+    return request.deadline + OVERTIME if run.n else request.waits_until
 
 
 class Endings:
@@ -37,11 +52,11 @@ class Endings:
         self._bus = bus
         self._js = js
         self._writer = writer
-        self._due: dict[str, tuple[Track, Request]] = {}
+        self._due: dict[str, Track] = {}
 
-    def see_to(self, track: Track, request: Request) -> None:
+    def see_to(self, track: Track) -> None:
         """Make sure that a request has an end soon after its deadline."""
-        self._due.setdefault(track.rid, (track, request))
+        self._due.setdefault(track.rid, track)
 
     async def cancel(self, track: Track, by: str = "") -> None:
         """Ask for a request's end, durably; wait for `track.run.end` to see it happen.
@@ -66,10 +81,14 @@ class Endings:
         await self._tell(track)
 
     async def fail(
-        self, request: Request, expected: int, code: ErrorCode, text: str = "", n: int = 0
+        self, request: Request, expected: int, code: ErrorCode, detail: str = "", read: Run = _NONE
     ) -> None:
-        """End a request as failed if `expected` is still its last event; else leave it alone."""
-        event = Failed(uid=new_uid(), code=code, detail=code.sentence, text=text, n=n)
+        """End a request as failed if `expected` is still its last event; else leave it alone.
+
+        read: what was read of it, whose text is kept.
+        """
+        detail = detail or code.sentence
+        event = Failed(uid=new_uid(), code=code, detail=detail, text=read.text, n=read.n)
         try:
             await self._append(request, event, expected)
         except Fenced:
@@ -81,18 +100,20 @@ class Endings:
             while True:
                 await asyncio.sleep(1.0)
                 now = time.time()
-                for rid, (track, request) in list(self._due.items()):
+                for rid, track in list(self._due.items()):
                     if track.run.end is not None:
                         del self._due[rid]
-                    elif now > request.deadline + (OVERTIME if track.run.n else 0.0):
+                    elif now > due(track.run):
                         del self._due[rid]
-                        ending.create_task(self._overdue(track, request))
+                        ending.create_task(self._overdue(track))
 
-    async def _overdue(self, track: Track, request: Request) -> None:
+    async def _overdue(self, track: Track) -> None:
         run = track.run
-        if run.last:
-            await self.fail(request, run.last, ErrorCode.DEADLINE_EXCEEDED, run.text, run.n)
-        self.see_to(track, request)  # until the end was read, for it may have moved on
+        if run.queued is not None:
+            detail = "" if run.n else NOT_TAKEN
+            request = run.queued.request
+            await self.fail(request, run.last, ErrorCode.DEADLINE_EXCEEDED, detail, run)
+        self.see_to(track)  # until the end was read, for it may have moved on
 
     async def _tell(self, track: Track) -> None:
         """Tell the holder to look at the log; should it not hear, the log tells its successor."""

@@ -16,6 +16,7 @@ from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import OnEvent, Track
 from mesh.bus.jetstream import STORE_FAILED, ApiError, JetStream
+from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.budget import LogBudget
 from mesh.gateway.endings import Endings
 from mesh.gateway.logs import PATIENCE, Logs
@@ -23,6 +24,7 @@ from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
+    End,
     Prompt,
     Queued,
     Request,
@@ -116,9 +118,22 @@ class Requests:
         if track is None or track.run.queued is None or track.run.end is not None:
             return
         request = track.run.queued.request
-        self.endings.see_to(track, request)
-        if track.run.n == 0 and time.time() < request.deadline:
+        self.endings.see_to(track)
+        if track.run.n == 0 and time.time() < request.waits_until:
             await self._enqueue(request, track.run.last)
+
+    async def queue_again(self, rid: str) -> None:
+        """Put a request before the workers that the queue has lost, claimed or not.
+
+        Raises BusError.
+        """
+        last = await last_event(self._js, rid)
+        if last is None or isinstance(read_event(last), End):
+            return  # it has ended meanwhile
+        found = await anchor(self._js, rid, last.seq)
+        if found is not None:  # its own sequence: a first claim on any other would be believed
+            log.warning("The queue had lost %s; queueing it again", rid)
+            await self._enqueue(found[1].request, found[0].seq, again=new_uid())
 
     async def _begin(self, request: Request, queued: Queued) -> Track:
         """Append the anchor and follow it, unless the same request comes from elsewhere just now.
@@ -147,7 +162,7 @@ class Requests:
                 follower.drop(track)
         if not seq:
             return await self._attach_same(request.rid, queued.body)
-        self.endings.see_to(track, request)
+        self.endings.see_to(track)
         await self._enqueue(request, seq)
         return track
 
@@ -188,7 +203,7 @@ class Requests:
                     "This idempotency key was used with another body; use a new key.",
                 )
             if track.run.n == 0 and track.run.end is None:
-                self.endings.see_to(track, found.request)
+                self.endings.see_to(track)
                 await self._enqueue(found.request, track.run.last)
             return track
         finally:
@@ -204,13 +219,17 @@ class Requests:
         except TimeoutError:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
 
-    async def _enqueue(self, request: Request, queued: int) -> None:
-        """Put a queued request before the workers. Twice does no harm: one claim wins."""
+    async def _enqueue(self, request: Request, queued: int, again: str = "") -> None:
+        """Put a queued request before the workers. Twice does no harm: one claim wins.
+
+        `again`: a new word, for the broker takes a repetition only as what it had forgotten.
+        """
         data = encode(Prompt(queued=queued, request=request))
         subject = subjects.req(request.model, request.tenant)
+        repetition = {"Nats-Msg-Id": f"{request.rid}.{queued}{again}"}
         while True:
             try:
-                await self._js.append(subject, data, {"Nats-Msg-Id": f"{request.rid}.{queued}"})
+                await self._js.append(subject, data, repetition)
                 return
             except ApiError as error:
                 code = _refusal(error)

@@ -13,6 +13,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.gateway.door import Doorman, Rules
+from mesh.gateway.lookout import Lookout
 from mesh.gateway.models import Models
 from mesh.gateway.requests import Requests
 from mesh.gateway.seen import Seen
@@ -39,6 +40,7 @@ class Services:
     streams: Streams
     waiting: WaitingRoom
     seen: Seen
+    lookout: Lookout
     store: Store
     tokens: Tokens
     doorman: Doorman
@@ -72,6 +74,7 @@ class Services:
             fit=fit,
             created=now,
             deadline=now + self.settings.request_timeout,
+            queue_deadline=now + self.settings.queue_timeout,
             trace=trace,
         )
 

@@ -25,7 +25,7 @@ class WaitingRoom:
         match event:
             case Queued(request=request):
                 self._model[rid] = request.model
-                self._line(request.model).join(rid, seq, request.deadline)
+                self._line(request.model).join(rid, seq, request.waits_until)
             case Claim() | Done() | Failed() | Cancelled():
                 model = self._model.pop(rid, None)
                 if model is not None:

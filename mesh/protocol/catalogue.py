@@ -85,6 +85,7 @@ EXAMPLES = {
     "query": "get_chat",
     "stream": "RUN",
     "token": "t1",
+    "job": "sweeping",
 }
 """One plausible value for each variable token."""
 
@@ -157,6 +158,13 @@ CHANNELS = (
         publishers=(Role.WORKER,),
         subscribers=(Role.GATEWAY, Role.OPERATOR),
         purpose="A worker says every two seconds that it lives; an empty message is its goodbye.",
+    ),
+    Channel(
+        pattern=subjects.lease("<job>"),
+        kind=Kind.KV,
+        publishers=(Role.GATEWAY,),
+        readers=(Role.GATEWAY,),
+        purpose="Which gateway does what only one should, such as sweeping; kept for ten seconds.",
     ),
     Channel(
         pattern=subjects.orders(_WORKER),

@@ -53,7 +53,8 @@ class Request(Wire, frozen=True, kw_only=True):
     rid: unguessable id; reply: the address under which its log is kept; tenant: who pays;
     max_tokens: at most so many new tokens (None: what the context leaves); fit: whether an
     over-long conversation is truncated on the left or refused; deadline: Unix time by which it
-    has ended; trace: the HTTP request's id, for logs.
+    has ended; queue_deadline: by which a worker has claimed it, 0: the same; trace: the HTTP
+    request's id, for logs.
     """
 
     rid: str
@@ -67,6 +68,12 @@ class Request(Wire, frozen=True, kw_only=True):
     created: float
     deadline: float
     trace: str = ""
+    queue_deadline: float = 0.0
+
+    @property
+    def waits_until(self) -> float:
+        """Unix time at which it is given up if nobody has claimed it."""
+        return min(self.deadline, self.queue_deadline or self.deadline)
 
 
 class UserMessage(Wire, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ REQ_STREAM = "REQ"
 RUN_STREAM = "RUN"
 WORKERS_BUCKET = "workers"
 WORKERS_STREAM = f"KV_{WORKERS_BUCKET}"
+LEASES_BUCKET = "leases"
+LEASES_STREAM = f"KV_{LEASES_BUCKET}"
 
 LANES = 8
 """Lanes of the request queue; a tenant's prompts always wait in the same one."""
@@ -192,3 +194,13 @@ PRESENCE_ALL = f"$KV.{WORKERS_BUCKET}.>"
 def presence(user: str) -> str:
     """Where a worker says every few seconds that it lives."""
     return f"$KV.{WORKERS_BUCKET}.{user}"
+
+
+# --- KV: who does what only one should -----------------------------------------------------------
+
+LEASES_ALL = f"$KV.{LEASES_BUCKET}.>"
+
+
+def lease(name: str) -> str:
+    """Where the gateways settle which of them does a job."""
+    return f"$KV.{LEASES_BUCKET}.{name}"

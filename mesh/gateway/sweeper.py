@@ -1,0 +1,96 @@
+"""Ends what nobody ends, and queues again what the queue has lost, over all gateways' requests.
+
+One gateway does it at a time, by a lease. Each request's own gateway comes first: the sweeper
+sees to what is left because that gateway is gone, or because an item was acknowledged by mistake.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from mesh.bus.connection import BusError
+from mesh.bus.jetstream import JetStream
+from mesh.bus.lease import Lease
+from mesh.bus.queue import items_under
+from mesh.gateway.endings import due
+from mesh.gateway.requests import Requests
+from mesh.gateway.unfinished import Unfinished
+from mesh.protocol import subjects
+from mesh.protocol.errors import MeshError
+from mesh.protocol.messages import Request
+from mesh.protocol.run import Run
+
+log = logging.getLogger(__name__)
+
+EVERY = 2.0
+"""Seconds between two sweeps, and two renewals of the lease."""
+
+COURTESY = 3.0
+"""Seconds that a request's own gateway has to end it, or to queue it, before the sweeper does."""
+
+
+class Sweeper:
+    """Sweeps while it holds the lease."""
+
+    def __init__(
+        self,
+        js: JetStream,
+        lease: Lease,
+        unfinished: Callable[[], Unfinished],
+        requests: Requests,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._js = js
+        self._lease = lease
+        self._new = unfinished
+        self._requests = requests
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Sweep now and then, until cancelled."""
+        unfinished = None
+        while True:
+            await asyncio.sleep(EVERY)
+            if not await self._lease.hold():
+                unfinished = None
+                continue
+            unfinished = unfinished or self._new()
+            try:
+                await self.sweep(await unfinished.read())
+            except (BusError, MeshError) as error:
+                log.debug("Sweeping: %s", error)
+
+    async def sweep(self, runs: dict[str, Run]) -> None:
+        """See to all unfinished requests once. Raises BusError, MeshError (broker_unavailable)."""
+        now = self._clock()
+        open_ = {rid: run for rid, run in runs.items() if run.queued is not None}
+        overdue = [rid for rid, run in open_.items() if run.queued and now > due(run) + COURTESY]
+        if overdue:
+            log.info("Ending %d requests that nobody has ended", len(overdue))
+        for rid in overdue:
+            await self._requests.take_back(rid)
+        settled = [
+            run.queued.request
+            for run in open_.values()
+            if run.queued and run.queued.request.created + COURTESY < now <= due(run)
+        ]
+        for request in await self._lost(settled):
+            await self._requests.queue_again(request.rid)
+
+    async def _lost(self, requests: Iterable[Request]) -> list[Request]:
+        """Those of the requests that are not in the queue."""
+        of_subject: dict[str, list[Request]] = defaultdict(list)
+        for request in requests:
+            of_subject[subjects.req(request.model, request.tenant)].append(request)
+        if not of_subject:
+            return []
+        info = await self._js.stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)
+        lost: list[Request] = []
+        for subject, wanted in of_subject.items():
+            if info.state.subjects.get(subject, 0) >= len(wanted):
+                continue  # what is not lost is the rule; looking at each item costs
+            waiting = await items_under(self._js, subject)
+            lost += [request for request in wanted if request.rid not in waiting]
+        return lost

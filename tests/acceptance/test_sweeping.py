@@ -1,0 +1,137 @@
+"""Every accepted request has an end by its deadline, also if nobody is left who accepted it."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.protocol import subjects
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Done, Failed
+from tests.acceptance.conftest import Process, Processes, until
+from tests.acceptance.reading import SLOW, Reading, said
+from tests.conftest import Broker, free_port
+from tests.truth import truth_of
+
+
+def ended(processes: Processes) -> bool:
+    runs = truth_of(processes.broker).runs
+    return bool(runs) and all(run.end for run in runs.values())
+
+
+def second_gateway(processes: Processes, *flags: str) -> tuple[Process, str]:
+    """Another gateway, and its URL."""
+    port = free_port()
+    gateway = processes.process(
+        "gw2", "gateway", "--gateway-name", "gw2", "--port", str(port), *flags
+    )
+    url = f"http://127.0.0.1:{port}"
+    until("the second gateway answers", lambda: answers(url))
+    return gateway, url
+
+
+def answers(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/v1/health", timeout=2.0)
+    except httpx.TransportError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def gateways_eyes(broker: Broker) -> AsyncIterator[JetStream]:
+    bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
+    try:
+        yield JetStream(bus)
+    finally:
+        await bus.close()
+
+
+def test_a_request_whose_gateway_never_returns_has_an_end(processes: Processes) -> None:
+    processes.gateway()
+    worker = processes.worker("w1", *SLOW)
+    processes.await_workers(1)
+    gateway, url = second_gateway(processes, "--request-timeout", "3")
+    worker.send(signal.SIGSTOP)
+    reading = Reading(url, 10)
+    reading.start()
+    until("it is queued", lambda: len(truth_of(processes.broker).runs) == 1)
+    gateway.kill()
+    worker.kill()
+    until("it has an end", lambda: ended(processes), 30)
+    truth = truth_of(processes.broker)
+    truth.check()
+    ((_, run),) = truth.runs.items()
+    assert isinstance(run.end, Failed) and run.end.code is ErrorCode.DEADLINE_EXCEEDED
+
+
+async def lose_the_item(broker: Broker) -> bool:
+    """Delete the one item that is in the queue; whether there was any."""
+    async with gateways_eyes(broker) as js:
+        item = await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, 1)
+        return item is not None and await js.delete(subjects.REQ_STREAM, item.seq)
+
+
+def test_what_the_queue_has_lost_is_queued_again(processes: Processes) -> None:
+    """As if its gateway had died after the request stood in the log, before it queued it."""
+    gateway = processes.gateway("--ack-wait", "2")
+    sleeping = processes.worker("w1", *SLOW)
+    processes.await_workers(1)
+    sleeping.send(signal.SIGSTOP)
+    reading = Reading(processes.url, 20)
+    reading.start()
+    until("it is queued", lambda: asyncio.run(lose_the_item(processes.broker)))
+    sleeping.kill()
+    processes.worker("w2", *SLOW)
+    reading.finish()
+    assert reading.texts == said(20)
+    assert "had lost" in gateway.log.read_text()
+    truth_of(processes.broker).check()
+
+
+def test_what_was_claimed_and_then_lost_is_queued_again(processes: Processes) -> None:
+    """As if a zombie had acknowledged another's item, and then the other had died."""
+    gateway = processes.gateway()
+    worker = processes.worker("w1", *SLOW)
+    processes.await_workers(1)
+    reading = Reading(processes.url, 600)
+    reading.start()
+    reading.await_tokens(10)
+    assert asyncio.run(lose_the_item(processes.broker))
+    until("it is queued again", lambda: "had lost" in gateway.log.read_text())
+    reading.await_tokens(300)  # its holder lives and goes on; asking found that out
+    assert list(truth_of(processes.broker).claims.values()) == [["w1"]]
+    assert asyncio.run(lose_the_item(processes.broker))
+    worker.kill()
+    processes.worker("w2", *SLOW)
+    reading.finish()
+    assert reading.texts == said(600)
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert list(truth.claims.values()) == [["w1", "w2"]]
+
+
+def test_a_request_that_no_worker_takes_in_time_is_given_up(processes: Processes) -> None:
+    processes.gateway("--queue-timeout", "1.5")
+    worker = processes.worker("w1", "--slots", "1", *SLOW)
+    processes.await_workers(1)
+    first, second = Reading(processes.url, 300), Reading(processes.url, 5)
+    first.start()
+    first.await_tokens(5)
+    second.start()
+    second.finish()
+    assert second.last == {"error": "No worker took it in time; try again later."}
+    first.finish()
+    assert first.texts == said(300)
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert {type(run.end) for run in truth.runs.values()} == {Done, Failed}
+    third = Reading(processes.url, 5)
+    third.start()
+    third.finish()
+    assert third.texts == said(5)
+    assert worker.running
