@@ -27,7 +27,7 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.run import Run
 from mesh.worker.claim import Claims, Held
-from mesh.worker.engines.base import Engine, EngineError, Job, Step
+from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job, Step
 from mesh.worker.gate import Gate, Piece, has_stopped
 from mesh.worker.meter import Meter
 from mesh.worker.prompt import BuiltPrompt, PromptBuilder
@@ -85,6 +85,7 @@ class Answer:
         self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
         self._why: Why = "cancel" if held.cancel else ""
         self._stepped = time.monotonic()
+        self.engine_broken = False
 
     @property
     def rid(self) -> str:
@@ -146,6 +147,7 @@ class Answer:
         except MeshError as error:
             return self._failed(error.code, error.detail, error.param)
         except EngineError as error:
+            self.engine_broken = isinstance(error, EngineBroken)
             return self._given_up(str(error))
         except HandedOver:
             raise

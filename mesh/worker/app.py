@@ -122,7 +122,7 @@ class Worker:
             async with asyncio.timeout(GOODBYE):
                 await self._tell_stop()
         if self._desk.stuck.is_set():
-            raise Stuck("The engine has stalled on all it had to do; leaving, to be started again.")
+            raise Stuck("The engine has stalled on all it had to do, or is broken; leaving.")
         if self._ordered.is_set():
             raise Drained
 

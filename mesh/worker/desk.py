@@ -35,7 +35,8 @@ RETRY_DELAY = 0.2
 class Desk:
     """At most as many requests at once as the engine has slots.
 
-    `freed` is set whenever a slot became free, `stuck` when the engine has stalled on everything.
+    `freed` is set whenever a slot became free, `stuck` when the engine has stalled on everything,
+    or says itself that it is broken.
     ack_wait, in seconds, is the queue's patience, `patience` the one with the engine.
     """
 
@@ -194,6 +195,8 @@ class Desk:
             await self._give_back(item)
         finally:
             self._answers.pop(rid, None)
+            if answer.engine_broken:
+                self.stuck.set()
 
     @contextmanager
     def _slot_given_up(self) -> Iterator[None]:

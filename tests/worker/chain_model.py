@@ -19,19 +19,20 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz "
 DIGITS = "0123456789"
 WIDE = "é🙂"
 
+SPECIAL = ["<|end|>", "<|start|>"]
+
 _WIDTH = 64
-_SPECIAL = ["<|end|>", "<|start|>"]
 
 
 def write(path: Path, context: int = 32_768) -> Path:
     """Write the model; some 300 kB, the same bytes every time."""
     writer = gguf.GGUFWriter(path, "llama")
-    tokens = _SPECIAL + _byte_tokens()
+    tokens = SPECIAL + byte_tokens()
     _write_sizes(writer, context, len(tokens))
     _write_tokenizer(writer, tokens)
     embeddings = np.random.default_rng(0).choice([-1.0, 1.0], (len(tokens), _WIDTH))
     output = np.zeros_like(embeddings)
-    for before, following in _successors():
+    for before, following in successors():
         output[following] += 0.3 * embeddings[before]
     _write_tensors(writer, embeddings, output)
     writer.write_header_to_file()
@@ -41,7 +42,7 @@ def write(path: Path, context: int = 32_768) -> Path:
     return path
 
 
-def _byte_tokens() -> list[str]:
+def byte_tokens() -> list[str]:
     """Byte-level BPE's letters for the 256 bytes."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = iter(range(256, 512))
@@ -49,10 +50,11 @@ def _byte_tokens() -> list[str]:
 
 
 def _ids(text: str) -> list[int]:
-    return [byte + len(_SPECIAL) for byte in text.encode()]
+    return [byte + len(SPECIAL) for byte in text.encode()]
 
 
-def _successors() -> list[tuple[int, int]]:
+def successors() -> list[tuple[int, int]]:
+    """Each token that has a successor, and which."""
     pairs: list[tuple[int, int]] = []
     for start, chain, then in (("A", ALPHABET, ""), ("!", WIDE, ""), ("?", DIGITS, "end")):
         ids = _ids(chain)
@@ -78,7 +80,7 @@ def _write_tokenizer(writer: gguf.GGUFWriter, tokens: list[str]) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
-    writer.add_token_types([control if token in _SPECIAL else normal for token in tokens])
+    writer.add_token_types([control if token in SPECIAL else normal for token in tokens])
     writer.add_token_merges(["a b"])  # The library wants one; no token comes of it.
     writer.add_bos_token_id(START)
     writer.add_eos_token_id(END)

@@ -38,12 +38,14 @@ async def test_no_model_is_the_bundled_one() -> None:
     await engine.close()
 
 
-async def test_a_folder_of_safetensors_is_for_exllamav2(tmp_path: Path) -> None:
+async def test_a_folder_of_safetensors_is_for_exllamav2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "config.json").touch()
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(MeshError, match="exllamav2") as refused:
+    monkeypatch.setitem(sys.modules, "mesh.worker.engines.exllamav2.start", None)
+    with pytest.raises(MeshError, match="exllamav2"):
         await load(WorkerSettings(model=str(tmp_path)))
-    assert refused.value.code == ErrorCode.UNSUPPORTED
 
 
 @pytest.mark.parametrize("name", ["", "model.bin"])
@@ -58,6 +60,7 @@ async def test_what_is_no_model_is_refused_with_its_path(tmp_path: Path, name: s
     ("package", "settings", "extra"),
     [
         ("xllamacpp", "engine='llamacpp'", "llamacpp"),
+        ("torch", "engine='exllamav2', model='.'", "exllamav2"),
         ("httpx", "upstream='http://127.0.0.1/v1', model='m'", "openai"),
         ("huggingface_hub", "model='hf:a/b'", "worker"),
     ],

@@ -77,8 +77,19 @@ class Step(Struct, frozen=True, gc=False):
     cached_tokens: int | None = None
 
 
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}<|im_start|>assistant\n"
+)
+"""The most widespread chat template, for models that have none of their own."""
+
+
 class EngineError(Exception):
     """The engine failed on this job; another worker may do better. The text says why."""
+
+
+class EngineBroken(EngineError):
+    """The engine will answer nothing more in this process: the worker has to leave."""
 
 
 class Engine(Protocol):

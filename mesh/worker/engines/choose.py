@@ -34,12 +34,11 @@ async def load(settings: WorkerSettings) -> Engine:
             from mesh.worker.engines.llamacpp import LlamaCppEngine
 
             return await LlamaCppEngine.load(path, settings)
+        from mesh.worker.engines.exllamav2 import start
+
+        return await start.load(path, settings)
     except ModuleNotFoundError as error:
         raise _not_installed(engine, error) from error
-    raise MeshError(
-        ErrorCode.UNSUPPORTED,
-        f"This version has no {engine} engine, which {path} needs; serve a GGUF file instead.",
-    )
 
 
 def _find(model: str) -> Path:

@@ -19,7 +19,7 @@ import xllamacpp
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import EngineError, EngineInfo, Job, Step
+from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step
 from mesh.worker.engines.gguf_header import GgufHeader, read_header
 from mesh.worker.engines.llamacpp_call import Call
 from mesh.worker.engines.llamacpp_port import TokenizerPort
@@ -36,12 +36,6 @@ TINY = 64 << 20
 PREFILL = 512
 """Prompt tokens between two looks at whether the request was cancelled."""
 PROMPT_CACHE_MIB = 256
-
-# A model without a chat template of its own is asked in the most widespread form.
-CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
-    "{% endfor %}<|im_start|>assistant\n"
-)
 
 _SAMPLING_NAMES = {
     "temperature": "temperature",

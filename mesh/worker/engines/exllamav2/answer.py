@@ -1,0 +1,125 @@
+"""One answer in the library's generator: what it is given, and what came of each step.
+
+The truth is the generator's own sequence of ids. Its text is not looked at: it is held back, cut
+and rewound for reasons that are not the worker's.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from exllamav2.generator import ExLlamaV2DynamicJob
+from tokenizers import Tokenizer
+
+from mesh.worker.engines.base import EngineError, Finish, Job, Step
+from mesh.worker.engines.exllamav2.sampler import KeyedRandom, settings
+from mesh.worker.engines.exllamav2.text import Detokenizer, Said
+from mesh.worker.engines.relay import Relay
+
+_FINISH: dict[str, Finish] = {"stop_token": "stop", "max_new_tokens": "length"}
+
+
+class Answer:
+    """One job of the worker's, from its waiting to its end. Made and read by any thread, stepped
+    by the driver's.
+
+    ids: prompt and prefix; max_tokens: new ones, of which the generator is asked for `drafts`
+    more, as it ends that much too early.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        ids: Sequence[int],
+        max_tokens: int,
+        tokenizer: Tokenizer,
+        end_ids: frozenset[int],
+        special_ids: frozenset[int],
+        drafts: int,
+    ) -> None:
+        self.relay = Relay()
+        self.ids = tuple(ids)
+        self._job = job
+        self._max_tokens = max_tokens
+        self._end_ids = end_ids
+        self._drafts = drafts
+        self._text = Detokenizer(tokenizer, special_ids, ids)
+        self._read = len(ids)
+        self._first = True
+
+    def task(self) -> "Task":
+        """The answer for a generator, from its beginning: one that failed can be tried anew."""
+        return Task(self, self._job, self._max_tokens + self._drafts, self._end_ids)
+
+    def advance(self, task: "Task", result: dict[str, object]) -> Iterator[Step]:
+        """What a step of the generator means for the reader. Raises EngineError."""
+        if task.fault:
+            raise EngineError(task.fault)
+        finish = self._finish(result)
+        ids = task.ids(self._read, last=finish)
+        self._read += len(ids)
+        for said in filter(None, map(self._text.feed, ids)):
+            yield self._step(task, said)
+        if finish is not None:
+            yield self._step(task, self._text.finish(), finish)
+
+    def _finish(self, result: dict[str, object]) -> Finish | None:
+        if not result["eos"]:
+            return None
+        reason = str(result["eos_reason"])
+        if reason not in _FINISH:
+            raise EngineError(f"ExLlamaV2 ended the answer for no good reason: {reason}.")
+        return _FINISH[reason]
+
+    def _step(self, task: "Task", said: Said, finish: Finish | None = None) -> Step:
+        if not self._first:
+            return Step(said.text, said.ids, finish)
+        self._first = False
+        prompt = len(self._job.prompt_ids)
+        return Step(said.text, said.ids, finish, prompt, min(prompt, task.cached))
+
+
+class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
+    """The library's job, with randomness of its own, and an eye on what the model gives.
+
+    fault: why it cannot go on; `pages` are those that may hold broken values then.
+    """
+
+    def __init__(self, answer: Answer, job: Job, max_tokens: int, end_ids: frozenset[int]) -> None:
+        super().__init__(
+            input_ids=torch.tensor([answer.ids]),
+            max_new_tokens=max_tokens,
+            min_new_tokens=max_tokens if job.sampling.ignore_eos else 0,
+            gen_settings=settings(job.sampling),
+            stop_conditions=sorted(end_ids),
+            identifier=answer,
+        )
+        self.answer = answer
+        self.fault = ""
+        self.pages: list[object] = []
+        self._sequence = self.sequences[0]
+        self._before = len(job.prompt_ids)
+        self.rng = KeyedRandom(job.seed, self._sequence.sequence_ids, self._before)
+
+    @property
+    def cached(self) -> int:
+        """Tokens whose keys and values were there already."""
+        pages: int = self.cached_pages * self.generator.page_size
+        return pages + int(self.cached_tokens)
+
+    def ids(self, start: int, last: Finish | None) -> list[int]:
+        """The new ids from `start` on, without the one that ended the answer."""
+        end = len(self._sequence.sequence_ids) - (last == "stop")
+        ids: list[int] = self._sequence.sequence_ids.torch_slice(start, end)[0].tolist()
+        return ids
+
+    def receive_logits(self, logits: torch.Tensor) -> tuple[object, ...]:
+        """The library's hook: choose a token. logits: (1, 1, vocabulary), changed in place."""
+        if not math.isfinite(float(logits.max())):
+            self.fault = "The model gave no numbers (NaN) for this text."
+            self.pages = list(self._sequence.allocated_pages)
+            logits.zero_()
+        answered = len(self._sequence.sequence_ids) - self._before
+        self.gen_settings.token_repetition_range = answered
+        chosen: tuple[object, ...] = super().receive_logits(logits)
+        return chosen

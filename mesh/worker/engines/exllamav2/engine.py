@@ -1,0 +1,126 @@
+"""The engine as the worker sees it: validates a job, gives it to the driver, hands on its steps."""
+
+from asyncio import get_running_loop, to_thread
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import partial
+from hashlib import sha256
+
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.settings import WorkerSettings
+from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step
+from mesh.worker.engines.exllamav2.answer import Answer
+from mesh.worker.engines.exllamav2.driver import CLOSED, Driver
+from mesh.worker.engines.exllamav2.loading import Loaded, load
+from mesh.worker.engines.exllamav2.memory import Device
+from mesh.worker.engines.exllamav2.plan import Plan
+
+
+class ExLlamaV2Engine:
+    """A model on one or more GPUs. Make it with `load`."""
+
+    def __init__(self, loaded: Loaded, info: EngineInfo, plan: Plan, driver: Driver) -> None:
+        self._loaded = loaded
+        self._info = info
+        self._plan = plan
+        self._driver = driver
+        self._closed = False
+
+    @classmethod
+    async def load(
+        cls, plan: Plan, settings: WorkerSettings, devices: Sequence[Device]
+    ) -> "ExLlamaV2Engine":
+        """Load a model, in a thread. Raises MeshError when it will not load."""
+        loaded = await to_thread(load, plan, settings)
+        make = partial(Driver, loaded.make_generator, plan.slots, get_running_loop())
+        return cls(loaded, _info(plan, loaded, settings, devices), plan, await to_thread(make))
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    def encode(self, text: str) -> list[int]:
+        """See Engine. Safe in any thread."""
+        ids: list[int] = self._loaded.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+        if self._closed:
+            raise EngineError(CLOSED)
+        answer = self._answer(job, await self._ids(job))
+        self._driver.begin(answer)
+        try:
+            async with aclosing(answer.relay.read()) as steps:
+                async for step in steps:
+                    yield step
+        finally:
+            self._driver.cancel(answer)
+
+    async def close(self) -> None:
+        """See Engine. Waits for the step that the GPU is in."""
+        if not self._closed:
+            self._closed = True
+            await to_thread(self._driver.close)
+            await to_thread(self._loaded.unload)
+
+    async def _ids(self, job: Job) -> list[int]:
+        """Prompt and prefix, checked: what is out of bounds would end the whole process."""
+        if job.prefix_ids is None:
+            ids = await to_thread(self.encode, job.prompt + job.prefix_text)
+        else:
+            ids = [*job.prompt_ids, *job.prefix_ids]
+        known = self._plan.folder.config.sizes.vocab_size
+        if not ids or not all(0 <= token < known for token in ids):
+            raise EngineError("The prompt has no tokens, or tokens that the model does not have.")
+        if len(ids) >= self._plan.context:
+            raise MeshError(
+                ErrorCode.CONTEXT_OVERFLOW,
+                f"The prompt has {len(ids)} tokens and the model's context is"
+                f" {self._plan.context}, answer included; shorten it.",
+                param="messages",
+            )
+        return ids
+
+    def _answer(self, job: Job, ids: list[int]) -> Answer:
+        folder = self._plan.folder
+        return Answer(
+            job,
+            ids,
+            min(job.max_tokens, self._plan.context - len(ids)),
+            self._loaded.tokenizer,
+            folder.end_ids,
+            folder.special_ids,
+            self._plan.drafts,
+        )
+
+
+def _info(
+    plan: Plan, loaded: Loaded, settings: WorkerSettings, devices: Sequence[Device]
+) -> EngineInfo:
+    folder = plan.folder
+    return EngineInfo(
+        model=settings.model_name or folder.path.resolve().name,
+        engine="exllamav2",
+        fingerprint=_fingerprint(plan, settings),
+        context_length=plan.context,
+        slots=plan.slots,
+        chat_template=folder.chat_template or CHATML,
+        bos_token=folder.bos_token,
+        eos_token=folder.eos_token,
+        add_bos=folder.add_bos or _begins_with_bos(loaded, folder.bos_token),
+        hardware=", ".join(device.name for device in devices),
+    )
+
+
+def _fingerprint(plan: Plan, settings: WorkerSettings) -> str:
+    """The folder's, and what else changes which tokens come: LoRAs and the rotary settings."""
+    others = [settings.lora, settings.rope_scale, settings.rope_alpha]
+    if not any(others):
+        return plan.folder.fingerprint
+    return sha256(f"{plan.folder.fingerprint} {others}".encode()).hexdigest()
+
+
+def _begins_with_bos(loaded: Loaded, bos: str) -> bool:
+    """Whether the tokenizer itself puts its first token before every text."""
+    ids = loaded.tokenizer.encode("", add_special_tokens=True).ids
+    return bool(bos) and ids[:1] == [loaded.tokenizer.token_to_id(bos)]

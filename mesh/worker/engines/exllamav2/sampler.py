@@ -1,0 +1,54 @@
+"""How the next token is chosen: the request's sampling in the library's terms, and its randomness.
+
+Whoever takes an answer over has to choose as the one before would have. So the random number of a
+token depends on the answer's seed and the token's place in the answer alone, and penalties look at
+the whole answer, whoever wrote it, and never at the prompt.
+"""
+
+from collections.abc import Sized
+from hashlib import blake2b
+from typing import TypeVar
+
+from exllamav2.generator import ExLlamaV2Sampler
+
+from mesh.protocol.messages import Sampling
+
+N = TypeVar("N", int, float)
+
+TEMPERATURE, TOP_K, TOP_P, MIN_P = 0.8, 40, 0.95, 0.05
+"""What a request does not set: llama.cpp's defaults, so that a model sounds the same on both."""
+
+
+def settings(sampling: Sampling) -> ExLlamaV2Sampler.Settings:
+    """The library's settings, which keep state: make new ones for each answer."""
+    return ExLlamaV2Sampler.Settings(
+        temperature=_or(sampling.temperature, TEMPERATURE),
+        top_k=_or(sampling.top_k, TOP_K),
+        top_p=_or(sampling.top_p, TOP_P),
+        min_p=_or(sampling.min_p, MIN_P),
+        typical=_or(sampling.typical_p, 0.0),
+        token_repetition_penalty=_or(sampling.repetition_penalty, 1.0),
+        token_presence_penalty=_or(sampling.presence_penalty, 0.0),
+        token_frequency_penalty=_or(sampling.frequency_penalty, 0.0),
+    )
+
+
+class KeyedRandom:
+    """Stands in for `random.Random`: one number in [0, 1) for each seed and length of `sequence`.
+
+    before: the sequence's length when the answer's first token is chosen.
+    """
+
+    def __init__(self, seed: int, sequence: Sized, before: int) -> None:
+        self._seed = seed
+        self._sequence = sequence
+        self._before = before
+
+    def random(self) -> float:
+        place = len(self._sequence) - self._before
+        digest = blake2b(f"{self._seed}:{place}".encode(), digest_size=8).digest()
+        return (int.from_bytes(digest, "little") >> 11) / (1 << 53)
+
+
+def _or(given: N | None, default: N) -> N:
+    return default if given is None else given

@@ -1,0 +1,96 @@
+"""A stand-in for ExLlamaV2's model: known answers, out of a real paged cache, on the CPU.
+
+It writes each token's id into the cache, where keys and values would be, and reads the whole
+sequence back out of it, through the block table, before it answers. So an answer is right only if
+every page of every request is where it should be: prefix cache, eviction, rewinding and all.
+
+The likeliest next token is the one that `chain_model` says; all others have small logits, drawn
+from a hash of the whole sequence.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tests.worker.chain_model import successors
+from tests.worker.exl2.folders import VOCABULARY
+
+LIKELY = 8.0
+"""The logit of the token that has to come; the others' are between -1 and 1."""
+STEP_HOOKS: list[Callable[["StandinModel", Tensor], None]] = []
+"""Called with each forward pass's ids, before anything: tests make it fail here."""
+LOGIT_HOOKS: list[Callable[["StandinModel", list[int], Tensor], None]] = []
+"""Called with each row's sequence and logits, to change them in place."""
+
+
+class StandinModel:
+    """What the generator and the loader want of `exllamav2.ExLlamaV2`."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.cache_map: dict[int, str] = {}
+        self.unloaded = False
+        self.chunks: list[tuple[int, int]] = []
+
+    def load_autosplit(self, cache: Any, reserve_vram: int, callback: Callable[..., None]) -> None:
+        layers = self.config.num_hidden_layers
+        for layer in range(layers):
+            self.cache_map[layer] = "cpu"
+            callback(layer, layers)
+        cache.update_cache_tensors()
+        callback(layers, layers)
+
+    def unload(self) -> None:
+        self.unloaded = True
+
+    def forward_chunk(
+        self,
+        input_ids: Tensor,
+        attn_params: Any,
+        cache: Any,
+        preprocess_only: bool = False,
+        loras: Sequence[object] | None = None,
+        indexed_embeddings: object = None,
+    ) -> dict[str, Tensor]:
+        """Logits of (requests, rows, vocabulary and its padding) for ids of (requests, rows)."""
+        for hook in STEP_HOOKS:
+            hook(self, input_ids)
+        self.chunks.append((input_ids.shape[0], input_ids.shape[1]))
+        rows = [
+            self._row(input_ids[row], attn_params, row, cache, preprocess_only)
+            for row in range(input_ids.shape[0])
+        ]
+        return {} if preprocess_only else {"logits": torch.stack(rows)}
+
+    def _row(self, ids: Tensor, params: Any, row: int, cache: Any, preprocess_only: bool) -> Tensor:
+        past, page = int(params.cache_seqlens[row]), params.page_size
+        assert past + len(ids) <= self.config.max_seq_len, "beyond the positions there are"
+        places = torch.arange(past + len(ids))
+        slots = params.block_index[row].long()[places // page] * page + places % page
+        store = cache.key_states[0][0, :, 0]
+        store[slots[past:], 0] = (ids // 256).half()
+        store[slots[past:], 1] = (ids % 256).half()
+        if preprocess_only:
+            return ids
+        read = store[slots, :2].long()
+        sequence = (read[:, 0] * 256 + read[:, 1]).tolist()
+        return torch.stack([self._logits(sequence[: past + at + 1]) for at in range(len(ids))])
+
+    def _logits(self, sequence: list[int]) -> Tensor:
+        seed = crc32(np.array(sequence, np.int32).tobytes())
+        drawn = np.random.Generator(np.random.PCG64(seed)).random(VOCABULARY, np.float32) * 2 - 1
+        logits = torch.full((-(-VOCABULARY // 32) * 32,), -65504.0)
+        logits[:VOCABULARY] = torch.from_numpy(drawn)
+        following = _SUCCESSORS.get(sequence[-1])
+        if following is not None:
+            logits[following] = LIKELY
+        for hook in LOGIT_HOOKS:
+            hook(self, sequence, logits)
+        return logits
+
+
+_SUCCESSORS = dict(successors())

@@ -1,0 +1,107 @@
+"""ExLlamaV2 workers in a real mesh: real processes, a real broker, the real generator."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Process, Processes, until
+from tests.acceptance.reading import Reading, holder
+from tests.conftest import Broker
+from tests.truth import truth_of
+from tests.worker.chain_model import ALPHABET
+
+ROOT = Path(__file__).parents[3]
+
+
+class Worker(Process):
+    """`mesh worker`, with the stand-ins in place."""
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "tests.worker.exl2.standin", *self._arguments],
+                env=self._env,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+
+
+@pytest.fixture
+def processes(broker: Broker, tmp_path: Path) -> Iterator[Processes]:
+    found = Processes(broker, tmp_path)
+    found.env = os.environ | found.env
+    yield found
+    found.end()
+
+
+def worker(processes: Processes, name: str, model: Path, step: float = 0.0) -> Worker:
+    arguments = ["worker", "--worker-name", name, "--model", str(model)]
+    env = processes.env | {"STANDIN_STEP": str(step)}
+    started = Worker(name, arguments, env, processes.folder)
+    processes.started.append(started)
+    return started
+
+
+def alphabet(count: int) -> str:
+    return "".join(islice(cycle(ALPHABET), count))
+
+
+def test_a_worker_answers_through_the_mesh(processes: Processes, chain: Path) -> None:
+    processes.gateway()
+    started = worker(processes, "w1", chain)
+    processes.await_workers(1)
+    reading = Reading(processes.url, 40, prompt="Say A")
+    reading.start()
+    reading.finish()
+    assert "".join(reading.texts) == alphabet(40)
+    assert reading.last == {"done": True, "total_tokens": 40}
+    truth_of(processes.broker).check()
+    assert started.stop() == 0
+    log = started.log.read_text()
+    assert "chain (16 bits) needs" in log
+    assert "pip install flash-attn" in log
+
+
+def test_a_killed_worker_s_answers_go_on_in_another_as_if_nothing_had_been(
+    processes: Processes, chain: Path
+) -> None:
+    processes.gateway()
+    workers: dict[str, Process] = {
+        name: worker(processes, name, chain, step=0.01) for name in ("w1", "w2")
+    }
+    processes.await_workers(2)
+    reading = Reading(processes.url, 300, prompt="Say A")
+    reading.start()
+    reading.await_tokens(20)
+    holder(processes, workers).kill()
+    reading.finish()
+    assert "".join(reading.texts) == alphabet(300)
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert [len(claims) for claims in truth.claims.values()] == [2]
+
+
+def test_a_broken_gpu_ends_its_worker_and_loses_no_answer(
+    processes: Processes, chain: Path
+) -> None:
+    processes.gateway()
+    processes.env["STANDIN_FAULT"] = "CUDA error: an illegal memory access was encountered"
+    faulty = worker(processes, "w1", chain, step=0.01)
+    processes.await_workers(1)
+    reading = Reading(processes.url, 100, prompt="Say A")
+    reading.start()
+    reading.await_tokens(10)
+    del processes.env["STANDIN_FAULT"]
+    worker(processes, "w2", chain)
+    reading.finish()
+    assert "".join(reading.texts) == alphabet(100)
+    until("the worker with the broken GPU has left", lambda: not faulty.running)
+    assert faulty.popen.wait() == 1
+    assert "an illegal memory access" in faulty.log.read_text()
+    truth_of(processes.broker).check()
