@@ -62,6 +62,10 @@ class Mesh:
             self._on_loop(self._start(name))
         self._on_loop(self._ready())
 
+    def limit(self, **limits: Any) -> None:
+        """Other settings for the gateway, from its next start on."""
+        self._limits |= limits
+
     def stop(self, *names: str) -> None:
         """Stop services in good order (all without names)."""
         chosen = [self._services.pop(name) for name in names or tuple(reversed(self._services))]

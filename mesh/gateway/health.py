@@ -65,10 +65,11 @@ async def workers(request: AnyRequest, services: Wired) -> Workers:
     """The workers present, by name."""
     services.doorman.signed_in(request)
     present = sorted(services.fleet.workers.values(), key=lambda worker: worker.name)
-    return Workers([_worker(worker) for worker in present])
+    return Workers([worker_read(worker) for worker in present])
 
 
-def _worker(info: WorkerInfo) -> WorkerRead:
+def worker_read(info: WorkerInfo) -> WorkerRead:
+    """A worker as routes show it."""
     return WorkerRead(
         name=info.name,
         models=[card.name for card in info.models],

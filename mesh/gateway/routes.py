@@ -15,6 +15,7 @@ from mesh.gateway.chats import (
 from mesh.gateway.events import message_events
 from mesh.gateway.generate import generate
 from mesh.gateway.health import health, workers
+from mesh.gateway.mesh_events import mesh_events
 from mesh.gateway.messages import (
     assistant_message,
     cancel,
@@ -27,8 +28,11 @@ from mesh.gateway.messages import (
 from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.models import get_model, list_models
 from mesh.gateway.openapi import openapi
+from mesh.gateway.orders import cancel_request, drain_worker
 from mesh.gateway.presets import model_configs
+from mesh.gateway.search import search_chats
 from mesh.gateway.site import index, page_file
+from mesh.gateway.titles import generate_title
 from mesh.gateway.worker_events import worker_events
 
 ROUTES: list[ControllerRouterHandler] = [
@@ -62,6 +66,11 @@ ROUTES: list[ControllerRouterHandler] = [
     list_models,
     get_model,
     chat_completions,
+    search_chats,
+    generate_title,
+    mesh_events,
+    cancel_request,
+    drain_worker,
     index,
     page_file,
 ]

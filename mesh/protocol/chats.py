@@ -124,6 +124,20 @@ class ChatPage(Wire, frozen=True, kw_only=True, tag="chat_page"):
     prev: str | None = None
 
 
+class ChatHit(Wire, frozen=True, kw_only=True):
+    """A chat in which all words were found. excerpt: where, in message_id; None: in its title."""
+
+    chat: Chat
+    excerpt: str = ""
+    message_id: str | None = None
+
+
+class ChatHits(Wire, frozen=True, kw_only=True, tag="chat_hits"):
+    """What a search found, the chats that were used last first."""
+
+    hits: tuple[ChatHit, ...]
+
+
 class Plan(Wire, frozen=True, kw_only=True, tag="plan"):
     """All the gateway needs to queue an answer.
 
@@ -259,6 +273,19 @@ class ListChats(Asks[ChatPage], frozen=True, kw_only=True, tag="list_chats"):
     min_seq: int = 0
 
 
+class SearchChats(Asks[ChatHits], frozen=True, kw_only=True, tag="search_chats"):
+    """The chats of a user with a title or a message in which all of the words occur, in any case.
+
+    words: separated by spaces. -> ChatHits
+    """
+
+    user_id: str
+    words: str
+    include_hidden: bool = False
+    limit: int = 30
+    min_seq: int = 0
+
+
 class GetChat(Asks[ChatTree], frozen=True, kw_only=True, tag="get_chat"):
     """-> ChatTree. `after`: the `next` of the reply before, if there was one.
 
@@ -378,6 +405,7 @@ Query = (
     | RevokeRefresh
     | CreateChat
     | ListChats
+    | SearchChats
     | GetChat
     | UpdateChat
     | HideAllChats
@@ -396,6 +424,7 @@ Reply = (
     User
     | Chat
     | ChatPage
+    | ChatHits
     | ChatTree
     | ChatMessage
     | Plan
@@ -414,6 +443,7 @@ QUERIES: dict[type[Query], type[Reply]] = {
     RevokeRefresh: Ok,
     CreateChat: Chat,
     ListChats: ChatPage,
+    SearchChats: ChatHits,
     GetChat: ChatTree,
     UpdateChat: Chat,
     HideAllChats: Ok,

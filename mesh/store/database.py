@@ -98,11 +98,17 @@ def prepare(engine: Engine, pragmas: tuple[str, ...]) -> None:
         for pragma in pragmas:
             cursor.execute(pragma)
         cursor.close()
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get("immediate", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _lower(text: str | None) -> str | None:
+    """For `lower()` in statements: SQLite's own knows no letters but those of ASCII."""
+    return None if text is None else text.lower()
 
 
 def is_trouble(error: Exception) -> bool:

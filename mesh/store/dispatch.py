@@ -31,6 +31,7 @@ from mesh.protocol.chats import (
     Reply,
     RevokeRefresh,
     SaveRefresh,
+    SearchChats,
     SignIn,
     UpdateChat,
     UseRefresh,
@@ -41,7 +42,7 @@ from mesh.protocol.messages import Refused, UserMessage
 from mesh.settings import StoreSettings
 from mesh.store.database import Database, sentence
 from mesh.store.follower import Follower
-from mesh.store.queries import accounts, answers, chats, messages, runs
+from mesh.store.queries import accounts, answers, chats, messages, runs, search
 from mesh.store.refusals import NotYet, unavailable
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ Read = (
     | GetUser
     | UseRefresh
     | ListChats
+    | SearchChats
     | GetChat
     | GetMessage
     | PlanAnswer
@@ -111,6 +113,7 @@ class Dispatcher:
                 GetChat(min_seq=seq)
                 | DeleteChat(min_seq=seq)
                 | ListChats(min_seq=seq)
+                | SearchChats(min_seq=seq)
                 | AddUserMessage(min_seq=seq)
                 | PlanAnswer(min_seq=seq)
                 | UpdateChat(min_seq=seq)
@@ -156,6 +159,8 @@ class Dispatcher:
                 return await accounts.use_refresh(session, query, now)
             case ListChats():
                 return await chats.list_chats(session, query)
+            case SearchChats():
+                return await search.search_chats(session, query)
             case GetChat():
                 return await chats.get_chat(session, query, now)
             case GetMessage():

@@ -63,7 +63,13 @@ def test_every_operation_has_a_sentence_an_id_and_its_errors(openapi: Any) -> No
 
 
 def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
-    bodyless = {"cancel", "cancel_token", "hide_all_chats"}
+    bodyless = {
+        "cancel",
+        "cancel_request",
+        "cancel_token",
+        "generate_title",
+        "hide_all_chats",
+    }
     for _, method, operation in operations(openapi):
         takes = method in ("post", "put") and operation["operationId"] not in bodyless
         assert ("requestBody" in operation) == takes
@@ -72,12 +78,14 @@ def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
 def test_only_signing_in_health_and_the_document_are_public(openapi: Any) -> None:
     public = {path for path, _, operation in operations(openapi) if not operation["security"]}
     assert public == {
+        "/",
         "/auth/callback/debug",
         "/auth/login/debug",
         "/auth/providers",
         "/auth/refresh",
         "/cancel",
         "/openapi.json",
+        "/page/{name}",
         "/v1/health",
     }
 

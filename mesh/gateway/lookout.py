@@ -1,0 +1,106 @@
+"""Watches the whole mesh for those who look at it: what happened of late, and what is under way.
+
+Reads the log once for all who watch, and only while somebody does. Shows nothing itself, and
+knows nothing of who may see what.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from mesh.bus.connection import BusError
+from mesh.bus.jetstream import Stored
+from mesh.bus.replay import read_event
+from mesh.bus.tail import Tail
+from mesh.gateway.unfinished import Unfinished
+from mesh.protocol import subjects
+from mesh.protocol.messages import LogEvent, Queued
+from mesh.protocol.run import Run
+from mesh.protocol.subjects import RunSubject
+
+log = logging.getLogger(__name__)
+
+PACE = 0.5
+"""Seconds between two looks at the log."""
+
+BATCH = 1024
+LOOK_BACK = 2_000
+"""Sequences of the log that are read when somebody begins to watch."""
+
+KEPT = 200
+"""Events that are remembered for those who come later."""
+
+
+class Happening(NamedTuple):
+    """An event of the log: at which sequence and Unix time, whose, and for which tenant."""
+
+    seq: int
+    at: float
+    where: RunSubject
+    event: LogEvent
+    tenant: str
+
+
+class Lookout:
+    """`happenings` and `runs` (unfinished requests by rid) are fresh while somebody watches."""
+
+    def __init__(self, new_tail: Callable[[], Tail]) -> None:
+        self._new_tail = new_tail
+        self._watchers = 0
+        self._looking: asyncio.Task[None] | None = None
+        self._tenants: dict[str, str] = {}
+        self.happenings: deque[Happening] = deque(maxlen=KEPT)
+        self.runs: dict[str, Run] = {}
+        self.closing = asyncio.Event()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look as long as this lasts."""
+        self._watchers += 1
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+            if not self._watchers:
+                self._looking.cancel()
+                self._looking = None
+
+    def close(self) -> None:
+        """Let all who watch know that the gateway stops."""
+        self.closing.set()
+
+    async def _look(self) -> None:
+        """Read on until cancelled; while the broker is away, what was seen stays."""
+        tail = self._new_tail()
+        unfinished = Unfinished(tail)
+        self.happenings.clear()
+        at: int | None = None
+        while True:
+            try:
+                if at is None:
+                    at = max(0, await tail.last() - LOOK_BACK)
+                while batch := await tail.read(at, BATCH):
+                    self._tell(batch)
+                    at = batch[-1].seq
+                self.runs = await unfinished.read()
+            except BusError as error:
+                log.debug("Watching the mesh: %s", error)
+            await asyncio.sleep(PACE)
+
+    def _tell(self, batch: list[Stored]) -> None:
+        for stored in batch:
+            where = subjects.parse_run(stored.subject)
+            event = read_event(stored)
+            if event is None:
+                continue
+            if isinstance(event, Queued):
+                self._tenants[where.rid] = event.request.tenant
+            tenant = self._tenants.get(where.rid, "")
+            self.happenings.append(Happening(stored.seq, stored.at, where, event, tenant))
+        while len(self._tenants) > 10 * KEPT:
+            del self._tenants[next(iter(self._tenants))]

@@ -1,0 +1,113 @@
+"""`POST /chats/{chat_id}/title`: lets the model that answered name a chat.
+
+Small models often do not do what they are told, so what comes is taken only if it looks like a
+title of this conversation; otherwise the chat keeps the one it has from its first message.
+"""
+
+import asyncio
+import re
+
+from litestar import post
+from litestar.params import FromPath
+from msgspec import Struct
+
+from mesh.bus.follow import Track
+from mesh.gateway.client import Client
+from mesh.gateway.errors import AnyRequest, request_id
+from mesh.gateway.services import Services, Wired
+from mesh.gateway.tokens import Principal
+from mesh.protocol.chats import ChatTree, GetChat, UpdateChat
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Done, Message, Request, Sampling
+
+PATIENCE = 30.0
+"""Seconds that a title may take."""
+
+READ = 1_000
+"""Characters of question and answer that the model is shown."""
+
+LONGEST, MOST_WORDS, MOST_TOKENS = 60, 10, 24
+"""A title's characters, words and tokens."""
+
+TASK = (
+    "Here is the beginning of a conversation.\n\nQuestion: {question}\n\nAnswer: {answer}\n\n"
+    "Write a title of three to six words for it, in its own language. Reply with the title alone."
+)
+
+_AROUND = " \t\"'`*_#.:“”„«»"
+
+
+class TitleRead(Struct, frozen=True, kw_only=True):
+    """A chat's title; generated: whether it is the model's, of just now."""
+
+    title: str | None
+    generated: bool
+
+
+@post("/chats/{chat_id:str}/title", status_code=200)
+async def generate_title(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> TitleRead:
+    """Give a chat a title that its model finds, unless it is renamed meanwhile."""
+    user = services.doorman.signed_in(request)
+    tree = await _chat(services, user, chat_id)
+    question, answer, model = _beginning(tree)
+    await services.models.choose(model)
+    prompt = TASK.format(question=question[:READ], answer=answer[:READ])
+    asked = services.new_request(
+        user,
+        model,
+        (Message(role="user", content=prompt),),
+        Sampling(temperature=0.0),
+        MOST_TOKENS,
+        trace=request_id(request),
+    )
+    found = title(await _said(services, request, asked), f"{question}\n{answer}")
+    now = (await _chat(services, user, chat_id)).chat.title
+    if found is None or now != tree.chat.title:
+        return TitleRead(title=now, generated=False)
+    await services.store.ask(UpdateChat(user_id=user.user_id, chat_id=chat_id, title=found))
+    return TitleRead(title=found, generated=True)
+
+
+async def _chat(services: Services, user: Principal, chat_id: str) -> ChatTree:
+    seq = services.seen.last(chat_id)
+    return await services.store.ask(GetChat(user_id=user.user_id, chat_id=chat_id, min_seq=seq))
+
+
+def _beginning(tree: ChatTree) -> tuple[str, str, str]:
+    """The first question that was answered, its answer and the model. Raises MeshError."""
+    texts = {message.id: message.content or "" for message in tree.messages}
+    for message in tree.messages:
+        if message.state == "complete" and message.work is not None and message.content:
+            return texts.get(message.parent_id or "", ""), message.content, message.work.model
+    raise MeshError(ErrorCode.CONFLICT, "This chat has no answer yet that it could be named by.")
+
+
+async def _said(services: Services, request: AnyRequest, asked: Request) -> str:
+    """What the model says; "" if it fails or takes too long. Leaving cancels."""
+    track = await services.requests.submit(asked)
+    try:
+        async with asyncio.timeout(PATIENCE), Client(request, PATIENCE) as client:
+            await services.streams.ended(track, client)
+    except TimeoutError:
+        pass
+    services.streams.hang_up(track)
+    return _text(track)
+
+
+def _text(track: Track) -> str:
+    return track.run.end.text if isinstance(track.run.end, Done) else ""
+
+
+def title(said: str, conversation: str) -> str | None:
+    """The title in what a model said, or None. Pure.
+
+    One short line that shares a word with the conversation: what shares none is about something
+    else, such as the model itself.
+    """
+    lines = [line.strip(_AROUND) for line in said.splitlines()]
+    line = next((line for line in lines if line), "")
+    line = re.sub(r"^title\s*[:\-]\s*", "", line, flags=re.IGNORECASE).strip(_AROUND)
+    words, text = re.findall(r"\w+", line.lower()), conversation.lower()
+    fits = 2 <= len(line) <= LONGEST and len(words) <= MOST_WORDS
+    telling = [word for word in words if len(word) > 3 or not word.isascii()]
+    return line if fits and any(word in text for word in telling) else None
