@@ -1,0 +1,143 @@
+"""The live mesh over HTTP: how it stands and what happens; who may cancel and drain."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from mesh.worker.app import Drained
+from tests.chatting import ask, events, get_message, new_chat, ok, refusal
+from tests.whole_mesh import SLOW, Mesh
+
+LONG = "word " * 200
+
+
+async def watch(http: httpx.AsyncClient, after: int | None = None) -> AsyncIterator[Any]:
+    """The events of `/mesh/events`, those that happened with their id as `seq`."""
+    headers = {} if after is None else {"Last-Event-ID": str(after)}
+    async with http.stream("GET", "/mesh/events", headers=headers) as response:
+        assert response.status_code == 200, await response.aread()
+        seq = 0
+        async for line in response.aiter_lines():
+            if line.startswith("id: "):
+                seq = int(line[4:])
+            elif line.startswith("data: "):
+                event = msgspec.json.decode(line[6:])
+                yield event | ({"seq": seq} if event["event_type"] == "event" else {})
+
+
+async def until(http: httpx.AsyncClient, holds: Callable[[Any], bool], after: int = 0) -> Any:
+    """The first event of which something holds."""
+    async for event in watch(http, after):
+        if holds(event):
+            return event
+
+
+def running(event: Any) -> bool:
+    return event["event_type"] == "state" and any(
+        request["mine"] and request["state"] == "running" for request in event["requests"]
+    )
+
+
+async def test_the_mesh_is_shown_with_what_one_asked_for(mesh: Mesh) -> None:
+    async with await mesh.client("watcher") as http:
+        chat = await new_chat(http)
+        answer = (await ask(http, chat, LONG, model=SLOW))["assistant_message"]["id"]
+        state = await until(http, running)
+        assert state["broker"] and state["operator"] and state["unfinished"] >= 1
+        worker = next(worker for worker in state["workers"] if worker["name"] == SLOW)
+        assert worker["models"] == [SLOW] and worker["slots"] > 0
+        queue = next(queue for queue in state["queues"] if queue["model"] == SLOW)
+        assert (queue["workers"], queue["slots"]) == (1, worker["slots"]) and queue["running"] >= 1
+        mine = next(request for request in state["requests"] if request["mine"])
+        assert (mine["rid"], mine["chat_id"], mine["worker"]) == (answer, chat, SLOW)
+        await http.post(f"/chats/{chat}/messages/{answer}/cancel")
+
+
+async def test_what_happens_is_told_from_where_one_was(mesh: Mesh) -> None:
+    async with await mesh.client("teller") as http:
+        chat = await new_chat(http)
+        answer = (await ask(http, chat, "one two three"))["assistant_message"]["id"]
+        await events(http, chat, answer)
+        claim = (answer, "claim")
+        claimed = await until(http, lambda told: (told.get("rid"), told.get("what")) == claim)
+        assert claimed["mine"] and claimed["worker"] == "echo" and claimed["attempt"] == 1
+        done = await until(http, lambda event: event.get("rid") == answer, after=claimed["seq"])
+        assert (done["what"], done["tokens"]) == ("done", 3)
+        assert "one two" not in msgspec.json.encode([claimed, done]).decode()
+
+
+async def test_a_request_can_be_cancelled_by_its_id(mesh: Mesh) -> None:
+    async with await mesh.client("canceller") as http, await mesh.client("operator") as other:
+        chat = await new_chat(http)
+        answer = (await ask(http, chat, LONG, model=SLOW))["assistant_message"]["id"]
+        await until(http, running)
+        stopped = ok(await other.post(f"/mesh/requests/{answer}/cancel"))
+        assert stopped["cancelled"] and stopped["state"] == "cancelled"
+        assert (await get_message(http, chat, answer))["state"] == "cancelled"
+        for rid in ("0" * 32, "no-rid"):
+            refusal(await http.post(f"/mesh/requests/{rid}/cancel"), 404, "not_found")
+
+
+async def test_on_a_network_only_operators_act_on_what_is_not_theirs(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", SLOW)
+    async with await mesh.client("asker") as asker, await mesh.client("other") as other:
+        chat = await new_chat(asker)
+        answer = (await ask(asker, chat, LONG, model=SLOW))["assistant_message"]["id"]
+        await until(asker, running)
+        mesh.stop("gateway")
+        mesh.limit(allowed_hosts="127.0.0.1")  # no longer private
+        mesh.start("gateway")
+        state = await until(other, lambda event: bool(event.get("requests")))
+        assert not state["operator"]
+        assert [(each["rid"], each["mine"]) for each in state["requests"]] == [(None, False)]
+        told = await until(other, lambda event: event.get("what") == "queued")
+        assert "rid" not in told and "mine" not in told
+        refusal(await other.post(f"/mesh/requests/{answer}/cancel"), 404, "not_found")
+        refusal(await other.post(f"/workers/{SLOW}/drain"), 403, "forbidden")
+        assert ok(await asker.post(f"/mesh/requests/{answer}/cancel"))["cancelled"]
+
+
+async def test_a_drained_worker_leaves(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", "echo")
+    async with await mesh.client("drainer") as http:
+        assert ok(await http.post("/workers/echo/drain", json={"grace": 0}))["worker"] == "echo"
+        left = await until(http, lambda event: event.get("what") == "stopped")
+        assert left["worker"] == "echo"
+        gone = lambda event: event["event_type"] == "state" and not event["workers"]  # noqa: E731
+        await until(http, gone)
+        refusal(await http.post("/workers/echo/drain"), 404, "not_found")
+    with pytest.raises(Drained):
+        mesh.stop("echo")
+
+
+async def test_watching_takes_a_sign_in_and_ends_with_the_gateway(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway")
+    async with mesh.anonymous() as nobody, await mesh.client("watcher") as http:
+        refusal(await nobody.get("/mesh/events"), 401, "not_authenticated")
+        stream = watch(http)
+        assert (await anext(stream))["event_type"] == "state"
+        mesh.stop("gateway")
+        assert [event async for event in stream if event["event_type"] != "state"] == []
+
+
+async def test_chats_are_searched_and_named_over_http(mesh: Mesh) -> None:
+    async with await mesh.client("finder") as http:
+        chat = await new_chat(http)
+        refusal(await http.post(f"/chats/{chat}/title"), 422, "conflict")
+        answer = (await ask(http, chat, "Puffins nest"))["assistant_message"]["id"]
+        await events(http, chat, answer)
+        [hit] = ok(await http.get("/chats/search", params={"q": "PUFFINS"}))["hits"]
+        assert (hit["chat"]["id"], hit["excerpt"]) == (chat, "Puffins nest")
+        refusal(await http.get("/chats/search", params={"q": " "}), 400, "bad_request")
+        named = ok(await http.post(f"/chats/{chat}/title"))  # the echo is no title
+        assert named == {"title": "Puffins nest", "generated": False}
