@@ -1,4 +1,4 @@
-"""Renew constraints.txt: the exact version of everything that `pip install .[dev]` would take now.
+"""Renew constraints.txt: the exact versions that `pip install .[dev,exllamav2]` would take now.
 
     python -m tools.pin
 
@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 HEADER = """\
-# Exact versions of everything the project installs for development, tests and `mesh up`.
+# Exact versions of everything the project installs for development, tests, `mesh up` and workers
+# with GPUs.
 # Renewed with `make pin`; used by `make setup`.
 """
 
@@ -44,7 +45,7 @@ def resolve(requirement: str) -> list[str]:
 
 
 def main() -> None:
-    Path("constraints.txt").write_text(HEADER + "\n".join(resolve(".[dev]")) + "\n")
+    Path("constraints.txt").write_text(HEADER + "\n".join(resolve(".[dev,exllamav2]")) + "\n")
 
 
 if __name__ == "__main__":
