@@ -236,6 +236,14 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
         float,
         Meta(gt=0, le=DAY, description="Seconds without a token; then another worker goes on."),
     ] = 60.0
+    poison_after: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Workers lost on a request at the same place; then it is a dead letter.",
+        ),
+    ] = 2
     echo_rate: Annotated[
         float,
         Meta(

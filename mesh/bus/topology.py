@@ -10,6 +10,10 @@ NANOSECONDS = 1_000_000_000
 PRESENCE_TTL = 10.0
 """Seconds after which a worker that says nothing is no longer present."""
 
+DLQ_AGE = 30 * 86_400.0
+DLQ_BYTES = 256 << 20
+"""How long dead letters are kept, in seconds, and how many bytes of them."""
+
 LEASE_TTL = 10.0
 """Seconds after which a lease that was not renewed is anybody's."""
 
@@ -62,7 +66,13 @@ class _Answer(Struct):
 
 async def declare(js: JetStream, limits: Limits) -> None:
     """Create the streams and buckets, or bring their limits up to the settings."""
-    for stream in (_req(limits), run_stream(limits), _workers(limits), _leases(limits)):
+    for stream in (
+        _req(limits),
+        run_stream(limits),
+        _dlq(limits),
+        _workers(limits),
+        _leases(limits),
+    ):
         try:
             await js.api(f"STREAM.CREATE.{stream.name}", stream, _Answer)
         except ApiError as error:
@@ -120,6 +130,21 @@ def run_stream(limits: Limits) -> _Stream:
         duplicate_window=1 * NANOSECONDS,
         allow_direct=True,
         republish=_Republish(src=subjects.RUN_ALL, dest=subjects.LIVE_ALL),
+    )
+
+
+def _dlq(limits: Limits) -> _Stream:
+    return _Stream(
+        name=subjects.DLQ_STREAM,
+        subjects=[subjects.DLQ_ALL],
+        retention="limits",
+        storage="file",
+        num_replicas=limits.replicas,
+        max_age=int(DLQ_AGE * NANOSECONDS),
+        max_bytes=DLQ_BYTES,
+        max_msgs_per_subject=1,
+        duplicate_window=1 * NANOSECONDS,
+        allow_direct=True,
     )
 
 

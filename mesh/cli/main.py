@@ -19,6 +19,7 @@ COMMANDS = {
     "ps": ("up", "Show workers, queue and running requests."),
     "events": ("up", "Watch what happens in the mesh."),
     "drain": ("up", "Let a worker finish or hand over its answers, and leave."),
+    "dlq": ("up", "Look at requests that took their workers down."),
     "doctor": ("up", "Say what is wrong, and how to mend it."),
     "bench": ("up", "Put a load on a running mesh and measure it."),
     "export": ("store", "Write chats as JSON lines."),

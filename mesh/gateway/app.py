@@ -17,6 +17,7 @@ from mesh.bus.lease import Lease
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
+from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.door import Door, Doorman, Rules
 from mesh.gateway.errors import HANDLERS
 from mesh.gateway.lookout import Lookout
@@ -188,14 +189,16 @@ async def _declare(js: JetStream, settings: GatewaySettings) -> None:
 
 async def _start(services: Services, usher: Usher) -> None:
     bus, js, fleet = services.bus, services.js, services.fleet
-    models, requests, name = services.models, services.requests, services.settings.gateway_name
-    sweeper = Sweeper(js, Lease(js, SWEEPING, name), lambda: Unfinished(Tail(bus, js)), requests)
+    models, requests, settings = services.models, services.requests, services.settings
+    letters = DeadLetters(js, requests, settings.request_timeout, settings.queue_timeout)
+    lease = Lease(js, SWEEPING, settings.gateway_name)
+    sweeper = Sweeper(js, lease, lambda: Unfinished(Tail(bus, js)), requests, letters)
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
     fleet.on_lost = lambda worker: requests.background(
         report_lost(services.js, requests.writer, worker)
     )
     # A broker that was restarted has forgotten what it kept in memory: who is present.
-    bus.on_doubt(lambda: requests.background(_declare(js, services.settings)))
+    bus.on_doubt(lambda: requests.background(_declare(js, settings)))
     await requests.start()
     await TakeOver(bus, requests.logs, requests.background).start()
     await usher.start()
@@ -207,12 +210,13 @@ async def _start(services: Services, usher: Usher) -> None:
 
     await bus.serve(subjects.HELLO_ALL, welcome, QUEUE)
     await bus.serve(subjects.RESUME_ALL, Resumer(js).answer, QUEUE)
+    await bus.serve(subjects.REVIVE_ALL, letters.ask_again, QUEUE)
     for work in (
         fleet.watch(),
         models.refresh(),
         services.streams.tick(),
         usher.run(),
-        recover(Unfinished(Tail(bus, js), name), requests),
+        recover(Unfinished(Tail(bus, js), settings.gateway_name), requests),
         sweeper.run(),
     ):
         requests.background(work)

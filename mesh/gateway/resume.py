@@ -5,10 +5,12 @@ and always read from the log itself: a take-over must begin where every reader w
 """
 
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import Replayer, anchor, story
+from mesh.bus.replay import Replayer, anchor, last_event, read_event, story
+from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Resume, RunStatus
+from mesh.protocol.messages import Resume, RunStatus, WorkerStopped
 from mesh.protocol.run import Run
+from mesh.protocol.subjects import Writer
 
 
 class Resumer:
@@ -26,8 +28,13 @@ class Resumer:
         if run is None:
             return RunStatus(last=0)
         if not question.prefix or run.pen is None or run.pen[1].user != user:
-            return _status(run)
+            return _status(run, left=run.pen is not None and await self._has_left(run.pen[1]))
         return _status(await self._whole(rid, run), prefix=True)
+
+    async def _has_left(self, claimant: Writer) -> bool:
+        """Whether the claimant's process has said goodbye."""
+        last = await last_event(self._js, subjects.process(claimant))
+        return last is not None and isinstance(read_event(last), WorkerStopped)
 
     async def _whole(self, rid: str, story: Run) -> Run:
         found = await anchor(self._js, rid, story.last)
@@ -38,7 +45,7 @@ class Resumer:
         return await replayer.run(rid, found[0].seq)
 
 
-def _status(run: Run, prefix: bool = False) -> RunStatus:
+def _status(run: Run, prefix: bool = False, left: bool = False) -> RunStatus:
     end = run.end
     ids = None if run.ids is None else tuple(tuple(piece) for piece in run.ids)
     return RunStatus(
@@ -53,4 +60,6 @@ def _status(run: Run, prefix: bool = False) -> RunStatus:
         texts=tuple(run.texts) if prefix else (),
         ids=ids if prefix else (),
         fingerprints=tuple(run.fingerprints),
+        left=left,
+        lost=run.lost if prefix else 0,
     )

@@ -1,4 +1,4 @@
-"""Ends what nobody ends, and queues again what the queue has lost, over all gateways' requests.
+"""Ends what nobody ends, queues again what the queue has lost, keeps dead letters: for everybody.
 
 One gateway does it at a time, by a lease. Each request's own gateway comes first: the sweeper
 sees to what is left because that gateway is gone, or because an item was acknowledged by mistake.
@@ -14,6 +14,7 @@ from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lease import Lease
 from mesh.bus.queue import items_under
+from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.endings import due
 from mesh.gateway.requests import Requests
 from mesh.gateway.unfinished import Unfinished
@@ -40,12 +41,14 @@ class Sweeper:
         lease: Lease,
         unfinished: Callable[[], Unfinished],
         requests: Requests,
+        letters: DeadLetters,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._js = js
         self._lease = lease
         self._new = unfinished
         self._requests = requests
+        self._letters = letters
         self._clock = clock
 
     async def run(self) -> None:
@@ -59,6 +62,9 @@ class Sweeper:
             unfinished = unfinished or self._new()
             try:
                 await self.sweep(await unfinished.read())
+                while unfinished.poisoned:
+                    await self._letters.keep(unfinished.poisoned[-1])
+                    unfinished.poisoned.pop()
             except (BusError, MeshError) as error:
                 log.debug("Sweeping: %s", error)
 

@@ -160,6 +160,14 @@ CHANNELS = (
         purpose="A worker says every two seconds that it lives; an empty message is its goodbye.",
     ),
     Channel(
+        pattern=f"{subjects.PREFIX}.dlq.<model>.<rid>",
+        kind=Kind.STREAM,
+        messages=_union(messages.Letter),
+        publishers=(Role.GATEWAY, Role.OPERATOR),
+        readers=(Role.GATEWAY, Role.OPERATOR),
+        purpose="Dead letters: requests that took their workers down, kept for thirty days.",
+    ),
+    Channel(
         pattern=subjects.lease("<job>"),
         kind=Kind.KV,
         publishers=(Role.GATEWAY,),
@@ -202,6 +210,15 @@ CHANNELS = (
         purpose="A worker of any protocol version asks to join.",
     ),
     Channel(
+        pattern=subjects.revive("<user>"),
+        kind=Kind.CORE,
+        messages=(messages.AskAgain,),
+        answers=_union(messages.AskAgainReply),
+        publishers=(Role.OPERATOR,),
+        subscribers=(Role.GATEWAY,),
+        purpose="A dead letter's request is to be asked again.",
+    ),
+    Channel(
         pattern=subjects.store("<query>"),
         kind=Kind.CORE,
         messages=tuple(QUERIES),
@@ -237,6 +254,9 @@ CALLS = (
     Call(pattern="$JS.API.STREAM.INFO.RUN", callers=_READ_LOG, purpose="State of the log."),
     Call(pattern="$JS.API.STREAM.INFO.REQ", callers=_LOOK, purpose="State of the queue."),
     Call(pattern="$JS.API.STREAM.INFO.KV_workers", callers=_LOOK, purpose="State of presence."),
+    Call(pattern="$JS.API.STREAM.INFO.DLQ", callers=_LOOK, purpose="Whether there are letters."),
+    Call(pattern="$JS.API.STREAM.MSG.GET.DLQ", callers=_LOOK, purpose="One dead letter."),
+    Call(pattern="$JS.API.DIRECT.GET.DLQ", callers=_LOOK, purpose="All dead letters."),
     Call(
         pattern="$JS.API.STREAM.MSG.GET.RUN",
         callers=_READ_LOG,

@@ -11,7 +11,15 @@ import msgspec
 from msgspec.json import Decoder
 
 from mesh.protocol.chats import Query, Reply
-from mesh.protocol.messages import Frame, HelloReply, LogEvent, Order, ResumeReply
+from mesh.protocol.messages import (
+    AskAgainReply,
+    Frame,
+    HelloReply,
+    Letter,
+    LogEvent,
+    Order,
+    ResumeReply,
+)
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -21,6 +29,8 @@ _frames = Decoder(Frame)
 _orders: Decoder[Order] = Decoder(Order)
 _hello_replies: Decoder[HelloReply] = Decoder(HelloReply)
 _resume_replies: Decoder[ResumeReply] = Decoder(ResumeReply)
+_letters: Decoder[Letter] = Decoder(Letter)
+_ask_again_replies: Decoder[AskAgainReply] = Decoder(AskAgainReply)
 _queries: Decoder[Query] = Decoder(Query)
 _replies: Decoder[Reply] = Decoder(Reply)
 
@@ -29,6 +39,8 @@ decode_frame = _frames.decode
 decode_order = _orders.decode
 decode_hello_reply = _hello_replies.decode
 decode_resume_reply = _resume_replies.decode
+decode_letter = _letters.decode
+decode_ask_again_reply = _ask_again_replies.decode
 decode_query = _queries.decode
 decode_reply = _replies.decode
 

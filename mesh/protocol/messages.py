@@ -157,7 +157,8 @@ class Queued(Event, frozen=True, kw_only=True, tag="queued"):
 class Claim(Event, frozen=True, kw_only=True, tag="claim"):
     """A worker takes the pen with the next `n`.
 
-    item: the queue item's stream sequence; fingerprint: of the worker's tokenizer and weights.
+    item: the queue item's stream sequence; fingerprint: of the worker's tokenizer and weights;
+    lost: the holder before is gone without a word, and has not given it back.
     """
 
     n: int
@@ -165,6 +166,7 @@ class Claim(Event, frozen=True, kw_only=True, tag="claim"):
     ack_reply: str
     model: str
     fingerprint: str = ""
+    lost: bool = False
 
 
 class Cancel(Event, frozen=True, kw_only=True, tag="cancel"):
@@ -191,11 +193,15 @@ class Done(Terminal, frozen=True, kw_only=True, tag="done"):
 
 
 class Failed(Terminal, frozen=True, kw_only=True, tag="failed"):
-    """There will be no more; `text` is what there was."""
+    """There will be no more; `text` is what there was.
+
+    poison: it is not to be tried on a further worker, and is kept as a dead letter.
+    """
 
     code: ErrorCode
     detail: str = ""
     param: str | None = None
+    poison: bool = False
 
 
 class Cancelled(Terminal, frozen=True, kw_only=True, tag="cancelled"):
@@ -332,7 +338,9 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     last: sequence of its last event, 0 when the log has none (expired); n, claimant, item,
     claim_uid: of the latest claim (n = 0: none); cancel: a cancel was asked for; end: the tag of
     the terminal event or "", end_uid its uid. texts and ids: the pieces before the latest claim,
-    given only to the worker whose claim it is; fingerprints: of all claims, in order.
+    given only to the worker whose claim it is; fingerprints: of all claims, in order; left: the
+    claimant has said goodbye; lost: with the prefix, how many holders in a row were lost at the
+    same place, the last one included.
     """
 
     last: int
@@ -346,6 +354,8 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     texts: tuple[str, ...] = ()
     ids: tuple[tuple[int, ...], ...] | None = ()
     fingerprints: tuple[str, ...] = ()
+    left: bool = False
+    lost: int = 0
 
 
 class Hello(Wire, frozen=True, kw_only=True, tag="hello"):
@@ -369,5 +379,55 @@ class Refused(Wire, frozen=True, kw_only=True, tag="refused"):
     detail: str = ""
 
 
+# --- dead letters ---------------------------------------------------------------------------------
+
+
+class Attempt(Wire, frozen=True, kw_only=True):
+    """One claim on a request. at: Unix time; lost: the holder before it was gone without a word."""
+
+    n: int
+    worker: str
+    inc: str
+    at: float
+    lost: bool = False
+
+
+class DeadLetter(Wire, frozen=True, kw_only=True, tag="dead_letter"):
+    """A request that is not tried again, all that was asked with it, and its history.
+
+    at: Unix time of its end; why: a sentence; text: what there was of the answer.
+    """
+
+    request: Request
+    turn: Turn | None = None
+    at: float
+    why: str
+    text: str = ""
+    attempts: tuple[Attempt, ...] = ()
+
+
+class LetterGone(Wire, frozen=True, kw_only=True, tag="letter_gone"):
+    """In the place of a dead letter that was dropped, or asked again under a new id."""
+
+    asked_again_as: str = ""
+    at: float
+
+
+Letter = DeadLetter | LetterGone
+
+
+class AskAgain(Wire, frozen=True, kw_only=True, tag="ask_again"):
+    """Ask a gateway to queue a dead letter's request as a new one."""
+
+    rid: str
+
+
+class AskedAgain(Wire, frozen=True, kw_only=True, tag="asked_again"):
+    """It was queued, under this id."""
+
+    rid: str
+
+
+AskAgainReply = AskedAgain | Refused
 HelloReply = Welcome | Refused
 ResumeReply = RunStatus | Refused

@@ -53,7 +53,8 @@ class Run:
     texts[k] is piece k; ids[k] its token ids, or ids is None once a writer gave none. pen is
     None before the first claim. last is the sequence of the last event applied. bare: only events
     are applied, to learn how the request stands; its texts stay empty and no seal waits for them.
-    fingerprints: of all claims, in order.
+    fingerprints: of all claims, in order; lost: how many holders were lost at the last place at
+    which one was.
     """
 
     queued: Queued | None = None
@@ -68,6 +69,8 @@ class Run:
     texts: list[str] = field(default_factory=list)
     ids: list[tuple[int, ...]] | None = field(default_factory=list)
     bare: bool = False
+    lost: int = 0
+    _lost_at: int = -1
 
     @property
     def n(self) -> int:
@@ -90,6 +93,9 @@ class Run:
                     return Applied.IGNORED
                 self.pen, self.claim, self.claimed_at = (event.n, writer), event, seq
                 self.fingerprints.append(event.fingerprint)
+                if event.lost:
+                    self.lost = self.lost + 1 if self._lost_at == len(self.texts) else 1
+                    self._lost_at = len(self.texts)
             case Cancel():
                 self.cancel = True
             case Done() | Failed() | Cancelled():

@@ -13,6 +13,7 @@ PREFIX = f"m{VERSION}"
 
 REQ_STREAM = "REQ"
 RUN_STREAM = "RUN"
+DLQ_STREAM = "DLQ"
 WORKERS_BUCKET = "workers"
 WORKERS_STREAM = f"KV_{WORKERS_BUCKET}"
 LEASES_BUCKET = "leases"
@@ -145,6 +146,21 @@ def parse_run(subject: str) -> RunSubject:
             raise ValueError(f"{subject!r} is not a subject of the RUN log")
 
 
+# --- DLQ: requests that are not tried again -------------------------------------------------------
+
+DLQ_ALL = f"{PREFIX}.dlq.>"
+
+
+def dead_letter(model: str, rid: str) -> str:
+    """Where a request is kept that took its workers down."""
+    return f"{PREFIX}.dlq.{token(model)}.{rid}"
+
+
+def dead_letter_of(rid: str) -> str:
+    """The same, whatever its model."""
+    return f"{PREFIX}.dlq.*.{rid}"
+
+
 # --- core: orders, questions, queries ------------------------------------------------------------
 
 
@@ -168,6 +184,14 @@ def resume(user: str, rid: str) -> str:
 
 PARTINGS = "$SYS.ACCOUNT.MESH.DISCONNECT"
 """Where the broker says that a connection of the account MESH has ended."""
+
+
+REVIVE_ALL = f"{PREFIX}.revive.*"
+
+
+def revive(user: str) -> str:
+    """Where an operator asks a gateway to ask a dead letter's request again."""
+    return f"{PREFIX}.revive.{user}"
 
 
 STORE_ALL = f"{PREFIX}.store.*"

@@ -43,10 +43,17 @@ Why = Literal["", "cancel", "hand_over", "outclaimed", "stalled"]
 
 
 class Patience(NamedTuple):
-    """Seconds that the engine may take: to the first step of an answer, and between two."""
+    """When to give up. first, between: seconds that the engine may take to the first step of an
+    answer, and between two; losses: workers that may be lost on it at the same place.
+    """
 
     first: float
     between: float
+    losses: int
+
+
+class Poison(Exception):
+    """The request seems to take its workers down; it must not reach this engine."""
 
 
 class HandedOver(Exception):
@@ -83,6 +90,7 @@ class Answer:
         self._first: float | None = None
         self._truncated = 0
         self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
+        self._lost = 0
         self._why: Why = "cancel" if held.cancel else ""
         self._stepped = time.monotonic()
         self.engine_broken = False
@@ -149,6 +157,8 @@ class Answer:
         except EngineError as error:
             self.engine_broken = isinstance(error, EngineBroken)
             return self._given_up(str(error))
+        except Poison as poison:
+            return self._failed(ErrorCode.WORKER_LOST, str(poison), poison=True)
         except HandedOver:
             raise
         except Exception as error:  # whatever an engine may throw
@@ -160,7 +170,7 @@ class Answer:
         log.warning("The engine failed on %s: %s", self.rid, why)
         if self.held.n < MAX_CLAIMS and self.movable:
             raise HandedOver(why)
-        return self._failed(ErrorCode.ENGINE_FAILED, why)
+        return self._failed(ErrorCode.ENGINE_FAILED, why, poison=self.held.n >= MAX_CLAIMS)
 
     async def _take_over(self) -> None:
         """Get the pieces that earlier holders of the pen have delivered."""
@@ -174,10 +184,16 @@ class Answer:
         self._pieces = [Piece(text, ids[k]) for k, text in enumerate(status.texts)]
         if status.n != self.held.n:
             self._why = "outclaimed"
+        self._lost = status.lost
 
     def _refuse_impossible(self) -> None:
         if self._why:
             raise asyncio.CancelledError
+        if self._lost >= self._patience.losses:
+            raise Poison(
+                f"{self._lost} workers were lost while they worked on this request, so it is not "
+                "tried again."
+            )
         if time.time() >= self._request.deadline:
             raise TimeoutError
         if self._pieces and not self._engine.info.continues:
@@ -266,9 +282,13 @@ class Answer:
                 return self._given_up("The engine stalled: it has made no step for too long.")
         raise asyncio.CancelledError
 
-    def _failed(self, code: ErrorCode, detail: str = "", param: str | None = None) -> End:
+    def _failed(
+        self, code: ErrorCode, detail: str = "", param: str | None = None, poison: bool = False
+    ) -> End:
         detail = detail or code.sentence
-        return self._end(Failed(uid=new_uid(), code=code, detail=detail, param=param))
+        return self._end(
+            Failed(uid=new_uid(), code=code, detail=detail, param=param, poison=poison)
+        )
 
     def _end(self, end: End) -> End:
         """Fill in what all ends have in common."""

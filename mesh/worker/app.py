@@ -82,7 +82,7 @@ class Worker:
         self._grace = settings.grace
         self._writer = writer
         claims = Claims(bus, self._js, writer, engine.info.fingerprint)
-        patience = Patience(settings.first_token_limit, settings.stall_limit)
+        patience = Patience(settings.first_token_limit, settings.stall_limit, settings.poison_after)
         self._desk = Desk(bus, self._js, claims, engine, patience)
         self._puller = Puller(
             bus, engine.info.model, self._desk.free, self._desk.take, self._desk.spoilt

@@ -62,14 +62,14 @@ class Claims:
         Raises Settled when there is nothing to do.
         """
         request = item.prompt.request
-        n, last, uid, cancel = 1, item.prompt.queued, new_uid(), False
+        n, last, uid, cancel, lost = 1, item.prompt.queued, new_uid(), False, False
         first = item.deliveries == 1
         while True:
             if not first:
                 status = await self.status(request.rid)
                 if status.claim_uid == uid:
                     return Held(item, n, status.last, n > 1, status.cancel)
-                await self._check(item, status)
+                lost = await self._check(item, status)
                 n, last, cancel = status.n + 1, status.last, status.cancel
             first = False
             event = Claim(
@@ -79,6 +79,7 @@ class Claims:
                 ack_reply=item.ack_reply,
                 model=request.model,
                 fingerprint=self._fingerprint,
+                lost=lost,
             )
             try:
                 last = await self.append(item, event, last)
@@ -109,16 +110,18 @@ class Claims:
                 log.debug("Asking how %s stands: %s", rid, error)
             await asyncio.sleep(RETRY)
 
-    async def _check(self, item: Item, status: RunStatus) -> None:
-        """Raise Settled unless this worker should claim."""
+    async def _check(self, item: Item, status: RunStatus) -> bool:
+        """Raise Settled unless this worker should claim; whether its last holder was lost."""
         if status.last == 0:
             raise Settled("the log has forgotten it", ack=True)
         if status.end:
             raise Settled(f"it is {status.end} already", ack=True)
         if status.n == 0 or status.claimant == str(self.writer):
-            return
+            return False
         user, _, inc = status.claimant.partition(".")
         # Ask before stealing.
-        if await ask(self._bus, Writer(user, inc), item.prompt.request.rid) is Says.WORKING:
+        says = await ask(self._bus, Writer(user, inc), item.prompt.request.rid)
+        if says is Says.WORKING:
             same = status.item == item.seq
             raise Settled(f"{status.claimant} works on it", ack=not same)
+        return says is not Says.NOT_MINE and not status.left

@@ -1,0 +1,117 @@
+"""Keeps requests that took their workers down, with their history, until somebody looks at them.
+
+Each is kept once, whoever tries: what was dropped or asked again leaves a mark in its place.
+"""
+
+import logging
+import time
+from secrets import token_hex
+
+from msgspec.structs import replace
+
+from mesh.bus.appender import Fenced, persist
+from mesh.bus.dlq import letter_of
+from mesh.bus.jetstream import JetStream, Stored, fence
+from mesh.bus.replay import last_event, read_event
+from mesh.gateway.requests import Requests
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode, encode
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import (
+    AskAgain,
+    AskedAgain,
+    Attempt,
+    Claim,
+    DeadLetter,
+    Failed,
+    LetterGone,
+    Queued,
+)
+
+log = logging.getLogger(__name__)
+
+
+class DeadLetters:
+    """The dead letters as one gateway keeps and revives them. Times in seconds."""
+
+    def __init__(
+        self, js: JetStream, requests: Requests, request_timeout: float, queue_timeout: float
+    ) -> None:
+        self._js = js
+        self._requests = requests
+        self._request_timeout = request_timeout
+        self._queue_timeout = queue_timeout
+
+    async def keep(self, rid: str) -> None:
+        """Keep a request that has ended as poison, unless it was kept before. Raises BusError."""
+        letter = await self._letter(rid)
+        if letter is None:
+            return
+        try:
+            await persist(self._js, _subject(letter), encode(letter), fence(0))
+            log.warning("%s is kept as a dead letter: %s", rid, letter.why)
+        except Fenced:
+            log.debug("%s is a dead letter already", rid)
+
+    async def ask_again(self, subject: str, data: bytes) -> AskedAgain:
+        """Handle `revive.<user>`: queue a dead letter's request as a new one.
+
+        Raises MeshError: not_found, and whatever a new request may be refused for.
+        """
+        seq, letter = await letter_of(self._js, decode(data, AskAgain).rid)
+        rid = token_hex(16)
+        gone = LetterGone(asked_again_as=rid, at=time.time())
+        try:
+            seq = await persist(self._js, _subject(letter), encode(gone), fence(seq))
+        except Fenced:
+            raise MeshError(ErrorCode.CONFLICT, "Somebody else has just seen to it.") from None
+        now = time.time()
+        request = replace(
+            letter.request,
+            rid=rid,
+            created=now,
+            deadline=now + self._request_timeout,
+            queue_deadline=now + self._queue_timeout,
+        )
+        try:
+            await self._requests.submit(request, letter.turn)
+        except MeshError:
+            await persist(self._js, _subject(letter), encode(letter), fence(seq))
+            raise
+        return AskedAgain(rid=rid)
+
+    async def _letter(self, rid: str) -> DeadLetter | None:
+        """What the log tells of a request that has ended as poison."""
+        last = await last_event(self._js, rid)
+        end = None if last is None else read_event(last)
+        if last is None or not isinstance(end, Failed):
+            return None
+        queued: Queued | None = None
+        attempts: list[Attempt] = []
+        events = subjects.events_of(rid)
+        async for batch in self._js.read(subjects.RUN_STREAM, events, 1, last.seq):
+            for stored in batch:
+                match read_event(stored):
+                    case Queued() as queued:
+                        pass
+                    case Claim() as claim:
+                        attempts.append(_attempt(stored, claim))
+        if queued is None:
+            return None
+        return DeadLetter(
+            request=queued.request,
+            turn=queued.turn,
+            at=last.at,
+            why=end.detail,
+            text=end.text,
+            attempts=tuple(attempts),
+        )
+
+
+def _attempt(stored: Stored, claim: Claim) -> Attempt:
+    writer = subjects.parse_run(stored.subject).writer
+    return Attempt(n=claim.n, worker=writer.user, inc=writer.inc, at=stored.at, lost=claim.lost)
+
+
+def _subject(letter: DeadLetter) -> str:
+    return subjects.dead_letter(letter.request.model, letter.request.rid)

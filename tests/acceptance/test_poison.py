@@ -1,0 +1,111 @@
+"""A request that takes its workers down does not reach a third, and is kept with its history."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Failed
+from tests.acceptance.conftest import Processes, until
+from tests.acceptance.reading import SLOW, Reading, said
+from tests.truth import truth_of
+
+
+def dlq(processes: Processes, *words: str) -> Any:
+    told = subprocess.run(
+        [sys.executable, "-m", "mesh", "dlq", *words, "--json"],
+        env=os.environ | processes.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)
+
+
+def claims(processes: Processes) -> list[str]:
+    """Who claimed the one request there is."""
+    return next(iter(truth_of(processes.broker).claims.values()), [])
+
+
+def kill_who_claims(processes: Processes, count: int) -> None:
+    """Worker after worker is killed after its claim; none says a word."""
+    for number in range(1, count + 1):
+        worker = processes.worker(f"w{number}", "--echo-delay", "1000")
+        until("it was claimed", lambda: len(claims(processes)) == number)  # noqa: B023
+        worker.kill()
+
+
+def test_a_request_that_kills_two_workers_never_reaches_a_third(processes: Processes) -> None:
+    processes.gateway("--worker-wait", "30")
+    reading = Reading(processes.url, 20)
+    make_known(processes)
+    reading.start()
+    kill_who_claims(processes, 2)
+    processes.worker("w3", *SLOW)
+    reading.finish()
+    assert "2 workers were lost" in reading.last["error"]
+    truth = truth_of(processes.broker)
+    truth.check()
+    ((rid, run),) = truth.runs.items()
+    assert isinstance(run.end, Failed) and run.end.code is ErrorCode.WORKER_LOST
+    until("it is a dead letter", lambda: bool(dlq(processes, "list")))
+    (letter,) = dlq(processes, "list")
+    assert (letter["rid"], letter["workers"]) == (rid, ["w1", "w2", "w3"])
+    shown = dlq(processes, "show", rid)
+    assert shown["request"]["messages"][0]["content"].startswith("/repeat")
+    assert [attempt.get("lost", False) for attempt in shown["attempts"]] == [False, True, True]
+    outcome = dlq(processes, "retry", rid)
+    until("it was asked again", lambda: len(truth_of(processes.broker).runs) == 2)
+    again: str = outcome["asked_again_as"]
+    until("it is answered", lambda: truth_of(processes.broker).runs[again].end is not None)
+    assert truth_of(processes.broker).runs[again].texts == said(20)
+    assert dlq(processes, "list") == []
+
+
+def make_known(processes: Processes) -> None:
+    """Make the model known, without anybody who serves it."""
+    worker = processes.worker("w0")
+    processes.await_workers(1)
+    worker.kill()
+
+
+def test_one_that_makes_progress_is_innocent(processes: Processes) -> None:
+    """Three workers are killed while they answer it, each further on than the one before."""
+    processes.gateway("--worker-wait", "30")
+    worker = processes.worker("w0", *SLOW)
+    processes.await_workers(1)
+    reading = Reading(processes.url, 200)
+    reading.start()
+    for number in range(1, 4):
+        reading.await_tokens(30 * number)
+        worker.kill()
+        worker = processes.worker(f"w{number}", *SLOW)
+    reading.finish()
+    assert reading.texts == said(200)
+    assert len(claims(processes)) == 4
+    assert dlq(processes, "list") == []
+
+
+def test_an_engine_that_fails_again_and_again_makes_a_dead_letter_too(
+    processes: Processes,
+) -> None:
+    processes.gateway()
+    worker = processes.worker("w1", "--echo-fail-after", "1")
+    processes.await_workers(1)
+    reading = Reading(processes.url, 20)
+    reading.start()
+    reading.finish()
+    assert "failed" in reading.last["error"]
+    until("it is a dead letter", lambda: bool(dlq(processes, "list")))
+    (letter,) = dlq(processes, "list")
+    assert letter["workers"] == ["w1"] * 3
+    assert dlq(processes, "drop", letter["rid"]) == {
+        "rid": letter["rid"],
+        "dropped": True,
+        "asked_again_as": None,
+    }
+    assert dlq(processes, "list") == []
+    assert worker.running
