@@ -70,6 +70,19 @@ class Terminal:
             ]
             return [line.rstrip() for line in [*gone, *self._screen.display]]
 
+    def screen(self) -> list[list[pyte.screens.Char]]:
+        """The rows that are seen now, cell by cell, with their colours."""
+        with self._changed:
+            columns = range(self._screen.columns)
+            rows = [self._screen.buffer[row] for row in range(self._screen.lines)]
+            return [[row[column] for column in columns] for row in rows]
+
+    def cursor(self) -> tuple[int, int] | None:
+        """Row and column of the cursor, None while it is hidden."""
+        with self._changed:
+            at = self._screen.cursor
+            return None if at.hidden else (at.y, at.x)
+
     def text(self) -> str:
         """The lines as one text, without the empty ones at the end."""
         return "\n".join(self.lines()).rstrip()

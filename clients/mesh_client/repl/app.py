@@ -1,43 +1,37 @@
 """The REPL: reads a line, does what it says, shows what comes. The wiring of this folder.
 
-What a line means is in `commands`, what is remembered in `session`, how an answer is followed in
-`asking`, and what the screen looks like in `view` and `toolbar`.
+What a line means is in `commands` and what it does in `doing`; what is remembered is in `session`,
+how an answer is followed in `asking`, and what the screen looks like in `view` and `toolbar`.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 
-from prompt_toolkit import PromptSession, print_formatted_text
+from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.filters import Condition, to_filter
-from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
-from prompt_toolkit.history import FileHistory
-from prompt_toolkit.styles import Style
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import History
 
 from mesh_client.async_client import AsyncAnswer, AsyncClient
-from mesh_client.errors import MeshClientError, Refused
+from mesh_client.errors import MeshClientError
 from mesh_client.events import Failed
 from mesh_client.objects import Message
+from mesh_client.repl import saying, tree
 from mesh_client.repl.asking import Asking
-from mesh_client.repl.commands import COMMANDS, KEYS, Command, Do, Say, Unknown, parse, typed
+from mesh_client.repl.background import Background
+from mesh_client.repl.commands import Do, Say, Unknown, at_once, parse, typed
 from mesh_client.repl.completion import CommandCompleter
+from mesh_client.repl.doing import Doing
+from mesh_client.repl.history import open_history
 from mesh_client.repl.keys import Interrupts, input_keys
+from mesh_client.repl.pastes import Pastes
 from mesh_client.repl.session import Question, Session
+from mesh_client.repl.theme import STYLE
 from mesh_client.repl.toolbar import Status, fragments
 from mesh_client.repl.view import AnswerView
-from mesh_client.terminal import printable
-
-STYLE = Style.from_dict({
-    "prompt": "bold",
-    "note": "italic",
-    "error": "bold",
-    "dim": "",
-    "model": "bold",
-    "offline": "bold",
-    "bottom-toolbar": "reverse",
-})  # fmt: skip
 
 LOOK = 3.0
 """Seconds between two looks at whether the gateway is there, while nothing is asked."""
@@ -51,20 +45,14 @@ class Repl:
         self._watcher = watcher
         self._status = Status()
         self._interrupts = Interrupts()
+        self._pastes = Pastes()
+        self._background = Background(self._hint)
+        self._doing = Doing(self._session, self)
         self._draft = ""
         self._waiting: list[str] = []
         self._left = False
-        self._prompt = self._make_prompt(history)
-        self._do: dict[str, Callable[[str], Awaitable[None]]] = {
-            "help": self._help,
-            "new": self._new,
-            "chats": self._chats,
-            "resume": self._resume,
-            "model": self._model,
-            "system": self._system,
-            "retry": self._retry,
-            "quit": self._quit,
-        }
+        self._history = open_history(history, self._pastes.expanded)
+        self._prompt = self._make_prompt(self._history)
 
     async def run(self, *, model: str = "", system: str = "", resume: str | None = None) -> None:
         """Greet, perhaps go on with a chat, and talk until the user leaves."""
@@ -73,7 +61,7 @@ class Repl:
         # Raw throughout: keys that fall between two pictures wait as they are for the next one.
         with self._prompt.input.raw_mode():
             if resume is not None:
-                await self._guarded(self._resume(resume))
+                await self._guarded(self._doing.resume(resume))
             await self._talk()
         self._say_goodbye()
 
@@ -87,6 +75,7 @@ class Repl:
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+            await self._background.close()
 
     async def _turn(self) -> None:
         line = self._sent_ahead() if self._waiting else await self._read()
@@ -94,21 +83,24 @@ class Repl:
             case Say(""):
                 return
             case Say(text):
-                await self._guarded(self._converse(Question(text)))
+                asked = Question(typed(text), self._pastes.expanded(text))
+                await self._guarded(self.converse(asked))
             case Do(command, argument):
-                await self._guarded(self._run_command(command, argument))
+                await self._guarded(self._doing.run(command, self._pastes.expanded(argument)))
             case Unknown(sentence):
-                self._error(sentence)
+                saying.error(sentence)
+        saying.blank()
 
     def _sent_ahead(self) -> str:
         """The next line of those that were sent while an answer was written, as if typed now."""
         line = self._waiting.pop(0)
-        self._prompt.history.append_string(line)
-        self._print_question(line)
+        self._history.append_string(line)
+        saying.question(line)
         return line
 
     async def _read(self) -> str:
         draft, self._draft = self._draft, ""
+        self._look_at_chat()
         return await self._prompt.prompt_async(default=draft)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
@@ -116,12 +108,19 @@ class Repl:
         try:
             await work
         except MeshClientError as error:
-            wait = f" Wait about {error.retry_after:.0f} s." if error.retry_after else ""
-            self._error(error.sentence + (wait if isinstance(error, Refused) else ""))
+            saying.error(saying.sentence_of(error))
 
-    # --- talking ------------------------------------------------------------------------------
+    # --- talking ----------------------------------------------------------------------------------
 
-    async def _converse(self, question: Question) -> None:
+    async def converse(self, question: Question) -> None:
+        """Ask, and show the answer. One that is still running in this chat is read to its end."""
+        chat = self._session.chat
+        if chat is not None and question.text is not None and (running := chat.running()):
+            self._background.forget(running.id)
+            await self.follow(running)
+            if self._left or running.id in self._background:
+                self._take_back(question)
+                return
         asking = Asking(lambda: self._session.ask(question), self._status)
         try:
             await self._show(asking)
@@ -131,14 +130,26 @@ class Repl:
             raise
         if asking.withdrawn:
             self._take_back(question)
+        elif asking.answer is not None and question.text is not None:
+            self._session.files.clear()
 
-    async def _follow(self, answer: AsyncAnswer) -> None:
+    async def follow(self, answer: AsyncAnswer) -> None:
         """Read along with an answer that is running already."""
 
         async def begun() -> AsyncAnswer:
             return answer
 
         await self._show(Asking(begun, self._status, asked=False))
+
+    async def attach(self) -> bool:
+        """Rejoin the answer that was left last; whether there was one."""
+        answer = self._background.last()
+        if answer is None:
+            return False
+        self._session.chat = answer.chat
+        saying.question(answer.chat.thread.last_question().content or "")
+        await self.follow(answer)
+        return True
 
     async def _show(self, asking: Asking) -> None:
         """Be on screen until the answer has ended, and say so where it did not end well."""
@@ -150,19 +161,49 @@ class Repl:
                 asking.stop()
             return False
 
-        view = AnswerView(self._toolbar, interrupt, STYLE, self._draft)
+        def do_at_once(line: str) -> bool:
+            command = at_once(line)
+            if command is not None:
+                view.part("left" if command.name == "quit" else "detached")
+            return command is not None
+
+        view = AnswerView(
+            self._toolbar,
+            interrupt,
+            STYLE,
+            self._draft,
+            history=self._history,
+            at_once=do_at_once,
+            paste=self._pastes.shown,
+        )
         self._draft = ""
+        saying.blank()
         try:
             await view.run(asking.run(view))
         finally:
-            self._left = view.left
+            self._left = view.parted == "left"
             self._draft = view.draft.text
             self._waiting = view.queued + self._waiting
+        if view.parted == "detached":
+            self._detached(asking)
+        elif not self._left:
+            self._say_end(asking)
+
+    def _detached(self, asking: Asking) -> None:
+        if asking.answer is None:
+            asking.withdrawn = True
+            return
+        self._background.add(asking.answer)
+        saying.note("it goes on without you: /attach reads along again, /new begins another chat")
+        self._hold_back()
+
+    def _say_end(self, asking: Asking) -> None:
         if asking.stopped is not None:
-            self._note(f"{asking.stopped}")
+            saying.note(f"■ {asking.stopped}")
             self._hold_back()
         elif isinstance(asking.end, Failed):
-            self._error(asking.end.sentence)
+            saying.error(asking.end.sentence)
+            saying.note("/retry asks again")
             self._hold_back()
         elif asking.end is not None and asking.end.message is not None:
             self._remark(asking.end.message)
@@ -172,9 +213,9 @@ class Repl:
     def _remark(self, message: Message) -> None:
         """Say what of an answer or of its conversation is missing."""
         if message.truncated:
-            self._note(f"{message.truncated} earlier messages did not fit and were left out")
+            saying.note(f"{message.truncated} earlier messages did not fit and were left out")
         if message.finish == "length":
-            self._note("cut off at the limit of tokens")
+            saying.note("cut off at the limit of tokens")
 
     def _hold_back(self) -> None:
         """After an answer that did not come to its end, what was sent ahead is looked at again."""
@@ -183,114 +224,69 @@ class Repl:
 
     def _take_back(self, question: Question) -> None:
         """Put a question that nobody accepted where it can be sent again."""
-        line = "/retry" if question.text is None else typed(question.text)
-        self._waiting.insert(0, line)
+        self._waiting.insert(0, question.line)
         self._hold_back()
 
-    # --- commands -----------------------------------------------------------------------------
+    def offer(self, line: str) -> None:
+        """Put a line where it can be changed and sent."""
+        self._draft = line
 
-    async def _run_command(self, command: Command, argument: str) -> None:
-        await self._do[command.name](argument)
-
-    async def _help(self, argument: str) -> None:
-        for command in COMMANDS.values():
-            self._print(f"  {command.usage:<22} {command.meaning}")
-        self._print("")
-        for key, meaning in KEYS:
-            self._print(f"  {key:<22} {meaning}")
-
-    async def _new(self, argument: str) -> None:
-        self._session.chat = None
-        self._note("a new chat")
-
-    async def _chats(self, argument: str) -> None:
-        chats = await self._session.list_chats()
-        for number, chat in enumerate(chats, start=1):
-            title = printable((chat.title or "untitled").splitlines()[0])
-            self._print(f"  {number:>2}  {chat.id[:8]}  {title[:60]}")
-        if not chats:
-            self._note("no chats yet")
-
-    async def _resume(self, argument: str) -> None:
-        chat = await self._session.resume(argument)
-        running = chat.running()
-        for message in chat.messages:
-            if running is None or message.id != running.id:
-                self._replay(message)
-        if running is not None:
-            await self._follow(running)
-
-    async def _model(self, argument: str) -> None:
-        if argument:
-            await self._session.choose(argument)
-        else:
-            await self._session.refresh()
-            for model in self._session.known.models:
-                mark = "*" if model.id == self._session.shown_model else " "
-                self._print(f"  {mark} {model.id}{'' if model.available else '  (no worker now)'}")
-        self._status.model = self._session.shown_model
-
-    async def _system(self, argument: str) -> None:
-        if argument:
-            self._session.system = "" if argument == "-" else argument
-        self._note(f"system prompt: {self._session.system or 'none'}")
-
-    async def _retry(self, argument: str) -> None:
-        self._session.talked()
-        await self._converse(Question(None))
-
-    async def _quit(self, argument: str) -> None:
+    def quit(self) -> None:
+        """Leave after this turn."""
         self._left = True
 
-    # --- the screen ---------------------------------------------------------------------------
+    # --- the screen -------------------------------------------------------------------------------
 
     async def _greet(self) -> None:
         await self._session.refresh()
-        self._status.model = self._session.shown_model
-        self._note(f"mesh chat at {self._session.client.url}; /help lists the commands")
+        self._look_at_chat()
+        saying.rows([
+            [("bold", "mesh chat"), ("class:note", f" at {self._session.client.url}")],
+            [("class:note", "Enter sends · Ctrl-C stops the answer · /help lists the rest")],
+            [],
+        ])  # fmt: skip
+        if (trouble := self._history.trouble) is not None:
+            saying.note(f"what you ask is not remembered: {trouble}")
 
     def _say_goodbye(self) -> None:
         if self._session.chat is not None:
-            self._note(f"go on with: mesh chat --resume {self._session.chat.id}")
-
-    def _replay(self, message: Message) -> None:
-        text = (message.content or "").rstrip("\n")
-        if message.role == "prompter":
-            self._print_question(text)
-        else:
-            self._print(printable(text))
+            saying.note(f"go on with: mesh chat --resume {self._session.chat.id}")
 
     def _toolbar(self) -> StyleAndTextTuples:
         return fragments(self._status, time.monotonic())
 
     def _hint(self, text: str) -> None:
         self._status.hint = text
+        self._status.background = len(self._background)
+        if self._prompt.app.is_running:
+            self._prompt.app.invalidate()
 
-    def _print_question(self, text: str) -> None:
-        rows = printable(text).replace("\n", "\n  ")
-        _print([("class:prompt", "› "), ("", rows)])
+    def _look_at_chat(self) -> None:
+        """Have the toolbar say how things stand in this chat."""
+        session, status = self._session, self._status
+        status.model = session.shown_model
+        status.files = len(session.files)
+        status.background = len(self._background)
+        status.context, status.branch = None, (1, 1)
+        if session.chat is None:
+            return
+        last = session.chat.thread.last_answer()
+        if last is not None and last.usage is not None:
+            used = last.usage.prompt_tokens + last.usage.completion_tokens
+            status.context = (used, session.context_length)
+        status.branch = tree.place(session.chat.thread)
+        session.known.answers = tree.numbered(session.chat.thread)
 
-    def _print(self, text: str) -> None:
-        _print([("", text)])
-
-    def _note(self, text: str) -> None:
-        _print([("class:note", text)])
-
-    def _error(self, text: str) -> None:
-        _print([("class:error", printable(text))])
-
-    def _make_prompt(self, history: Path) -> PromptSession[str]:
-        history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        history.touch(mode=0o600)
+    def _make_prompt(self, history: History) -> PromptSession[str]:
         prompt: PromptSession[str] = PromptSession(
             [("class:prompt", "› ")],
             multiline=True,
             prompt_continuation="  ",
-            history=FileHistory(str(history)),
+            history=history,
             auto_suggest=AutoSuggestFromHistory(),
             completer=CommandCompleter(self._session.known),
             complete_while_typing=Condition(lambda: prompt.default_buffer.text.startswith("/")),
-            key_bindings=input_keys(self._interrupts, self._hint),
+            key_bindings=input_keys(self._interrupts, self._hint, self._pastes.shown),
             bottom_toolbar=self._toolbar,
             enable_open_in_editor=True,
             style=STYLE,
@@ -312,7 +308,3 @@ class Repl:
             except MeshClientError:
                 self._status.online = False
             self._prompt.app.invalidate()
-
-
-def _print(text: StyleAndTextTuples) -> None:
-    print_formatted_text(FormattedText(text), style=STYLE)

@@ -7,39 +7,53 @@ import re
 from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
-Argument = Literal["", "model", "chat", "text"]
+Argument = Literal["", "model", "chat", "text", "parameter", "branch", "path", "command"]
 
 
 class Command(NamedTuple):
-    """One command. `argument` says what it takes, for completion."""
+    """One command. `argument` says what it takes, for completion; `at_once`: it does not wait for
+    the answer that is being written."""
 
     name: str
     argument: Argument
     usage: str
     meaning: str
+    at_once: bool = False
 
 
 COMMANDS = {
     command.name: command
     for command in (
-        Command("help", "", "/help", "list the commands and keys"),
+        Command("help", "command", "/help [COMMAND]", "list the commands and keys"),
         Command("new", "", "/new", "begin another chat"),
         Command("chats", "", "/chats", "list your chats, newest first"),
         Command("resume", "chat", "/resume [NUMBER|ID]", "go on with a chat; without: the newest"),
+        Command("detach", "", "/detach", "leave the answer running and do something else", True),
+        Command("attach", "", "/attach", "read along with a running answer again"),
         Command("model", "model", "/model [NAME]", "list the models, or choose one"),
         Command("system", "text", "/system [TEXT|-]", "show, set or clear (-) the system prompt"),
-        Command("retry", "", "/retry", "have the last question answered again"),
-        Command("quit", "", "/quit", "leave"),
+        Command(
+            "set", "parameter", "/set [NAME VALUE|-]", "show, set or clear (-) how to choose tokens"
+        ),
+        Command("retry", "model", "/retry [MODEL]", "have the last question answered again"),
+        Command("edit", "text", "/edit [TEXT]", "ask the last question in other words"),
+        Command("tree", "", "/tree", "show all branches of this chat"),
+        Command("branch", "branch", "/branch [NUMBER]", "go to a branch; without: the next one"),
+        Command("file", "path", "/file [PATH|-]", "send a text file with the next question"),
+        Command("title", "text", "/title TEXT", "give this chat another title"),
+        Command("export", "path", "/export [FILE]", "write this chat as .md or .json"),
+        Command("quit", "", "/quit", "leave", True),
     )
 }
 
 KEYS = (
     ("Enter", "send"),
-    ("Alt-Enter, Ctrl-J", "new line"),
+    ("Alt-Enter, Ctrl-J", "new line; pasting never sends"),
     ("Ctrl-C", "stop the answer; clear what is typed; twice: leave"),
+    ("Ctrl-B", "leave the answer running and do something else"),
     ("Ctrl-D", "leave; an answer that is running goes on"),
-    ("Ctrl-R", "search what was asked before"),
-    ("Ctrl-X Ctrl-E", "write in your editor"),
+    ("Ctrl-R, Up, Right", "search, walk through, take over what was asked before"),
+    ("Ctrl-G, Ctrl-X Ctrl-E", "write in your editor"),
     ("//text", "send a text that begins with a slash"),
 )
 
@@ -89,6 +103,12 @@ def typed(text: str) -> str:
     """The line that says this text: what `parse` makes a question of again."""
     text = text.strip()
     return text if parse(text) == Say(text) else f"/{text}"
+
+
+def at_once(line: str) -> Command | None:
+    """The command on this line, if it is one that does not wait for the running answer."""
+    meant = parse(line)
+    return meant.command if isinstance(meant, Do) and meant.command.at_once else None
 
 
 def _nearest(name: str) -> str:

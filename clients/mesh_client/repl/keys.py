@@ -1,10 +1,12 @@
-"""The keys of the input line, and what Ctrl-C means by when it was pressed last."""
+"""The keys, of the input line and while an answer is written, and what Ctrl-C means by the time."""
 
 import time
 from collections.abc import Callable
+from typing import Literal, NamedTuple
 
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import completion_is_selected, has_focus
+from prompt_toolkit.filters import Condition, completion_is_selected, has_focus
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
@@ -30,13 +32,27 @@ class Interrupts:
         self._last = None
 
 
-def input_keys(interrupts: Interrupts, hint: Callable[[str], None]) -> KeyBindings:
+class Typing(NamedTuple):
+    """What the keys do while an answer is written. paste: what of a pasted text is shown."""
+
+    draft: Buffer
+    send: Callable[[], None]
+    interrupt: Callable[[], None]
+    part: Callable[[Literal["detached", "left"]], None]
+    paste: Callable[[str], str]
+
+
+def input_keys(
+    interrupts: Interrupts, hint: Callable[[str], None], paste: Callable[[str], str]
+) -> KeyBindings:
     """Enter sends, Alt-Enter and Ctrl-J begin a new line, Ctrl-C clears or leaves.
 
     Leaving ends the prompt with EOFError, as Ctrl-D on an empty line does.
     """
     keys = KeyBindings()
     typing = has_focus(DEFAULT_BUFFER)
+    _new_line(keys, typing)
+    _paste(keys, typing, paste)
 
     @keys.add("enter", filter=typing & ~completion_is_selected)
     def send(event: KeyPressEvent) -> None:
@@ -48,10 +64,9 @@ def input_keys(interrupts: Interrupts, hint: Callable[[str], None]) -> KeyBindin
     def choose(event: KeyPressEvent) -> None:
         event.current_buffer.complete_state = None
 
-    @keys.add("escape", "enter", filter=typing)
-    @keys.add("c-j", filter=typing)
-    def new_line(event: KeyPressEvent) -> None:
-        event.current_buffer.newline(copy_margin=False)
+    @keys.add("c-g", filter=typing)
+    def edit(event: KeyPressEvent) -> None:
+        event.current_buffer.open_in_editor()
 
     @keys.add("c-c")
     @keys.add(Keys.SIGINT)
@@ -63,3 +78,61 @@ def input_keys(interrupts: Interrupts, hint: Callable[[str], None]) -> KeyBindin
         event.current_buffer.reset()
 
     return keys
+
+
+def answer_keys(typing: Typing) -> KeyBindings:
+    """The same while an answer is written: Enter sends ahead, Ctrl-B leaves it to itself."""
+    keys = KeyBindings()
+    typed = Condition(lambda: bool(typing.draft.text))
+    _new_line(keys, typed)
+    _paste(keys, typed, typing.paste)
+
+    @keys.add("c-c", eager=True)
+    @keys.add(Keys.SIGINT)
+    def interrupt(event: KeyPressEvent) -> None:
+        typing.interrupt()
+
+    @keys.add("c-d", filter=~typed)
+    def leave(event: KeyPressEvent) -> None:
+        typing.part("left")
+
+    @keys.add("c-b", filter=~typed)
+    def detach(event: KeyPressEvent) -> None:
+        typing.part("detached")
+
+    @keys.add("enter", filter=typed)
+    def send(event: KeyPressEvent) -> None:
+        typing.send()
+
+    @keys.add("up", filter=~typed)
+    def earlier(event: KeyPressEvent) -> None:
+        typing.draft.history_backward()
+
+    @keys.add(Keys.BracketedPaste, filter=~typed)
+    @keys.add(Keys.Any, filter=~typed)
+    def type_ahead(event: KeyPressEvent) -> None:
+        pasted = event.key_sequence[0].key == Keys.BracketedPaste
+        if pasted:
+            typing.draft.insert_text(typing.paste(_lines(event.data)))
+        elif event.data.isprintable():
+            typing.draft.insert_text(event.data)
+
+    return keys
+
+
+def _new_line(keys: KeyBindings, typing: Condition) -> None:
+    @keys.add("escape", "enter", filter=typing)
+    @keys.add("c-j", filter=typing)
+    def new_line(event: KeyPressEvent) -> None:
+        event.current_buffer.newline(copy_margin=False)
+
+
+def _paste(keys: KeyBindings, typing: Condition, paste: Callable[[str], str]) -> None:
+    @keys.add(Keys.BracketedPaste, filter=typing)
+    def pasted(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text(paste(_lines(event.data)))
+
+
+def _lines(pasted: str) -> str:
+    """With the line ends that are ours: terminals paste what Enter sends."""
+    return pasted.replace("\r\n", "\n").replace("\r", "\n")

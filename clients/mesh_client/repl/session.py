@@ -10,11 +10,30 @@ from mesh_client.async_client import AsyncAnswer, AsyncChat, AsyncClient
 from mesh_client.calls import AnswerOptions
 from mesh_client.errors import MeshClientError, Rejected
 from mesh_client.objects import ChatInfo, Message
+from mesh_client.repl import parameters
 from mesh_client.repl.commands import nearest_name
 from mesh_client.repl.completion import Known
+from mesh_client.repl.files import Attached, with_files
 
 LISTED = 20
 """Chats that `/chats` shows and `/resume` knows by number."""
+
+
+class Question:
+    """Something to be answered, under one idempotency key however often it is sent.
+
+    line: how it is typed again; text: what is asked, None: the last question once more;
+    edits: it takes the place of the last question; model: for this turn alone, "": as ever.
+    """
+
+    def __init__(
+        self, line: str, text: str | None, *, edits: bool = False, model: str = ""
+    ) -> None:
+        self.line = line
+        self.text = text
+        self.edits = edits
+        self.model = model
+        self.key = uuid4().hex
 
 
 class Session:
@@ -25,6 +44,8 @@ class Session:
         self.chat: AsyncChat | None = None
         self.model = model
         self.system = system
+        self.parameters: dict[str, float] = {}
+        self.files: list[Attached] = []
         self.known = Known()
         self._answered_by = ""
 
@@ -35,14 +56,24 @@ class Session:
         likely = self._answered_by if self._answered_by in served else ""
         return self.model or likely or (served[0] if len(served) == 1 else "")
 
-    async def ask(self, question: "Question") -> AsyncAnswer:
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that the shown model reads at most, where that is known."""
+        lengths = {model.id: model.context_length for model in self.known.models}
+        return lengths.get(self.shown_model)
+
+    async def ask(self, question: Question) -> AsyncAnswer:
         """Send a question; sending the same one again, after a loss, does not ask twice."""
+        options = self._options(question)
         if question.text is None:
-            return await self.talked().retry(**self._options(question.key))
+            return await self.talked().retry(**options)
+        text = with_files(question.text, self.files)
+        if question.edits:
+            return await self.talked().edit(text, **options)
         if self.chat is None:
             self.chat = await self.client.new_chat()
         try:
-            return await self.chat.ask(question.text, **self._options(question.key))
+            return await self.chat.ask(text, **options)
         except Rejected:
             await self._discard_if_empty(self.chat)
             raise
@@ -61,17 +92,16 @@ class Session:
     def talked(self) -> AsyncChat:
         """The chat; raises MeshClientError when nothing was asked in it yet."""
         if self.chat is None or not self.chat.messages:
-            raise MeshClientError(
-                "No question was asked yet that could be answered again.", code="bad_request"
-            )
+            raise MeshClientError("Nothing was asked in this chat yet.", code="bad_request")
         return self.chat
 
-    def _options(self, key: str) -> AnswerOptions:
-        options = AnswerOptions(key=key)
-        if self.model:
-            options["model"] = self.model
+    def _options(self, question: Question) -> AnswerOptions:
+        options = AnswerOptions(key=question.key)
+        if model := question.model or self.model:
+            options["model"] = model
         if self.system:
             options["system"] = self.system
+        parameters.put(options, self.parameters)
         return options
 
     async def refresh(self) -> None:
@@ -107,6 +137,11 @@ class Session:
 
     async def choose(self, model: str) -> None:
         """Answer with another model from now on; raises MeshClientError when there is none."""
+        await self.check_model(model)
+        self.model = model
+
+    async def check_model(self, model: str) -> None:
+        """Raises MeshClientError when there is no such model."""
         await self.refresh()
         names = [known.id for known in self.known.models]
         if model not in names:
@@ -116,12 +151,3 @@ class Session:
                 "/model lists what there is.",
                 code="model_not_found",
             )
-        self.model = model
-
-
-class Question:
-    """Something to be answered: a text, or None for the last question once more."""
-
-    def __init__(self, text: str | None) -> None:
-        self.text = text
-        self.key = uuid4().hex

@@ -69,9 +69,32 @@ class Pace:
 
 
 @dataclass
+class Wait:
+    """How long one has been in the queue, and how long it may last at the pace of those before."""
+
+    since: float
+    first: int
+    position: int = 0
+    moved: float | None = None
+
+    def at(self, position: int, now: float) -> None:
+        """One's place now: how many are before."""
+        if position != self.position:
+            self.position, self.moved = position, now
+
+    def left(self) -> float | None:
+        """Seconds it may still take, once somebody before has gone."""
+        gone = self.first - self.position
+        if self.moved is None or gone <= 0:
+            return None
+        return (self.moved - self.since) / gone * self.position
+
+
+@dataclass
 class Status:
     """What the toolbar shows. `activity`: what is going on, "" when nothing is; `stopping`: the
-    user does not want the answer any more, and its acknowledged end is awaited."""
+    user does not want the answer any more, and its acknowledged end is awaited; `context`: tokens
+    of the conversation, and how many the model reads at most; `branch`: which of how many."""
 
     model: str = ""
     worker: str = ""
@@ -79,31 +102,37 @@ class Status:
     activity: str = ""
     stopping: bool = False
     hint: str = ""
+    context: tuple[int, int | None] | None = None
+    branch: tuple[int, int] = (1, 1)
+    background: int = 0
+    files: int = 0
+    wait: Wait | None = None
     pace: Pace = field(default_factory=Pace)
 
     def begin(self, asked: float | None) -> None:
         """An answer is awaited to the question sent at that time, None: asked elsewhere."""
         self.pace = Pace(began=asked)
+        self.wait = None
         self.worker = ""
         self.hint = ""
         self.stopping = False
-        self.activity = "sending" if asked else "reading along"
+        self.activity = "sending" if asked is not None else "reading along"
 
     def end(self) -> None:
         """Nothing is going on any more; the pace stays to be read."""
         self.stopping = False
         self.activity = ""
+        self.wait = None
 
     def event(self, event: Event, now: float) -> None:
         """Something happened to the answer."""
         match event:
             case Pending(position, size):
                 self.online = True
-                self.activity = (
-                    f"queued, {position} of {size} before you" if position else "next in the queue"
-                )
+                self._queued(position, size, now)
             case Token():
                 self.online = True
+                self.wait = None
                 self.activity = ANSWERING
                 self.pace.piece(now)
             case Reconnecting(attempt, _, reason):
@@ -116,25 +145,70 @@ class Status:
                     self.pace.ended(event.message)
                     self.worker = event.message.worker or self.worker
 
+    def _queued(self, position: int, size: int, now: float) -> None:
+        if self.wait is None:
+            self.wait = Wait(now, position, position)
+        self.wait.at(position, now)
+        self.activity = (
+            f"queued, {position} of {size} before you" if position else "next in the queue"
+        )
+
 
 def fragments(status: Status, now: float) -> StyleAndTextTuples:
     """The toolbar's text, most important first: what does not fit is cut off at the end."""
+    dot = ("class:online", "● ") if status.online else ("class:offline", "○ ")
     connection = ("", "connected") if status.online else ("class:offline", "offline")
-    parts: StyleAndTextTuples = [("class:model", status.model or "default model"), connection]
-    parts += [("", part) for part in _particulars(status, now)]
-    spaced: StyleAndTextTuples = [("", " ")]
-    for number, (style, text, *_) in enumerate(parts):
-        spaced += [("class:dim", " · "), (style, text)] if number else [(style, text)]
+    parts = [("class:model", status.model or "default model"), connection]
+    parts += [part for part in _particulars(status, now) if part[1]]
+    spaced: StyleAndTextTuples = [("", " "), dot]
+    for number, part in enumerate(parts):
+        spaced += [("class:dim", " · "), part] if number else [part]
     return spaced
 
 
-def _particulars(status: Status, now: float) -> list[str]:
+def _particulars(status: Status, now: float) -> list[tuple[str, str]]:
+    at, branches = status.branch
+    return [
+        ("class:activity", status.hint),
+        ("class:activity", _activity(status, now)),
+        ("class:activity", _waited(status.wait, now)),
+        ("", f"branch {at} of {branches}" if branches > 1 else ""),
+        ("", f"{status.background} in the background" if status.background else ""),
+        ("", f"{status.files} file{'s' * (status.files > 1)} attached" if status.files else ""),
+        ("", status.worker),
+        ("", _rate(status.pace)),
+        ("", _first(status.pace)),
+        ("", _context(status.context)),
+    ]
+
+
+def _activity(status: Status, now: float) -> str:
     activity = "stopping" if status.stopping else status.activity
     if activity == ANSWERING and status.pace.silence(now) >= STALLED:
-        activity = f"nothing for {status.pace.silence(now):.0f} s"
-    found = [status.hint, activity, status.worker]
-    if (rate := status.pace.rate) is not None:
-        found.append(f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
-    if (first := status.pace.first_after) is not None:
-        found.append(f"first after {first:.2f} s")
-    return [text for text in found if text]
+        return f"nothing for {status.pace.silence(now):.0f} s"
+    return activity
+
+
+def _waited(wait: Wait | None, now: float) -> str:
+    if wait is None or now - wait.since < 1:
+        return ""
+    left = wait.left()
+    return f"{now - wait.since:.0f} s" + (f", about {left:.0f} s to go" if left else "")
+
+
+def _rate(pace: Pace) -> str:
+    rate = pace.rate
+    if rate is None:
+        return ""
+    return f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s"
+
+
+def _first(pace: Pace) -> str:
+    return "" if pace.first_after is None else f"first after {pace.first_after:.2f} s"
+
+
+def _context(context: tuple[int, int | None] | None) -> str:
+    if context is None or not context[0]:
+        return ""
+    used, most = context
+    return f"context {used:,} of {most:,}" if most else f"context {used:,}"

@@ -1,36 +1,44 @@
-"""What is on screen while an answer is written: its unfinished line, what is typed ahead, toolbar.
+"""What is on screen while an answer is written: its unfinished rows, what is typed ahead, toolbar.
 
-Lines that are complete are printed above and never touched again. While nothing is typed the
+Rows that are complete are printed above and never touched again. While nothing is typed the
 cursor stays at the top left of what is redrawn, so that erasing it is exact whatever a resized
 terminal has done to the rows below.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from typing import Literal
 
 from prompt_toolkit.application import Application
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
+from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
+from prompt_toolkit.history import History
+from prompt_toolkit.layout import ConditionalContainer, Dimension, HSplit, Layout, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
-from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.layout.processors import AppendAutoSuggestion, BeforeInput
+from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import BaseStyle
 
-from mesh_client.repl.printer import LinePrinter, last_rows
+from mesh_client.repl.keys import Typing, answer_keys
+from mesh_client.repl.markdown import MarkdownPrinter
+from mesh_client.repl.markdown.rows import Row, cells
 
 FRAME = 0.04
 """Seconds between two pictures at least, so that fast models do not burn the terminal."""
+
+DRAFT_ROWS = 8
+"""Rows that what is typed ahead takes at most."""
 
 
 class AnswerView:
     """Runs beside a piece of work and shows the text that it is given.
 
-    `draft` is what was typed ahead, `queued` what was sent ahead with Enter; `left` is set when
-    the user wants to leave rather than wait. `interrupt` is told of each Ctrl-C, with whether
-    there was a draft to clear, and answers whether to leave.
+    `draft` is what was typed ahead, `queued` what was sent ahead with Enter. `parted` says how
+    the user left before the end: to do something else (detached), or the whole sitting (left).
+    `interrupt` is told of each Ctrl-C, with whether there was a draft to clear, and answers
+    whether to leave; `at_once` is offered each line that is sent, and may take it.
     """
 
     def __init__(
@@ -39,13 +47,19 @@ class AnswerView:
         interrupt: Callable[[bool], bool],
         style: BaseStyle,
         draft: str = "",
+        *,
+        history: History | None = None,
+        at_once: Callable[[str], bool] = lambda line: False,
+        paste: Callable[[str], str] = lambda text: text,
     ) -> None:
-        self.draft = Buffer(multiline=True)
+        self.draft = Buffer(multiline=True, history=history, auto_suggest=AutoSuggestFromHistory())
         self.queued: list[str] = []
-        self.left = False
+        self.parted: Literal["", "detached", "left"] = ""
         self._toolbar = toolbar
         self._interrupt = interrupt
-        self._printer = LinePrinter()
+        self._at_once = at_once
+        self._style = style
+        self._printer = MarkdownPrinter()
         self._changed = asyncio.Event()
         self.draft.on_text_changed += lambda _: self._focus()
         self._work: asyncio.Task[None] | None = None
@@ -55,13 +69,18 @@ class AnswerView:
             dont_extend_height=True,
         )
         self._input = Window(
-            BufferControl(self.draft, input_processors=[BeforeInput("› ", "class:prompt")]),
+            BufferControl(
+                self.draft,
+                input_processors=[BeforeInput("› ", "class:prompt"), AppendAutoSuggestion()],
+            ),
+            height=Dimension(max=DRAFT_ROWS),
             wrap_lines=True,
             dont_extend_height=True,
         )
+        typing = Typing(self.draft, self._send, self._interrupted, self.part, paste)
         self._app: Application[None] = Application(
             Layout(self._rows(), self._tail),
-            key_bindings=self._keys(),
+            key_bindings=answer_keys(typing),
             style=style,
             erase_when_done=True,
             refresh_interval=0.5,
@@ -77,6 +96,13 @@ class AnswerView:
         """Something in the toolbar is different."""
         self._changed.set()
 
+    def part(self, how: Literal["detached", "left"]) -> None:
+        """Leave before the end; what was read so far is all printed."""
+        self.parted = how
+        self._print(self._printer.finish(self._columns))
+        if not self._app.is_done:
+            self._app.exit()
+
     async def run(self, work: Coroutine[None, None, None]) -> None:
         """Be on screen until the work is done, or the user leaves; raises what the work raises."""
         self._work = asyncio.create_task(work)
@@ -85,7 +111,7 @@ class AnswerView:
             await self._app.run_async(pre_run=self._begin)
         finally:
             self._work.cancel()
-        if not self.left:
+        if not self.parted:
             await self._work
         await asyncio.gather(self._work, return_exceptions=True)
 
@@ -98,25 +124,37 @@ class AnswerView:
         while not self._work.done():
             await self._changed.wait()
             self._changed.clear()
-            self._print(self._printer.take())
+            self._print(self._printer.take(self._columns))
             self._app.invalidate()
             await asyncio.wait({self._work}, timeout=FRAME)
-        self._print(self._printer.finish())
+        self._print(self._printer.finish(self._columns))
         if self._app.is_running and not self._app.is_done:
             self._app.exit()
 
-    def _print(self, lines: str) -> None:
-        """Put complete lines where the picture is, and the picture below them."""
-        if lines:
+    @property
+    def _columns(self) -> int:
+        return self._app.output.get_size().columns
+
+    def _print(self, rows: list[Row]) -> None:
+        """Put complete rows where the picture is, and the picture below them."""
+        if rows:
             self._app.renderer.erase()
-            self._app.output.write(lines)
+            text: StyleAndTextTuples = []
+            for row in rows:
+                text += [*row, ("", "\n")]
+            print_formatted_text(
+                self._app.output,
+                FormattedText(text),
+                self._style,
+                color_depth=self._app.color_depth,
+            )
             self._app.renderer.render(self._app, self._app.layout)
 
     def _rows(self) -> HSplit:
         typed = Condition(lambda: bool(self.draft.text))
         queued = Condition(lambda: bool(self.queued))
         return HSplit([
-            ConditionalContainer(self._tail, Condition(lambda: bool(self._printer.tail)) | ~typed),
+            self._tail,
             ConditionalContainer(
                 Window(FormattedTextControl(self._queued_text), dont_extend_height=True), queued
             ),
@@ -124,53 +162,33 @@ class AnswerView:
             Window(FormattedTextControl(self._toolbar), height=1, style="class:bottom-toolbar"),
         ])  # fmt: skip
 
-    def _tail_text(self) -> str:
+    def _tail_text(self) -> StyleAndTextTuples:
+        """The last rows of what is not done, as many as there is room for."""
         size = self._app.output.get_size()
-        return last_rows(self._printer.tail.expandtabs(), size.columns, max(1, size.rows - 4))
+        room = max(1, size.rows - 4 - (DRAFT_ROWS if self.draft.text else 0))
+        text: StyleAndTextTuples = []
+        for row in reversed(self._printer.tail(size.columns)):
+            room -= max(1, -(-cells(row) // max(1, size.columns)))
+            if room < 0:
+                break
+            text = [*row, *([("", "\n")] if text else []), *text]
+        return text
 
     def _queued_text(self) -> StyleAndTextTuples:
         lines = (f"next: {text.splitlines()[0]}" for text in self.queued)
         return [("class:dim", "\n".join(lines))]
 
-    def _keys(self) -> KeyBindings:
-        keys = KeyBindings()
-        typed = Condition(lambda: bool(self.draft.text))
+    def _send(self) -> None:
+        line = self.draft.text
+        self.draft.reset(append_to_history=False)
+        if not self._at_once(line):
+            self.queued.append(line)
 
-        @keys.add("c-c", eager=True)
-        @keys.add(Keys.SIGINT)
-        def interrupt(event: KeyPressEvent) -> None:
-            leaves = self._interrupt(bool(self.draft.text))
-            self.draft.reset()
-            if leaves:
-                self._leave()
-
-        @keys.add("c-d", filter=~typed)
-        def leave(event: KeyPressEvent) -> None:
-            self._leave()
-
-        @keys.add("enter", filter=typed)
-        def send(event: KeyPressEvent) -> None:
-            self.queued.append(self.draft.text)
-            self.draft.reset()
-
-        @keys.add("escape", "enter", filter=typed)
-        @keys.add("c-j", filter=typed)
-        def new_line(event: KeyPressEvent) -> None:
-            self.draft.newline(copy_margin=False)
-
-        @keys.add(Keys.BracketedPaste, filter=~typed)
-        @keys.add(Keys.Any, filter=~typed)
-        def type_ahead(event: KeyPressEvent) -> None:
-            if event.data.isprintable() or event.key_sequence[0].key == Keys.BracketedPaste:
-                self.draft.insert_text(event.data.replace("\r\n", "\n").replace("\r", "\n"))
-
-        return keys
-
-    def _leave(self) -> None:
-        self.left = True
-        self._print(self._printer.finish())
-        if not self._app.is_done:
-            self._app.exit()
+    def _interrupted(self) -> None:
+        leaves = self._interrupt(bool(self.draft.text))
+        self.draft.reset()
+        if leaves:
+            self.part("left")
 
     def _focus(self) -> None:
         self._app.layout.focus(self._input if self.draft.text else self._tail)

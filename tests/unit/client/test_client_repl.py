@@ -78,7 +78,7 @@ def test_a_question_is_answered_and_the_next_one_awaited(
     terminal.wait_for("five.")
     lines = terminal.wait(idle).split("\n")
     at = lines.index("› Count to five.")
-    assert lines[at + 1 : at + 3] == ["One two thrée four", "five."]
+    assert lines[at + 1 : at + 4] == ["", "One two thrée four", "five."]
     assert "w1" in lines[-1]
 
 
@@ -328,7 +328,7 @@ def test_an_answer_that_was_cut_off_says_so(open_chat: Open, gateway: ScriptedGa
 def test_retry_answers_the_last_question_again(open_chat: Open, gateway: ScriptedGateway) -> None:
     terminal = open_chat()
     terminal.type("/retry\r")
-    terminal.wait_for("No question was asked yet")
+    terminal.wait_for("Nothing was asked in this chat yet.")
     terminal.wait(idle)
     terminal.type("Count.\r")
     terminal.wait_for("five.")
