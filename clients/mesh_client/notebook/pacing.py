@@ -1,0 +1,29 @@
+"""How often a notebook is redrawn: all views of a kernel share one budget of turns per second."""
+
+import asyncio
+import threading
+import time
+
+PER_SECOND = 20.0
+"""A browser page that is redrawn more often than this stops answering the person in front of it."""
+
+
+class Pacer:
+    """Hands out turns, first come, first served, never more than `per_second`."""
+
+    def __init__(self, per_second: float = PER_SECOND) -> None:
+        self._gap = 1 / per_second
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    async def turn(self) -> None:
+        """Wait for a turn. Whoever waits has to keep what there is to draw until then."""
+        with self._lock:
+            now = time.monotonic()
+            at = max(now, self._next)
+            self._next = at + self._gap
+        await asyncio.sleep(at - now)
+
+
+NOTEBOOK = Pacer()
+"""The budget of this kernel's one page."""

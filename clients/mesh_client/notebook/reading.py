@@ -1,0 +1,47 @@
+"""Reads an answer on the client's loop, from its begin to its end, whatever happens on the way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from mesh_client.async_client import AsyncAnswer
+from mesh_client.errors import MeshClientError
+from mesh_client.notebook.answer import Answer
+
+Begin = Callable[[], Awaitable[AsyncAnswer]]
+
+ACKNOWLEDGED = 10.0
+"""Seconds that the acknowledgement of a stop may come after the end of what it stopped."""
+
+
+async def read(answer: Answer, begin: Begin) -> None:
+    """Begin an answer and hear it to its end; errors become part of the answer."""
+    learning: asyncio.Task[None] | None = None
+    try:
+        remote = await begin()
+        answer.accepted(remote)
+        learning = asyncio.create_task(_learn_token(answer, remote))
+        async for event in remote:
+            answer.hear(event)
+        await _acknowledged(answer)
+        answer.close()
+    except MeshClientError as error:
+        answer.refuse(error)
+    finally:
+        if learning is not None:
+            learning.cancel()
+            await asyncio.gather(learning, return_exceptions=True)
+
+
+async def _learn_token(answer: Answer, remote: AsyncAnswer) -> None:
+    """What a Stop button in a browser needs; without it, it asks the kernel instead."""
+    with suppress(MeshClientError):  # it has ended already, or the gateway is an older one
+        answer.tell_token((await remote.cancel_token()).cancel_token)
+
+
+async def _acknowledged(answer: Answer) -> None:
+    """Wait for what a stop has to say, where one was asked for."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ACKNOWLEDGED):
+            while answer.stop_wanted and answer.stopped is None:
+                await answer.changed(answer.version)
