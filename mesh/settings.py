@@ -133,6 +133,9 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     request_timeout: Annotated[
         float, Meta(gt=0, le=DAY, description="Seconds after which a request has ended, however.")
     ] = 600.0
+    max_waiting: Annotated[
+        int, Meta(ge=1, description="Requests that may wait for one model; more are refused.")
+    ] = 5_000
     queue_timeout: Annotated[
         float,
         Meta(gt=0, le=DAY, description="Seconds in which a worker has to take a request."),

@@ -17,6 +17,7 @@ from mesh.bus.lease import Lease
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
+from mesh.gateway.crowd import Crowd
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.door import Door, Doorman, Rules
 from mesh.gateway.errors import HANDLERS
@@ -152,8 +153,9 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     js = JetStream(bus)
     await _declare(js, settings)
     waiting = WaitingRoom()
-    usher = Usher(js, Tail(bus, js), waiting, settings.gateway_name)
-    requests = Requests(bus, js, settings.gateway_name, usher.hear)
+    crowd = Crowd(waiting, settings.max_waiting)
+    usher = Usher(js, Tail(bus, js), crowd.hear, settings.gateway_name)
+    requests = Requests(bus, js, settings.gateway_name, usher.hear, crowd)
     fleet = Fleet(bus, js)
     models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)

@@ -18,6 +18,7 @@ from mesh.bus.follow import OnEvent, Track
 from mesh.bus.jetstream import STORE_FAILED, ApiError, JetStream
 from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.budget import LogBudget
+from mesh.gateway.crowd import Crowd
 from mesh.gateway.endings import Endings
 from mesh.gateway.logs import PATIENCE, Logs
 from mesh.protocol import subjects
@@ -35,18 +36,16 @@ from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
-BUSY = 5.0
-"""Seconds after which to try again when the queue is full."""
-
 
 class Requests:
     """The requests that one gateway accepts; `logs` finds and `endings` ends them, and others'."""
 
-    def __init__(self, bus: Bus, js: JetStream, name: str, on_event: OnEvent) -> None:
+    def __init__(self, bus: Bus, js: JetStream, name: str, on_event: OnEvent, crowd: Crowd) -> None:
         self.writer = Writer(bus.user, new_uid())
         self._bus = bus
         self._js = js
         self._name = name
+        self._crowd = crowd
         self.logs = Logs(bus, js, name, on_event)
         self.endings = Endings(bus, js, self.writer)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -86,7 +85,7 @@ class Requests:
         known = await self.again(request.rid, body) if body else None
         if known is not None:
             return known
-        self._budget.check()
+        self._check_capacity(request.model)
         return await self._begin(request, queued)
 
     async def again(self, rid: str, body: str) -> Track | None:
@@ -103,14 +102,18 @@ class Requests:
         For routes that must not leave a refused request in somebody's chat. It is the queue that
         decides in the end: of two who are told that there is room for one, one may be refused.
         """
-        self._budget.check()
+        self._check_capacity(model)
         subject = subjects.req(model, tenant)
         queue = await self._js.stream_info(subjects.REQ_STREAM, subject)
         mine, limits = queue.state.subjects.get(subject, 0), queue.config
         if 0 <= limits.max_msgs_per_subject <= mine:
-            raise MeshError(ErrorCode.SHARE_FULL, retry_after=BUSY)
+            raise self._crowd.refusal(ErrorCode.SHARE_FULL, model, tenant)
         if 0 <= limits.max_msgs <= queue.state.messages:
-            raise MeshError(ErrorCode.QUEUE_FULL, retry_after=BUSY)
+            raise self._crowd.refusal(ErrorCode.QUEUE_FULL, model, tenant)
+
+    def _check_capacity(self, model: str) -> None:
+        self._budget.check()
+        self._crowd.check(model)
 
     async def take_back(self, rid: str) -> None:
         """See to a request that this gateway accepted before it was started again."""
@@ -234,7 +237,7 @@ class Requests:
             except ApiError as error:
                 code = _refusal(error)
                 await self.endings.fail(request, queued, code)
-                raise MeshError(code, retry_after=BUSY) from error
+                raise self._crowd.refusal(code, request.model, request.tenant) from error
             except BusError as error:
                 if time.time() > request.deadline:
                     raise MeshError(ErrorCode.BROKER_UNAVAILABLE) from error

@@ -7,19 +7,21 @@ from the log a few times a second, which is as often as people look at their pla
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.replay import read_event
 from mesh.bus.tail import Tail
-from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import FleetEvent, Prompt, RunEvent
 from mesh.protocol.subjects import RunSubject
 
 log = logging.getLogger(__name__)
+
+Hear = Callable[[str, RunEvent, int], None]
+"""Hears a request's id, an event of it, and the sequence at which it is stored."""
 
 PACE = 0.25
 """Seconds between two looks at the log."""
@@ -28,12 +30,12 @@ BATCH = 1024
 
 
 class Usher:
-    """Keeps one waiting room. `name`: this gateway's reply address."""
+    """Tells `hear` each event of any request, in the log's order. name: our reply address."""
 
-    def __init__(self, js: JetStream, tail: Tail, room: WaitingRoom, name: str) -> None:
+    def __init__(self, js: JetStream, tail: Tail, hear: Hear, name: str) -> None:
         self._js = js
         self._tail = tail
-        self._room = room
+        self._tell_room = hear
         self._name = name
         self._at = 0
         self._held: list[tuple[int, str, RunEvent]] | None = []
@@ -43,7 +45,7 @@ class Usher:
         if where.reply != self._name:
             return
         if self._held is None:
-            self._room.hear(where.rid, event, seq)
+            self._tell_room(where.rid, event, seq)
         else:
             self._held.append((seq, where.rid, event))
 
@@ -56,7 +58,7 @@ class Usher:
         held, self._held = self._held or [], None
         for seq, rid, event in held:
             if seq > self._at:
-                self._room.hear(rid, event, seq)
+                self._tell_room(rid, event, seq)
 
     async def run(self) -> None:
         """Tell what happens at other gateways, until cancelled."""
@@ -92,5 +94,5 @@ class Usher:
                 continue
             event = read_event(stored)
             if event is not None and not isinstance(event, FleetEvent):
-                self._room.hear(where.rid, event, stored.seq)
+                self._tell_room(where.rid, event, stored.seq)
         self._at = batch[-1].seq

@@ -9,7 +9,9 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.topology import declare
 from mesh.gateway import requests as accepting
+from mesh.gateway.crowd import Crowd
 from mesh.gateway.requests import Requests
+from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Cancelled, Message, Queued, Request
 from mesh.protocol.subjects import Writer
@@ -44,7 +46,9 @@ async def requests(js: JetStream) -> AsyncIterator[Requests]:
     writer = Writer(js.bus.user, new_uid())
     queued = Queued(uid=new_uid(), request=REQUEST, body=BODY)
     await append_event(js, "gw1", REQUEST.rid, writer, queued, 0)
-    requests = Requests(js.bus, js, "gw1", lambda where, event, seq: None)
+    requests = Requests(
+        js.bus, js, "gw1", lambda where, event, seq: None, Crowd(WaitingRoom(), 100)
+    )
     await requests.start()
     yield requests
     await requests.close()
