@@ -114,18 +114,18 @@ class Puller:
         self._wake.set()
 
     def _receive(self, msg: Msg) -> None:
+        """Take a prompt, or the broker's word on a pull."""
         if not status(msg):
+            # It bears the queue's subject and does not say which pull it answers; the latest, or,
+            # seldom, one that was given up: then we ask again too early, and give back what is
+            # too much.
             self._hand_over(msg)
-        if msg.subject.rpartition(".")[2] != str(self._pull):
+            self._asked = max(0, self._asked - 1)
+        elif msg.subject.rpartition(".")[2] != str(self._pull):
             return  # of a pull that was given up
+        elif status(msg) != "100":
+            self._asked = 0  # it has ended: expired, no such consumer (yet), broker going away
         self._heard = time.monotonic()
-        match status(msg):
-            case "100":
-                return
-            case "":
-                self._asked = max(0, self._asked - 1)
-            case _:  # the pull has ended: expired, no such consumer (yet), broker going away
-                self._asked = 0
         if not self._asked:
             self._wake.set()
 

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
+from mesh.bus import pull
 from mesh.bus.appender import persist
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
@@ -65,6 +68,20 @@ async def test_no_more_is_taken_than_there_are_slots(js: JetStream, connect: Con
         desk.slots = 1
         puller.wake()
         assert await desk.next() == "c"
+
+
+async def test_the_next_pull_follows_when_the_last_one_is_used_up(
+    js: JetStream, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull, "HEARTBEAT", 10.0)  # a pull is given up for lost after three of them
+    await declare_model(js, MODEL, 30.0)
+    desk = Desk(2)
+    async with pulling(await connect("w1"), desk) as puller:
+        for rid in "abcde":
+            await put(js, rid)
+            assert await desk.next() == rid
+            desk.slots += 1
+            puller.wake()
 
 
 async def test_a_puller_waits_for_a_queue_that_is_not_there_yet(
