@@ -43,7 +43,7 @@ class Answer:
         self._max_tokens = max_tokens
         self._end_ids = end_ids
         self._drafts = drafts
-        self._text = Detokenizer(tokenizer, special_ids, ids)
+        self._text = Detokenizer(tokenizer, special_ids, ids, job.prefix_text)
         self._read = len(ids)
         self._first = True
 

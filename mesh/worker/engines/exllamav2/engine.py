@@ -48,6 +48,9 @@ class ExLlamaV2Engine:
         if self._closed:
             raise EngineError(CLOSED)
         answer = self._answer(job, await self._ids(job))
+        if job.max_tokens <= 0:  # of which the library would make one token
+            yield Step("", (), "length", len(job.prompt_ids), 0)
+            return
         self._driver.begin(answer)
         try:
             async with aclosing(answer.relay.read()) as steps:

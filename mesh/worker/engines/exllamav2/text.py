@@ -28,13 +28,18 @@ class Said(NamedTuple):
 class Detokenizer:
     """Feed it ids in their order; `before`: those that come before them, of the prompt at least.
 
-    If `before` ends in the middle of a character, that one is said when the rest of it comes.
+    If `before` ends in the middle of a character, that one is said when the rest of it comes,
+    unless `said`, the answer's text so far, shows that it was given up as broken.
     """
 
-    def __init__(self, tokenizer: Tokenizer, special: Collection[int], before: Sequence[int]):
+    def __init__(
+        self, tokenizer: Tokenizer, special: Collection[int], before: Sequence[int], said: str = ""
+    ) -> None:
         self._tokenizer = tokenizer
         self._special = special
         self._shown, self._begun = self._split(list(before[-CONTEXT:]))
+        if said.endswith(BROKEN):
+            self._shown, self._begun = self._shown + self._begun, []
         self._shown_text = self._decode(self._shown)
         self._new: list[int] = []
 
