@@ -1,0 +1,147 @@
+"""Kernels in processes of their own, of the ipykernel that a test asks for, and what they say.
+
+Another ipykernel is laid over this environment: its files in a folder of their own, before the
+rest on the kernel's path. They are fetched once per environment.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
+
+NEEDED = {"6": ["nest-asyncio==1.6.0"]}
+"""What a major version of ipykernel needs that the environment's own does not."""
+
+READY = 60.0
+"""Seconds that a kernel may take for a step on a busy machine."""
+
+
+def overlay(version: str) -> Path:
+    """The folder with this ipykernel; skips the test where it cannot be fetched."""
+    folder = Path(sys.prefix) / "share" / "mesh-tests" / f"ipykernel-{version}"
+    if not (folder / "ipykernel").is_dir():
+        wanted = [f"ipykernel=={version}", *NEEDED.get(version.partition(".")[0], [])]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+        done = subprocess.run(
+            [*command, "--target", str(folder), *wanted], capture_output=True, text=True
+        )
+        if done.returncode:
+            said = done.stderr.strip().splitlines()[-1:]
+            message = f"ipykernel {version} could not be installed by pip: {said}"
+            if os.environ.get("MESH_TEST_BROWSER") == "required":
+                pytest.fail(message)
+            pytest.skip(message)
+    return folder
+
+
+class Kernel:
+    """A running kernel, its messages in the order in which they came."""
+
+    def __init__(self, client: BlockingKernelClient, manager: KernelManager) -> None:
+        self.client = client
+        self.manager = manager
+        self.heard: list[dict[str, Any]] = []
+
+    def start(self, code: str) -> str:
+        """Begin to execute something; returns the id to tell its messages by."""
+        asked: str = self.client.execute(code)
+        return asked
+
+    def run(self, code: str) -> str:
+        """Execute something to its end; returns what it printed. Fails on an error."""
+        asked = self.start(code)
+        self.until(f"the end of {code!r}", lambda: self.idle(asked))
+        for message in self.of(asked, "error"):
+            pytest.fail("\n".join(message["content"]["traceback"]))
+        return "".join(message["content"]["text"] for message in self.of(asked, "stream"))
+
+    def idle(self, asked: str) -> bool:
+        """Whether the execution has ended."""
+        return any(m["content"]["execution_state"] == "idle" for m in self.of(asked, "status"))
+
+    def of(self, asked: str, kind: str) -> list[dict[str, Any]]:
+        """The messages of a kind that belong to an execution."""
+        return [
+            message
+            for message in self.heard
+            if message["msg_type"] == kind and message["parent_header"].get("msg_id") == asked
+        ]
+
+    def until(self, what: str, holds: Callable[[], Any], seconds: float = READY) -> Any:
+        """Hear messages until something holds; returns what it gave. Fails after `seconds`."""
+        end = time.monotonic() + seconds
+        while not (found := holds()):
+            if time.monotonic() > end:
+                pytest.fail(f"{what}: not within {seconds:g} s")
+            try:
+                self.heard.append(self.client.get_iopub_msg(timeout=0.1))
+            except queue.Empty:
+                continue
+        return found
+
+    def shown(self) -> dict[str, Any]:
+        """What the newest view of an answer shows, put together from all that was sent."""
+        shown: dict[str, Any] = {}
+        for message in self.heard:
+            data = message["content"].get("data", {})
+            shown |= data.get("state", {}).get("shown", {})
+            draw = (data.get("content") or {}).get("draw", {})
+            shown |= draw.get("shown", {})
+            if (part := draw.get("part")) and part["from"] == shown["pieces"]:
+                shown |= {"text": shown["text"] + part["text"], "pieces": part["to"]}
+        return shown
+
+    def comm(self) -> str:
+        """The comm of the newest view."""
+        opened = [
+            m["content"]
+            for m in self.heard
+            if m["msg_type"] == "comm_open" and "shown" in m["content"]["data"].get("state", {})
+        ]
+        found: str = opened[-1]["comm_id"]
+        return found
+
+    def say(self, comm_id: str, content: object) -> None:
+        """A custom message of a page to a widget."""
+        data = {"method": "custom", "content": content}
+        message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        self.client.shell_channel.send(message)
+
+
+@contextmanager
+def kernel(folder: Path, version: str = "", **environment: str) -> Iterator[Kernel]:
+    """A kernel with a user's folder of its own; `version` of ipykernel, "": the installed one."""
+    spec = folder / "kernels" / "mesh"
+    spec.mkdir(parents=True)
+    path = [str(overlay(version))] if version else []
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    variables = {"PYTHONPATH": os.pathsep.join(path), "XDG_CONFIG_HOME": str(folder)}
+    described = {
+        "argv": argv,
+        "display_name": "mesh",
+        "language": "python",
+        "env": variables | environment | {"IPYTHONDIR": str(folder / "ipython")},
+    }
+    (spec / "kernel.json").write_text(json.dumps(described))
+    specs = KernelSpecManager(kernel_dirs=[str(folder / "kernels")], ensure_native_kernel=False)
+    manager = KernelManager(kernel_name="mesh", kernel_spec_manager=specs)
+    manager.start_kernel()
+    client = manager.blocking_client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=READY)
+        yield Kernel(client, manager)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
