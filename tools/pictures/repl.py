@@ -23,6 +23,8 @@ from tools.pictures.svg import svg
 
 IMAGES = Path("docs/images")
 MODEL = "fox-7b"
+PORT = 8000
+"""As everybody's mesh has it, so that pictures do not differ without need."""
 
 ANSWERS = {
     "binary search": """\
@@ -71,6 +73,8 @@ class Studio:
 
     def __init__(self, folder: Path, png: Path | None) -> None:
         self.mesh = Mesh(folder)
+        self.mesh.port = PORT
+        self.mesh.environment["MESH_PORT"] = str(PORT)
         self.model = ScriptedModel(ANSWERS, rate=60)
         self._folder = folder
         self._png = png

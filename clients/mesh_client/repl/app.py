@@ -253,7 +253,7 @@ class Repl:
             saying.note(f"go on with: mesh chat --resume {self._session.chat.id}")
 
     def _toolbar(self) -> StyleAndTextTuples:
-        return fragments(self._status, time.monotonic())
+        return fragments(self._status, time.monotonic(), saying.width())
 
     def _hint(self, text: str) -> None:
         self._status.hint = text
@@ -288,7 +288,6 @@ class Repl:
             complete_while_typing=Condition(lambda: prompt.default_buffer.text.startswith("/")),
             key_bindings=input_keys(self._interrupts, self._hint, self._pastes.shown),
             bottom_toolbar=self._toolbar,
-            enable_open_in_editor=True,
             style=STYLE,
         )
         # The toolbar stands right below the input, as it does while an answer is written.

@@ -65,6 +65,7 @@ def input_keys(
         event.current_buffer.complete_state = None
 
     @keys.add("c-g", filter=typing)
+    @keys.add("c-x", "c-e", filter=typing)
     def edit(event: KeyPressEvent) -> None:
         event.current_buffer.open_in_editor()
 

@@ -42,5 +42,5 @@ STYLE = Style.from_dict({
     "completion-menu.meta.completion": "bg:default ansibrightblack",
     "completion-menu.meta.completion.current": "bg:default ansibrightblack",
     "scrollbar.background": "bg:default",
-    "scrollbar.button": "bg:ansibrightblack",
+    "scrollbar.button": "bg:default",
 })  # fmt: skip

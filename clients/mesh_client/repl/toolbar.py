@@ -10,6 +10,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from mesh_client.events import Event, Failed, Finished, Pending, Reconnecting, Token
 from mesh_client.objects import Message
+from mesh_client.repl.markdown.rows import Row, cells
 
 ANSWERING = "answering"
 STALLED = 3.0
@@ -154,16 +155,16 @@ class Status:
         )
 
 
-def fragments(status: Status, now: float) -> StyleAndTextTuples:
-    """The toolbar's text, most important first: what does not fit is cut off at the end."""
+def fragments(status: Status, now: float, width: int = 1000) -> StyleAndTextTuples:
+    """The toolbar's text, most important first: what does not fit into `width` is left out."""
     dot = ("class:online", "● ") if status.online else ("class:offline", "○ ")
     connection = ("", "connected") if status.online else ("class:offline", "offline")
-    parts = [("class:model", status.model or "default model"), connection]
-    parts += [part for part in _particulars(status, now) if part[1]]
-    spaced: StyleAndTextTuples = [("", " "), dot]
-    for number, part in enumerate(parts):
-        spaced += [("class:dim", " · "), part] if number else [part]
-    return spaced
+    spaced: Row = [("", " "), dot, ("class:model", status.model or "default model")]
+    for part in [connection, *_particulars(status, now)]:
+        more: Row = [("class:dim", " · "), part]
+        if part[1] and cells(spaced) + cells(more) <= width:
+            spaced += more
+    return [*spaced]
 
 
 def _particulars(status: Status, now: float) -> list[tuple[str, str]]:

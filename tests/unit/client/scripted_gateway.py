@@ -65,7 +65,10 @@ class ScriptedGateway:
         self.refusals: dict[str, list[Answer]] = {}
         self.drop_replies: dict[str, int] = {}
         self.seen: list[Seen] = []
-        self.asked: dict[str, dict[str, object]] = {}
+        self.asked: dict[str, dict[str, dict[str, object]]] = {}
+        self.tail = ""
+        self._ages: dict[str, int] = {}
+        self._ended: set[str] = set()
         self.cancelled = False
         self.parents: dict[str, str] = {}
         self._release = asyncio.Event()
@@ -186,8 +189,9 @@ class ScriptedGateway:
             case "GET", ["chats"]:
                 return Answer(body=self._page(request))
             case "GET", ["chats", "chat-1"]:
-                return Answer(body={"id": "chat-1", "messages": self._messages()})
+                return Answer(body=self._chat())
             case "PUT" | "DELETE", ["chats", "chat-1"]:
+                self.tail = self._tail_of(request) or self.tail
                 return Answer(body=None)
             case "POST", ["chats", "chat-1", "messages"]:
                 return Answer(body=self._ask(request))
@@ -218,7 +222,7 @@ class ScriptedGateway:
             return {"chats": [{"id": "chat-0", "title": "older"}], "next": None}
         return {"chats": [{"id": "chat-1", "title": "newer"}], "next": "cursor"}
 
-    def _ask(self, request: Seen) -> dict[str, object]:
+    def _ask(self, request: Seen) -> dict[str, dict[str, object]]:
         """Once per idempotency key."""
         key = request.headers["idempotency-key"]
         if key not in self.asked:
@@ -227,7 +231,8 @@ class ScriptedGateway:
             self.asked[key] = {
                 "prompter_message": {
                     "id": question, "chat_id": "chat-1", "role": "prompter", "state": "manual",
-                    "content": body["content"], "parent_id": body.get("parent_id"),
+                    "created_at": self._created(question),
+                    "content": body["content"], "parent_id": self._parent(body),
                 },
                 "assistant_message": self._begin(question),
             }  # fmt: skip
@@ -242,9 +247,27 @@ class ScriptedGateway:
         self.parents[id] = question
         return self._message(state="pending", id=id)
 
-    def _messages(self) -> list[object]:
-        asked = [list(exchange.values()) for exchange in self.asked.values()]
-        return [message for exchange in asked for message in exchange]
+    def _parent(self, body: dict[str, object]) -> object:
+        """The parent of a new question: it is named, or that of the one it stands beside."""
+        for exchange in self.asked.values():
+            if exchange["prompter_message"]["id"] == body.get("beside"):
+                return exchange["prompter_message"]["parent_id"]
+        return body.get("parent_id")
+
+    def _chat(self) -> dict[str, object]:
+        questions = [exchange["prompter_message"] for exchange in self.asked.values()]
+        answers = [
+            self._message(id=id, state="" if id in self._ended else "in_progress")
+            for id in self.parents
+        ]
+        return {
+            "id": "chat-1", "title": "newer", "messages": [*questions, *answers],
+            "active_thread_tail_message_id": self.tail or None,
+        }  # fmt: skip
+
+    def _tail_of(self, request: Seen) -> str:
+        body = msgspec.json.decode(request.body or b"{}", type=dict[str, object])
+        return str(body.get("active_thread_tail_message_id") or "")
 
     def _cancel(self) -> Answer:
         self.cancelled = True
@@ -258,8 +281,14 @@ class ScriptedGateway:
         return {
             "id": id, "chat_id": "chat-1", "role": "assistant", "state": state,
             "parent_id": self.parents.get(id), "content": "".join(held) if done else None,
-            "worker": "w1", "finish": self.finish, "created_at": "2025-01-01T00:00:00Z",
+            "worker": "w1", "finish": self.finish, "created_at": self._created(id),
+            "usage": {"prompt_tokens": 12, "completion_tokens": 5},
         }  # fmt: skip
+
+    def _created(self, id: str) -> str:
+        """Each message is a second younger than the one before."""
+        age = self._ages.setdefault(id, len(self._ages))
+        return f"2025-01-01T00:{age // 60:02}:{age % 60:02}Z"
 
     # --- the streams --------------------------------------------------------------------------
 
@@ -311,6 +340,7 @@ class ScriptedGateway:
         await writer.drain()
 
     def _end_frame(self, answer: str) -> bytes:
+        self._ended.add(answer)
         return _event({"event_type": "message", "message": self._message(id=answer)})
 
     async def _cut(self, writer: asyncio.StreamWriter, script: Connection) -> None:

@@ -286,7 +286,7 @@ def test_chats_are_listed_over_all_pages(client: Client) -> None:
 
 
 def test_a_chat_is_opened_with_its_messages(client: Client) -> None:
-    client.new_chat().ask("Hello?").wait()
+    client.new_chat().ask("Hello?")
     chat = client.chat("chat-1")
     assert [message.content for message in chat.messages][0] == "Hello?"
     running = chat.running()

@@ -18,7 +18,8 @@ from tests.terminal import Terminal
 from tests.unit.client.scripted_gateway import Answer, Connection, ScriptedGateway
 
 COMMAND = [sys.executable, "-c", "from mesh_client.repl import chat; chat()"]
-CTRL_C, CTRL_D, CTRL_J, CTRL_R, ALT_ENTER = "\x03", "\x04", "\n", "\x12", "\x1b\r"
+CTRL_B, CTRL_C, CTRL_D, CTRL_G = "\x02", "\x03", "\x04", "\x07"
+CTRL_J, CTRL_R, ALT_ENTER = "\n", "\x12", "\x1b\r"
 
 Open = Callable[..., Terminal]
 
@@ -52,8 +53,7 @@ def open_chat(environment: dict[str, str]) -> Iterator[Open]:
 
 def asked(gateway: ScriptedGateway) -> list[object]:
     """The questions that the gateway accepted, each once."""
-    messages = [exchange["prompter_message"] for exchange in gateway.asked.values()]
-    return [message["content"] for message in messages if isinstance(message, dict)]
+    return [exchange["prompter_message"]["content"] for exchange in gateway.asked.values()]
 
 
 def body(gateway: ScriptedGateway) -> dict[str, object]:
@@ -336,6 +336,161 @@ def test_retry_answers_the_last_question_again(open_chat: Open, gateway: Scripte
     terminal.type("/retry\r")
     terminal.wait(lambda text: text.count("five.") == 2)
     assert asked(gateway) == ["Count."]
+
+
+def test_branches_are_made_by_edit_and_retry_drawn_and_chosen(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    terminal = open_chat()
+    terminal.type("Count to five.\r")
+    terminal.wait(lambda text: text.count("\nfive.") == 1 and idle(text))
+    terminal.type("/edit\r")
+    terminal.wait_for("› /edit Count to five.")
+    terminal.type(" Slowly.\r")
+    terminal.wait(lambda text: text.count("\nfive.") == 2 and idle(text))
+    assert (body(gateway)["content"], body(gateway)["beside"]) == (
+        "Count to five. Slowly.",
+        "question-1",
+    )
+    terminal.type("/retry\r")
+    terminal.wait(lambda text: text.count("\nfive.") == 3 and idle(text))
+    terminal.wait_for("branch 3 of 3")
+    terminal.type("/tree\r")
+    text = terminal.wait_for("← here")
+    drawn = [line.strip() for line in text.partition("/tree")[2].split("\n")]
+    assert drawn[1:6] == [
+        "├─› Count to five.",
+        "│ 1 One two thrée four five.",
+        "└─› Count to five. Slowly.",
+        "├─2 One two thrée four five.",
+        "└─3 One two thrée four five. ← here",
+    ]
+    terminal.type("/branch 1\r")
+    terminal.wait_for("branch 1 of 3")
+    assert gateway.tail == "answer-1"
+    terminal.type("And six?\r")
+    terminal.wait(lambda text: text.count("\nfive.") == 5 and idle(text))
+    assert body(gateway)["parent_id"] == "answer-1"
+
+
+def test_parameters_are_set_per_turn(open_chat: Open, gateway: ScriptedGateway) -> None:
+    terminal = open_chat()
+    terminal.type("/set temperature 0.5\r")
+    terminal.wait(lambda text: "0.5" in text.partition("/set")[2].partition("temperature  ")[2])
+    terminal.type("/set max_tokens 9\r")
+    terminal.type("Count.\r")
+    terminal.wait_for("five.")
+    assert body(gateway)["sampling_parameters"] == {"temperature": 0.5, "max_new_tokens": 9}
+    terminal.wait(idle)
+    terminal.type("/set temperature -\r")
+    terminal.type("Again.\r")
+    terminal.wait(lambda text: text.count("five.") == 2)
+    assert body(gateway)["sampling_parameters"] == {"max_new_tokens": 9}
+
+
+def test_an_answer_is_left_another_chat_begun_and_the_answer_rejoined(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée", "answering")
+    terminal.type(CTRL_B)
+    terminal.wait_for("it goes on without you", "1 in the background")
+    terminal.type("/attach\r")
+    terminal.wait(lambda text: text.count("One two thrée") == 2 and "answering" in text)
+    terminal.type("/detach\r")
+    terminal.wait(lambda text: text.count("it goes on without you") == 2 and idle(text))
+    gateway.release()
+    terminal.wait_for("“Count.” is answered: /attach")
+    terminal.type("/attach\r")
+    terminal.wait_for("five.")
+    terminal.wait(idle)
+    assert not gateway.cancelled and asked(gateway) == ["Count."]
+
+
+def test_a_question_behind_an_answer_that_was_left_waits_for_its_end(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée", "answering")
+    terminal.type(CTRL_B)
+    terminal.wait_for("it goes on without you")
+    terminal.type("And then?\r")
+    terminal.wait(lambda text: text.count("One two thrée") == 2 and "answering" in text)
+    gateway.hold_before = None
+    gateway.release()
+    terminal.wait(lambda text: text.count("five.") == 2 and idle(text))
+    assert asked(gateway) == ["Count.", "And then?"]
+
+
+def test_a_file_goes_with_the_next_question_alone(
+    open_chat: Open, gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("Buy milk.\n")
+    terminal = open_chat()
+    terminal.type(f"/file {tmp_path}/not")
+    terminal.wait_for("notes.txt")
+    terminal.type("\t\r\r")
+    terminal.wait_for("notes.txt, 10 characters, goes with the next question", "1 file attached")
+    terminal.type("What is to do?\r")
+    terminal.wait_for("five.")
+    assert body(gateway)["content"] == "notes.txt:\n\n```txt\nBuy milk.\n```\n\nWhat is to do?"
+    terminal.wait(idle)
+    terminal.type("And now?\r")
+    terminal.wait(lambda text: text.count("five.") == 2)
+    assert body(gateway)["content"] == "And now?"
+
+
+def test_a_chat_is_exported(open_chat: Open, tmp_path: Path) -> None:
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("five.")
+    terminal.wait(idle)
+    terminal.type(f"/export {tmp_path}/chat.md\r")
+    terminal.wait(lambda text: "written to" in text)
+    assert "## You\n\nCount.\n\n## Answer\n\nOne two" in (tmp_path / "chat.md").read_text()
+    terminal.wait(idle)
+    terminal.type(f"/export {tmp_path}/chat.md\r")
+    terminal.wait_for("give another name.")
+
+
+@pytest.mark.parametrize("keys", [CTRL_G, "\x18\x05"], ids=["Ctrl-G", "Ctrl-X Ctrl-E"])
+def test_the_editor_is_opened_with_what_is_typed(
+    open_chat: Open, environment: dict[str, str], gateway: ScriptedGateway, keys: str
+) -> None:
+    editor = Path(environment["HOME"], "editor")
+    editor.write_text("#!/bin/sh\nprintf 'and five.' >> \"$1\"\n")
+    editor.chmod(0o755)
+    environment["EDITOR"] = str(editor)
+    terminal = open_chat()
+    terminal.type(f"Four, {keys}")
+    terminal.wait_for("› Four, and five.\n ● echo")
+    assert asked(gateway) == []
+    terminal.type("\r")
+    terminal.wait_for("thrée")
+    assert asked(gateway) == ["Four, and five."]
+
+
+def test_a_megabyte_is_pasted_sent_and_taken_back_when_it_is_too_much(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    detail = "content has 1,048,585 characters; at most 100,000 are accepted."
+    problem = {"detail": detail, "code": "too_large", "request_id": "r"}
+    gateway.refusals = {"messages": [Answer(413, problem)]}
+    terminal = open_chat(columns=100)
+    terminal.type("Read: ")
+    for _ in range(16):
+        terminal.type("\x1b[200~" + "x" * 65_536 + "\x1b[201~")
+    terminal.wait_for("[pasted text 1: 65,536 characters]", timeout=30)
+    terminal.type("\r")
+    terminal.wait_for("at most 100,000 are accepted.", timeout=30)
+    terminal.wait(lambda text: text.count("› Read: [pasted text 1") == 2)
+    terminal.type("\r")
+    terminal.wait_for("five.")
+    assert asked(gateway) == ["Read: " + "x" * 65_536 * 16]
 
 
 def test_quit_leaves(open_chat: Open) -> None:
