@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from mesh.bus import appender
 from mesh.bus.appender import Fenced, FrameWriter, append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import NO_CONSUMER, ApiError, JetStream
@@ -31,14 +32,19 @@ def claim(n: int = 1) -> Claim:
     return Claim(uid=new_uid(), n=n, item=1, ack_reply="a", model="m")
 
 
-async def texts(js: JetStream, writer: Writer) -> list[str]:
-    """All text that a writer has stored, piece by piece."""
-    found: list[str] = []
+async def frames_of(js: JetStream, writer: Writer) -> list[list[str]]:
+    """The text of each frame that a writer has stored, piece by piece."""
+    found: list[list[str]] = []
     async for batch in js.read(subjects.RUN_STREAM, subjects.tokens("gw1", writer), 1, 1 << 40):
         for stored in batch:
-            for entry in decode_frame(stored.data).entries:
-                found += entry.texts
+            entries = decode_frame(stored.data).entries
+            found.append([text for entry in entries for text in entry.texts])
     return found
+
+
+async def texts(js: JetStream, writer: Writer) -> list[str]:
+    """All text that a writer has stored, piece by piece."""
+    return [text for frame in await frames_of(js, writer) for text in frame]
 
 
 async def test_declaring_again_changes_limits_and_keeps_messages(js: JetStream) -> None:
@@ -100,6 +106,29 @@ async def test_frames_keep_every_piece_in_order_through_a_restart(
     await asyncio.wait_for(frames.stored(frames.mark), 20)
     running.cancel()
     assert await texts(js, writer) == [f"{index} " for index in range(400)]
+
+
+async def test_a_frame_waits_its_turn_unless_an_answer_begins_or_ends(
+    connect: Connect, js: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appender, "PACE", 3600.0)
+    writer = Writer("w1", new_uid())
+    frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
+    running = asyncio.create_task(frames.run())
+    async with asyncio.timeout(15):
+        frames.put("r1", 1, 0, "a", None)
+        while await texts(js, writer) != ["a"]:
+            await asyncio.sleep(0.01)
+        for index, text in enumerate("bcd", 1):
+            frames.put("r1", 1, index, text, None)
+            await asyncio.sleep(0.05)
+        frames.put("r2", 1, 0, "A", None)  # begins
+        while len(await frames_of(js, writer)) < 2:
+            await asyncio.sleep(0.01)
+        frames.put("r1", 1, 4, "e", None)
+        await frames.stored(6)  # ends
+    running.cancel()
+    assert await frames_of(js, writer) == [["a"], ["b", "c", "d", "A"], ["e"]]
 
 
 async def test_a_frame_that_had_landed_is_not_written_twice(broker: Broker, js: JetStream) -> None:
