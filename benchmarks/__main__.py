@@ -101,7 +101,7 @@ class Run:
             mesh = open_.enter_context(subjects.mesh(self._folder, "llamacpp", settings))
             alone = open_.enter_context(subjects.alone(self._folder, "llamacpp", STORY, TOKENS))
             mesh.load(1, 0, TOKENS, STORY)
-            for streams in (1, 8):
+            for streams in (1, 8, 16):  # of 8 slots
                 pairs = []
                 for _ in range(self._pairs):
                     through = self._load(mesh, streams, STORY).tokens_per_second
