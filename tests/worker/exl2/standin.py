@@ -21,6 +21,7 @@ def install() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import exllamav2
+    del os.environ["EXLLAMA_NO_FLASH_ATTN"]
     from mesh.worker.engines.exllamav2 import hardware
     from mesh.worker.engines.exllamav2.memory import Device
     from tests.worker.exl2.standin_model import StandinModel

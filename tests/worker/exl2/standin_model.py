@@ -21,7 +21,7 @@ from tests.worker.exl2.folders import VOCABULARY
 
 LIKELY = 8.0
 """The logit of the token that has to come; the others' are between -1 and 1."""
-STEP_HOOKS: list[Callable[["StandinModel", Tensor], None]] = []
+STEP_HOOKS: list[Callable[["StandinModel", Tensor], object]] = []
 """Called with each forward pass's ids, before anything: tests make it fail here."""
 LOGIT_HOOKS: list[Callable[["StandinModel", list[int], Tensor], None]] = []
 """Called with each row's sequence and logits, to change them in place."""

@@ -19,12 +19,18 @@ from tests.worker.exl2 import folders
 
 TOKENS = 40
 WILD = Sampling(temperature=6.0, top_k=0, top_p=1.0, min_p=0.0, ignore_eos=True)
-PENALTIES = {"repetition_penalty": 1.5, "presence_penalty": 1.0, "frequency_penalty": 2.0}
+GREEDY = Sampling(temperature=0, ignore_eos=True)
+
+
+def penalised(sampling: Sampling) -> Sampling:
+    return replace(sampling, repetition_penalty=1.5, presence_penalty=1.0, frequency_penalty=2.0)
+
+
 SAMPLINGS = {
-    "greedy": Sampling(temperature=0, ignore_eos=True),
-    "greedy with penalties": Sampling(temperature=0, ignore_eos=True, **PENALTIES),
+    "greedy": GREEDY,
+    "greedy with penalties": penalised(GREEDY),
     "seeded": WILD,
-    "seeded with penalties": replace(WILD, **PENALTIES),
+    "seeded with penalties": penalised(WILD),
     "seeded, typical": Sampling(temperature=3.0, typical_p=0.9, ignore_eos=True),
 }
 
