@@ -186,6 +186,7 @@ export class Chat {
       this.composer.taken();
       this.#tree.add(asked);
       this.#began(answer);
+      if (!this.chat?.title) this.on.changed();
       await this.#drafts(asked.id);
     }, () => this.#send(text, edited));
   }

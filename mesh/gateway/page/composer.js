@@ -7,7 +7,7 @@ const PAUSE = 300; // milliseconds of not typing after which a draft is kept
 const GROWS = CSS.supports("field-sizing", "content");
 
 export class Composer {
-  #chat = "new";
+  #chat = null;
   #timer = 0;
   #editing = null;
 
@@ -97,7 +97,7 @@ export class Composer {
 
   #keep() {
     clearTimeout(this.#timer);
-    if (!this.#editing) keep(`draft.${this.#chat}`, this.input.value || null);
+    if (this.#chat && !this.#editing) keep(`draft.${this.#chat}`, this.input.value || null);
   }
 
   #usable() {

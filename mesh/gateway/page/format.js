@@ -4,8 +4,9 @@ const whole = new Intl.NumberFormat("en");
 
 export const count = (number, noun) => `${whole.format(number)} ${noun}${number === 1 ? "" : "s"}`;
 
-/** Seconds, short: 0.21 s, 12 s, 3 min, 2 h. */
+/** Seconds, short: 8 ms, 0.21 s, 12 s, 3 min, 2 h. */
 export function seconds(value) {
+  if (value < 0.1) return `${Math.round(value * 1000)} ms`;
   if (value < 10) return `${value.toFixed(value < 1 ? 2 : 1)} s`;
   if (value < 100) return `${Math.round(value)} s`;
   return value < 5400 ? `${Math.round(value / 60)} min` : `${Math.round(value / 3600)} h`;

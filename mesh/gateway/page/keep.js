@@ -2,7 +2,9 @@
 // Where its storage is full or forbidden, this page remembers until it is closed.
 
 const PREFIX = "mesh.";
+const SHARED = new Set(["session", "name", "theme"]); // of everybody who uses this browser
 const here = new Map();
+let whose = "";
 let trouble = () => {};
 
 /** Be told once when the browser does not store any more. */
@@ -10,11 +12,19 @@ export function onFull(tell) {
   trouble = tell;
 }
 
+/** From now on drafts and choices are those of this person. */
+export function belongsTo(person) {
+  whose = person;
+}
+
+const key = (name) => PREFIX + (SHARED.has(name) ? name : `${encodeURIComponent(whose)}.${name}`);
+
 /** What was kept under a name, or null. */
 export function kept(name) {
+  name = key(name);
   if (here.has(name)) return here.get(name);
   try {
-    return JSON.parse(localStorage.getItem(PREFIX + name));
+    return JSON.parse(localStorage.getItem(name));
   } catch {
     return null;
   }
@@ -22,9 +32,10 @@ export function kept(name) {
 
 /** Keep a value; null forgets it. */
 export function keep(name, value) {
+  name = key(name);
   try {
-    if (value === null) localStorage.removeItem(PREFIX + name);
-    else localStorage.setItem(PREFIX + name, JSON.stringify(value));
+    if (value === null) localStorage.removeItem(name);
+    else localStorage.setItem(name, JSON.stringify(value));
     here.delete(name);
   } catch {
     here.set(name, value);

@@ -6,7 +6,7 @@ import { field } from "./dialogs.js";
 import { h, iconButton } from "./dom.js";
 import { onFull } from "./keep.js";
 import { MeshView } from "./mesh.js";
-import { session, signedIn, signedOut } from "./session.js";
+import { lastName, session, signedIn, signedOut } from "./session.js";
 import { Sidebar } from "./sidebar.js";
 
 const app = document.getElementById("app");
@@ -26,6 +26,7 @@ class Shell {
     this.element = h("div", { class: "shell" },
       h("header", { class: "bar" }, iconButton("menu", "Your chats", () => drawer(!this.element.classList.contains("drawer"))), h("strong", {}, "Mesh"), iconButton("plus", "New chat", () => (location.hash = "#/"))),
       this.sidebar.element, h("div", { class: "shade", onclick: () => drawer(false) }), this.notice);
+    this.element.addEventListener("keydown", (event) => event.key === "Escape" && drawer(false));
     this.element.addEventListener("click", (event) => event.target.closest("a[href^='#/']") && drawer(false));
   }
 
@@ -89,7 +90,7 @@ async function showSignIn(reason = "") {
 
 function byName(reason) {
   const trouble = h("p", { class: "trouble", role: "alert", hidden: !reason }, reason);
-  const input = h("input", { name: "name", required: true, maxlength: "100", autocomplete: "username", autofocus: true, dir: "auto", value: session()?.name ?? "" });
+  const input = h("input", { name: "name", required: true, maxlength: "100", autocomplete: "username", dir: "auto", value: lastName() });
   const submit = async (event) => {
     event.preventDefault();
     try {

@@ -15,10 +15,23 @@ function branches(message, tree, show) {
     go(-1, "left", "Earlier version"), h("span", {}, `${at + 1} / ${all.length}`), go(1, "right", "Later version"));
 }
 
+const long = (text) => text.length > 1500 || text.split("\n", 25).length > 24;
+
+/** Show only the beginning of a long text, and a button for the rest. */
+function fold(said) {
+  said.classList.add("folded");
+  const button = h("button", { type: "button", class: "quiet fold", "aria-expanded": "false", onclick: () => {
+    const open = !said.classList.toggle("folded");
+    button.textContent = open ? "Show less" : "Show all";
+    button.setAttribute("aria-expanded", String(open));
+  } }, "Show all");
+  return button;
+}
+
 /** What a person wrote. on: edit(message), show(id). */
 export function question(message, tree, on) {
   const said = h("div", { class: "said", dir: "auto" }, message.content);
-  const buttons = h("div", { class: "actions" }, branches(message, tree, on.show),
+  const buttons = h("div", { class: "actions" }, long(message.content) && fold(said), branches(message, tree, on.show),
     iconButton("edit", "Edit and ask again", () => on.edit(message)), copyButton("Copy the question", () => message.content));
   return h("article", { class: "question", "data-id": message.id, "aria-label": "You" }, said, buttons);
 }
@@ -31,9 +44,8 @@ export class Answer {
   #markdown = new Markdown(this.#body);
   #frame = 0;
   #text = "";
-  #asked = performance.now();
-  #first = 0;
   #pieces = 0;
+  #rated = null;
   #figures = 0;
 
   constructor(message, tree, on) {
@@ -62,7 +74,7 @@ export class Answer {
 
   /** More of the text; it is shown with the next frame. */
   piece(text) {
-    if (!this.#pieces++) this.#first = performance.now();
+    this.#pieces++;
     this.#text += text;
     this.#markdown.write(text);
     this.#frame ||= requestAnimationFrame(() => this.#draw());
@@ -74,10 +86,16 @@ export class Answer {
     const now = performance.now();
     if (now - this.#figures > 250) {
       this.#figures = now;
-      const rate = this.#pieces > 5 ? ` · ${speed((this.#pieces - 1) / ((now - this.#first) / 1000))}` : "";
-      this.#say(`${count(this.#pieces, "token")}${rate}`);
+      this.#say(`${count(this.#pieces, "token")}${this.#rate(now)}`);
     }
     this.on.grew();
+  }
+
+  /** Tokens per second, not counting those that were there when we came. */
+  #rate(now) {
+    this.#rated ??= { since: now, pieces: this.#pieces };
+    const { since, pieces } = this.#rated;
+    return now - since < 500 ? "" : ` · ${speed((this.#pieces - pieces) / ((now - since) / 1000))}`;
   }
 
   lost(sentence) {

@@ -52,7 +52,7 @@ export async function models() {
 export async function editOptions(chatId, known) {
   const options = optionsOf(chatId);
   const me = about();
-  const inputs = Object.fromEntries(NUMBERS.map(([name, , limits]) => [name, h("input", { type: "number", name, inputmode: "decimal", placeholder: "the model's own", ...limits, value: options.parameters?.[name] ?? "" })]));
+  const inputs = Object.fromEntries(NUMBERS.map(([name, , limits]) => [name, h("input", { type: "number", name, inputmode: "decimal", placeholder: name === "max_new_tokens" ? "1024" : "the model's own", ...limits, value: options.parameters?.[name] ?? "" })]));
   const presets = known[0]?.presets ?? [];
   const choose = (event) => {
     const preset = presets.find(({ name }) => name === event.target.value);
