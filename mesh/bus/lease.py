@@ -57,3 +57,11 @@ class Lease:
         # Ours has expired, or another has it, or an earlier try had landed unanswered.
         self._seq = 0
         return await self._take()
+
+
+async def held(js: JetStream) -> set[str]:
+    """The names of all leases that somebody holds. Raises BusError."""
+    info = await js.stream_info(subjects.LEASES_STREAM)
+    first, last = info.state.first_seq, info.state.last_seq
+    batches = js.read(subjects.LEASES_STREAM, subjects.LEASES_ALL, first, last)
+    return {stored.subject.rpartition(".")[2] async for batch in batches for stored in batch}

@@ -13,7 +13,6 @@ from litestar.di import Provide
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
-from mesh.bus.lease import Lease
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
@@ -48,9 +47,6 @@ log = logging.getLogger(__name__)
 
 LEAVE = 3.0
 """Seconds that the HTTP server may take to stop."""
-
-SWEEPING = "sweeping"
-"""The job, for one gateway at a time, of seeing to what nobody else does."""
 
 QUEUE = "gateways"
 """The queue group in which gateways share the workers' questions."""
@@ -193,8 +189,9 @@ async def _start(services: Services, usher: Usher) -> None:
     bus, js, fleet = services.bus, services.js, services.fleet
     models, requests, settings = services.models, services.requests, services.settings
     letters = DeadLetters(js, requests, settings.request_timeout, settings.queue_timeout)
-    lease = Lease(js, SWEEPING, settings.gateway_name)
-    sweeper = Sweeper(js, lease, lambda: Unfinished(Tail(bus, js)), requests, letters)
+    sweeper = Sweeper(
+        js, settings.gateway_name, lambda: Unfinished(Tail(bus, js)), requests, letters
+    )
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
     fleet.on_lost = lambda worker: requests.background(
         report_lost(services.js, requests.writer, worker)

@@ -1,7 +1,9 @@
 """`POST /generate`: a prompt in, tokens out, and nothing kept. The simplest way to use the mesh.
 
 The body is `{"prompt", "model"?, "params"? {"max_tokens", ...}}`; the events are
-`{"token", "index"}`, then `{"done": true, "total_tokens"}` or `{"error"}`. Hanging up cancels.
+`{"token", "index"}`, then `{"done": true, "total_tokens"}` or `{"error"}`. Hanging up cancels,
+unless the request has an `Idempotency-Key`: then the same body under the same key is the same
+answer, and `Last-Event-ID` reads on behind that event.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,6 +19,13 @@ from mesh.gateway.body import read_body
 from mesh.gateway.client import Client
 from mesh.gateway.errors import STATUS, AnyRequest, request_id, retry_headers, stopping
 from mesh.gateway.event_stream import HEADERS
+from mesh.gateway.headers import (
+    REPEATABLE,
+    RESUMABLE,
+    body_digest,
+    idempotency_key,
+    read_after,
+)
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import refused
 from mesh.gateway.tokens import Principal
@@ -94,6 +103,7 @@ def _event(event: Struct) -> bytes:
     status_code=200,
     body=GenerateBody,
     events=(TokenEvent, DoneEvent, ErrorEvent),
+    headers=REPEATABLE | RESUMABLE,
 )
 async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Generate from a prompt, as Server-Sent Events."""
@@ -102,40 +112,55 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
         body = await read_body(request, GenerateBody)
         if not body.prompt.strip():
             raise MeshError(ErrorCode.EMPTY_PROMPT, "prompt must not be empty")
-        ask = partial(_ask, services, principal, body, request)
+        key = idempotency_key(request)
+        after = read_after(request, key)
+        digest = await body_digest(request) if key else ""
+        left = _stay if key else services.streams.hang_up
+        ask = partial(_ask, services, principal, body, key, request)
         async with Client(request, services.settings.hold_headers) as client:
-            track = await _accepted(services, client, ask)
+            track = await _accepted(services, client, ask, digest, left)
     except MeshError as error:
         return _refusal(error)
     parting = _event(ErrorEvent(stopping().detail))
-    hang_up = partial(services.streams.hang_up, track)
-    return services.streams.response(track, GenerateDialect(), -1, hang_up, parting)
+    gone = partial(left, track)
+    return services.streams.response(track, GenerateDialect(), after, gone, parting)
+
+
+def _stay(track: Track) -> None:
+    """Whoever has a key may come back for the answer, so that leaving changes nothing."""
 
 
 async def _accepted(
-    services: Services, client: Client, ask: Callable[[], Awaitable[Request]]
+    services: Services,
+    client: Client,
+    ask: Callable[[], Awaitable[Request]],
+    digest: str,
+    left: Callable[[Track], None],
 ) -> Track:
-    """The request once it has begun, or headers have to be sent. Raises MeshError: refusals."""
+    """The request once it has begun, or headers have to be sent. Raises MeshError: refusals.
+
+    digest: of the body, for a request with a key; left: called if the client leaves meanwhile.
+    """
 
     async def accept() -> Track:
         asked = await ask()
         client.check()
-        return await services.requests.submit(asked)
+        return await services.requests.submit(asked, body=digest)
 
-    track = await services.streams.accept(client, accept(), services.streams.hang_up)
+    track = await services.streams.accept(client, accept(), left)
     if not await services.streams.first_change(track, client):
-        services.streams.hang_up(track)
+        left(track)
         raise stopping()
     refused(track)
     return track
 
 
 async def _ask(
-    services: Services, principal: Principal, body: GenerateBody, request: AnyRequest
+    services: Services, principal: Principal, body: GenerateBody, key: str, request: AnyRequest
 ) -> Request:
     params = body.params
     try:
-        model = await services.models.choose(body.model)
+        model = await services.model(principal, body.model, key)
     except MeshError as error:
         if error.code is not ErrorCode.MODEL_NOT_FOUND:
             raise
@@ -153,7 +178,7 @@ async def _ask(
     )
     messages = (Message(role="user", content=body.prompt),)
     return services.new_request(
-        principal, model, messages, sampling, params.max_tokens, trace=request_id(request)
+        principal, model, messages, sampling, params.max_tokens, key=key, trace=request_id(request)
     )
 
 

@@ -41,6 +41,20 @@ def last_event_id(request: AnyRequest) -> int | None:
     return int(given)
 
 
+def read_after(request: AnyRequest, key: str) -> int:
+    """The piece behind which to read an answer on that a `key` leads to; -1: the beginning.
+
+    Raises MeshError (bad_request).
+    """
+    last = last_event_id(request)
+    if last is None:
+        return -1
+    if not key:
+        detail = "Last-Event-ID needs the Idempotency-Key of the request to read on from."
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param="Last-Event-ID")
+    return last
+
+
 async def body_digest(request: AnyRequest) -> str:
     """SHA-256 in hex of what was asked, and where: the same under one idempotency key."""
     return sha256(request.url.path.encode() + b"\n" + await request.body()).hexdigest()

@@ -19,7 +19,7 @@ from mesh.bus.jetstream import STORE_FAILED, ApiError, JetStream
 from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.budget import LogBudget
 from mesh.gateway.crowd import Crowd
-from mesh.gateway.endings import Endings
+from mesh.gateway.endings import Endings, due
 from mesh.gateway.logs import PATIENCE, Logs
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
@@ -32,6 +32,7 @@ from mesh.protocol.messages import (
     RunEvent,
     Turn,
 )
+from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
@@ -116,13 +117,21 @@ class Requests:
         self._crowd.check(model)
 
     async def take_back(self, rid: str) -> None:
-        """See to a request that this gateway accepted before it was started again."""
+        """See to a request whose gateway is gone, or was started again.
+
+        What nobody can read on is cancelled, as if its client had hung up: it has.
+        """
         track = await self.logs.find(rid)
         if track is None or track.run.queued is None or track.run.end is not None:
             return
         request = track.run.queued.request
         self.endings.see_to(track)
-        if track.run.n == 0 and time.time() < request.waits_until:
+        if time.time() > due(track.run):
+            return
+        if is_orphan(track.run):
+            await self.endings.cancel(track, "gateway lost")
+            return
+        if track.run.n == 0:
             await self._enqueue(request, track.run.last)
 
     async def queue_again(self, rid: str) -> None:
@@ -260,3 +269,8 @@ def _refusal(error: ApiError) -> ErrorCode:
         log.error("The queue refused a prompt: %s", error)
     per_subject = "per subject" in error.description
     return ErrorCode.SHARE_FULL if per_subject else ErrorCode.QUEUE_FULL
+
+
+def is_orphan(run: Run) -> bool:
+    """Whether nobody could come back for an answer, once its first connection is lost."""
+    return run.queued is not None and run.queued.turn is None and not run.queued.body

@@ -78,6 +78,17 @@ class Services:
             trace=trace,
         )
 
+    async def model(self, principal: Principal, asked: str | None, key: str) -> str:
+        """The model to ask; of a request that was accepted already its own, served now or not.
+
+        Raises MeshError: model_not_found, no_worker, broker_unavailable.
+        """
+        if key:
+            known = await self.requests.logs.look(self.rid(principal, key))
+            if known is not None and known.queued is not None:
+                return known.queued.request.model
+        return await self.models.choose(asked)
+
     def rid(self, principal: Principal, key: str) -> str:
         """A request's id: unguessable, or derived from the tenant's idempotency key."""
         if not key:

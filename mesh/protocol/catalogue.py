@@ -172,7 +172,7 @@ CHANNELS = (
         kind=Kind.KV,
         publishers=(Role.GATEWAY,),
         readers=(Role.GATEWAY,),
-        purpose="Which gateway does what only one should, such as sweeping; kept for ten seconds.",
+        purpose="Who does what only one should: sweep, be the gateway of a name. Ten seconds each.",
     ),
     Channel(
         pattern=subjects.orders(_WORKER),
@@ -254,6 +254,16 @@ CALLS = (
     Call(pattern="$JS.API.STREAM.INFO.RUN", callers=_READ_LOG, purpose="State of the log."),
     Call(pattern="$JS.API.STREAM.INFO.REQ", callers=_LOOK, purpose="State of the queue."),
     Call(pattern="$JS.API.STREAM.INFO.KV_workers", callers=_LOOK, purpose="State of presence."),
+    Call(
+        pattern="$JS.API.STREAM.INFO.KV_leases",
+        callers=(Role.GATEWAY,),
+        purpose="How many leases there are.",
+    ),
+    Call(
+        pattern="$JS.API.DIRECT.GET.KV_leases",
+        callers=(Role.GATEWAY,),
+        purpose="Which gateways live.",
+    ),
     Call(pattern="$JS.API.STREAM.INFO.DLQ", callers=_LOOK, purpose="Whether there are letters."),
     Call(pattern="$JS.API.STREAM.MSG.GET.DLQ", callers=_LOOK, purpose="One dead letter."),
     Call(pattern="$JS.API.DIRECT.GET.DLQ", callers=_LOOK, purpose="All dead letters."),

@@ -98,6 +98,15 @@ class Processes:
         self.await_gateway()
         return process
 
+    def second_gateway(self, *flags: str) -> tuple[Process, str]:
+        """Start another gateway, `gw2`, and wait until it answers; with its URL."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        names = ("--gateway-name", "gw2", "--port", str(port))
+        process = self.process("gw2", "gateway", *names, *flags)
+        until("the second gateway answers", lambda: _answers(url))
+        return process, url
+
     def store(self) -> Process:
         return self.process("store", "store")
 
@@ -126,6 +135,14 @@ class Processes:
     def end(self) -> None:
         for process in reversed(self.started):
             process.end()
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/v1/health", timeout=2.0)
+    except httpx.TransportError:
+        return False
+    return True
 
 
 @pytest.fixture

@@ -23,8 +23,18 @@ def said(count: int) -> list[str]:
 class Reading(threading.Thread):
     """A client of /generate that reads in the background."""
 
-    def __init__(self, url: str, tokens: int, prompt: str = f"/repeat {WORDS}") -> None:
+    def __init__(
+        self,
+        url: str,
+        tokens: int,
+        prompt: str = f"/repeat {WORDS}",
+        key: str = "",
+        after: int | None = None,
+    ) -> None:
         super().__init__(daemon=True)
+        self._headers = {"Idempotency-Key": key} if key else {}
+        if after is not None:
+            self._headers["Last-Event-ID"] = str(after)
         self._body = {"prompt": prompt, "params": {"max_tokens": tokens}}
         self._url = url
         self.texts: list[str] = []
@@ -35,7 +45,11 @@ class Reading(threading.Thread):
     def run(self) -> None:
         try:
             with httpx.stream(
-                "POST", f"{self._url}/generate", json=self._body, timeout=60
+                "POST",
+                f"{self._url}/generate",
+                json=self._body,
+                headers=self._headers,
+                timeout=60,
             ) as response:
                 for event in events(response):
                     if "token" in event:

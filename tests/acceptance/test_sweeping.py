@@ -2,44 +2,24 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-import httpx
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Done, Failed
-from tests.acceptance.conftest import Process, Processes, until
+from mesh.protocol.messages import Cancelled, Done, Failed
+from tests.acceptance.conftest import Processes, until
 from tests.acceptance.reading import SLOW, Reading, said
-from tests.conftest import Broker, free_port
+from tests.conftest import Broker
 from tests.truth import truth_of
 
 
 def ended(processes: Processes) -> bool:
     runs = truth_of(processes.broker).runs
     return bool(runs) and all(run.end for run in runs.values())
-
-
-def second_gateway(processes: Processes, *flags: str) -> tuple[Process, str]:
-    """Another gateway, and its URL."""
-    port = free_port()
-    gateway = processes.process(
-        "gw2", "gateway", "--gateway-name", "gw2", "--port", str(port), *flags
-    )
-    url = f"http://127.0.0.1:{port}"
-    until("the second gateway answers", lambda: answers(url))
-    return gateway, url
-
-
-def answers(url: str) -> bool:
-    try:
-        httpx.get(f"{url}/v1/health", timeout=2.0)
-    except httpx.TransportError:
-        return False
-    return True
 
 
 @asynccontextmanager
@@ -55,7 +35,7 @@ def test_a_request_whose_gateway_never_returns_has_an_end(processes: Processes) 
     processes.gateway()
     worker = processes.worker("w1", *SLOW)
     processes.await_workers(1)
-    gateway, url = second_gateway(processes, "--request-timeout", "3")
+    gateway, url = processes.second_gateway("--request-timeout", "3")
     worker.send(signal.SIGSTOP)
     reading = Reading(url, 10)
     reading.start()
@@ -67,6 +47,30 @@ def test_a_request_whose_gateway_never_returns_has_an_end(processes: Processes) 
     truth.check()
     ((_, run),) = truth.runs.items()
     assert isinstance(run.end, Failed) and run.end.code is ErrorCode.DEADLINE_EXCEEDED
+
+
+def test_what_nobody_can_read_on_is_cancelled_when_its_gateway_is_gone(
+    processes: Processes,
+) -> None:
+    """Its client has hung up with it; one with a key may come back to any gateway."""
+    processes.gateway()
+    processes.worker("w1", *SLOW)
+    processes.await_workers(1)
+    gateway, url = processes.second_gateway()
+    nameless, named = Reading(url, 8000), Reading(url, 4000, key="mine")
+    for reading in (nameless, named):
+        reading.start()
+        reading.await_tokens(5)
+    time.sleep(5)  # until it was seen to live
+    gateway.kill()
+
+    def cancelled() -> bool:
+        ends = [run.end for run in truth_of(processes.broker).runs.values()]
+        return any(isinstance(end, Cancelled) for end in ends)
+
+    until("it is cancelled", cancelled, 40)
+    ends = [run.end for run in truth_of(processes.broker).runs.values()]
+    assert ends.count(None) == 1
 
 
 async def lose_the_item(broker: Broker) -> bool:

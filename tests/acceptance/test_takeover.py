@@ -45,7 +45,7 @@ def test_a_gateway_that_was_restarted_hears_of_deaths_as_well(
     processes: Processes, workers: dict[str, Process]
 ) -> None:
     gateway = processes.started[0]
-    reading = Reading(processes.url, 300)
+    reading = Reading(processes.url, 300, key="mine")
     reading.start()
     reading.await_tokens(10)
     first = holder(processes, workers)

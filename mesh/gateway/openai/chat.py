@@ -9,7 +9,7 @@ from litestar import Response, post
 from mesh.bus.follow import Track
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, answer, request_id
-from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_event_id
+from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, read_after
 from mesh.gateway.openai import asked as asking
 from mesh.gateway.openai.asked import Asked, ChatCompletionBody
 from mesh.gateway.openai.completion import (
@@ -22,7 +22,6 @@ from mesh.gateway.openai.completion import (
 )
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
-from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Done, Request
 
 
@@ -113,7 +112,7 @@ async def chat_completions(request: AnyRequest, services: Wired) -> Response[byt
     principal = services.doorman.principal(request)
     asked = asking.read(await request.body())
     key = idempotency_key(request)
-    after = _after(request, key) if asked.stream else -1
+    after = read_after(request, key) if asked.stream else -1
     async with Client(request, services.settings.hold_headers) as client:
 
         async def accept() -> Exchange:
@@ -131,7 +130,7 @@ async def _new(
 ) -> Request:
     return services.new_request(
         principal,
-        await _model(services, principal, asked, key),
+        await services.model(principal, asked.model, key),
         asked.messages,
         asked.sampling,
         asked.max_tokens,
@@ -139,23 +138,3 @@ async def _new(
         key=key,
         trace=request_id(request),
     )
-
-
-async def _model(services: Services, principal: Principal, asked: Asked, key: str) -> str:
-    """The model to ask; of a request that was accepted already its own, served now or not."""
-    if key:
-        known = await services.requests.logs.look(services.rid(principal, key))
-        if known is not None and known.queued is not None:
-            return known.queued.request.model
-    return await services.models.choose(asked.model)
-
-
-def _after(request: AnyRequest, key: str) -> int:
-    """The piece behind which to read on; -1 for the beginning."""
-    last = last_event_id(request)
-    if last is None:
-        return -1
-    if not key:
-        detail = "Last-Event-ID needs the Idempotency-Key of the request to read on from."
-        raise MeshError(ErrorCode.BAD_REQUEST, detail, param="Last-Event-ID")
-    return last
