@@ -12,6 +12,10 @@ from itertools import count
 GIB = 1 << 30
 
 
+FREE = [24 * GIB]
+"""Bytes free on each of the GPUs that there seem to be: tests change it."""
+
+
 def install() -> None:
     """Once in a process, before exllamav2 is imported."""
     os.environ["EXLLAMA_NO_FLASH_ATTN"] = "1"
@@ -27,7 +31,7 @@ def install() -> None:
     from tests.worker.exl2.standin_model import StandinModel
 
     exllamav2.ExLlamaV2 = StandinModel
-    hardware.devices = lambda: [Device("Stand-in GPU", 24 * GIB, 24 * GIB)]
+    hardware.devices = lambda: [Device("Stand-in GPU", free, 24 * GIB) for free in FREE]
 
 
 def main() -> None:

@@ -72,8 +72,8 @@ class StandinModel:
         places = torch.arange(past + len(ids))
         slots = params.block_index[row].long()[places // page] * page + places % page
         store = cache.key_states[0][0, :, 0]
-        store[slots[past:], 0] = (ids // 256).half()
-        store[slots[past:], 1] = (ids % 256).half()
+        store[slots[past:], 0] = (ids // 256).to(store.dtype)
+        store[slots[past:], 1] = (ids % 256).to(store.dtype)
         if preprocess_only:
             return ids
         read = store[slots, :2].long()
