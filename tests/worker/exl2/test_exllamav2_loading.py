@@ -1,4 +1,4 @@
-"""Loading a model: what its folder says, what the settings ask for, what fits; and what does not."""
+"""Loading a model: what its folder says, what the settings ask for, what fits and what does not."""
 
 import asyncio
 import json
