@@ -20,6 +20,7 @@ from mesh.gateway.crowd import Crowd
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.door import Door, Doorman, Rules
 from mesh.gateway.errors import HANDLERS
+from mesh.gateway.head import Head
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.lost import report_lost
 from mesh.gateway.models import Models
@@ -141,7 +142,7 @@ def create_app(services: Services) -> Door:
         openapi_config=None,
         logging_config=None,
     )
-    return Door(routes, services.rules, max_body)
+    return Door(Head(routes), services.rules, max_body)
 
 
 async def _open(settings: GatewaySettings, bus: Bus) -> Services:

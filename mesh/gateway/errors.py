@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
 from mesh.bus.connection import BusError
+from mesh.gateway.event_stream import HEADERS
 from mesh.protocol.errors import ErrorCode, MeshError
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,19 @@ def stopping() -> MeshError:
     return MeshError(ErrorCode.INTERNAL, "The gateway has to stop now; ask again.")
 
 
-class ErrorBody(Struct):
-    """An error on the mesh's own routes."""
+class ErrorBody(Struct, omit_defaults=True):
+    """An error on the mesh's own routes. param: the field at fault, where it is one."""
 
     detail: str
     code: ErrorCode
     request_id: str
+    param: str | None = None
+
+
+class ErrorEvent(Struct):
+    """An error on `/generate`: an event, the only one or the last."""
+
+    error: str
 
 
 class OpenAIErrorDetail(Struct):
@@ -96,20 +104,37 @@ def request_id(request: AnyRequest) -> str:
 
 def answer(request: AnyRequest, error: MeshError) -> Response[bytes]:
     """An error as a response, in the dialect of the route."""
-    body: Struct
-    if request.scope["path"].startswith("/v1/"):  # its URL may be none, with a Host that is none
-        body = openai_error(error)
-    else:
-        body = ErrorBody(error.detail, error.code, request_id(request))
+    path = request.scope["path"]  # its URL may be none, with a Host that is none
     headers = retry_headers(error)
     if STATUS[error.code] == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if path == "/generate":
+        return _generate_refusal(error, headers)
+    body: Struct = ErrorBody(error.detail, error.code, request_id(request), error.param)
+    if path.startswith("/v1/"):
+        body = openai_error(error)
     return Response(
         msgspec.json.encode(body),
         status_code=STATUS[error.code],
         media_type="application/json",
         headers=headers,
     )
+
+
+def _generate_refusal(error: MeshError, headers: dict[str, str]) -> Response[bytes]:
+    """One error event. Wrong prompts and models come with 200, as that route always had it."""
+    asked_wrongly = error.code in (ErrorCode.EMPTY_PROMPT, ErrorCode.MODEL_NOT_FOUND)
+    return Response(
+        error_event(error.detail),
+        status_code=200 if asked_wrongly else STATUS[error.code],
+        media_type="text/event-stream",
+        headers=HEADERS | headers,
+    )
+
+
+def error_event(detail: str) -> bytes:
+    """The last event of a `/generate` that failed."""
+    return b"data: %b\n\n" % msgspec.json.encode(ErrorEvent(detail))
 
 
 def retry_headers(error: MeshError) -> dict[str, str]:

@@ -17,8 +17,7 @@ from msgspec import Meta, Struct
 from mesh.bus.follow import Track
 from mesh.gateway.body import read_body
 from mesh.gateway.client import Client
-from mesh.gateway.errors import STATUS, AnyRequest, request_id, retry_headers, stopping
-from mesh.gateway.event_stream import HEADERS
+from mesh.gateway.errors import AnyRequest, ErrorEvent, error_event, request_id, stopping
 from mesh.gateway.headers import (
     REPEATABLE,
     RESUMABLE,
@@ -65,10 +64,6 @@ class DoneEvent(Struct):
     total_tokens: int
 
 
-class ErrorEvent(Struct):
-    error: str
-
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -84,18 +79,14 @@ class GenerateDialect:
     def end(self, run: Run) -> bytes:
         match run.end:
             case Done():
-                return _event(DoneEvent(True, len(run.texts)))
+                return b"data: %b\n\n" % _encode(DoneEvent(True, len(run.texts)))
             case Failed(detail=detail):
-                return _event(ErrorEvent(detail))
+                return error_event(detail)
             case Cancelled() | None:
-                return _event(ErrorEvent("The answer was cancelled."))
+                return error_event("The answer was cancelled.")
 
     def tick(self, run: Run) -> bytes:
         return b""
-
-
-def _event(event: Struct) -> bytes:
-    return b"data: %b\n\n" % _encode(event)
 
 
 @post(
@@ -107,21 +98,18 @@ def _event(event: Struct) -> bytes:
 )
 async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Generate from a prompt, as Server-Sent Events."""
-    try:
-        principal = services.doorman.principal(request)
-        body = await read_body(request, GenerateBody)
-        if not body.prompt.strip():
-            raise MeshError(ErrorCode.EMPTY_PROMPT, "prompt must not be empty")
-        key = idempotency_key(request)
-        after = read_after(request, key)
-        digest = await body_digest(request) if key else ""
-        left = _stay if key else services.streams.hang_up
-        ask = partial(_ask, services, principal, body, key, request)
-        async with Client(request, services.settings.hold_headers) as client:
-            track = await _accepted(services, client, ask, digest, left)
-    except MeshError as error:
-        return _refusal(error)
-    parting = _event(ErrorEvent(stopping().detail))
+    principal = services.doorman.principal(request)
+    body = await read_body(request, GenerateBody)
+    if not body.prompt.strip():
+        raise MeshError(ErrorCode.EMPTY_PROMPT, "prompt must not be empty")
+    key = idempotency_key(request)
+    after = read_after(request, key)
+    digest = await body_digest(request) if key else ""
+    left = _stay if key else services.streams.hang_up
+    ask = partial(_ask, services, principal, body, key, request)
+    async with Client(request, services.settings.hold_headers) as client:
+        track = await _accepted(services, client, ask, digest, left)
+    parting = error_event(stopping().detail)
     gone = partial(left, track)
     return services.streams.response(track, GenerateDialect(), after, gone, parting)
 
@@ -164,10 +152,10 @@ async def _ask(
     except MeshError as error:
         if error.code is not ErrorCode.MODEL_NOT_FOUND:
             raise
-        served = ", ".join(f"`{name}`" for name in services.models.cards())
+        served = [f"`{name}`" for name, card in services.models.cards().items() if card]
+        loaded = f"only {', '.join(served)} is loaded" if served else "none is loaded"
         raise MeshError(
-            ErrorCode.MODEL_NOT_FOUND,
-            f"requested model `{body.model}` is unavailable, only {served} is loaded",
+            ErrorCode.MODEL_NOT_FOUND, f"requested model `{body.model}` is unavailable, {loaded}"
         ) from error
     sampling = Sampling(
         temperature=params.temperature,
@@ -179,15 +167,4 @@ async def _ask(
     messages = (Message(role="user", content=body.prompt),)
     return services.new_request(
         principal, model, messages, sampling, params.max_tokens, key=key, trace=request_id(request)
-    )
-
-
-def _refusal(error: MeshError) -> Response[bytes]:
-    """One error event. Wrong prompts and models come with 200, as this route always had it."""
-    asked_wrongly = error.code in (ErrorCode.EMPTY_PROMPT, ErrorCode.MODEL_NOT_FOUND)
-    return Response(
-        _event(ErrorEvent(error.detail)),
-        status_code=200 if asked_wrongly else STATUS[error.code],
-        media_type="text/event-stream",
-        headers=HEADERS | retry_headers(error),
     )

@@ -59,12 +59,6 @@ class NewExchange(AnswerOptions, kw_only=True):
     beside: str | None = None
 
 
-class NewVote(Struct, kw_only=True):
-    """-1, 0 or 1; the last vote counts."""
-
-    score: int
-
-
 def check_content(content: str, max_chars: int) -> None:
     """Raise MeshError (empty_prompt, too_large) unless this can be a person's message."""
     if not content.strip():

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from tests.chatting import answer, new_chat, ok, refusal
+from tests.chatting import answer, ask, new_chat, ok, refusal
 from tests.whole_mesh import Mesh
 
 DEEP = b'{"content":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
@@ -50,6 +50,8 @@ async def test_wrong_fields_are_named(mesh: Mesh) -> None:
         chat = await new_chat(http)
         missing = await http.post(f"/chats/{chat}/prompter_message", json={})
         assert "content" in refusal(missing, 400, "bad_request")
+        empty = await http.post(f"/chats/{chat}/prompter_message", json={"content": ""})
+        assert empty.json()["param"] == "content"
         parameter = await http.get("/chats", params={"limit": "many"})
         assert "limit" in refusal(parameter, 400, "bad_request")
 
@@ -100,6 +102,28 @@ async def test_a_wrong_method_is_405(mesh: Mesh) -> None:
     async with await mesh.client("methods") as http:
         response = await http.patch("/chats")
         refusal(response, 405, "bad_request")
+
+
+@pytest.mark.parametrize("path", ["/chats", "/v1/models", "/v1/health", "/nowhere"])
+async def test_head_has_the_headers_of_get_and_no_body(mesh: Mesh, path: str) -> None:
+    async with await mesh.client("heads") as http:
+        get, head = await http.get(path), await http.head(path)
+    own = {"x-request-id", "date"}
+    assert head.content == b"" != get.content
+    assert head.status_code == get.status_code
+    assert dict(head.headers.items()).keys() - own == dict(get.headers.items()).keys() - own
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+async def test_head_of_a_stream_does_not_follow_it(mesh: Mesh) -> None:
+    async with await mesh.client("head of a stream") as http:
+        chat = await new_chat(http)
+        asked = await ask(http, chat, "/repeat on")
+        message = asked["assistant_message"]["id"]
+        path = f"/chats/{chat}/messages/{message}/events"
+        head = await http.head(path, timeout=5)
+        assert head.headers["content-type"].startswith("text/event-stream")
+        assert head.content == b""
 
 
 async def test_odd_headers_and_queries_are_refused(mesh: Mesh) -> None:

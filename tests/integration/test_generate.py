@@ -1,6 +1,7 @@
 """`POST /generate`: its events, its refusals, its stop strings, and what hanging up does."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -53,6 +54,21 @@ async def test_an_empty_prompt_is_one_error_event(mesh: Mesh, prompt: str) -> No
     response = await generate(mesh, {"prompt": prompt})
     assert response.status_code == 200
     assert events(response) == [{"error": "prompt must not be empty"}]
+
+
+async def test_a_body_beyond_the_limit_is_one_error_event(mesh: Mesh) -> None:
+    response = await generate(mesh, {"prompt": "x" * (5 << 20)})
+    assert response.status_code == 413
+    (event,) = events(response)
+    assert "at most" in event["error"]
+
+
+async def test_a_model_that_nobody_serves_is_not_offered(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh()
+    mesh.start("gateway")
+    response = await generate(mesh, {"prompt": "hello", "model": "x"})
+    unavailable = "requested model `x` is unavailable, none is loaded"
+    assert events(response) == [{"error": unavailable}]
 
 
 async def test_an_unknown_model_is_one_error_event_that_names_the_others(mesh: Mesh) -> None:
