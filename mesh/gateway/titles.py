@@ -109,5 +109,10 @@ def title(said: str, conversation: str) -> str | None:
     line = re.sub(r"^title\s*[:\-]\s*", "", line, flags=re.IGNORECASE).strip(_AROUND)
     words, text = re.findall(r"\w+", line.lower()), conversation.lower()
     fits = 2 <= len(line) <= LONGEST and len(words) <= MOST_WORDS
-    telling = [word for word in words if len(word) > 3 or not word.isascii()]
-    return line if fits and any(word in text for word in telling) else None
+    known = set(re.findall(r"\w+", text))
+    shared = any(
+        word in known if word.isascii() else word in text
+        for word in words
+        if len(word) > 3 or not word.isascii()
+    )
+    return line if fits and shared and line.lower() not in TASK.lower() else None

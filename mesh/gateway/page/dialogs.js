@@ -39,9 +39,14 @@ export function dialog(title, content, confirm, act = () => {}, { danger = false
   });
 }
 
+let fields = 0;
+
 /** A labelled field of a form. */
 export function field(label, control, hint = null) {
-  return h("label", { class: "field" }, h("span", {}, label), control, hint && h("small", {}, hint));
+  const id = `field-${++fields}`;
+  control.id = id;
+  if (hint) control.setAttribute("aria-describedby", `${id}-hint`);
+  return h("div", { class: "field" }, h("label", { for: id }, label), control, hint && h("small", { id: `${id}-hint` }, hint));
 }
 
 /** A box to tick, with what it means. */

@@ -5,7 +5,7 @@
 import { h } from "./dom.js";
 import { CodeBlock, Paragraph, Table } from "./leaves.js";
 
-const LONGEST_MARK = 64; // characters that may be structure before a line is taken as text
+const LONGEST_MARK = 1000; // characters that may be structure before a line is taken as text
 const MARKS = /^[\s>#\-*+_~`=|:.()[\]\dxX]*$/;
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`]*)$/;
 const ITEM = /^( *)([-*+]|\d{1,9}[.)])( +|$)/;
@@ -16,6 +16,7 @@ const DELIMITER = /^ *\|?( *:?-+:? *\|)+( *:?-+:? *)?\|? *$/;
 export class Markdown {
   #line = ""; // a line of which it is not clear yet what it begins
   #inLine = false;
+  #return = false; // the last character was one, and a line feed may follow that belongs to it
   #leaf = null;
   #containers = [];
   #dirty = new Set();
@@ -26,6 +27,8 @@ export class Markdown {
 
   /** Take in more text. */
   write(text) {
+    if (this.#return && text.startsWith("\n")) text = text.slice(1);
+    this.#return = text ? text.endsWith("\r") : this.#return;
     for (const part of text.replace(/\r\n?/g, "\n").split(/(?<=\n)/)) this.#part(part);
   }
 
@@ -39,8 +42,8 @@ export class Markdown {
   end() {
     if (this.#line) this.#begin(this.#line, true);
     this.#line = "";
-    this.#close(0);
-    this.draw();
+    this.#finishLeaf();
+    this.#containers = [];
   }
 
   #part(part) {

@@ -86,7 +86,7 @@ export class Sidebar {
   }
 
   #row(chat, excerpt = null) {
-    const title = chat.title || "New chat";
+    const title = chat.title || "Untitled";
     const more = iconButton("more", `More about “${title}”`, () => menu(more, this.#menu(chat)), { "aria-haspopup": "menu" });
     const link = h("a", { href: `#/chat/${chat.id}`, "data-id": chat.id, title, dir: "auto" }, h("span", { class: "title" }, title), excerpt);
     return h("div", { class: `row ${chat.hidden ? "is-hidden" : ""}` }, link, more);
@@ -117,7 +117,7 @@ export class Sidebar {
   }
 
   async #delete(chat) {
-    const what = h("p", {}, `“${chat.title || "New chat"}” and all its messages are deleted for good.`);
+    const what = h("p", {}, `“${chat.title || "Untitled"}” and all its messages are deleted for good.`);
     if (!(await dialog("Delete this chat?", [what], "Delete", () => remove(`/chats/${chat.id}`), { danger: true }))) return;
     keep(`draft.${chat.id}`, null);
     keep(`options.${chat.id}`, null);

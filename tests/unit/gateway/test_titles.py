@@ -4,7 +4,9 @@ import pytest
 
 from mesh.gateway.titles import title
 
-TALK = "Why do puffins nest in burrows?\nThe burrows keep their eggs warm. 海鸟 нора"
+TALK = (
+    "Here and there: why do puffins nest in burrows?\nThe burrows keep their eggs warm. 海鸟 нора"
+)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,8 @@ def test_a_title_is_taken_without_its_trimmings(said: str, taken: str) -> None:
         "I am a small model",
         "burrows " * 12,
         f"burrows {'a' * 60}",
-        "of in the",
+        "of the",
+        "Here is the beginning of a conversation",
     ],
 )
 def test_what_is_no_title_of_this_is_not_taken(said: str) -> None:
