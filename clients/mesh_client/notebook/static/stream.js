@@ -74,8 +74,14 @@ async function markdown(model, text) {
 
 function render({ model, el }) {
   const root = make("div", "stream");
-  // Keys typed here are text, not shortcuts of the notebook.
-  root.dataset.lmSuppressShortcuts = "true";
+  // Keys typed here are text, not shortcuts of the notebook; saving it still is one.
+  const mind = (event) => {
+    if (!root.contains(event.target)) return;
+    const saves = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
+    if (saves) delete root.dataset.lmSuppressShortcuts;
+    else root.dataset.lmSuppressShortcuts = "true";
+  };
+  window.addEventListener("keydown", mind, true); // before the page's own listeners
   root.dataset.jpSuppressContextMenu = "true";
   const turns = make("div", "turns");
   const question = make("div", "question", { dir: "auto" });
@@ -233,7 +239,6 @@ function render({ model, el }) {
     keeping = setTimeout(keep, 400);
   });
   input.addEventListener("keydown", (event) => {
-    event.stopPropagation();
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       sendIt();
@@ -274,6 +279,7 @@ function render({ model, el }) {
     model.off("change:turns", drawTurns);
     clearTimeout(timer);
     clearTimeout(keeping);
+    window.removeEventListener("keydown", mind, true);
   };
 }
 
