@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
+SEED ?= 1
 
 bin := $(VENV)/bin
 installed := $(VENV)/.installed
 
-.PHONY: help setup up test check bench pin clean
+.PHONY: help setup up test check chaos bench pin clean
 
 help:  ## Show these commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -27,6 +28,9 @@ check: $(installed)  ## Lint, types, floors, catalogue, golden messages and docu
 	$(bin)/lint-imports
 	$(bin)/python -m tools.generated --check
 	$(bin)/python -m pytest -q tests/unit/protocol tests/unit/test_documentation.py tests/integration/test_permissions.py
+
+chaos: $(installed)  ## Ten thousand requests and a thousand faults, in twenty minutes (SEED=1).
+	$(bin)/python -m tests.chaos --seed $(SEED) --requests 10200 --faults 1050 --seconds 1200
 
 bench: $(installed)  ## Start a mesh of its own and measure it.
 	$(bin)/python -m benchmarks

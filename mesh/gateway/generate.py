@@ -109,7 +109,7 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     ask = partial(_ask, services, principal, body, key, request)
     async with Client(request, services.settings.hold_headers) as client:
         track = await _accepted(services, client, ask, digest, left)
-    parting = error_event(stopping().detail)
+    parting = b"" if key else error_event(stopping().detail)  # who has a key comes back
     gone = partial(left, track)
     return services.streams.response(track, GenerateDialect(), after, gone, parting)
 

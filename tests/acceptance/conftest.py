@@ -30,6 +30,8 @@ def until(what: str, holds: Callable[[], bool], seconds: float = READY) -> None:
 class Process:
     """A service in a process of its own, its log in a file."""
 
+    module = "mesh"
+
     def __init__(self, name: str, arguments: list[str], env: dict[str, str], folder: Path) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
@@ -40,7 +42,7 @@ class Process:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "mesh", *self._arguments],
+                [sys.executable, "-m", self.module, *self._arguments],
                 env=self._env,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,60 @@
+"""`python -m tests.chaos`: runs one campaign, prints its figures. Status 1 if anything is wrong."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.campaign import Campaign, Outcome, spread
+from tests.chaos.mesh import ROOT
+from tests.chaos.plan import draw
+
+
+def report(outcome: Outcome) -> str:
+    """The figures as lines of text."""
+    verdict = outcome.verdict
+    lines = [
+        f"requests {verdict.requests}, readings {verdict.readings}, pieces {verdict.tokens}, "
+        f"in {outcome.seconds:.0f} s, at peace {outcome.settled:.0f} s later",
+        f"faults {outcome.faults.total()}: "
+        + ", ".join(f"{kind} {count}" for kind, count in sorted(outcome.faults.items())),
+        f"ends: {', '.join(f'{kind} {count}' for kind, count in sorted(verdict.ends.items()))}",
+        f"taken over {verdict.takeovers} times; after kill -9: {spread(outcome.takeovers)}",
+        f"the same amid other trouble: {spread(outcome.disturbed)}",
+        f"from hanging up or stopping to the end: {spread(outcome.cancels)}",
+        f"items that the queue had lost: {outcome.lost_items}",
+        f"lost {verdict.lost}, duplicated {verdict.duplicated}, out of order "
+        f"{verdict.out_of_order}, never ended {verdict.never_ended}, wrong {verdict.wrong}",
+        *verdict.said[:50],
+        *outcome.leftovers,
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--faults", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--model", default="", help="a real engine beside: the bundled model")
+    parser.add_argument("--keep", action="store_true", help="keep logs and data in build/chaos")
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix=".chaos-", dir=ROOT))
+    bundled = ("--engine", "llamacpp", "--threads", "1") if arguments.model else ()
+    plan = draw(
+        arguments.seed, arguments.requests, arguments.faults, arguments.seconds, arguments.model
+    )
+    try:
+        outcome = asyncio.run(Campaign(plan, folder, model_worker=bundled).run())
+        sys.stdout.write(f"seed {arguments.seed}\n{report(outcome)}\n")
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(folder)
+    sys.exit(0 if outcome.verdict.clean and not outcome.leftovers else 1)
+
+
+if __name__ == "__main__":
+    main()

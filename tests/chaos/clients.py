@@ -1,0 +1,217 @@
+"""The people of a campaign: they ask, read, leave, come back, hang up, and note what they read."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.checker import Transcript
+from tests.chaos.plan import Ask
+from tests.chaos.web import Broken, send
+
+PATIENCE = 150.0
+"""Seconds after which a client believes no more that its answer will have an end."""
+
+AGAIN = 0.25
+"""Seconds before a client tries again."""
+
+USERS = 8
+
+
+class GaveUp(Exception):
+    """The answer's end has not come in time."""
+
+
+@dataclass
+class People:
+    """All clients of one mesh. forgetful: a control, clients that take no heed of ids."""
+
+    gateways: list[str]
+    rng: random.Random
+    forgetful: bool = False
+    transcripts: list[Transcript] = field(default_factory=list)
+    hung_up: dict[int, float] = field(default_factory=dict)
+    tokens: dict[int, str] = field(default_factory=dict)
+
+    async def ask(self, ask: Ask) -> None:
+        """Behave as one client does, to the end of its interest."""
+        match ask.client:
+            case "reader" | "slow":
+                await self._read(ask, slow=ask.client == "slow")
+            case "leaver":
+                await self._read(ask, leave_after=ask.after)
+            case "retrier":
+                await asyncio.gather(self._read(ask), self._read(ask))
+            case "hanger":
+                await self._hang_up(ask)
+            case "chatter":
+                await self._chat(ask)
+
+    def _transcript(self, ask: Ask) -> Transcript:
+        transcript = Transcript(ask.number)
+        self.transcripts.append(transcript)
+        return transcript
+
+    def _gateway(self) -> str:
+        return self.rng.choice(self.gateways)
+
+    # --- /generate with a key ---------------------------------------------------------------------
+
+    async def _read(self, ask: Ask, leave_after: int = 0, slow: bool = False) -> None:
+        transcript = self._transcript(ask)
+        until = time.monotonic() + PATIENCE
+        while not transcript.ended:
+            if time.monotonic() > until:
+                transcript.ended = "nothing"
+                return
+            try:
+                await self._connection(ask, transcript, leave_after, slow)
+            except Broken:
+                pass
+            leave_after = 0
+            if not transcript.ended:
+                await asyncio.sleep(AGAIN)
+
+    async def _connection(
+        self, ask: Ask, transcript: Transcript, leave_after: int, slow: bool
+    ) -> None:
+        headers = {"Idempotency-Key": f"k{ask.number}"}
+        if transcript.pieces and not self.forgetful:
+            headers["Last-Event-ID"] = str(transcript.pieces[-1][0])
+        url, buffer = f"{self._gateway()}/generate", 1 << 10 if slow else 1 << 16
+        async with send("POST", url, _body(ask), headers, buffer) as response:
+            if response.status != 200:
+                _refusal(response.status, transcript, [event async for event in response.events()])
+                return
+            async for number, event in response.events():
+                if "token" in event:
+                    assert number is not None
+                    transcript.pieces.append((number, event["token"]))
+                    if len(transcript.pieces) == leave_after:
+                        return
+                    if slow:
+                        await asyncio.sleep(0.05)
+                elif event.get("done"):
+                    transcript.ended, transcript.total = "done", event["total_tokens"]
+                else:
+                    transcript.ended = f"error: {event['error']}"
+
+    # --- /generate without a key: hanging up cancels ----------------------------------------------
+
+    async def _hang_up(self, ask: Ask) -> None:
+        transcript = self._transcript(ask)
+        try:
+            async with send("POST", f"{self._gateway()}/generate", _body(ask)) as response:
+                if response.status != 200:
+                    raise EOFError
+                async for number, event in response.events():
+                    if number is None:
+                        break
+                    transcript.pieces.append((number, event["token"]))
+                    if len(transcript.pieces) == min(ask.after, ask.tokens - 5):
+                        self.hung_up[ask.number] = time.time()
+                        break
+        except Broken:
+            pass
+        if not transcript.pieces:  # it may never have been accepted, and nobody can know
+            self.transcripts.remove(transcript)
+
+    # --- chats ------------------------------------------------------------------------------------
+
+    async def _chat(self, ask: Ask) -> None:
+        """Ask in a new chat, follow the answer, and stop every other one."""
+        transcript = self._transcript(ask)
+        signed = {"Authorization": f"Bearer {self.tokens[ask.number % USERS]}"}
+        until = time.monotonic() + PATIENCE
+        chat = await self._insist("POST", "/chats", {}, signed, until)
+        question = {
+            "content": ask.prompt,
+            "model_config_name": ask.model or "echo",
+            "sampling_parameters": {"max_new_tokens": ask.tokens},
+        }
+        path = f"/chats/{chat['id']}/messages"
+        keyed = signed | {"Idempotency-Key": f"k{ask.number}"}
+        exchange = await self._insist("POST", path, question, keyed, until)
+        path += f"/{exchange['assistant_message']['id']}"
+        stop_after = ask.after if ask.number % 2 else 0
+        while not transcript.ended and time.monotonic() < until:
+            try:
+                await self._follow(path, signed, transcript, stop_after)
+            except Broken:
+                pass
+            await asyncio.sleep(AGAIN)
+        transcript.ended = transcript.ended or "nothing"
+
+    async def _follow(
+        self, path: str, signed: dict[str, str], transcript: Transcript, stop_after: int
+    ) -> None:
+        last = str(transcript.pieces[-1][0]) if transcript.pieces else ""
+        headers = signed | ({"Last-Event-ID": last} if last else {})
+        stopping: asyncio.Task[object] | None = None
+        async with send("GET", f"{self._gateway()}{path}/events", None, headers) as response:
+            if response.status == 204:
+                await self._by_message(path, signed, transcript)
+                return
+            if response.status != 200:
+                return
+            async for number, event in response.events():
+                kind = event["event_type"]
+                if kind == "token":
+                    assert number is not None
+                    transcript.pieces.append((number, event["text"]))
+                    if len(transcript.pieces) == stop_after:
+                        self.hung_up[transcript.number] = time.time()
+                        soon = time.monotonic() + 30
+                        stop = self._insist("POST", f"{path}/cancel", None, signed, soon)
+                        stopping = asyncio.create_task(stop)
+                elif kind == "message":
+                    state = event["message"]["state"]
+                    transcript.ended = "done" if state == "complete" else state
+                elif kind == "error":
+                    transcript.ended = f"error: {event['error']}"
+        if stopping is not None:
+            await stopping
+
+    async def _by_message(self, path: str, signed: dict[str, str], transcript: Transcript) -> None:
+        """It has ended, and nothing of it is missing."""
+        message = await self._insist("GET", path, None, signed, time.monotonic() + 30)
+        if message["state"] in ("complete", "cancelled"):
+            transcript.ended = "done" if message["state"] == "complete" else "cancelled"
+        else:
+            transcript.ended = f"error: {message['state']}"
+
+    async def sign_in(self) -> None:
+        """Everybody gets a token that lasts as long as the campaign."""
+        for user in range(USERS):
+            url = f"/auth/callback/debug?code=user{user}"
+            until = time.monotonic() + PATIENCE
+            login = await self._insist("GET", url, None, {}, until)
+            self.tokens[user] = login["access_token"]["access_token"]
+
+    async def _insist(
+        self, method: str, path: str, body: object, headers: dict[str, str], until: float
+    ) -> Any:
+        """Ask until it is granted, at one gateway or the other."""
+        while time.monotonic() < until:
+            try:
+                async with send(method, self._gateway() + path, body, headers) as response:
+                    if response.status in (200, 201):
+                        return await response.json()
+            except Broken:
+                pass
+            await asyncio.sleep(AGAIN)
+        raise GaveUp(f"{method} {path} was not granted in time")
+
+
+def _body(ask: Ask) -> dict[str, object]:
+    body: dict[str, object] = {"prompt": ask.prompt, "params": {"max_tokens": ask.tokens}}
+    return body | {"model": ask.model or "echo"}
+
+
+def _refusal(status: int, transcript: Transcript, events: list[tuple[int | None, object]]) -> None:
+    """A failure of the answer itself is its end; a gateway that cannot now is asked again."""
+    if status in (500, 504):
+        said = events[0][1] if events else {}
+        assert isinstance(said, dict)
+        transcript.ended = f"error: {said.get('error', status)}"

@@ -1,0 +1,142 @@
+"""The mesh of a campaign: real processes around a real broker, with a wire of their own to cut."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from tests.acceptance.conftest import Process
+from tests.chaos.web import Broken, send
+from tests.chaos.wires import Wire
+from tests.conftest import Broker, free_port
+
+ROOT = Path(__file__).parents[2]
+READY = 60.0
+
+
+class Service(Process):
+    """A service with an accent. born: Unix time of its latest start."""
+
+    module = "tests.chaos.service"
+    born = 0.0
+
+    def start(self) -> None:
+        self.born = time.time()
+        super().start()
+
+
+class Mesh:
+    """Broker, store, gateways and workers. without: mechanisms to take out, by service."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        without: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.without = without or {}
+        data = folder / "data"
+        data.mkdir(parents=True, mode=0o700)
+        self.broker = Broker(data)
+        self._environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("MESH_")
+        } | {
+            "MESH_DATA_DIR": str(data),
+            "XDG_CONFIG_HOME": str(folder),
+            "PYTHONPATH": str(ROOT),
+            "MESH_CHAOS_CLOCK": "8",
+            "MESH_RUN_MAX_AGE": "14400",
+            **{f"MESH_{name.upper()}": value for name, value in settings.items()},
+        }
+        self.gateways: list[Service] = []
+        self.urls: list[str] = []
+        self.workers: list[Service] = []
+        self.store: Service | None = None
+        self.wires: dict[str, Wire] = {}
+
+    async def start(self, gateways: int, workers: int, store: bool, *flags: str) -> None:
+        """Start it all and wait until it answers. flags: of the workers."""
+        await asyncio.to_thread(self.broker.start)
+        if store:
+            self.store = await self._service("store", "store", "store")
+        for number in range(1, gateways + 1):
+            port = free_port()
+            self.urls.append(f"http://127.0.0.1:{port}")
+            name = f"gw{number}"
+            words = ["gateway", "--gateway-name", name, "--port", str(port)]
+            self.gateways.append(await self._service(name, "gateway", *words))
+        await self.workers_present(0)
+        for number in range(1, workers + 1):
+            name = f"w{number}"
+            words = ["worker", "--worker-name", name, "--engine", "echo", *flags]
+            self.workers.append(await self._service(name, "worker", *words))
+        await self.workers_present(workers)
+
+    async def another_worker(self, name: str, *flags: str) -> Service:
+        """Start one more worker, of any engine, and wait until it is there."""
+        worker = await self._service(name, "worker", "worker", "--worker-name", name, *flags)
+        self.workers.append(worker)
+        await self.workers_present(len(self.workers))
+        return worker
+
+    async def _service(self, name: str, kind: str, *words: str) -> Service:
+        """Start a service that reaches the broker over a wire of its own."""
+        wire = self.wires[name] = Wire(self.broker.port)
+        await wire.start()
+        if kind == "worker":
+            await asyncio.to_thread(self.broker.credentials, name)
+        missing = [word for each in self.without.get(kind, ()) for word in ("--without", each)]
+        environment = self._environment | {"MESH_NATS": wire.url}
+        return Service(name, [*missing, *words], environment, self.folder)
+
+    async def health(self, url: str) -> dict[str, object]:
+        """What a gateway says of itself; empty while it says nothing."""
+        with suppress(*Broken):
+            async with send("GET", f"{url}/v1/health") as response:
+                found: dict[str, object] = await response.json()
+                return found
+        return {}
+
+    async def workers_present(self, count: int) -> None:
+        """Wait until every gateway answers and knows of so many workers."""
+        until = time.monotonic() + READY
+        for url in self.urls:
+            while not int(str((await self.health(url)).get("workers", -1))) >= count:
+                assert time.monotonic() < until, f"{url}: not {count} workers in time"
+                await asyncio.sleep(0.05)
+
+    def processes(self) -> list[Service]:
+        return [*self.gateways, *self.workers, *([self.store] if self.store else [])]
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Open files and resident bytes of each process."""
+        found = {}
+        for service in self.processes():
+            process = psutil.Process(service.popen.pid)
+            found[service.name] = (process.num_fds(), process.memory_info().rss)
+        return found
+
+    async def end(self) -> None:
+        """Nothing that was started is left."""
+        for service in reversed(self.processes()):
+            await asyncio.to_thread(service.end)
+        for wire in self.wires.values():
+            await wire.close()
+        with suppress(ProcessLookupError):
+            self.broker.resume()
+        await asyncio.to_thread(self.broker.kill)
+
+
+async def pause(service: Service, seconds: float) -> None:
+    """Let a process stand still for a while."""
+    service.send(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        service.send(signal.SIGCONT)

@@ -1,0 +1,110 @@
+"""The truth of a campaign: every request's story with its times, as the log alone has it."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.replay import read_event
+from mesh.protocol import subjects
+from mesh.protocol.messages import Claim, Queued
+from mesh.protocol.run import Run
+from mesh.protocol.subjects import Writer
+from tests.conftest import Broker
+from tests.truth import Truth
+
+
+class Claimed(NamedTuple):
+    """A claim that counted: when the broker stored it, and whose it was."""
+
+    at: float
+    writer: Writer
+
+
+@dataclass
+class Story:
+    """One request. number: the one that its question names; ended: Unix time by the broker."""
+
+    rid: str
+    run: Run
+    claims: list[Claimed]
+    ends: int
+    ended: float
+
+    @property
+    def number(self) -> int:
+        assert self.run.queued is not None
+        asked = self.run.queued.request.messages[-1].content
+        return int(asked.split("#")[1].split()[0])
+
+
+class TimedTruth(Truth):
+    """Remembers when things happened as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._claimed: dict[str, list[Claimed]] = {}
+        self._ended: dict[str, float] = {}
+
+    def add(self, stored: Stored) -> None:
+        super().add(stored)
+        where = subjects.parse_run(stored.subject)
+        if where.kind != "evt" or where.reply == subjects.FLEET:
+            return
+        event = read_event(stored)
+        if isinstance(event, Claim):
+            claims = self._claimed.setdefault(where.rid, [])
+            if event.n > len(claims):
+                claims.append(Claimed(stored.at, where.writer))
+        elif not isinstance(event, Queued) and where.rid in self.runs:
+            if self.runs[where.rid].end is not None:
+                self._ended.setdefault(where.rid, stored.at)
+
+    def stories(self) -> list[Story]:
+        return [
+            Story(
+                rid=rid,
+                run=run,
+                claims=self._claimed.get(rid, []),
+                ends=self.ends[rid],
+                ended=self._ended.get(rid, 0.0),
+            )
+            for rid, run in self.runs.items()
+            if run.queued is not None
+        ]
+
+
+async def read_stories(broker: Broker) -> list[Story]:
+    """Read the whole log as the gateway may."""
+    bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
+    try:
+        js, truth = JetStream(bus, timeout=10.0), TimedTruth()
+        last = (await js.stream_info(subjects.RUN_STREAM)).state.last_seq
+        async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_ALL, 1, last):
+            for stored in batch:
+                truth.add(stored)
+        return truth.stories()
+    finally:
+        await bus.close()
+
+
+async def queue_length(broker: Broker) -> int:
+    """Items that lie in the queue."""
+    bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
+    try:
+        return (await JetStream(bus).stream_info(subjects.REQ_STREAM)).state.messages
+    finally:
+        await bus.close()
+
+
+async def settle(broker: Broker, seconds: float) -> list[Story]:
+    """The stories, once all have an end and the queue is empty, or after `seconds`."""
+    async with asyncio.timeout(None) as limit:
+        limit.reschedule(asyncio.get_running_loop().time() + 10 * seconds)
+        for _ in range(int(seconds)):
+            stories = await read_stories(broker)
+            if all(story.run.end for story in stories) and not await queue_length(broker):
+                return stories
+            await asyncio.sleep(1.0)
+        return stories

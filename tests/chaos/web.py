@@ -1,0 +1,97 @@
+"""A small HTTP/1.1 client over plain sockets, cheap enough for hundreds of streams at once."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+Broken = (OSError, EOFError, asyncio.IncompleteReadError, TimeoutError, ValueError)
+"""What a connection that breaks, or never answers, may raise."""
+
+SILENCE = 30.0
+"""Seconds without a byte after which a connection is given up: streams say at least a comment."""
+
+
+class Response:
+    """A status, and a body that is read line by line, or whole."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], reader: asyncio.StreamReader):
+        self.status = status
+        self.headers = headers
+        self._reader = reader
+
+    async def lines(self) -> AsyncIterator[str]:
+        """The lines of the body. Raises one of `Broken` if it does not come to its end."""
+        rest = b""
+        async for chunk in self._chunks():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line.decode()
+        if rest:
+            yield rest.decode()
+
+    async def events(self) -> AsyncIterator[tuple[int | None, Any]]:
+        """The Server-Sent Events: each one's id, if any, and its data."""
+        number: int | None = None
+        async for line in self.lines():
+            if line.startswith("id: "):
+                number = int(line[4:])
+            elif line.startswith("data: "):
+                yield number, json.loads(line[6:])
+            elif not line:
+                number = None
+
+    async def json(self) -> Any:
+        return json.loads("\n".join([line async for line in self.lines()]) or "null")
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        if "content-length" in self.headers:
+            yield await self._reader.readexactly(int(self.headers["content-length"]))
+            return
+        if self.headers.get("transfer-encoding") != "chunked":
+            return
+        while True:
+            async with asyncio.timeout(SILENCE):
+                size = int(await self._line(), 16)
+                data = await self._reader.readexactly(size)
+                await self._reader.readexactly(2)
+            if not size:
+                return
+            yield data
+
+    async def _line(self) -> bytes:
+        line = await self._reader.readline()
+        if not line.endswith(b"\r\n"):
+            raise EOFError("the connection was cut")
+        return line
+
+
+@asynccontextmanager
+async def send(
+    method: str,
+    url: str,
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+    buffer: int = 1 << 16,
+) -> AsyncIterator[Response]:
+    """Send one request on a connection of its own; leaving hangs up. Raises one of `Broken`."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=buffer)
+    try:
+        data = b"" if body is None else json.dumps(body).encode()
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        lines = [
+            f"{method} {target} HTTP/1.1",
+            f"Host: {parts.netloc}",
+            f"Content-Length: {len(data)}",
+        ]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
+        async with asyncio.timeout(SILENCE):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        found = (line.partition(": ") for line in head[1:] if line)
+        yield Response(int(head[0].split()[1]), {n.lower(): v for n, _, v in found}, reader)
+    finally:
+        writer.transport.abort()
