@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from mesh_client import completing
 from mesh_client.asking import Asked, Status, run, status_of
 from mesh_client.async_client import AsyncClient
 from mesh_client.calls import AnswerOptions
@@ -20,7 +21,11 @@ from mesh_client.rendering import Rendering, complain, rendering
 @click.command("ask")
 @click.argument("prompt", nargs=-1)
 @click.option(
-    "-m", "--model", metavar="NAME", help="Which model; `mesh ps` lists those that are served."
+    "-m",
+    "--model",
+    metavar="NAME",
+    shell_complete=completing.models,
+    help="Which model; `mesh ps` lists those that are served.",
 )
 @click.option("-s", "--system", metavar="TEXT", help="System prompt.")
 @click.option(

@@ -3,21 +3,25 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
 import msgspec
 from msgspec import Struct
+from rich.console import RenderableType
 from rich.text import Text
 
 from mesh.bus.appender import Fenced, persist
 from mesh.bus.connection import BusError
 from mesh.bus.dlq import letter_of, letters
 from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, fence
+from mesh.cli import watch as again
 from mesh.cli.fleet import connected
 from mesh.cli.local import settings_of
 from mesh.cli.options import options
-from mesh.cli.screen import console, duration, table
+from mesh.cli.screen import duration, table
+from mesh.cli.watch import listed
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_ask_again_reply, encode
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -58,17 +62,19 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array.")
+@listed
 @options(OperatorSettings, "data_dir", "nats")
-def list_(as_json: bool, **flags: Any) -> None:
+def list_(watch: bool, as_json: bool, **flags: Any) -> None:
     """List the dead letters, oldest first."""
-    found = [_summary(letter) for _, letter in _run(flags, _letters)]
-    if as_json:
-        click.echo(msgspec.json.encode(found))
-    elif not found:
-        click.echo("There are no dead letters.")
-    else:
-        _show_list(found)
+
+    async def shown(js: JetStream) -> None:
+        async def look() -> list[Summary]:
+            return [_summary(letter) for _, letter in await _letters(js)]
+
+        await again.show(look, _listing, watch=watch, as_json=as_json, trouble=BusError)
+
+    with suppress(KeyboardInterrupt):
+        _run(flags, shown)
 
 
 @command.command("show")
@@ -163,7 +169,9 @@ def _summary(letter: DeadLetter) -> Summary:
     )
 
 
-def _show_list(found: list[Summary]) -> None:
+def _listing(found: list[Summary]) -> RenderableType:
+    if not found:
+        return Text("There are no dead letters.")
     shown = table("Dead letters", "REQUEST", "MODEL", "FOR", "SINCE", "WORKERS", shrinks=("FOR",))
     for letter in found:
         shown.add_row(
@@ -173,7 +181,7 @@ def _show_list(found: list[Summary]) -> None:
             duration(max(0.0, time.time() - letter.at)),
             Text(", ".join(letter.workers)),
         )
-    console().print(shown)
+    return shown
 
 
 def _show_letter(letter: DeadLetter) -> None:

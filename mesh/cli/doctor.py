@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import click
 import msgspec
+from msgspec import Struct
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,30 +17,46 @@ from mesh.cli.examine import examine
 from mesh.cli.findings import Finding
 from mesh.cli.local import reachable, recall, with_address
 from mesh.cli.options import options
-from mesh.cli.screen import console
+from mesh.cli.watch import listed, show
 from mesh.protocol.errors import MeshError
 from mesh.settings import OperatorSettings, origins
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
+class Report(Struct, frozen=True, kw_only=True):
+    """What was found. healthy: nothing has to be mended."""
+
+    healthy: bool
+    findings: list[Finding]
+
+
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@listed
 @options(OperatorSettings, "data_dir", "nats", "host", "port")
 @click.pass_context
-def command(ctx: click.Context, /, as_json: bool, **flags: Any) -> None:
+def command(ctx: click.Context, /, watch: bool, as_json: bool, **flags: Any) -> None:
     """Say what is wrong, and how to mend it. Exit status 1 if anything is.
 
     Looks at the data folder, the broker and its streams, store, workers and gateway, and at who
     else can reach them. Changes nothing.
     """
     settings = _with_password(with_address(OperatorSettings, flags))
-    found = asyncio.run(examine(settings, _gateway(settings, flags)))
-    if as_json:
-        click.echo(msgspec.json.encode({"healthy": _healthy(found), "findings": found}))
-    else:
-        console().print(render(found))
-    ctx.exit(0 if _healthy(found) else 1)
+    last = Report(healthy=False, findings=[])
+
+    async def look() -> Report:
+        nonlocal last
+        found = await examine(settings, _gateway(settings, flags))
+        last = Report(healthy=_healthy(found), findings=found)
+        return last
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(show(look, _drawn, watch=watch, as_json=as_json, trouble=MeshError))
+    ctx.exit(0 if last.healthy else 1)
+
+
+def _drawn(report: Report) -> RenderableType:
+    return render(report.findings)
 
 
 def render(found: list[Finding]) -> RenderableType:

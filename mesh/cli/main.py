@@ -7,6 +7,7 @@ import importlib
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
 from mesh.protocol.errors import ErrorCode, MeshError
 
@@ -14,13 +15,17 @@ COMMANDS = {
     "up": ("up", "Run a whole mesh on this machine."),
     "chat": ("client", "Chat in the terminal."),
     "ask": ("client", "Ask one question and print the answer."),
+    "chats": ("client", "List, print or delete your chats."),
     "worker": ("worker", "Add a worker to a running mesh."),
     "join": ("up", "Let a worker on another machine join."),
     "ps": ("up", "Show workers, queue and running requests."),
+    "top": ("up", "Watch workers, queue and tokens per second."),
     "events": ("up", "Watch what happens in the mesh."),
     "drain": ("up", "Let a worker finish or hand over its answers, and leave."),
     "dlq": ("up", "Look at requests that took their workers down."),
     "doctor": ("up", "Say what is wrong, and how to mend it."),
+    "config": ("up", "Show the settings, and where they come from."),
+    "completion": ("up", "Print what makes your shell complete `mesh`."),
     "bench": ("up", "Put a load on a running mesh and measure it."),
     "export": ("store", "Write chats as JSON lines."),
     "gateway": ("gateway", "Run a gateway alone."),
@@ -60,6 +65,15 @@ class Commands(click.Group):
             raise _missing(cmd_name, error) from error
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names without importing what they stand for."""
+        begun = [
+            (name, said) for name, (_, said) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        if begun and not incomplete.startswith("-"):
+            return [CompletionItem(name, help=said) for name, said in begun]
+        return click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

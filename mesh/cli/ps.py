@@ -5,9 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import click
-import msgspec
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from mesh.bus.connection import BusError
@@ -15,17 +13,14 @@ from mesh.bus.jetstream import JetStream
 from mesh.cli.fleet import Pending, Queue, Snapshot, Worker, connected, look
 from mesh.cli.local import settings_of
 from mesh.cli.options import options
-from mesh.cli.screen import console, duration, table
+from mesh.cli.screen import duration, table
+from mesh.cli.watch import listed, show
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import OperatorSettings
 
-EVERY = 1.0
-"""Seconds between two looks of `--watch`."""
-
 
 @click.command("ps")
-@click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object; with --watch one a line.")
+@listed
 @options(OperatorSettings, "data_dir", "nats")
 def command(watch: bool, as_json: bool, **flags: Any) -> None:
     """Show workers, queue and running requests.
@@ -38,45 +33,22 @@ def command(watch: bool, as_json: bool, **flags: Any) -> None:
 
 
 async def _show(settings: OperatorSettings, watch: bool, as_json: bool) -> None:
+    async with connected(settings) as js:
+
+        async def seen() -> Snapshot:
+            return await look_at(js)
+
+        await show(seen, render, watch=watch, as_json=as_json, trouble=MeshError)
+
+
+async def look_at(js: JetStream) -> Snapshot:
+    """The mesh now; raises MeshError while the broker does not answer."""
     try:
-        async with connected(settings) as js:
-            if watch:
-                await (_watch_json(js) if as_json else _watch(js))
-            elif as_json:
-                _print_json(await look(js))
-            else:
-                console().print(render(await look(js)))
+        return await look(js)
     except BusError as error:
         raise MeshError(
             ErrorCode.BROKER_UNAVAILABLE, f"The broker did not answer: {error}."
         ) from error
-
-
-async def _watch(js: JetStream) -> None:
-    screen = console()
-    with Live(console=screen, screen=screen.is_terminal, auto_refresh=False) as live:
-        while True:
-            live.update(await _look_again(js), refresh=True)
-            await asyncio.sleep(EVERY)
-
-
-async def _look_again(js: JetStream) -> RenderableType:
-    """The next picture; a broker that is away is waited for."""
-    try:
-        return render(await look(js))
-    except BusError as error:
-        return Text(f"The broker does not answer ({error}); looking again ...", style="red")
-
-
-async def _watch_json(js: JetStream) -> None:
-    while True:
-        with suppress(BusError):
-            _print_json(await look(js))
-        await asyncio.sleep(EVERY)
-
-
-def _print_json(snapshot: Snapshot) -> None:
-    click.echo(msgspec.json.encode(snapshot))
 
 
 def render(snapshot: Snapshot) -> RenderableType:

@@ -97,6 +97,8 @@ class Studio:
     def start_worker(self) -> None:
         upstream = ("--engine", "openai", "--upstream", self.model.url, "--model", MODEL)
         self._worker = self.mesh.spawn("worker", "--worker-name", "attic", *upstream)
+        while MODEL not in self.mesh.run("ps", "--json").stdout:
+            time.sleep(0.2)
 
     def stop_worker(self) -> None:
         if self._worker is not None:
@@ -126,7 +128,8 @@ class Studio:
         return terminal
 
     def picture(self, terminal: Terminal, name: str, title: str) -> None:
-        picture = svg(terminal.screen(), title, terminal.cursor())
+        cursor = terminal.cursor() if terminal.process.poll() is None else None
+        picture = svg(terminal.screen(), title, cursor)
         where = IMAGES / f"repl-{name}.svg"
         where.write_text(picture)
         print(where)
@@ -184,7 +187,7 @@ def streaming(studio: Studio) -> None:
     terminal.type("And in Rust?\r")
     terminal.wait_for("next: And in Rust?")
     terminal.type("What about a tree")
-    settle_now(terminal, "What about a tree")
+    terminal.wait_for("What about a tree")
     studio.picture(terminal, "streaming", "mesh chat: typing ahead while an answer is written")
 
 
@@ -259,14 +262,49 @@ def trouble(studio: Studio) -> None:
     studio.picture(terminal, "trouble", "mesh chat: what goes wrong is said where one types")
 
 
-def settle_now(terminal: Terminal, words: str) -> None:
-    terminal.wait_for(words)
+def top(studio: Studio) -> None:
+    asking = [
+        studio.mesh.spawn("ask", "-m", MODEL, "--url", studio.mesh.url, "Tell me a story.")
+        for _ in range(3)
+    ]
+    terminal = studio.terminal("top", columns=110, rows=26)
+    terminal.wait_for("mesh top", "attic")
+    try:
+        terminal.wait(lambda text: text.count("claim") >= 3, timeout=30)
+        time.sleep(6)  # so that there is a curve to see
+        studio.picture(terminal, "top", "mesh top")
+    finally:
+        for process in asking:
+            process.terminate()
+            process.wait()
+
+
+def chats(studio: Studio) -> None:
+    for question in ("Hello!", "Tell me of foxes.", "And of ravens?"):
+        studio.mesh.run("ask", "-m", MODEL, "--url", studio.mesh.url, "--user", "ada", question)
+    shell(studio, "chats", "mesh chats", "chats")
+
+
+def ps(studio: Studio) -> None:
+    shell(studio, "ps", "mesh ps", "ps")
+
+
+def config(studio: Studio) -> None:
+    shell(studio, "config", "mesh config show --origin", "config", "show", "--origin", "--changed")
+
+
+def shell(studio: Studio, name: str, title: str, *words: str) -> None:
+    """A command that prints something and ends."""
+    terminal = studio.terminal(*words, columns=100, rows=24)
+    assert terminal.exit_status() == 0, terminal.text()
+    studio.picture(terminal, name, title)
 
 
 SCENES: dict[str, Callable[[Studio], None]] = {
     scene.__name__: scene
     for scene in (
         answer, streaming, stopped, branches, languages, completion, help, detached, trouble,
+        top, chats, ps, config,
     )
 }  # fmt: skip
 

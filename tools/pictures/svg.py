@@ -1,5 +1,6 @@
 """A terminal's screen as an SVG picture: cell by cell what pyte saw, and nothing made up."""
 
+import re
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
@@ -12,6 +13,8 @@ CELL = 8.4
 LINE = 18
 MARGIN = 16
 HEAD = 34
+
+_WORDS = re.compile(r"\S+(?: \S+)*")
 
 _FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 _INK, _PAPER = "#d7dae0", "#16191f"
@@ -51,7 +54,7 @@ def svg(screen: list[list[Char]], title: str, cursor: tuple[int, int] | None = N
         ),
         f'<text x="50%" y="21" text-anchor="middle" font-family="system-ui, sans-serif" '
         f'font-size="12" fill="#8b93a3">{escape(title)}</text>',
-        f'<g font-family="{escape(_FONT)}" font-size="14" style="white-space: pre">',
+        f'<g font-family="{escape(_FONT)}" font-size="14">',
     ]
     for number, row in enumerate(rows):
         parts += _row(row, HEAD + LINE * number)
@@ -80,15 +83,20 @@ def _row(row: list[Char], top: int) -> Iterator[str]:
 
 
 def _texts(run: list[Cell], ink: str, top: int) -> Iterator[str]:
-    """A run of one look: ASCII in one piece, every other glyph in its own cell."""
+    """A run of one look: words of ASCII in one piece, every other glyph in its own cell.
+
+    Not two spaces in a row: viewers disagree on how wide they are.
+    """
     for plain, group in groupby(run, key=lambda cell: cell[1].data.isascii()):
         cells = [cell for cell in group if cell[1].data]
-        pieces = [cells] if plain and cells else [[cell] for cell in cells]
-        for piece in pieces:
-            text = "".join(cell.data for _, cell in piece)
-            column = piece[0][0] + len(text) - len(text.lstrip())
-            if text := text.strip():
-                yield _text(column, text, top, ink, piece[0][1], plain)
+        if not plain:
+            for column, cell in cells:
+                yield _text(column, cell.data, top, ink, cell, plain)
+        elif cells:
+            text = "".join(cell.data for _, cell in cells)
+            for found in _WORDS.finditer(text):
+                column = cells[found.start()][0]
+                yield _text(column, found.group(), top, ink, cells[0][1], plain)
 
 
 def _text(column: int, text: str, top: int, ink: str, cell: Char, plain: bool) -> str:

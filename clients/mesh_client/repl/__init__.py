@@ -5,18 +5,27 @@ import sys
 
 import click
 
+from mesh_client import completing
 from mesh_client.asking import status_of
 from mesh_client.errors import MeshClientError
 
 
 @click.command("chat")
-@click.option("-m", "--model", default="", metavar="NAME", help="Which model; `/model` lists them.")
+@click.option(
+    "-m",
+    "--model",
+    default="",
+    metavar="NAME",
+    shell_complete=completing.models,
+    help="Which model; `/model` lists them.",
+)
 @click.option("-s", "--system", default="", metavar="TEXT", help="System prompt.")
 @click.option(
     "--resume",
     is_flag=False,
     flag_value="",
     metavar="[CHAT]",
+    shell_complete=completing.chats,
     help="Go on with a chat, by default the newest, even in the middle of its answer.",
 )
 @click.option("--url", default="", metavar="URL", help="Address of the gateway [MESH_URL].")
@@ -28,6 +37,7 @@ def chat(model: str, system: str, resume: str | None, url: str, user: str) -> No
         Enter      send
         Alt-Enter  new line
         Ctrl-C     stop the answer; twice: leave
+        Ctrl-B     leave the answer running and do something else
         Ctrl-D     leave; an answer that is running goes on
         /help      list all commands and keys
 

@@ -1,0 +1,79 @@
+"""What all lists have in common: shown once or again and again, for people or as JSON."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import click
+import msgspec
+from rich.console import RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from mesh.cli.screen import console
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object])
+
+EVERY = 1.0
+"""Seconds between two looks of `--watch`."""
+
+
+def listed(command: F) -> F:
+    """Give a command the options that every list has: `--watch` and `--json` (as `as_json`)."""
+    as_json = click.option(
+        "--json", "as_json", is_flag=True, help="One JSON object; with --watch one a line."
+    )
+    watch = click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
+    return watch(as_json(command))
+
+
+async def show(
+    look: Callable[[], Awaitable[T]],
+    draw: Callable[[T], RenderableType],
+    *,
+    watch: bool,
+    as_json: bool,
+    trouble: type[Exception],
+) -> None:
+    """Look, and show what was seen; with `watch` without end.
+
+    Trouble while watching is said, and waited for to pass; the first look raises it.
+    """
+    first = await look()
+    if not watch:
+        _print_json(first) if as_json else console().print(draw(first))
+    elif as_json:
+        await _lines(first, look, trouble)
+    else:
+        await _pictures(first, look, draw, trouble)
+
+
+async def _lines(first: T, look: Callable[[], Awaitable[T]], trouble: type[Exception]) -> None:
+    _print_json(first)
+    while True:
+        await asyncio.sleep(EVERY)
+        with suppress(trouble):
+            _print_json(await look())
+
+
+async def _pictures(
+    first: T,
+    look: Callable[[], Awaitable[T]],
+    draw: Callable[[T], RenderableType],
+    trouble: type[Exception],
+) -> None:
+    screen = console()
+    with Live(draw(first), console=screen, screen=screen.is_terminal, auto_refresh=False) as live:
+        live.refresh()
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                live.update(draw(await look()), refresh=True)
+            except trouble as error:
+                live.update(Text(f"{error}\nLooking again ...", style="red"), refresh=True)
+
+
+def _print_json(value: object) -> None:
+    click.echo(msgspec.json.encode(value))

@@ -1,0 +1,99 @@
+"""What a shell is offered when somebody presses Tab after `mesh`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from mesh.cli.main import COMMANDS, mesh
+from tests.unit.client.scripted_gateway import ScriptedGateway
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedGateway]:
+    with ScriptedGateway().running() as gateway:
+        monkeypatch.setenv("MESH_URL", gateway.url)
+        monkeypatch.setenv("MESH_USER", "ada")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        yield gateway
+
+
+def offered(words: list[str], begun: str) -> list[str]:
+    complete = ShellComplete(mesh, {}, "mesh", "_MESH_COMPLETE")
+    return [item.value for item in complete.get_completions(words, begun)]
+
+
+def test_commands_are_offered_by_their_beginning() -> None:
+    assert offered([], "") == list(COMMANDS)
+    assert offered([], "ch") == ["chat", "chats"]
+    assert "--version" in offered([], "--")
+
+
+def test_options_are_offered() -> None:
+    assert "--json" in offered(["ps"], "--j")
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "found"),
+    [
+        (["chat", "-m"], "", ["echo"]),
+        (["ask", "--model"], "x", []),
+        (["chat", "--resume"], "chat-", ["chat-1", "chat-0"]),
+        (["chats", "show"], "chat-1", ["chat-1"]),
+    ],
+)
+def test_models_and_chats_are_those_of_the_mesh(
+    gateway: ScriptedGateway, words: list[str], begun: str, found: list[str]
+) -> None:
+    assert offered(words, begun) == found
+
+
+def test_without_a_gateway_nothing_is_offered_and_nobody_waits(gateway: ScriptedGateway) -> None:
+    gateway.stop()
+    assert offered(["chat", "-m"], "") == []
+    gateway.start()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_line(shell: str) -> None:
+    result = CliRunner().invoke(mesh, ["completion", shell], prog_name="mesh")
+    assert result.exit_code == 0 and "_MESH_COMPLETE" in result.output
+    by_name = CliRunner(env={"SHELL": f"/bin/{shell}"}).invoke(mesh, ["completion"])
+    assert by_name.output == result.output
+
+
+def test_an_unknown_shell_is_asked_for() -> None:
+    result = CliRunner(env={"SHELL": "/bin/tcsh"}).invoke(mesh, ["completion"])
+    assert result.exit_code == 2 and "Name your shell" in result.output
+
+
+def test_completing_a_command_imports_none() -> None:
+    code = "import sys; from mesh.cli.main import main; main()"
+    environment = os.environ | {
+        "_MESH_COMPLETE": "bash_complete", "COMP_WORDS": "mesh p", "COMP_CWORD": "1",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code],
+        env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "plain,ps\n"
+    assert not {"litestar", "rich", "httpx"} & set(done.stderr.replace("|", " ").split())
+
+
+def test_every_list_can_be_watched_and_read_by_programs() -> None:
+    lists = ["ps", "chats", "doctor", "config show", "dlq list"]
+    for words in lists:
+        command: click.Command = mesh
+        for word in words.split():
+            assert isinstance(command, click.Group)
+            found = command.get_command(click.Context(command), word)
+            assert found is not None
+            command = found
+        names = {name for parameter in command.params for name in parameter.opts}
+        assert {"--json", "--watch"} <= names, words
