@@ -31,7 +31,10 @@ class Sampling(Wire, frozen=True, kw_only=True):
     temperature >= 0 (0 is greedy); top_k >= 0 tokens (0 is off); top_p, min_p, typical_p in
     0..1; penalties as in llama.cpp and the OpenAI API; stop: strings that end the answer and
     are never part of it; seed makes a sampled answer repeatable; ignore_eos goes on after the
-    model's own end, up to the limit (for measurements).
+    model's own end, up to the limit (for measurements); min_tokens: before so many the model may
+    not end; logit_bias: by token id, added before choosing; banned_strings never come, whatever
+    their case; dry_* punish repetitions by their length, xtc_* leave out likely tokens, both as
+    in llama.cpp. What an engine cannot do it refuses, if it is asked for.
     """
 
     temperature: float | None = None
@@ -45,6 +48,14 @@ class Sampling(Wire, frozen=True, kw_only=True):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
+    min_tokens: int = 0
+    logit_bias: dict[int, float] = {}
+    banned_strings: tuple[str, ...] = ()
+    dry_multiplier: float | None = None
+    dry_base: float | None = None
+    dry_allowed_length: int | None = None
+    xtc_probability: float | None = None
+    xtc_threshold: float | None = None
 
 
 class Request(Wire, frozen=True, kw_only=True):

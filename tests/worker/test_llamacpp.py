@@ -139,6 +139,21 @@ async def test_the_same_seed_gives_the_same_sample(engine: LlamaCppEngine) -> No
     assert texts[0] == texts[1] != texts[2]
 
 
+async def test_single_tokens_are_favoured(engine: LlamaCppEngine) -> None:
+    (token,) = engine.encode("z")
+    favoured = Sampling(temperature=0, logit_bias={token: 100.0})
+    assert text_of(await collect(engine, job(engine, "A", 5, favoured))) == "zzzzz"
+
+
+@pytest.mark.parametrize("sampling", [Sampling(min_tokens=5), Sampling(banned_strings=("a",))])
+async def test_what_the_library_cannot_do_is_refused(
+    engine: LlamaCppEngine, sampling: Sampling
+) -> None:
+    with pytest.raises(MeshError, match="leave it out") as refused:
+        await collect(engine, job(engine, "A", 5, sampling))
+    assert refused.value.code == ErrorCode.UNSUPPORTED
+
+
 @pytest.mark.parametrize("seed", [-1, 2**32 - 1, 2**63])
 async def test_any_whole_number_is_a_seed(engine: LlamaCppEngine, seed: int) -> None:
     wild = Sampling(temperature=12.0, top_k=0, top_p=1.0, min_p=0.0)

@@ -13,6 +13,7 @@ from mesh.protocol.messages import Message, Sampling
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Bias = Annotated[float, Meta(ge=-100, le=100)]
 Count = Annotated[int, Meta(ge=1, le=1 << 31)]
 StopString = Annotated[str, Meta(min_length=1, max_length=1000)]
 StopStrings = Annotated[list[StopString], Meta(max_length=4)]
@@ -62,6 +63,14 @@ class ChatCompletionBody(Struct, kw_only=True):
     seed: Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | None = None
     stop: StopString | StopStrings | None = None
     ignore_eos: bool | None = None
+    min_tokens: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None
+    logit_bias: dict[int, Bias] | None = None
+    banned_strings: Annotated[list[StopString], Meta(max_length=64)] | None = None
+    dry_multiplier: Annotated[float, Meta(ge=0, le=100)] | None = None
+    dry_base: Annotated[float, Meta(ge=1, le=100)] | None = None
+    dry_allowed_length: Count | None = None
+    xtc_probability: Share | None = None
+    xtc_threshold: Share | None = None
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -152,6 +161,14 @@ def _sampling(body: ChatCompletionBody) -> Sampling:
         seed=body.seed,
         stop=tuple(stop),
         ignore_eos=bool(body.ignore_eos),
+        min_tokens=body.min_tokens or 0,
+        logit_bias=body.logit_bias or {},
+        banned_strings=tuple(body.banned_strings or ()),
+        dry_multiplier=body.dry_multiplier,
+        dry_base=body.dry_base,
+        dry_allowed_length=body.dry_allowed_length,
+        xtc_probability=body.xtc_probability,
+        xtc_threshold=body.xtc_threshold,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Message, Sampling
 
 Finish = Literal["stop", "length"]
@@ -90,6 +91,17 @@ class EngineError(Exception):
 
 class EngineBroken(EngineError):
     """The engine will answer nothing more in this process: the worker has to leave."""
+
+
+def refuse(sampling: Sampling, *names: str) -> None:
+    """Raise MeshError (unsupported) for what is asked of an engine that cannot do it."""
+    for name in names:
+        if getattr(sampling, name):
+            raise MeshError(
+                ErrorCode.UNSUPPORTED,
+                f"The engine of this model cannot do {name}; leave it out.",
+                param=name,
+            )
 
 
 class Engine(Protocol):

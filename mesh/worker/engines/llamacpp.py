@@ -19,7 +19,7 @@ import xllamacpp
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step
+from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, refuse
 from mesh.worker.engines.gguf_header import GgufHeader, read_header
 from mesh.worker.engines.llamacpp_call import Call
 from mesh.worker.engines.llamacpp_port import TokenizerPort
@@ -46,6 +46,11 @@ _SAMPLING_NAMES = {
     "repetition_penalty": "repeat_penalty",
     "presence_penalty": "presence_penalty",
     "frequency_penalty": "frequency_penalty",
+    "dry_multiplier": "dry_multiplier",
+    "dry_base": "dry_base",
+    "dry_allowed_length": "dry_allowed_length",
+    "xtc_probability": "xtc_probability",
+    "xtc_threshold": "xtc_threshold",
 }
 
 
@@ -187,11 +192,13 @@ def _start(params: xllamacpp.CommonParams) -> xllamacpp.Server:
     return server
 
 
-def _sampling(sampling: Sampling) -> dict[str, float | bool]:
+def _sampling(sampling: Sampling) -> dict[str, float | bool | list[tuple[int, float]]]:
     """The library's names for what the request sets; the rest is left to its defaults."""
+    refuse(sampling, "min_tokens", "banned_strings")
     given = {theirs: getattr(sampling, ours) for ours, theirs in _SAMPLING_NAMES.items()}
     values = {name: value for name, value in given.items() if value is not None}
-    return values | {"ignore_eos": sampling.ignore_eos}
+    bias = list(sampling.logit_bias.items())
+    return values | {"ignore_eos": sampling.ignore_eos, "logit_bias": bias}
 
 
 def _hardware() -> str:

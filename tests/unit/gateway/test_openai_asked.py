@@ -53,8 +53,17 @@ def test_every_parameter_of_sampling_arrives() -> None:
         "frequency_penalty": 1.5,
         "seed": 7,
         "ignore_eos": True,
+        "min_tokens": 3,
+        "logit_bias": {5: 1.5, 6: -100.0},
+        "dry_multiplier": 0.8,
+        "dry_base": 1.75,
+        "dry_allowed_length": 2,
+        "xtc_probability": 0.5,
+        "xtc_threshold": 0.1,
     }
-    assert ask(**sampling, stop=["a", "b"]).sampling == Sampling(**sampling, stop=("a", "b"))
+    lists = {"stop": ["a", "b"], "banned_strings": ["x"]}
+    tuples: dict[str, Any] = {name: tuple(value) for name, value in lists.items()}
+    assert ask(**sampling, **lists).sampling == Sampling(**sampling, **tuples)
 
 
 def test_one_stop_string_is_a_list_of_one() -> None:

@@ -31,6 +31,14 @@ SAMPLINGS = {
     "greedy with penalties": penalised(GREEDY),
     "seeded": WILD,
     "seeded with penalties": penalised(WILD),
+    "seeded with all else": replace(
+        penalised(WILD),
+        min_tokens=5,
+        logit_bias={9: 3.0, 12: -100.0},
+        dry_multiplier=1.0,
+        xtc_probability=0.5,
+        xtc_threshold=0.01,
+    ),
     "seeded, typical": Sampling(temperature=3.0, typical_p=0.9, ignore_eos=True),
 }
 

@@ -12,7 +12,8 @@ from exllamav2.generator import ExLlamaV2DynamicJob
 from tokenizers import Tokenizer
 
 from mesh.worker.engines.base import EngineError, Finish, Job, Step
-from mesh.worker.engines.exllamav2.sampler import KeyedRandom, settings
+from mesh.worker.engines.exllamav2.folder import ModelFolder
+from mesh.worker.engines.exllamav2.sampler import XTC_THRESHOLD, KeyedRandom, leave_out, settings
 from mesh.worker.engines.exllamav2.text import Detokenizer, Said
 from mesh.worker.engines.relay import Relay
 
@@ -24,7 +25,7 @@ class Answer:
     by the driver's.
 
     ids: prompt and prefix; max_tokens: new ones, of which the generator is asked for `drafts`
-    more, as it ends that much too early.
+    more, as it ends that much too early; vocabulary: how many ids the model has.
     """
 
     def __init__(
@@ -33,23 +34,24 @@ class Answer:
         ids: Sequence[int],
         max_tokens: int,
         tokenizer: Tokenizer,
-        end_ids: frozenset[int],
-        special_ids: frozenset[int],
+        folder: ModelFolder,
+        vocabulary: int,
         drafts: int,
     ) -> None:
         self.relay = Relay()
         self.ids = tuple(ids)
+        self.vocabulary = vocabulary
         self._job = job
         self._max_tokens = max_tokens
-        self._end_ids = end_ids
+        self._end_ids = folder.end_ids
         self._drafts = drafts
-        self._text = Detokenizer(tokenizer, special_ids, ids, job.prefix_text)
+        self._text = Detokenizer(tokenizer, folder.special_ids, ids, job.prefix_text)
         self._read = len(ids)
         self._first = True
 
     def task(self) -> "Task":
         """The answer for a generator, from its beginning: one that failed can be tried anew."""
-        return Task(self, self._job, self._max_tokens + self._drafts, self._end_ids)
+        return Task(self, self._job, self._max_tokens, self._drafts, self._end_ids)
 
     def advance(self, task: "Task", result: dict[str, object]) -> Iterator[Step]:
         """What a step of the generator means for the reader. Raises EngineError."""
@@ -85,14 +87,18 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
     fault: why it cannot go on; `pages` are those that may hold broken values then.
     """
 
-    def __init__(self, answer: Answer, job: Job, max_tokens: int, end_ids: frozenset[int]) -> None:
+    def __init__(
+        self, answer: Answer, job: Job, max_tokens: int, drafts: int, end_ids: frozenset[int]
+    ) -> None:
+        wanted, delivered = job.sampling, len(answer.ids) - len(job.prompt_ids)
+        least = max_tokens if wanted.ignore_eos else max(0, wanted.min_tokens - delivered)
         super().__init__(
             input_ids=torch.tensor([answer.ids]),
-            max_new_tokens=max_tokens,
-            min_new_tokens=max_tokens if job.sampling.ignore_eos else 0,
-            gen_settings=settings(job.sampling),
+            max_new_tokens=max_tokens + drafts,
+            min_new_tokens=least,
+            gen_settings=settings(wanted, answer.vocabulary),
             stop_conditions=sorted(end_ids),
-            identifier=answer,
+            banned_strings=list(wanted.banned_strings),
         )
         self.answer = answer
         self.fault = ""
@@ -100,6 +106,7 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
         self._sequence = self.sequences[0]
         self._before = len(job.prompt_ids)
         self.rng = KeyedRandom(job.seed, self._sequence.sequence_ids, self._before)
+        self._xtc = wanted.xtc_probability or 0.0, wanted.xtc_threshold or XTC_THRESHOLD
 
     @property
     def cached(self) -> int:
@@ -108,8 +115,13 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
         return pages + int(self.cached_tokens)
 
     def ids(self, start: int, last: Finish | None) -> list[int]:
-        """The new ids from `start` on, without the one that ended the answer."""
+        """The new ids from `start` on that are certain, without the one that ended the answer.
+
+        Those that may yet become a banned string, and so be taken back, are not.
+        """
         end = len(self._sequence.sequence_ids) - (last == "stop")
+        if self.checkpoint is not None and last is None:
+            end -= self.checkpoint["offset"]
         ids: list[int] = self._sequence.sequence_ids.torch_slice(start, end)[0].tolist()
         return ids
 
@@ -119,7 +131,12 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
             self.fault = "The model gave no numbers (NaN) for this text."
             self.pages = list(self._sequence.allocated_pages)
             logits.zero_()
+        probability, threshold = self._xtc
+        if self.rng.random("xtc") < probability:
+            leave_out(logits, threshold, self.stop_tokens_list)
         answered = len(self._sequence.sequence_ids) - self._before
-        self.gen_settings.token_repetition_range = answered
+        self.gen_settings.token_repetition_range = max(0, answered)
+        if self.checkpoint is not None:  # what DRY has counted may have been taken back
+            self.gen_settings.ngram_trie = None
         chosen: tuple[object, ...] = super().receive_logits(logits)
         return chosen

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step
+from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, refuse
 from mesh.worker.engines.exllamav2.answer import Answer
 from mesh.worker.engines.exllamav2.driver import CLOSED, Driver
 from mesh.worker.engines.exllamav2.loading import Loaded, load
@@ -72,7 +72,7 @@ class ExLlamaV2Engine:
             ids = await to_thread(self.encode, job.prompt + job.prefix_text)
         else:
             ids = [*job.prompt_ids, *job.prefix_ids]
-        known = self._plan.folder.config.sizes.vocab_size
+        known = self._loaded.vocabulary
         if not ids or not all(0 <= token < known for token in ids):
             raise EngineError("The prompt has no tokens, or tokens that the model does not have.")
         if len(ids) >= self._plan.context:
@@ -85,16 +85,19 @@ class ExLlamaV2Engine:
         return ids
 
     def _answer(self, job: Job, ids: list[int]) -> Answer:
-        folder = self._plan.folder
-        return Answer(
-            job,
-            ids,
-            min(job.max_tokens, self._plan.context - len(ids)),
-            self._loaded.tokenizer,
-            folder.end_ids,
-            folder.special_ids,
-            self._plan.drafts,
-        )
+        plan, loaded = self._plan, self._loaded
+        if plan.drafts and job.sampling.banned_strings:  # drafts are not taken back with them
+            refuse(job.sampling, "banned_strings")
+        for token in job.sampling.logit_bias:
+            if not 0 <= token < loaded.vocabulary:
+                raise MeshError(
+                    ErrorCode.BAD_REQUEST,
+                    f"The model has no token {token}; it has {loaded.vocabulary:,}, from 0 on.",
+                    param="logit_bias",
+                )
+        tokens = min(job.max_tokens, plan.context - len(ids))
+        tokenizer, vocabulary = loaded.tokenizer, loaded.vocabulary
+        return Answer(job, ids, tokens, tokenizer, plan.folder, vocabulary, plan.drafts)
 
 
 def _info(

@@ -31,9 +31,11 @@ _CACHES = {
 
 
 class Loaded(Struct, kw_only=True):
-    """A model on its GPUs. models: it, and the one that drafts; arguments: of a generator."""
+    """A model on its GPUs. vocabulary: how many ids it has; models: it, and the one that drafts;
+    arguments: of a generator."""
 
     tokenizer: Tokenizer
+    vocabulary: int
     models: list[Any]
     loras: list[object]
     arguments: dict[str, object]
@@ -77,7 +79,13 @@ def load(plan: Plan, settings: WorkerSettings) -> Loaded:
         arguments |= {"draft_model": guesser, "draft_cache": guesses}
         models.append(guesser)
     adapters = [_load_lora(model, path, scale) for path, scale in loras(settings)]
-    return Loaded(tokenizer=tokenizer, models=models, loras=adapters, arguments=arguments)
+    return Loaded(
+        tokenizer=tokenizer,
+        vocabulary=model.config.vocab_size,
+        models=models,
+        loras=adapters,
+        arguments=arguments,
+    )
 
 
 def _choose_attention(settings: WorkerSettings) -> None:
