@@ -1,6 +1,6 @@
 """What the tests of notebooks share: a mesh that they only use, and comms without a kernel."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +91,17 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
 
     monkeypatch.setattr(comm, "create_comm", create)
     return found
+
+
+@pytest.fixture
+def new_mesh(broker: Broker) -> Iterator[Callable[..., Mesh]]:
+    """Makes a mesh that a test may disturb, with settings for its gateway; start it yourself."""
+    made: list[Mesh] = []
+
+    def make(**limits: Any) -> Mesh:
+        made.append(Mesh(broker, **limits))
+        return made[-1]
+
+    yield make
+    for mesh in made:
+        mesh.close()

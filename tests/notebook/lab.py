@@ -62,7 +62,7 @@ class Lab:
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],  # type: ignore[no-untyped-call]
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
         )
-        nbformat.write(notebook, self.root / name)
+        nbformat.write(notebook, self.root / name)  # type: ignore[no-untyped-call]
 
     def outputs(self, name: str) -> list[dict[str, object]]:
         """The outputs of a saved notebook, of all cells."""

@@ -54,6 +54,8 @@ class Answer:
         self.error: MeshClientError | None = None
         self.stopped: Stop | None = None
         self.version = 0
+        self.shown_in = -1
+        """The execution count of the cell that shows it."""
         self._model = model
         self._began = time.perf_counter()
         self._background = background
@@ -70,10 +72,10 @@ class Answer:
     def __repr__(self) -> str:
         return f"<Answer: {self.summary or self.phase}>"
 
-    def _repr_markdown_(self) -> str:
-        from mesh_client.notebook.transcript import answer_markdown
+    def _ipython_display_(self) -> None:
+        from mesh_client.notebook.showing import show_again
 
-        return answer_markdown(self)
+        show_again(self)
 
     @property
     def text(self) -> str:
@@ -166,10 +168,10 @@ class Answer:
         return heard(self)
 
     def plot(self) -> "Plot":
-        """Its time line: in the queue, until the first token, and its tokens per second."""
-        from mesh_client.notebook.plots import timeline
+        """Its time line: waiting, writing, pauses; and below, its tokens per second."""
+        from mesh_client.notebook import plots
 
-        return timeline([self])
+        return plots.one(self)
 
     # --- what one can do --------------------------------------------------------------------------
 
@@ -198,7 +200,7 @@ class Answer:
         """`wait` for event loops; who cancels it stops the answer."""
         assert self._reading is not None
         try:
-            await asyncio.wrap_future(self._reading)
+            await asyncio.shield(asyncio.wrap_future(self._reading))
         except asyncio.CancelledError:
             self.stop_soon()
             raise
@@ -230,7 +232,7 @@ class Answer:
             case Token(text=text):
                 if not self.pieces:
                     self._note("first token", "")
-                self.phase = "answering"
+                self.phase, self.before = "answering", 0
                 self.pieces.append(text)
                 self.times.append(self._now())
             case Pending(queue_position=before):

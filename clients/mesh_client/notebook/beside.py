@@ -12,7 +12,7 @@ from mesh_client.notebook.chat import Chat
 from mesh_client.notebook.live import Talk, drive, last_line
 from mesh_client.notebook.many import Answers
 from mesh_client.notebook.mesh import Mesh, here
-from mesh_client.notebook.showing import in_kernel, show_widget, write
+from mesh_client.notebook.showing import in_kernel, show_widget, this_cell, write
 from mesh_client.notebook.views import talk
 
 
@@ -53,7 +53,9 @@ def side_by_side(
             drawn.result()
         if handle is not None:
             write(handle, table(answers, models))
-    return Answers(answers)
+    found = Answers(answers)
+    found.shown_in = this_cell() if handle is not None else -1
+    return found
 
 
 def _show(views: list[Talk], models: Sequence[str]) -> DisplayHandle:

@@ -11,6 +11,7 @@ from mesh_client.notebook.answer import Answer
 from mesh_client.notebook.chat import Chat
 from mesh_client.notebook.mesh import Mesh, here
 from mesh_client.notebook.progress import Progress
+from mesh_client.notebook.showing import show_value, this_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,8 @@ class Answers(Sequence[Answer]):
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self._answers = tuple(answers)
+        self.shown_in = -1
+        """The execution count of the cell that shows them."""
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -40,6 +43,10 @@ class Answers(Sequence[Answer]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} answers>"
+
+    def _ipython_display_(self) -> None:
+        if self.shown_in != this_cell():
+            show_value(self.df)
 
     @property
     def df(self) -> "pd.DataFrame":

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -18,8 +19,8 @@ WIDTH = 8.0
 """Inches."""
 LABEL = 28
 """Characters of a question beside its bar."""
-PAUSE = 0.5
-"""Seconds between two tokens from which on it is shown as a pause."""
+PAUSE, PAUSES = 0.15, 5.0
+"""A pause is longer than so many seconds, and so many times longer than most gaps of its answer."""
 
 
 class Plot:
@@ -56,10 +57,8 @@ def speed(answers: Iterable[Answer], window: float = 0.5) -> Plot:
         for at in answer.times
     )
     figure, axes = _axes(2.6)
-    at, rate = _rate(arrivals, window)
-    axes.fill_between(at, rate, color=WRITE, alpha=0.18, linewidth=0)
-    axes.plot(at, rate, color=WRITE, linewidth=1.8)
-    axes.set(xlabel="seconds", ylabel="tokens per second", ylim=(0, None), xlim=(0, None))
+    _draw_rate(axes, arrivals, window)
+    axes.set(xlabel="seconds")
     return Plot(figure)
 
 
@@ -78,6 +77,29 @@ def timeline(answers: Iterable[Answer]) -> Plot:
     return Plot(figure)
 
 
+def one(answer: Answer, window: float = 0.5) -> Plot:
+    """The time line of one answer, and below it its tokens per second."""
+    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained", facecolor="white")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 3])
+    for axes in (above, below):
+        _style(axes)
+    _bar(above, 0, 0.0, answer)
+    above.set(yticks=[], ylim=(0.6, -0.6))
+    above.grid(visible=False)
+    above.spines["bottom"].set_visible(False)
+    _legend(above, bool(_pauses(answer.times)))
+    _draw_rate(below, answer.times, window)
+    below.set(xlabel="seconds")
+    return Plot(figure)
+
+
+def _draw_rate(axes: Axes, arrivals: Sequence[float], window: float) -> None:
+    at, rate = _rate(arrivals, window)
+    axes.fill_between(at, rate, color=WRITE, alpha=0.18, linewidth=0)
+    axes.plot(at, rate, color=WRITE, linewidth=1.8)
+    axes.set(ylabel="tokens per second", ylim=(0, None), xlim=(0, None))
+
+
 def _bar(axes: Axes, row: int, start: float, answer: Answer) -> None:
     accepted = _at(answer, "accepted") or 0.0
     first = answer.first_token if answer.first_token is not None else answer.seconds
@@ -87,7 +109,7 @@ def _bar(axes: Axes, row: int, start: float, answer: Answer) -> None:
     for left, right, colour in bars:
         if right > left:
             axes.barh(row, right - left, left=start + left, height=0.56, color=colour, linewidth=0)
-    note = {"complete": f"{answer.tokens}", "running": "…"}.get(answer.state, answer.state)
+    note = {"complete": f"{answer.tokens} tokens", "running": "…"}.get(answer.state, answer.state)
     axes.annotate(
         note,
         (start + last, row),
@@ -100,7 +122,11 @@ def _bar(axes: Axes, row: int, start: float, answer: Answer) -> None:
 
 
 def _pauses(times: Sequence[float]) -> list[tuple[float, float]]:
-    return [(one, two) for one, two in pairwise(times) if two - one > PAUSE]
+    gaps = [two - one for one, two in pairwise(times)]
+    if not gaps:
+        return []
+    least = max(PAUSE, PAUSES * median(gaps))
+    return [(left, left + gap) for left, gap in zip(times, gaps, strict=False) if gap > least]
 
 
 def _at(answer: Answer, kind: str) -> float | None:
@@ -149,6 +175,11 @@ def _legend(axes: Axes, pauses: bool) -> None:
 def _axes(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
+    _style(axes)
+    return figure, axes
+
+
+def _style(axes: Axes) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(GRID)
     axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=9, length=0)
@@ -156,4 +187,3 @@ def _axes(height: float) -> tuple[Figure, Axes]:
     axes.yaxis.label.set(color=QUIET, size=9)
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
-    return figure, axes

@@ -51,10 +51,11 @@ class Progress:
         done = sum(answer.ended for answer in answers)
         failed = sum(answer.ended and answer.state != "complete" for answer in answers)
         tokens = sum(answer.tokens for answer in answers)
+        of = "answer" if self._total == 1 else "answers"
         parts = [
-            f"{done} of {self._total} answers",
+            f"{done} of {self._total} {of}",
             f"{tokens:,} tokens in {seconds:.1f} s",
-            f"{tokens / seconds:,.0f} tokens/s" if seconds > 0 else "",
+            f"{tokens / seconds:,.0f} tokens/s" if tokens and seconds > 0 else "",
             f"{failed} without a whole answer" if failed else "",
         ]
         return " · ".join(filter(None, parts))

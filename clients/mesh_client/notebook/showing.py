@@ -41,6 +41,7 @@ class Showing:
 
 def show(answer: Answer, mesh: Mesh) -> Showing:
     """Show an answer in the current cell, until its end and after it."""
+    answer.shown_in = this_cell()
     if not in_kernel():
         return _begin(_print(answer), mesh)
     view = talk(mesh)
@@ -50,6 +51,19 @@ def show(answer: Answer, mesh: Mesh) -> Showing:
     view.on_stop(answer.stop_soon)
     handle = show_widget(view.widget, "The answer is shown here as it is written.")
     return _begin(_live(answer, view, handle), mesh)
+
+
+def show_again(answer: Answer) -> None:
+    """Show an answer that is the value of a cell, unless that cell has shown it already."""
+    if answer.shown_in != this_cell():
+        markdown = answer_markdown(answer)
+        raw({"text/markdown": markdown, "text/plain": str(answer)})
+
+
+def this_cell() -> int:
+    """The execution count of the cell that runs; 0 outside of IPython."""
+    shell: Any = get_ipython()
+    return shell.execution_count if shell is not None else 0
 
 
 def in_kernel() -> bool:
@@ -70,6 +84,12 @@ def raw(bundle: dict[str, Any]) -> DisplayHandle:
     show: Any = display  # IPython does not type it
     handle: DisplayHandle = show(bundle, raw=True, display_id=True)
     return handle
+
+
+def show_value(value: object) -> None:
+    """Display something as IPython would."""
+    show: Any = display
+    show(value)
 
 
 def write(handle: DisplayHandle, markdown: str) -> None:
