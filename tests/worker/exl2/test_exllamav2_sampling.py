@@ -72,7 +72,11 @@ async def test_warmth_and_typicality_change_what_is_said(engine: Engine) -> None
 
 
 async def test_penalties_look_at_the_answer_and_not_at_the_prompt(engine: Engine) -> None:
-    penalties = {"repetition_penalty": 5.0, "presence_penalty": 2.0, "frequency_penalty": 2.0}
+    penalties: dict[str, Any] = {
+        "repetition_penalty": 5.0,
+        "presence_penalty": 2.0,
+        "frequency_penalty": 2.0,
+    }
     assert await say(engine, ALPHABET * 9 + "A", 26, **penalties) == ALPHABET[:26]
     assert ALPHABET not in (await say(engine, "A", 80, **penalties))[27:]
 
@@ -109,7 +113,7 @@ async def test_xtc_leaves_out_likely_tokens_as_often_as_asked(engine: Engine) ->
         logits[token("x")], logits[token("y")] = 20.0, 19.5
 
     LOGIT_HOOKS.append(two_likely)
-    xtc = {"xtc_threshold": 0.1, "temperature": 0.0}
+    xtc: dict[str, Any] = {"xtc_threshold": 0.1, "temperature": 0.0}
     assert await say(engine, "B", 20, xtc_probability=1.0, **xtc) == "y" * 20
     assert await say(engine, "B", 20, xtc_probability=0.0, **xtc) == "x" * 20
     half = await exact(engine, "B", 100, Sampling(xtc_probability=0.5, **xtc))
