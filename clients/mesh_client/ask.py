@@ -15,6 +15,7 @@ from mesh_client.asking import Asked, Status, run, status_of
 from mesh_client.async_client import AsyncClient
 from mesh_client.calls import AnswerOptions
 from mesh_client.errors import BadAddress
+from mesh_client.files import UnfitFile, attach, with_files
 from mesh_client.rendering import Rendering, complain, rendering
 
 
@@ -28,6 +29,15 @@ from mesh_client.rendering import Rendering, complain, rendering
     help="Which model; `mesh ps` lists those that are served.",
 )
 @click.option("-s", "--system", metavar="TEXT", help="System prompt.")
+@click.option(
+    "-f",
+    "--file",
+    "names",
+    multiple=True,
+    type=click.Path(),
+    metavar="PATH",
+    help="A text file that goes with the question; more than once for several.",
+)
 @click.option(
     "--max-tokens",
     type=click.IntRange(min=1),
@@ -66,6 +76,7 @@ def ask(
     prompt: tuple[str, ...],
     model: str | None,
     system: str | None,
+    names: tuple[str, ...],
     max_tokens: int | None,
     temperature: float | None,
     top_p: float | None,
@@ -82,6 +93,7 @@ def ask(
     \b
         mesh ask "What is a mesh?"
         mesh ask "Summarise this." < notes.txt > summary.txt
+        mesh ask -f old.py -f new.py "What has changed?"
 
     Ctrl-C cancels the answer. Question and answer are kept as a chat; `mesh chat --resume` goes on
     with it.
@@ -110,8 +122,11 @@ def ask(
     if top_k is not None:
         options["top_k"] = top_k
     try:
-        asked = Asked(question(prompt), options, timeout)
+        files = [attach(name) for name in names]
+        asked = Asked(with_files(question(prompt), files), options, timeout)
         sys.exit(start(asked, rendering(form), url, user))
+    except UnfitFile as error:
+        raise click.UsageError(error.sentence) from error
     except KeyboardInterrupt:
         sys.exit(Status.INTERRUPTED)
 

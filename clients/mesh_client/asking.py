@@ -79,6 +79,11 @@ async def run(client: AsyncClient, asked: Asked, shown: Rendering) -> Status:
             await asking.leave(quietly=True)
             _silence_stdout()
             return Status.BROKEN_PIPE
+        except OSError as error:  # what comes of the network is a MeshClientError
+            complain(f"The answer cannot be written: {error.strerror}.")
+            await asking.leave()
+            _silence_stdout()
+            return Status.FAILED
         except MeshClientError as error:
             shown.error(error)
             return status_of(error)

@@ -53,28 +53,40 @@ class MemoryStore:
 
 
 class FileStore:
-    """One gateway's entry of the file, read anew each time: another process may have renewed it."""
+    """One gateway's entry of the file, read anew each time: another process may have renewed it.
+
+    A disk that is full or read-only costs the memory of a sign-in, and never the sign-in: then it
+    is kept until the process ends, and `trouble` says in words why.
+    """
 
     def __init__(self, url: str, path: Path | None = None) -> None:
+        self.trouble: str | None = None
         self._url = url
         self._path = path or default_path()
+        self._unsaved: Credentials | None = None
 
     def load(self) -> Credentials | None:
-        return self._read().get(self._url)
+        return self._unsaved or self._read().get(self._url)
 
     def save(self, credentials: Credentials | None) -> None:
+        self._unsaved = None
         entries = self._read()
         if credentials is None:
             entries.pop(self._url, None)
         else:
             entries[self._url] = credentials
-        self._write(entries)
+        try:
+            self._write(entries)
+        except OSError as error:
+            self._unsaved = credentials
+            self.trouble = f"{self._path} cannot be written ({error.strerror})"
 
     def _read(self) -> dict[str, Credentials]:
-        """All entries. A damaged file counts as empty: signing in again mends it."""
+        """All entries. A file that is damaged or unreadable counts as empty: signing in again
+        mends it, or says why not."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Credentials])
-        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return {}
 
     def _write(self, entries: dict[str, Credentials]) -> None:

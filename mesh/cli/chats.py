@@ -17,9 +17,9 @@ from mesh_client import completing
 from mesh_client.asking import status_of
 from mesh_client.async_client import AsyncChat, AsyncClient
 from mesh_client.errors import MeshClientError
+from mesh_client.files import as_json as chat_as_json
+from mesh_client.files import as_markdown
 from mesh_client.objects import ChatInfo
-from mesh_client.repl.files import as_json as chat_as_json
-from mesh_client.repl.files import as_markdown
 from mesh_client.terminal import printable
 
 LIMIT = 50

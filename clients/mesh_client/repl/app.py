@@ -243,10 +243,10 @@ class Repl:
         saying.rows([
             [("bold", "mesh chat"), ("class:note", f" at {self._session.client.url}")],
             [("class:note", "Enter sends · Ctrl-C stops the answer · /help lists the rest")],
-            [],
         ])  # fmt: skip
         if (trouble := self._history.trouble) is not None:
             saying.note(f"what you ask is not remembered: {trouble}")
+        saying.blank()
 
     def _say_goodbye(self) -> None:
         if self._session.chat is not None:

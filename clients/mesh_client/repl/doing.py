@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from mesh_client import files
 from mesh_client.async_client import AsyncAnswer
 from mesh_client.errors import MeshClientError
-from mesh_client.repl import files, saying, tree
+from mesh_client.repl import saying, tree
 from mesh_client.repl.commands import COMMANDS, KEYS, Command
 from mesh_client.repl.parameters import PARAMETERS, setting
 from mesh_client.repl.session import Question, Session

@@ -9,11 +9,11 @@ from uuid import uuid4
 from mesh_client.async_client import AsyncAnswer, AsyncChat, AsyncClient
 from mesh_client.calls import AnswerOptions
 from mesh_client.errors import MeshClientError, Rejected
+from mesh_client.files import Attached, with_files
 from mesh_client.objects import ChatInfo, Message
 from mesh_client.repl import parameters
 from mesh_client.repl.commands import nearest_name
 from mesh_client.repl.completion import Known
-from mesh_client.repl.files import Attached, with_files
 
 LISTED = 20
 """Chats that `/chats` shows and `/resume` knows by number."""

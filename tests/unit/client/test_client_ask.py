@@ -78,6 +78,50 @@ def test_the_pipe_alone_is_a_question_too(ask: Ask, gateway: ScriptedGateway) ->
     assert ask(stdin=b"Hello?").stdout.decode() == gateway.text + "\n"
 
 
+def test_files_stand_before_the_question(
+    ask: Ask, gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    for name in ("old.py", "new.py"):
+        (tmp_path / name).write_text(f"print('{name}')\n")
+    done = ask("-f", str(tmp_path / "old.py"), "-f", str(tmp_path / "new.py"), "What changed?")
+    assert done.returncode == 0
+    body = json.loads(gateway.requests("/messages")[-1].body)
+    assert body["content"] == (
+        "old.py:\n\n```py\nprint('old.py')\n```\n\n"
+        "new.py:\n\n```py\nprint('new.py')\n```\n\nWhat changed?"
+    )
+    done = ask("-f", str(tmp_path / "none.py"), "What changed?")
+    assert done.returncode == 2 and b"none.py cannot be read" in done.stderr
+
+
+def test_a_full_disk_is_said_and_the_answer_cancelled(
+    environment: dict[str, str], gateway: ScriptedGateway
+) -> None:
+    gateway.hold_before = 3
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "Count."],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert b"mesh: The answer cannot be written: No space left on device." in done.stderr
+    assert b"stopped after" in done.stderr and b"Traceback" not in done.stderr
+    assert gateway.cancelled
+
+
+def test_a_sign_in_that_cannot_be_kept_is_used_all_the_same(
+    ask: Ask, environment: dict[str, str], gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "full").write_text("")  # no folder can be made under a file
+    environment["XDG_CONFIG_HOME"] = str(tmp_path / "full")
+    done = ask("Count.")
+    assert (done.returncode, done.stdout) == (0, (gateway.text + "\n").encode())
+
+
 def test_options_reach_the_gateway(ask: Ask, gateway: ScriptedGateway) -> None:
     ask("--model", "echo", "-s", "Be brief.", "--temperature", "0", "--max-tokens", "9", "Hi")
     assert gateway.requests("/messages")[0].json() == {

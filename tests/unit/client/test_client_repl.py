@@ -562,17 +562,80 @@ def test_a_retry_that_was_taken_back_can_be_sent_again(
     terminal.wait(lambda text: text.count("five.") == 2)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (503, "queue_full", "The mesh is busy and its queue is full. Wait about 3 s."),
+        (429, "share_full", "You have as many requests waiting as you may. Wait about 3 s."),
+        (503, "no_worker", "No worker serves echo now. Wait about 3 s."),
+        (422, "model_not_found", "There is no model echo any more."),
+        (503, "queue_full", "The mesh's log is nearly full. Wait about 3 s."),
+        (503, "store_unavailable", "The store's disk is full. Wait about 3 s."),
+        (413, "chat_full", "This chat has as many messages as one may have."),
+        (403, "forbidden", "You may not do this."),
+    ],
+)
 def test_a_refused_question_comes_back_to_the_input_line(
-    open_chat: Open, gateway: ScriptedGateway
+    open_chat: Open, gateway: ScriptedGateway, status: int, code: str, said: str
 ) -> None:
-    problem = {"detail": "The queue is full.", "code": "queue_full", "request_id": "r"}
-    gateway.refusals = {"messages": [Answer(503, problem, {"Retry-After": "3"})]}
+    problem = {"detail": said.partition(" Wait")[0], "code": code, "request_id": "r"}
+    gateway.refusals = {"messages": [Answer(status, problem, {"Retry-After": "3"})]}
     terminal = open_chat()
     terminal.type("Count.\r")
-    terminal.wait_for("The queue is full. Wait about 3 s.")
+    terminal.wait_for(f"✗ {said}")
     terminal.wait(lambda text: text.count("› Count.") == 2)
     terminal.type("\r")
     terminal.wait_for("five.")
+    assert asked(gateway) == ["Count."]
+
+
+def test_a_token_that_expired_is_renewed_without_a_word(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("five.")
+    terminal.wait(idle)
+    gateway.tokens_accepted = set()
+    terminal.type("And again.\r")
+    terminal.wait(lambda text: text.count("five.") == 2 and idle(text))
+    assert "✗" not in terminal.text()
+
+
+def test_a_token_that_expired_for_good_is_said_and_the_question_kept(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("five.")
+    terminal.wait(idle)
+    gateway.tokens_accepted = set()
+    detail = "This gateway has no such user; ask who runs it."
+    refused = Answer(403, {"detail": detail, "code": "forbidden", "request_id": "r"})
+    gateway.refusals = {"refresh": [refused], "debug": [refused]}
+    terminal.type("And again.\r")
+    terminal.wait_for(f"✗ {detail}")
+    terminal.wait(lambda text: text.count("› And again.") == 2)
+    terminal.type("\r")
+    terminal.wait(lambda text: text.count("five.") == 2)
+
+
+def test_a_disk_that_keeps_nothing_costs_only_the_memory(
+    environment: dict[str, str], gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "full").write_text("")  # no folder can be made under a file
+    folders = {name: str(tmp_path / "full") for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")}
+    terminal = Terminal(COMMAND, environment | folders)
+    try:
+        terminal.wait_for("what you ask is not remembered", "(Not a directory)")
+        terminal.type("Count.\r")
+        terminal.wait_for("five.")
+        terminal.wait(idle)
+        terminal.type(CTRL_D)
+        assert terminal.exit_status() == 0
+        assert "Traceback" not in terminal.text()
+    finally:
+        terminal.close()
 
 
 def test_a_failed_answer_says_why_and_the_sitting_goes_on(

@@ -11,10 +11,11 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.utils import get_cwidth
 
+from mesh_client import files
 from mesh_client.errors import MeshClientError
 from mesh_client.events import Finished, Pending, Reconnecting, Token
 from mesh_client.objects import ChatInfo, Message, MessageState, Model, Timings, Usage
-from mesh_client.repl import files, tree
+from mesh_client.repl import tree
 from mesh_client.repl.commands import COMMANDS, Do, Say, Unknown, parse, typed
 from mesh_client.repl.completion import CommandCompleter, Known
 from mesh_client.repl.history import open_history

@@ -1,7 +1,4 @@
-"""Text files that go with a question, and chats that become files. All reading and writing is here.
-
-Errors are MeshClientErrors whose sentence names the file and says what would do.
-"""
+"""Text files that go with a question, and chats that become files. Reads and writes them."""
 
 import re
 from pathlib import Path
@@ -15,6 +12,13 @@ from mesh_client.thread import Thread
 
 LARGEST = 1 << 20
 """Bytes of the largest file that is read. What a mesh accepts is its own setting, and less."""
+
+
+class UnfitFile(MeshClientError):
+    """A file cannot be read, sent or written; the sentence names it and says what would do."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, code="bad_request")
 
 
 class Attached(NamedTuple):
@@ -35,16 +39,16 @@ def attach(name: str) -> Attached:
     path = Path(name).expanduser()
     try:
         if path.is_file() and path.stat().st_size > LARGEST:
-            raise _bad(f"{name} has more than {LARGEST >> 20} MiB; send a part of it.")
+            raise UnfitFile(f"{name} has more than {LARGEST >> 20} MiB; send a part of it.")
         text = path.read_bytes().decode()
     except UnicodeDecodeError as error:
-        raise _bad(
+        raise UnfitFile(
             f"{name} is no UTF-8 text (byte {error.start}); only texts can be sent."
         ) from error
     except OSError as error:
-        raise _bad(f"{name} cannot be read: {error.strerror}.") from error
+        raise UnfitFile(f"{name} cannot be read: {error.strerror}.") from error
     if not text.strip():
-        raise _bad(f"{name} is empty.")
+        raise UnfitFile(f"{name} is empty.")
     return Attached(path.name, text)
 
 
@@ -84,22 +88,23 @@ def export(info: ChatInfo, thread: Thread, name: str) -> Path:
     """Write a chat, by the name's ending as JSON or Markdown; what is there is not overwritten."""
     path = Path(name or f"{_slug(info.title)}.md").expanduser()
     if path.suffix not in (".md", ".json"):
-        raise _bad(f"A chat is written as .md or .json; try {path.name}.md.")
+        raise UnfitFile(f"A chat is written as .md or .json; try {path.name}.md.")
     text = as_json(info, thread) if path.suffix == ".json" else as_markdown(info, thread)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        file = path.open("x", encoding="utf-8")
     except FileExistsError as error:
-        raise _bad(f"{path} is there already; give another name.") from error
+        raise UnfitFile(f"{path} is there already; give another name.") from error
     except OSError as error:
-        raise _bad(f"{path} cannot be written: {error.strerror}.") from error
+        raise UnfitFile(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        path.unlink()
+        raise UnfitFile(f"{path} cannot be written: {error.strerror}.") from error
     return path
 
 
 def _slug(title: str | None) -> str:
     words = re.findall(r"\w+", (title or "").lower())
     return "-".join(words)[:40].strip("-") or "chat"
-
-
-def _bad(sentence: str) -> MeshClientError:
-    return MeshClientError(sentence, code="bad_request")
