@@ -1,5 +1,9 @@
-"""Puts the stand-ins in place, where PyTorch is; elsewhere the tests of this folder are skipped."""
+"""Puts the stand-ins in place, where PyTorch is; elsewhere the tests of this folder are skipped.
 
+With MESH_TEST_GPU set there are no stand-ins: for the contract and the continuation, on a GPU.
+"""
+
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,7 +11,7 @@ import pytest
 
 MISSING = [name for name in ("torch", "exllamav2", "tokenizers") if find_spec(name) is None]
 
-if not MISSING:
+if not MISSING and not os.environ.get("MESH_TEST_GPU"):
     from tests.worker.exl2 import standin
 
     standin.install()

@@ -1,7 +1,8 @@
-"""Writes the folder of a small model: configuration, tokenizer of bytes, weights of nothing.
+"""Writes the folder of a small model: configuration, tokenizer of bytes, fp16 weights.
 
-Its tokens are those of `chain_model`, so the two engines can be held to the same answers. The
-weights have the names and shapes that ExLlamaV2 asks for, and no meaning: `standin_model` answers.
+Its tokens and its answers are those of `chain_model`. On a GPU its weights say them: attention and
+feed-forward add nothing, and a token's row of the head is the embedding of its predecessor.
+Without one `standin_model` does.
 """
 
 import json
@@ -12,7 +13,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from tests.worker.chain_model import END, SPECIAL, START, TEMPLATE, byte_tokens
+from tests.worker.chain_model import END, SPECIAL, START, TEMPLATE, byte_tokens, successors
 
 HIDDEN, HEADS, KEY_HEADS, LAYERS = 128, 2, 1, 2
 VOCABULARY = len(SPECIAL) + 256
@@ -34,7 +35,7 @@ def write(path: Path, context: int = 32_768, **changes: Any) -> Path:
         "max_position_embeddings": context,
         "rms_norm_eps": 1e-5,
         "rope_theta": 10_000.0,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": False,
         "vocab_size": VOCABULARY,
     } | changes
     kept = {name: value for name, value in config.items() if value is not None}
@@ -45,7 +46,7 @@ def write(path: Path, context: int = 32_768, **changes: Any) -> Path:
         )
     )
     tokenizer().save(str(path / "tokenizer.json"))
-    save_file(_weights(), path / "model.safetensors", metadata={"format": "pt"})
+    save_file(weights(), path / "model.safetensors", metadata={"format": "pt"})
     return path
 
 
@@ -59,9 +60,21 @@ def tokenizer() -> Tokenizer:
     return made
 
 
-def _weights() -> dict[str, np.ndarray]:
+def weights() -> dict[str, np.ndarray]:
+    """All of them, by name."""
+    embeddings = np.random.default_rng(0).choice([-1.0, 1.0], (VOCABULARY, HIDDEN))
+    head = np.zeros_like(embeddings)
+    for before, following in successors():
+        head[following] += 0.3 * embeddings[before]
+    matrices = {name: np.zeros(shape) for name, shape in _shapes().items()}
+    matrices |= {name: np.ones(HIDDEN) for name in matrices if name.endswith("norm")}
+    matrices |= {"model.embed_tokens": embeddings, "lm_head": head, "model.norm": np.ones(HIDDEN)}
+    return {f"{name}.weight": matrix.astype(np.float16) for name, matrix in matrices.items()}
+
+
+def _shapes() -> dict[str, tuple[int, ...]]:
     width, keys = HIDDEN, HIDDEN // HEADS * KEY_HEADS
-    shapes = {"model.embed_tokens": (VOCABULARY, width), "model.norm": (width,)}
+    shapes: dict[str, tuple[int, ...]] = {}
     for layer in range(LAYERS):
         name = f"model.layers.{layer}"
         shapes |= {
@@ -75,4 +88,4 @@ def _weights() -> dict[str, np.ndarray]:
             f"{name}.input_layernorm": (width,),
             f"{name}.post_attention_layernorm": (width,),
         }
-    return {f"{name}.weight": np.zeros(shape, np.float16) for name, shape in shapes.items()}
+    return shapes

@@ -23,7 +23,7 @@ LIKELY = 8.0
 """The logit of the token that has to come; the others' are between -1 and 1."""
 STEP_HOOKS: list[Callable[["StandinModel", Tensor], object]] = []
 """Called with each forward pass's ids, before anything: tests make it fail here."""
-LOGIT_HOOKS: list[Callable[["StandinModel", list[int], Tensor], None]] = []
+LOGIT_HOOKS: list[Callable[["StandinModel", list[int], Tensor], object]] = []
 """Called with each row's sequence and logits, to change them in place."""
 
 
@@ -37,6 +37,7 @@ class StandinModel:
         self.chunks: list[tuple[int, int]] = []
 
     def load_autosplit(self, cache: Any, reserve_vram: int, callback: Callable[..., None]) -> None:
+        self.config.max_input_len = min(self.config.max_input_len, self.config.max_seq_len)
         layers = self.config.num_hidden_layers
         for layer in range(layers):
             self.cache_map[layer] = "cpu"

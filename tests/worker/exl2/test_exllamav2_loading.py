@@ -13,6 +13,7 @@ from typing import Any
 import exllamav2
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import WorkerSettings
@@ -396,6 +397,11 @@ def _cut(path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def _behead(path: Path) -> None:
+    rest = {name: each for name, each in folders.weights().items() if name != "lm_head.weight"}
+    save_file(rest, path / "model.safetensors")
+
+
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "no config": (lambda p: (p / "config.json").unlink(), "config.json is missing"),
     "no JSON": (lambda p: (p / "config.json").write_text("{"), "config.json is not what"),
@@ -422,7 +428,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         "lacks model-2.safetensors",
     ),
     "missing tensors": (lambda p: change(p / "config.json", num_hidden_layers=3), "model.layers.2"),
-    "no head": (lambda p: change(p / "config.json", tie_word_embeddings=False), "lm_head"),
+    "no head": (_behead, "lm_head"),
     "no tokenizer": (lambda p: (p / "tokenizer.json").unlink(), "tokenizer.json is missing"),
     "spoilt tokenizer": (
         lambda p: (p / "tokenizer.json").write_text("{}"),
