@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import report, subjects
+from benchmarks import repl, report, subjects
 from benchmarks.report import Aim, Pair, per_token, share
 from benchmarks.subjects import STORY, Target
 from mesh.cli.load.figures import Figures
@@ -47,6 +47,7 @@ class Run:
         self._fast()
         self._paced()
         self._llamacpp()
+        self._aims += repl.run(self._folder)
         _say(report.aims_table(self._aims))
         return self._failures
 

@@ -17,13 +17,22 @@ from msgspec import Struct
 
 from mesh.cli.load.question import WORDS
 from mesh.cli.serving import spare_the_collector
-from mesh.gateway.openai.completion import Chunks
-from mesh.protocol.messages import Done, Request
+from mesh.gateway.openai.asked import Asked
+from mesh.gateway.openai.completion import Book, Chunks
+from mesh.protocol.messages import Done, Request, Sampling
 from mesh.protocol.run import Run
 
 HEADERS = [(b"content-type", b"text/event-stream")]
 REQUEST = Request(
     rid="0" * 32, reply="", tenant="", model="echo", messages=(), created=0.0, deadline=0.0
+)
+ASKED = Asked(
+    model="echo",
+    prompts=((),),
+    sampling=Sampling(),
+    max_tokens=None,
+    stream=True,
+    include_usage=False,
 )
 END = Run(end=Done(uid="", finish="length"))
 
@@ -43,7 +52,7 @@ class Bare:
             return
         tokens = msgspec.json.decode((await receive())["body"], type=Body).max_tokens
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        events = Chunks(REQUEST, "fingerprint", include_usage=False, opened=False)
+        events = Chunks(Book(ASKED, REQUEST, "fingerprint"), 0, Run())
         clock = asyncio.get_running_loop().time
         due = clock()
         for index in range(tokens):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from prompt_toolkit.utils import get_cwidth
 
 from mesh_client.repl.markdown import MarkdownPrinter
+from mesh_client.repl.markdown.code import Highlighter
 from mesh_client.repl.markdown.rows import Row
 from mesh_client.terminal import printable
 
@@ -169,6 +170,25 @@ def test_code_is_coloured_by_its_language_also_when_lines_come_one_by_one() -> N
         "class:code.comment",
     )
     assert "let x" in printed(["```nosuchlanguage\nlet x\n```"])
+
+
+CODE = {
+    "python": 'x = """a\nif b"""\ndef f():\n    # why\n    return "y"\n' * 40,
+    "c": "/* a\n if b */\nint f(int x) { return 1; }\n" * 40,
+    "html": "<style>\na { color: red }\n</style>\n<script>\nif (a) { b() }\n</script>\n" * 5,
+    "php": 'echo "a";\n$x = 1; // why\n' * 40,
+    "nosuchlanguage": "if a\n",
+}
+
+
+@pytest.mark.parametrize("language", CODE)
+def test_code_that_comes_line_by_line_has_the_colours_of_the_whole(language: str) -> None:
+    text = CODE[language]
+    lines = text.splitlines()
+    by_line = Highlighter(language)
+    coloured = [row for line in lines for row in by_line.lines([line])]
+    assert coloured == Highlighter(language).lines(lines)
+    assert texts(coloured) == lines
 
 
 def test_marks_become_styles_and_html_stays_text() -> None:

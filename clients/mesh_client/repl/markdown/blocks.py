@@ -128,7 +128,7 @@ class Fence:
     def tail(self, raw: str, line: Line | None, width: int) -> list[Row]:
         if not raw or not self._lines or not raw.strip().strip(self._marks[0]):
             return []
-        return [self._prefix + row for row in self._code.look_at([self._without_indent(raw)])]
+        return [self._prefix + self._code.look_at(self._without_indent(raw))]
 
     def finish(self, width: int) -> list[Row]:
         return [*self.take(), *self._end()]

@@ -82,7 +82,6 @@ class MarkdownPrinter:
             self._begin(line)
         assert self._block is not None
         self._block.feed(raw, line, width)
-        self._rows += self._block.take()
 
     def _grow(self, line: Line, width: int) -> None:
         """A line that is sure to be running text is shown as it comes."""
