@@ -139,12 +139,12 @@ def test_a_full_queue_is_said(new_mesh: Callable[..., Mesh], new_tab: Callable[.
 def test_an_expired_token_is_renewed_without_a_word(
     new_mesh: Callable[..., Mesh], new_tab: Callable[..., Tab]
 ) -> None:
-    mesh = new_mesh(access_ttl=1.0)
+    mesh = new_mesh(access_ttl=3.0)
     mesh.start("store", "gateway", ECHO)
     tab = new_tab(mesh.url)
     tab.expect_error(LOADING)
     tab.sign_in("ada")
-    tab.page.wait_for_timeout(1100)
+    tab.page.wait_for_timeout(3100)
     tab.ask("still me?")
     expect(tab.answers).to_have_text("still me?")
     assert any("/auth/refresh" in url for url in tab.requests)

@@ -18,6 +18,7 @@ export class Chat {
   #tree = new Tree();
   #views = new Map();
   #following = null;
+  #followed = null;
   #sending = null;
   #known = [];
 
@@ -31,7 +32,7 @@ export class Chat {
     this.log = new Log();
     this.element = h("main", { class: "chat", id: "main", tabindex: "-1", onkeydown: (event) => event.key === "Escape" && this.composer.now === "answering" && this.#stop() }, this.log.element, this.composer.element);
     tabs.onmessage = ({ data }) => data === this.id && !this.#sending && this.#refresh();
-    this.messages = { show: (id) => this.#show(id), edit: (message) => this.composer.edit(message), retry: (message) => this.#again(message), vote: (answer, score) => this.#vote(answer, score), report: (answer) => this.#report(answer), goOn: () => this.#send("Go on.", null), grew: () => this.log.stick() };
+    this.messages = { siblings: (id) => this.#tree.siblings(id), show: (id) => this.#show(id), edit: (message) => this.composer.edit(message), retry: (message) => this.#again(message), vote: (answer, score) => this.#vote(answer, score), report: (answer) => this.#report(answer), goOn: () => this.#send("Go on.", null), grew: () => this.log.stick() };
   }
 
   // --- opening ---
@@ -42,6 +43,7 @@ export class Chat {
     this.id = id;
     this.chat = null;
     this.#tree = new Tree();
+    this.#views.clear();
     this.composer.open(id);
     this.composer.state("ready");
     this.log.greet(id ? "" : this.#greeting());
@@ -53,7 +55,7 @@ export class Chat {
   /** Stop following; what is being written goes on without us. */
   close() {
     this.#following?.abort();
-    this.#following = null;
+    this.#following = this.#followed = null;
     this.#sending?.abort();
     this.#sending = null;
   }
@@ -95,16 +97,15 @@ export class Chat {
 
   #render() {
     const path = this.#tree.path();
-    this.#views.clear();
-    this.log.show(path, (message) => this.#view(message));
+    this.log.show(path, ({ id }) => `${id} ${this.#tree.siblings(id).length}`, (message) => this.#view(message));
     const last = path.at(-1);
-    if (last?.role === "assistant" && unfinished(last)) this.#follow(last);
-    else this.#unfollow();
+    if (last?.role !== "assistant" || !unfinished(last)) this.#unfollow();
+    else if (this.#followed !== this.#views.get(last.id)) this.#follow(last);
   }
 
   #view(message) {
-    if (message.role === "prompter") return question(message, this.#tree, this.messages);
-    const view = new Answer(message, this.#tree, this.messages);
+    if (message.role === "prompter") return question(message, this.messages);
+    const view = new Answer(message, this.messages);
     this.#views.set(message.id, view);
     return view.element;
   }
@@ -123,14 +124,14 @@ export class Chat {
 
   #unfollow() {
     this.#following?.abort();
-    this.#following = null;
+    this.#following = this.#followed = null;
     this.composer.state("ready");
   }
 
   async #follow(message) {
     this.#following?.abort();
     const control = (this.#following = new AbortController());
-    const view = this.#views.get(message.id);
+    const view = (this.#followed = this.#views.get(message.id));
     this.composer.state("answering");
     const on = {
       pending: (position, size) => view.waits(position, size),

@@ -117,9 +117,11 @@ class Inline {
   }
 
   emphasis(mark) {
-    const width = this.text[this.at + 1] === mark ? 2 : 1;
+    const run = this.match(mark === "*" ? /\*+/y : mark === "_" ? /_+/y : /~+/y)[0];
+    if (run.length > 3) return this.literal(run);
+    const width = Math.min(run.length, 2);
     const marks = mark.repeat(width);
-    if ((mark === "~" && width === 1) || !this.opens(mark, width)) return this.doubtless(marks);
+    if ((mark === "~" && width === 1) || !this.opens(mark, width)) return this.literal(marks);
     const from = this.at + width;
     let to = this.closer(marks, from);
     const growing = to < 0 && this.open && width === 2 && this.text.length - from < REACH;
@@ -132,10 +134,6 @@ class Inline {
     const node = h(tag);
     inline(node, this.text.slice(from, to), growing);
     this.append(node, to - this.at + (growing ? 0 : width));
-  }
-
-  doubtless(marks) {
-    return this.literal(marks);
   }
 
   /** Whether these marks stand before a word; `_` only where one begins. */

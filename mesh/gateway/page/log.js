@@ -10,6 +10,8 @@ const NEAR = 80; // pixels from the end that count as being there
 export class Log {
   #stuck = true;
   #build = 0;
+  #missing = 0;
+  #keys = [];
 
   constructor() {
     this.list = h("div", { class: "messages", role: "log", "aria-live": "off", "aria-label": "Conversation" });
@@ -22,30 +24,41 @@ export class Log {
   /** Show something else than messages. */
   greet(...nodes) {
     this.#build++;
+    this.#keys = [];
     this.list.replaceChildren(...nodes);
     this.down.hidden = true;
   }
 
-  /** Show messages, each made by `make(message)`. */
-  show(messages, make) {
+  /** Show messages, each made by `make(message)`; those with the same key as before stay. */
+  show(messages, key, make) {
+    const keys = messages.map(key);
+    const same = this.#missing ? 0 : keys.findIndex((each, at) => each !== this.#keys[at]);
+    const kept = same < 0 ? keys.length : same;
+    this.#keys = keys;
     const build = ++this.#build;
-    const kept = this.#stuck;
-    let at = Math.max(0, messages.length - AT_ONCE);
-    this.list.replaceChildren(...messages.slice(at).map(make));
-    if (kept) this.toEnd();
-    const more = () => {
-      if (build !== this.#build) return;
-      const until = performance.now() + SLICE;
-      const made = [];
-      while (at > 0 && performance.now() < until) made.unshift(make(messages[--at]));
-      const before = this.scroller.scrollHeight;
-      const top = this.scroller.scrollTop;
-      this.list.prepend(...made);
-      if (this.#stuck) this.toEnd();
-      else if (this.scroller.scrollTop === top) this.scroller.scrollTop = top + this.scroller.scrollHeight - before;
-      if (at > 0) setTimeout(more);
-    };
-    if (at > 0) setTimeout(more);
+    const stuck = this.#stuck;
+    this.#missing = kept ? 0 : Math.max(0, messages.length - AT_ONCE);
+    const made = messages.slice(kept || this.#missing).map(make);
+    while (this.list.childElementCount > kept) this.list.lastChild.remove();
+    this.list.append(...made);
+    if (stuck) this.toEnd();
+    this.#buildMore(build, messages, make);
+  }
+
+  /** Build what is above, in slices, without moving what is read. */
+  #buildMore(build, messages, make) {
+    if (this.#missing) setTimeout(() => build === this.#build && this.#slice(build, messages, make));
+  }
+
+  #slice(build, messages, make) {
+    const until = performance.now() + SLICE;
+    const made = [];
+    while (this.#missing && performance.now() < until) made.unshift(make(messages[--this.#missing]));
+    const { scrollHeight, scrollTop } = this.scroller;
+    this.list.prepend(...made);
+    if (this.#stuck) this.stick();
+    else if (this.scroller.scrollTop === scrollTop) this.scroller.scrollTop += this.scroller.scrollHeight - scrollHeight;
+    this.#buildMore(build, messages, make);
   }
 
   /** Something grew: stay at the end if the reader is there. */

@@ -6,8 +6,8 @@ import { count, seconds, speed } from "./format.js";
 import { Markdown } from "./markdown.js";
 
 /** How many siblings there are, and a way to each. */
-function branches(message, tree, show) {
-  const all = tree.siblings(message.id);
+function branches(message, { siblings, show }) {
+  const all = siblings(message.id);
   if (all.length < 2) return null;
   const at = all.indexOf(message.id);
   const go = (step, name, label) => iconButton(name, label, () => show(all[at + step]), { disabled: !all[at + step] });
@@ -28,15 +28,15 @@ function fold(said) {
   return button;
 }
 
-/** What a person wrote. on: edit(message), show(id). */
-export function question(message, tree, on) {
+/** What a person wrote. on: siblings(id), edit(message), show(id). */
+export function question(message, on) {
   const said = h("div", { class: "said", dir: "auto" }, message.content);
-  const buttons = h("div", { class: "actions" }, long(message.content) && fold(said), branches(message, tree, on.show),
+  const buttons = h("div", { class: "actions" }, long(message.content) && fold(said), branches(message, on),
     iconButton("edit", "Edit and ask again", () => on.edit(message)), copyButton("Copy the question", () => message.content));
   return h("article", { class: "question", "data-id": message.id, "aria-label": "You" }, said, buttons);
 }
 
-/** An answer, finished or being written. on: show, retry, vote, report, goOn. */
+/** An answer, finished or being written. on: siblings, show, retry, vote, report, goOn. */
 export class Answer {
   #body = h("div", { class: "text" });
   #state = h("p", { class: "state" });
@@ -48,8 +48,8 @@ export class Answer {
   #rated = null;
   #figures = 0;
 
-  constructor(message, tree, on) {
-    Object.assign(this, { message, tree, on });
+  constructor(message, on) {
+    Object.assign(this, { message, on });
     this.element = h("article", { class: "answer", "data-id": message.id, "aria-label": "Answer" }, this.#body, this.#state, this.#actions);
     if (unfinished(message)) this.#begin();
     else this.#finish();
@@ -159,10 +159,10 @@ export class Answer {
   /** The buttons and figures anew, for votes and siblings change. */
   refresh() {
     const { message, on } = this;
-    if (unfinished(message)) return this.#actions.replaceChildren(...[branches(message, this.tree, on.show)].filter(Boolean));
+    if (unfinished(message)) return this.#actions.replaceChildren(...[branches(message, on)].filter(Boolean));
     const vote = (score, name, label) => iconButton(name, label, () => on.vote(this, message.score === score ? 0 : score), { "aria-pressed": String(message.score === score) });
     this.#actions.replaceChildren(...[
-      branches(message, this.tree, on.show),
+      branches(message, on),
       copyButton("Copy the answer", () => this.#text),
       iconButton("retry", "Answer again", () => on.retry(message)),
       vote(1, "up", "A good answer"),
