@@ -23,7 +23,7 @@ from jupyter_client.manager import KernelManager
 NEEDED = {"6": ["nest-asyncio==1.6.0"]}
 """What a major version of ipykernel needs that the environment's own does not."""
 
-READY = 60.0
+READY = 30.0
 """Seconds that a kernel may take for a step on a busy machine."""
 
 
@@ -101,6 +101,30 @@ class Kernel:
             if (part := draw.get("part")) and part["from"] == shown["pieces"]:
                 shown |= {"text": shown["text"] + part["text"], "pieces": part["to"]}
         return shown
+
+    def trait(self, name: str) -> Any:
+        """The newest value of a widget's trait of this name, whichever widget it is."""
+        states = [message["content"].get("data", {}).get("state", {}) for message in self.heard]
+        return next((state[name] for state in reversed(states) if name in state), None)
+
+    def markdown(self) -> list[str]:
+        """All Markdown that was displayed, or put in the place of something, in order."""
+        data = [
+            message["content"]["data"]
+            for message in self.heard
+            if message["msg_type"] in ("display_data", "update_display_data")
+        ]
+        return [each["text/markdown"] for each in data if "text/markdown" in each]
+
+    def failure(self, code: str) -> str:
+        """Execute what has to fail; returns the error's sentence."""
+        asked = self.start(code)
+        self.until(f"the end of {code!r}", lambda: self.idle(asked))
+        told = self.of(asked, "error")
+        if told:
+            value: str = told[0]["content"]["evalue"]
+            return value
+        return "".join(m["content"]["text"] for m in self.of(asked, "stream"))  # UsageError
 
     def comm(self) -> str:
         """The comm of the newest view."""
