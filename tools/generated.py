@@ -10,13 +10,15 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools import error_table, protocol_table, settings_table
+from tools import error_table, openai_table, protocol_table, settings_table
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "channels": protocol_table.channels,
     "calls": protocol_table.calls,
     "settings": settings_table.settings,
     "errors": error_table.errors,
+    "openai-chat": openai_table.chat,
+    "openai-text": openai_table.text,
 }
 
 

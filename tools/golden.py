@@ -51,6 +51,10 @@ def sample(kind: inspect.Type, name: str, default: object = None) -> Any:
             return sample(kind.types[isinstance(kind.types[0], inspect.NoneType)], name)
         case inspect.ListType() | inspect.VarTupleType():
             return [sample(kind.item_type, name)]
+        case inspect.TupleType():
+            return [sample(item, name) for item in kind.item_types]
+        case inspect.DictType():
+            return {sample(kind.key_type, name): sample(kind.value_type, name)}
         case inspect.LiteralType():
             return next(value for value in reversed(kind.values) if value != default)
         case inspect.EnumType():

@@ -13,7 +13,7 @@ from mesh.bus.connection import BusError, Disconnected, Silence
 from mesh.bus.jetstream import TRANSIENT_LAST, WRONG_LAST, ApiError, JetStream, fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Entry, Frame, LogEvent
+from mesh.protocol.messages import Entry, Frame, LogEvent, Odds
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
@@ -84,12 +84,13 @@ async def append_event(
 class _Open:
     """An entry that still grows. ids is None once a piece came without them."""
 
-    __slots__ = ("ids", "index", "texts")
+    __slots__ = ("ids", "index", "odds", "texts")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.texts: list[str] = []
         self.ids: list[tuple[int, ...]] | None = []
+        self.odds: list[Odds] = []
 
 
 class FrameWriter:
@@ -121,8 +122,19 @@ class FrameWriter:
         """Whether more than BACKLOG pieces are not stored yet."""
         return self._put - self._stored > BACKLOG
 
-    def put(self, rid: str, n: int, index: int, text: str, ids: tuple[int, ...] | None) -> None:
-        """Add the piece `index` of a request's answer, written under claim `n`."""
+    def put(
+        self,
+        rid: str,
+        n: int,
+        index: int,
+        text: str,
+        ids: tuple[int, ...] | None,
+        odds: Odds | None = None,
+    ) -> None:
+        """Add the piece `index` of a request's answer, written under claim `n`.
+
+        odds: with every piece of an answer, or with none.
+        """
         pen = (rid, n)
         entry = self._open.get(pen)
         if entry is None:
@@ -131,6 +143,8 @@ class FrameWriter:
             if index == 0:
                 self._hurry.set()
         entry.texts.append(text)
+        if odds is not None:
+            entry.odds.append(odds)
         if ids is None:
             entry.ids = None
         elif entry.ids is not None:
@@ -161,9 +175,9 @@ class FrameWriter:
             while self._open:
                 await self._pause(due)
                 due = clock() + PACE
-                entries = self._take()
-                await self._append(Frame(entries))
-                self._stored += sum(len(entry.texts) for entry in entries)
+                frame = self._take()
+                await self._append(frame)
+                self._stored += sum(len(entry.texts) for entry in frame.entries)
                 self._progress.set()
 
     async def _pause(self, due: float) -> None:
@@ -173,15 +187,18 @@ class FrameWriter:
                 await self._hurry.wait()
         self._hurry.clear()
 
-    def _take(self) -> list[Entry]:
+    def _take(self) -> Frame:
         size, taken = 0, []
+        odds: list[list[Odds]] = []
         for pen in list(self._open):
             if size >= FRAME_BYTES:
                 break
             entry = self._open.pop(pen)
             size += sum(map(len, entry.texts)) + 16 * len(entry.texts) + 48
+            size += sum(24 * len(each.top) + 24 for each in entry.odds)
             taken.append(Entry(*pen, entry.index, entry.texts, entry.ids))
-        return taken
+            odds.append(entry.odds)
+        return Frame(taken, odds if any(odds) else [])
 
     async def _append(self, frame: Frame) -> None:
         """Append a frame after the last one. Nobody else writes this subject, so a refusal

@@ -192,14 +192,15 @@ class Follower:
     def _apply_frame(self, where: RunSubject, stored: Stored) -> list[Track]:
         frame = read_frame(stored)
         broken = []
-        for entry in frame.entries if frame is not None else ():
+        for at, entry in enumerate(frame.entries if frame is not None else ()):
             track = self._tracks.get(entry.rid)
             if track is None:
                 continue
             if track.held is not None:
                 track.held.append(stored)
                 continue
-            match track.run.entry(entry, where.writer):
+            odds = frame.odds_of(at) if frame is not None else []
+            match track.run.entry(entry, where.writer, odds):
                 case Applied.COUNTED:
                     track.wake()
                 case Applied.GAP:

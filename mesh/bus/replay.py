@@ -52,10 +52,10 @@ def apply(runs: Mapping[str, Run], stored: Stored) -> None:
                 runs[where.rid].event(event, where.writer, stored.seq)
     elif where.kind == "tok":
         frame = read_frame(stored)
-        for entry in frame.entries if frame else ():
+        for at, entry in enumerate(frame.entries if frame else ()):
             run = runs.get(entry.rid)
-            if run is not None:
-                run.entry(entry, where.writer)
+            if run is not None and frame is not None:
+                run.entry(entry, where.writer, frame.odds_of(at))
 
 
 async def last_event(js: JetStream, rid: str) -> Stored | None:

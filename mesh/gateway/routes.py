@@ -27,6 +27,7 @@ from mesh.gateway.messages import (
 )
 from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.models import get_model, list_models
+from mesh.gateway.openai.texts import completions
 from mesh.gateway.openapi import openapi
 from mesh.gateway.orders import cancel_request, drain_worker
 from mesh.gateway.presets import model_configs
@@ -66,6 +67,7 @@ ROUTES: list[ControllerRouterHandler] = [
     list_models,
     get_model,
     chat_completions,
+    completions,
     search_chats,
     generate_title,
     mesh_events,

@@ -21,6 +21,7 @@ from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
 from mesh.gateway.tokens import Principal, Tokens
 from mesh.gateway.waiting import WaitingRoom
+from mesh.protocol.abilities import lacking
 from mesh.protocol.messages import Message, Request, Sampling
 from mesh.settings import GatewaySettings
 
@@ -88,6 +89,16 @@ class Services:
             if known is not None and known.queued is not None:
                 return known.queued.request.model
         return await self.models.choose(asked)
+
+    def check_able(self, request: Request) -> None:
+        """Raise MeshError (unsupported) if what is asked for is beyond every worker of the model.
+
+        While nobody serves it, whoever comes will say.
+        """
+        card = self.models.cards().get(request.model)
+        error = lacking(request, card.abilities) if card is not None else None
+        if error is not None:
+            raise error
 
     def rid(self, principal: Principal, key: str) -> str:
         """A request's id: unguessable, or derived from the tenant's idempotency key."""

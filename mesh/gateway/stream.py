@@ -6,8 +6,8 @@ alive and to stop is decided here, once for all routes.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 from mesh.bus.follow import Track
@@ -15,7 +15,7 @@ from mesh.gateway.client import Client
 from mesh.gateway.event_stream import EventStream, Wire
 from mesh.gateway.requests import Requests
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Failed
+from mesh.protocol.messages import Done, Failed
 from mesh.protocol.run import Run
 
 T = TypeVar("T")
@@ -52,6 +52,11 @@ class Stream:
         self._sent = sent
         self._notes = dialect.tick(track.run)
         self._written = time.monotonic()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended without having come to its end."""
+        return self.ended and not isinstance(self.track.run.end, Done)
 
     def take(self) -> bytes:
         """All there is to write now."""
@@ -150,30 +155,51 @@ class Streams:
         cannot, or would take that for the end, it ends with the event `parting`.
         """
 
+        return self.together([(track, dialect)], after, gone, parting)
+
+    def together(
+        self,
+        parts: Sequence[tuple[Track, Dialect]],
+        after: int,
+        gone: Callable[[], None],
+        parting: bytes = b"",
+    ) -> EventStream:
+        """Several answers as one stream, which ends with the last of them, or the first failure."""
+
         async def write(wire: Wire) -> None:
-            stream = Stream(track, dialect, after + 1)
-            wire.gone.add_done_callback(lambda _: track.wake())
-            self._open.add(stream)
+            streams = [Stream(track, dialect, after + 1) for track, dialect in parts]
+            wire.gone.add_done_callback(lambda _: [track.wake() for track, _ in parts])
+            self._open.update(streams)
             try:
-                with self.reading(track):
-                    await self._write(stream, wire)
-                    if parting and not stream.ended:
+                with ExitStack() as reading:
+                    for track, _ in parts:
+                        reading.enter_context(self.reading(track))
+                    await self._write(streams, wire)
+                    if parting and not _over(streams):
                         await wire.write(parting)
             finally:
-                self._open.discard(stream)
-                if not stream.ended:
+                self._open.difference_update(streams)
+                if not all(stream.ended for stream in streams):
                     gone()
 
         return EventStream(write)
 
-    async def _write(self, stream: Stream, wire: Wire) -> None:
+    async def _write(self, streams: list[Stream], wire: Wire) -> None:
         """Write up to the end, as long as the client stays and the gateway does."""
-        while not (stream.ended or self._closing or wire.gone.done()):
-            data = stream.take()
+        while not (_over(streams) or self._closing or wire.gone.done()):
+            going = [stream for stream in streams if not stream.ended]
+            data = b""
+            for stream in going:
+                data += stream.take()
+                if stream.failed:
+                    break
             if data:
                 await wire.write(data)
+            elif len(going) == 1:
+                await going[0].track.changed()
             else:
-                await stream.track.changed()
+                changes = [stream.track.changed() for stream in going]
+                await asyncio.wait(changes, return_when=asyncio.FIRST_COMPLETED)
 
     async def first_change(self, track: Track, client: Client) -> bool:
         """Wait for a request's first piece or its end, as long as its headers may be held.
@@ -225,6 +251,11 @@ class Streams:
             await asyncio.wait(self._leaving, timeout=MOMENT)
         for task in self._leaving:
             task.cancel()
+
+
+def _over(streams: list[Stream]) -> bool:
+    """Whether the last event was written."""
+    return all(stream.ended for stream in streams) or any(stream.failed for stream in streams)
 
 
 async def _too_late(accepting: asyncio.Task[T], left: Callable[[T], None]) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from mesh.protocol.errors import ErrorCode
+from mesh.protocol.grammar import Grammar
 
 
 class Wire(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -18,11 +19,33 @@ class Wire(Struct, frozen=True, kw_only=True, omit_defaults=True):
 # --- what is asked --------------------------------------------------------------------------------
 
 
-class Message(Wire, frozen=True, kw_only=True):
-    """One turn of a conversation, as the model's chat template sees it."""
+class ToolCall(Wire, frozen=True, kw_only=True):
+    """A call that the model made. arguments: JSON text of an object, as the model wrote it."""
 
-    role: Literal["system", "user", "assistant"]
+    id: str
+    name: str
+    arguments: str
+
+
+class Tool(Wire, frozen=True, kw_only=True):
+    """A function that the model may call. parameters: JSON text of its arguments' JSON Schema."""
+
+    name: str
+    description: str = ""
+    parameters: str = "{}"
+
+
+class Message(Wire, frozen=True, kw_only=True):
+    """One turn of a conversation, as the model's chat template sees it.
+
+    tool_calls: what an assistant called, after its content; tool_call_id: the call that the
+    content of a tool's message is the outcome of.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 class Sampling(Wire, frozen=True, kw_only=True):
@@ -34,7 +57,8 @@ class Sampling(Wire, frozen=True, kw_only=True):
     model's own end, up to the limit (for measurements); min_tokens: before so many the model may
     not end; logit_bias: by token id, added before choosing; banned_strings never come, whatever
     their case; dry_* punish repetitions by their length, xtc_* leave out likely tokens, both as
-    in llama.cpp. What an engine cannot do it refuses, if it is asked for.
+    in llama.cpp; logprobs: with each piece its log-probability, and those of so many of the
+    likeliest tokens (None: none at all). What an engine cannot do it refuses, if it is asked for.
     """
 
     temperature: float | None = None
@@ -56,6 +80,7 @@ class Sampling(Wire, frozen=True, kw_only=True):
     dry_allowed_length: int | None = None
     xtc_probability: float | None = None
     xtc_threshold: float | None = None
+    logprobs: int | None = None
 
 
 class Request(Wire, frozen=True, kw_only=True):
@@ -65,7 +90,8 @@ class Request(Wire, frozen=True, kw_only=True):
     max_tokens: at most so many new tokens (None: what the context leaves); fit: whether an
     over-long conversation is truncated on the left or refused; deadline: Unix time by which it
     has ended; queue_deadline: by which a worker has claimed it, 0: the same; trace: the HTTP
-    request's id, for logs.
+    request's id, for logs; raw: the one message is a text to go on with, no chat template;
+    tools: what the model may call; grammar: what the answer has to be a text of.
     """
 
     rid: str
@@ -80,6 +106,9 @@ class Request(Wire, frozen=True, kw_only=True):
     deadline: float
     trace: str = ""
     queue_deadline: float = 0.0
+    raw: bool = False
+    tools: tuple[Tool, ...] = ()
+    grammar: Grammar | None = None
 
     @property
     def waits_until(self) -> float:
@@ -241,22 +270,45 @@ class Entry(Struct, frozen=True, array_like=True, gc=False):
     ids: list[tuple[int, ...]] | None = None
 
 
-class Frame(Struct, frozen=True, tag="frame", gc=False):
-    """One message of tokens: what an engine yielded, for all requests of one reply address."""
+class Odds(Struct, frozen=True, array_like=True, gc=False):
+    """How likely a piece was, as a natural logarithm: of its tokens together.
+
+    top: the likeliest tokens in the place of its last one, and their logarithms, best first.
+    """
+
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+class Frame(Struct, frozen=True, tag="frame", gc=False, omit_defaults=True):
+    """One message of tokens: what an engine yielded, for all requests of one reply address.
+
+    odds: where some request asked for them, a list for each entry: one for each of its texts, or
+    none where nobody asked.
+    """
 
     entries: list[Entry]
+    odds: list[list[Odds]] = []
+
+    def odds_of(self, at: int) -> list[Odds]:
+        """The odds of entry `at`."""
+        return self.odds[at] if self.odds else []
 
 
 # --- the fleet ------------------------------------------------------------------------------------
 
 
 class ModelCard(Wire, frozen=True, kw_only=True):
-    """A model as a worker serves it. Equal fingerprints: same tokenizer, same weights."""
+    """A model as a worker serves it. Equal fingerprints: same tokenizer, same weights.
+
+    abilities: what not every engine can: `mesh.protocol.abilities` lists them.
+    """
 
     name: str
     fingerprint: str
     engine: str
     context_length: int
+    abilities: tuple[str, ...] = ()
 
 
 class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):

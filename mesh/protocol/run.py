@@ -6,6 +6,7 @@ closes. Every reader who applies the same log arrives at the same text, so a wor
 paused and wakes up may go on writing: nobody counts it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
@@ -18,6 +19,7 @@ from mesh.protocol.messages import (
     End,
     Entry,
     Failed,
+    Odds,
     Queued,
     RunEvent,
     Seal,
@@ -50,7 +52,8 @@ def ids_checksum(ids: list[tuple[int, ...]]) -> str:
 class Run:
     """One request as its log tells it.
 
-    texts[k] is piece k; ids[k] its token ids, or ids is None once a writer gave none. pen is
+    texts[k] is piece k; ids[k] its token ids, or ids is None once a writer gave none; odds[k] how
+    likely it was, empty where nobody asked. pen is
     None before the first claim. last is the sequence of the last event applied. bare: only events
     are applied, to learn how the request stands; its texts stay empty and no seal waits for them.
     fingerprints: of all claims, in order; lost: how many holders were lost at the last place at
@@ -68,6 +71,7 @@ class Run:
     last: int = 0
     texts: list[str] = field(default_factory=list)
     ids: list[tuple[int, ...]] | None = field(default_factory=list)
+    odds: list[Odds] = field(default_factory=list)
     bare: bool = False
     lost: int = 0
     _lost_at: int = -1
@@ -105,8 +109,8 @@ class Run:
         self.last = seq
         return Applied.COUNTED
 
-    def entry(self, entry: Entry, writer: Writer) -> Applied:
-        """Apply an entry of a token frame."""
+    def entry(self, entry: Entry, writer: Writer, odds: Sequence[Odds] = ()) -> Applied:
+        """Apply an entry of a token frame, with the odds of its texts where they were asked for."""
         if self.end is not None:
             return Applied.IGNORED
         if self.pen is None or entry.n > self.pen[0]:
@@ -120,6 +124,7 @@ class Run:
         if new <= 0:
             return Applied.IGNORED
         self.texts += entry.texts[-new:]
+        self.odds += odds[-new:]
         if self.ids is not None:
             if entry.ids is None:
                 self.ids = None

@@ -15,12 +15,14 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from mesh.bus.appender import Fenced, FrameWriter, new_uid
+from mesh.protocol.abilities import lacking
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
     Cancelled,
     Done,
     End,
     Failed,
+    Odds,
     Request,
     Timings,
     Usage,
@@ -84,6 +86,7 @@ class Answer:
         self._meter = meter
         self._patience = patience
         self._request: Request = held.item.prompt.request
+        self._likely = self._request.sampling.logprobs is not None
         self._pieces: list[Piece] = []
         self._usage = Usage()
         self._claimed = time.time()
@@ -146,6 +149,7 @@ class Answer:
         try:
             await self._take_over()
             self._refuse_impossible()
+            self._refuse_unable()
             finish = await self._generate()
             return self._end(Done(uid=new_uid(), finish=finish, truncated=self._truncated))
         except asyncio.CancelledError:
@@ -199,6 +203,12 @@ class Answer:
         if self._pieces and not self._engine.info.continues:
             raise MeshError(ErrorCode.WORKER_LOST)
 
+    def _refuse_unable(self) -> None:
+        info = self._engine.info
+        error = lacking(self._request, tuple(info.abilities))
+        if error is not None:
+            raise error
+
     async def _generate(self) -> Literal["stop", "length"]:
         self._generating = asyncio.create_task(self._drive())
         async with asyncio.timeout(self._request.deadline - time.time()):
@@ -219,7 +229,7 @@ class Answer:
         async with aclosing(self._engine.generate(job)) as steps:
             async for step in steps:
                 self._note(step)
-                self._deliver(gate.feed(step.text, step.ids))
+                self._deliver(gate.feed(step.text, step.ids, step.odds))
                 if gate.stopped:
                     return "stop"
                 if step.finish:
@@ -245,6 +255,7 @@ class Answer:
             sampling=request.sampling,
             max_tokens=left,
             seed=int(sha256(request.rid.encode()).hexdigest()[:8], 16) if seed is None else seed,
+            grammar=request.grammar,
         )
 
     def _note(self, step: Step) -> None:
@@ -258,8 +269,9 @@ class Answer:
 
     def _deliver(self, pieces: list[Piece]) -> None:
         for piece in pieces:
-            text, ids = piece
-            self._frames.put(self.rid, self.held.n, len(self._pieces), text, ids)
+            text, ids, odds = piece
+            odds = (odds or Odds(0.0)) if self._likely else None
+            self._frames.put(self.rid, self.held.n, len(self._pieces), text, ids, odds)
             self._pieces.append(piece)
             self._meter.tokens += 1 if ids is None else len(ids)
 

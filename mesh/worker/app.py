@@ -213,6 +213,7 @@ class Worker:
             fingerprint=info.fingerprint,
             engine=info.engine,
             context_length=info.context_length,
+            abilities=tuple(info.abilities),
         )
         return WorkerInfo(
             name=self._writer.user,

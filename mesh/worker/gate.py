@@ -14,14 +14,20 @@ over that the answer has ended (`has_stopped`).
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mesh.protocol.messages import Odds
+
 Ids = tuple[int, ...] | None
 
 
 class Piece(NamedTuple):
-    """Text that has become certain, and its token ids, or None where the engine tells none."""
+    """Text that has become certain, and its token ids, or None where the engine tells none.
+
+    odds: how likely its tokens were together, where the request asks for that.
+    """
 
     text: str
     ids: Ids
+    odds: Odds | None = None
 
 
 def has_stopped(pieces: Sequence[Piece]) -> bool:
@@ -40,15 +46,15 @@ class Gate:
         self._held: list[Piece] = []
         self.stopped = False
 
-    def feed(self, text: str, ids: Ids) -> list[Piece]:
+    def feed(self, text: str, ids: Ids, odds: Odds | None = None) -> list[Piece]:
         """The pieces that are certain now that the engine said `text`: one per token, as a rule.
 
         A step without text (its character is incomplete) is held, and becomes one piece with the
         next that has some.
         """
         if text and not self._stop and not self._held:
-            return [Piece(text, ids)]
-        self._hold(text, ids)
+            return [Piece(text, ids, odds)]
+        self._hold(text, ids, odds)
         if not text:
             return []
         held = "".join(piece.text for piece in self._held)
@@ -67,11 +73,12 @@ class Gate:
             return self._cut(found)
         return [piece for piece in self._release(len(held)) if piece.text]
 
-    def _hold(self, text: str, ids: Ids) -> None:
+    def _hold(self, text: str, ids: Ids, odds: Odds | None) -> None:
         if self._held and not self._held[-1].text:
-            before = self._held.pop().ids
-            ids = None if before is None or ids is None else before + ids
-        self._held.append(Piece(text, ids))
+            before = self._held.pop()
+            ids = None if before.ids is None or ids is None else before.ids + ids
+            odds = _together(before.odds, odds)
+        self._held.append(Piece(text, ids, odds))
 
     def _found(self, held: str) -> int:
         """Where the earliest whole stop string begins, or -1."""
@@ -99,9 +106,16 @@ class Gate:
         begun = at - sum(len(piece.text) for piece in pieces)
         if begun:
             first = self._held[0]
-            pieces.append(Piece(first.text[:begun], None if first.ids is None else ()))
+            pieces.append(Piece(first.text[:begun], None if first.ids is None else (), first.odds))
         self._held = []
         return pieces
+
+
+def _together(first: Odds | None, then: Odds | None) -> Odds | None:
+    """How likely two tokens were, one after the other."""
+    if first is None or then is None:
+        return first or then
+    return Odds(first.logprob + then.logprob, then.top)
 
 
 def _open_at(held: str, stop: str) -> int:

@@ -123,8 +123,8 @@ class PromptBuilder:
         if self._template is None:
             wanted = request.max_tokens or ANSWER
             return BuiltPrompt(messages=request.messages, max_tokens=wanted)
-        whole = self._render(request.messages)
-        if request.fit == "refuse":
+        whole = self._render(request.messages, raw=request.raw)
+        if request.raw or request.fit == "refuse":
             if len(whole.ids) >= self._info.context_length:
                 raise self._overflow(len(whole.ids))
             return self._capped(whole, request)
@@ -142,9 +142,11 @@ class PromptBuilder:
         left = self._info.context_length - len(built.ids)
         return replace(built, max_tokens=min(request.max_tokens or ANSWER, left))
 
-    def _render(self, messages: tuple[Message, ...], truncated: int = 0) -> BuiltPrompt:
+    def _render(
+        self, messages: tuple[Message, ...], truncated: int = 0, raw: bool = False
+    ) -> BuiltPrompt:
         assert self._template is not None
-        text = self._template.render(messages)
+        text = messages[0].content if raw else self._template.render(messages)
         bos = self._info.bos_token
         if self._info.add_bos and not text.startswith(bos):
             text = bos + text

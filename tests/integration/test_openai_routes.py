@@ -233,9 +233,9 @@ def test_a_conversation_that_does_not_fit_is_refused(client: openai.OpenAI, stre
 def test_what_is_not_supported_is_refused_by_name(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(
-            model="echo", messages=[{"role": "user", "content": "hello"}], n=2
+            model="echo", messages=[{"role": "user", "content": "hello"}], modalities=["audio"]
         )
-    assert (refused.value.code, refused.value.param) == ("unsupported", "n")
+    assert (refused.value.code, refused.value.param) == ("unsupported", "modalities")
 
 
 BODY = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}

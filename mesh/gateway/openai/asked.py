@@ -1,22 +1,26 @@
-"""Reads the body of `POST /v1/chat/completions` into what the mesh is asked for. Pure."""
+"""What the bodies of OpenAI's routes ask the mesh for, and what they have in common. Pure."""
 
 from hashlib import sha256
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from mesh.gateway.body import decode_body
-from mesh.gateway.openai import parameters
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Sampling
+from mesh.protocol.grammar import Grammar
+from mesh.protocol.messages import Message, Request, Sampling, Tool
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Count = Annotated[int, Meta(ge=1, le=1 << 31)]
+Choices = Annotated[int, Meta(ge=1, le=128)]
 StopString = Annotated[str, Meta(min_length=1, max_length=1000)]
 StopStrings = Annotated[list[StopString], Meta(max_length=4)]
+
+MOST_CHOICES = 128
+"""Answers to one HTTP request at most; each is a request of its own to the mesh."""
 
 
 class StreamOptions(Struct, forbid_unknown_fields=True):
@@ -26,32 +30,14 @@ class StreamOptions(Struct, forbid_unknown_fields=True):
     include_obfuscation: bool | None = None
 
 
-class ContentPart(Struct):
-    """A part of a message. Only parts of the type `text` can be read."""
+class SamplingBody(Struct, kw_only=True):
+    """How to choose tokens, and how to answer; `null` is the same as leaving a field out."""
 
-    type: str
-    text: str | None = None
-
-
-class ChatMessage(Struct):
-    """A turn of the conversation. What models cannot be shown is refused; a `name` is not shown."""
-
-    role: str
-    content: str | list[ContentPart] | None = None
-    tool_calls: object = None
-    function_call: object = None
-    audio: object = None
-
-
-class ChatCompletionBody(Struct, kw_only=True):
-    """What `POST /v1/chat/completions` takes; `null` is the same as leaving a field out."""
-
-    messages: Annotated[list[ChatMessage], Meta(min_length=1)]
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    n: Choices | None = None
     max_tokens: Count | None = None
-    max_completion_tokens: Count | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Share | None = None
     top_k: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None
@@ -74,80 +60,62 @@ class ChatCompletionBody(Struct, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """One completion. model: None for the default; max_tokens: None for what the context leaves."""
+    """One HTTP request. model: None for the default; max_tokens: None for what the context leaves.
+
+    prompts: what to answer, each `n` times; raw: they are texts to go on with; echo: answers
+    begin with their prompt; tools, grammar: see `Request`.
+    """
 
     model: str | None
-    messages: tuple[Message, ...]
+    prompts: tuple[tuple[Message, ...], ...]
+    n: int = 1
+    raw: bool = False
+    echo: bool = False
     sampling: Sampling
     max_tokens: int | None
     stream: bool
     include_usage: bool
+    tools: tuple[Tool, ...] = ()
+    grammar: Grammar | None = None
 
     def digest(self) -> str:
         """What has to be the same under one idempotency key: all but how the answer is read."""
-        same = ("chat.completions", self.model, self.messages, self.sampling, self.max_tokens)
+        same = replace(self, stream=False, include_usage=False)
         return sha256(msgspec.json.encode(same)).hexdigest()
 
+    def choices(self, first: Request) -> list[Request]:
+        """The requests that this is to the mesh, made after the first one, which has its prompt.
 
-def read(data: bytes) -> Asked:
-    """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault."""
-    parameters.check(data)
-    body = decode_body(data, ChatCompletionBody)
+        Of several answers to one prompt each has a seed of its own.
+        """
+        seed = self.sampling.seed
+        found = []
+        for at in range(len(self.prompts) * self.n):
+            again = at % self.n
+            sampling = replace(self.sampling, seed=None if seed is None else seed + again)
+            prompt = self.prompts[at // self.n]
+            found.append(replace(first, messages=prompt, sampling=sampling))
+        return found
+
+
+def check_count(asked: Asked) -> Asked:
+    """The same. Raises MeshError (bad_request) if it asks for too many answers at once."""
+    if len(asked.prompts) * asked.n > MOST_CHOICES:
+        detail = f"These are more than {MOST_CHOICES} answers; send several requests."
+        raise bad("n" if asked.n > 1 else "prompt", detail)
+    return asked
+
+
+def includes_usage(body: SamplingBody) -> bool:
+    """Whether a stream is to end with its usage. Raises MeshError (bad_request)."""
     options = body.stream_options
     if options is not None and not body.stream:
-        raise _bad("stream_options", "stream_options is for streams; set stream, or leave it out.")
-    messages = tuple(_message(f"messages[{at}]", said) for at, said in enumerate(body.messages))
-    if not any(message.content.strip() for message in messages):
-        raise MeshError(ErrorCode.EMPTY_PROMPT, param="messages")
-    return Asked(
-        model=body.model,
-        messages=messages,
-        sampling=_sampling(body),
-        max_tokens=_max_tokens(body),
-        stream=bool(body.stream),
-        include_usage=options is not None and bool(options.include_usage),
-    )
+        raise bad("stream_options", "stream_options is for streams; set stream, or leave it out.")
+    return options is not None and bool(options.include_usage)
 
 
-def _message(where: str, said: ChatMessage) -> Message:
-    for name in ("tool_calls", "function_call", "audio"):
-        if getattr(said, name):
-            raise _unsupported(f"{where}.{name}", f"Messages with {name} cannot be read here.")
-    content = _text(f"{where}.content", said.content)
-    match said.role:
-        case "system" | "developer":
-            return Message(role="system", content=content)
-        case "user":
-            return Message(role="user", content=content)
-        case "assistant":
-            return Message(role="assistant", content=content)
-        case other:
-            raise _unsupported(
-                f"{where}.role",
-                f"The role {other!r} is not supported here: use system, developer, user or "
-                "assistant.",
-            )
-
-
-def _text(where: str, content: str | list[ContentPart] | None) -> str:
-    if content is None:
-        raise _bad(where, "A message needs content: a string, or a list of text parts.")
-    if isinstance(content, str):
-        return content
-    return "".join(_part(f"{where}[{at}]", part) for at, part in enumerate(content))
-
-
-def _part(where: str, part: ContentPart) -> str:
-    if part.type != "text":
-        raise _unsupported(
-            f"{where}.type", f"Models here read text only, not parts of type {part.type!r}."
-        )
-    if part.text is None:
-        raise _bad(f"{where}.text", "A text part needs its text.")
-    return part.text
-
-
-def _sampling(body: ChatCompletionBody) -> Sampling:
+def sampling(body: SamplingBody, logprobs: int | None = None) -> Sampling:
+    """How to choose tokens."""
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
     return Sampling(
         temperature=body.temperature,
@@ -169,21 +137,13 @@ def _sampling(body: ChatCompletionBody) -> Sampling:
         dry_allowed_length=body.dry_allowed_length,
         xtc_probability=body.xtc_probability,
         xtc_threshold=body.xtc_threshold,
+        logprobs=logprobs,
     )
 
 
-def _max_tokens(body: ChatCompletionBody) -> int | None:
-    old, new = body.max_tokens, body.max_completion_tokens
-    if old is not None and new is not None and old != new:
-        raise _bad(
-            "max_tokens", "max_tokens and max_completion_tokens contradict each other; give one."
-        )
-    return old if new is None else new
-
-
-def _bad(param: str, detail: str) -> MeshError:
+def bad(param: str, detail: str) -> MeshError:
     return MeshError(ErrorCode.BAD_REQUEST, detail, param=param)
 
 
-def _unsupported(param: str, detail: str) -> MeshError:
+def unsupported(param: str, detail: str) -> MeshError:
     return MeshError(ErrorCode.UNSUPPORTED, detail, param=param)

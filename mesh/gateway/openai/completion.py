@@ -1,75 +1,31 @@
-"""How a chat completion looks: as one object, and as a stream of chunks. Pure.
+"""How completions are written: as one object, and as a stream of chunks. Pure.
 
-Shapes follow OpenAI's API reference for chat completions. Its SDK takes the end of a stream for
-the end of the answer, whatever came before, so a stream that has no `[DONE]` ends in an error.
+Its readers take the end of a stream for the end of the answer, whatever came before, so a stream
+that has no `[DONE]` ends in an error.
 """
 
 from typing import Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from mesh.gateway.errors import openai_error, stopping
+from mesh.gateway.openai import shapes
+from mesh.gateway.openai.asked import Asked
+from mesh.gateway.openai.shapes import (
+    Answer,
+    ChatLogprobs,
+    Choice,
+    Completion,
+    Head,
+    TextChoice,
+    TextCompletion,
+    TextLogprobs,
+)
 from mesh.protocol import messages
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancelled, Done, End, Failed
+from mesh.protocol.messages import Cancelled, Done, End, Failed, Request
 from mesh.protocol.run import Run
-
-Finish = Literal["stop", "length"]
-
-
-class PromptDetails(Struct):
-    cached_tokens: int
-
-
-class Usage(Struct):
-    """Tokens, as the engine counted them."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptDetails
-
-
-class Answer(Struct):
-    """The assistant's message. `refusal` is always there, and always null."""
-
-    role: Literal["assistant"]
-    content: str
-    refusal: None = None
-
-
-class Choice(Struct):
-    index: int
-    message: Answer
-    logprobs: None
-    finish_reason: Finish
-
-
-class Head(Struct):
-    """What completion and chunks have in common, the same in every chunk of one answer.
-
-    created: Unix seconds; system_fingerprint: equal for equal tokenizer and weights.
-    """
-
-    id: str
-    object: Literal["chat.completion", "chat.completion.chunk"]
-    created: int
-    model: str
-    system_fingerprint: str | UnsetType = UNSET
-
-
-class Completion(Head, kw_only=True):
-    """The whole answer."""
-
-    choices: list[Choice]
-    usage: Usage
-
-
-class _Last(Struct):
-    choices: list[None]
-    usage: Usage
-
 
 _encode = msgspec.json.Encoder().encode
 
@@ -82,59 +38,135 @@ _ENDS_OF_LINES = (
 DONE = b"data: [DONE]\n\n"
 
 
-class Chunks:
-    """The events of a streamed answer.
+class _Last(Struct):
+    choices: list[None]
+    usage: shapes.Usage
 
-    include_usage: whether the stream ends with a chunk of usage; opened: whether its reader has
-    had the first chunk already, which names the role.
+
+class Book:
+    """What all choices of one answer share: its head, and the end that comes with the last of them.
+
+    fingerprint: of the model, where it is served.
     """
 
-    def __init__(
-        self, request: messages.Request, fingerprint: str | None, include_usage: bool, opened: bool
-    ) -> None:
-        head = b"data: " + _encode(_head(request, fingerprint, "chat.completion.chunk"))[:-1]
-        usage = b',"usage":null' if include_usage else b""
-        self._include_usage = include_usage
+    def __init__(self, asked: Asked, first: Request, fingerprint: str | None) -> None:
+        self.asked = asked
+        self._first = first
+        self._fingerprint = fingerprint
+        self._used: dict[int, messages.Usage] = {}
+        self._count = len(asked.prompts) * asked.n
+
+    @property
+    def several(self) -> bool:
+        """Whether there are more choices than one."""
+        return self._count > 1
+
+    def head(self, whole: bool = False) -> Head:
+        """What each chunk begins with, or the whole."""
+        kind: Literal["chat.completion", "chat.completion.chunk", "text_completion"]
+        if self.asked.raw:
+            prefix, kind = "cmpl", "text_completion"
+        else:
+            prefix, kind = "chatcmpl", "chat.completion" if whole else "chat.completion.chunk"
+        first = self._first
+        return Head(
+            id=f"{prefix}-{first.rid}",
+            object=kind,
+            created=int(first.created),
+            model=first.model,
+            system_fingerprint=self._fingerprint or UNSET,
+        )
+
+    def over(self, index: int, used: messages.Usage) -> bytes:
+        """What follows the end of a choice: nothing, until it was the last one's."""
+        self._used[index] = used
+        if len(self._used) < self._count:
+            return b""
+        if not self.asked.include_usage:
+            return DONE
+        together = shapes.usage([self._used[at] for at in range(self._count)], self.asked.n)
+        head = b"data: " + _encode(self.head())[:-1]
+        return head + b"," + _encode(_Last([], together))[1:] + b"\n\n" + DONE
+
+
+class Chunks:
+    """The events of one choice of a streamed answer.
+
+    opened: whether its reader has had the first chunk already. Only the events of a single choice
+    have a number to read on behind.
+    """
+
+    def __init__(self, book: Book, index: int, run: Run, opened: bool = False) -> None:
+        head = b"data: " + _encode(book.head())[:-1]
+        asked = book.asked
+        usage = b',"usage":null' if asked.include_usage else b""
+        self._book = book
+        self._index = index
+        self._run = run
         self._opened = opened
-        self._head = head
-        self._delta = head + b',"choices":[{"index":0,"delta":{'
-        self._content = self._delta + b'"content":'
-        self._going_on = b'},"logprobs":null,"finish_reason":null}]' + usage + b"}\n\n"
-        self._over = b'},"logprobs":null,"finish_reason":"%b"}]' + usage + b"}\n\n"
+        self._numbered = not book.several
+        self._likely = asked.sampling.logprobs is not None
+        self._text = asked.raw
+        self._prompt = asked.prompts[index // asked.n][0].content if asked.echo else ""
+        self._choice = head + b',"choices":[{"index":%d,' % index
+        self._content = self._choice + (b'"text":' if self._text else b'"delta":{"content":')
+        close = b"" if self._text else b"}"
+        self._going_on = close + b',"logprobs":null,"finish_reason":null}]' + usage + b"}\n\n"
+        self._logprobs = close + b',"logprobs":%b,"finish_reason":null}]' + usage + b"}\n\n"
+        self._over = b',"logprobs":null,"finish_reason":"%b"}]' + usage + b"}\n\n"
 
     def tokens(self, texts: list[str], index: int) -> bytes:
         encode, before, after = _encode, self._content, self._going_on
-        events = [
-            b"id: %d\n%b%b%b" % (at, before, encode(text), after)
-            for at, text in enumerate(texts, index)
-        ]
-        return self._opening() + _one_line_each(b"".join(events))
+        if self._likely:
+            events = [
+                self._id(at) + before + encode(text) + self._logprobs % self._odds(text, at)
+                for at, text in enumerate(texts, index)
+            ]
+        elif self._numbered:
+            events = [
+                b"id: %d\n%b%b%b" % (at, before, encode(text), after)
+                for at, text in enumerate(texts, index)
+            ]
+        else:
+            events = [before + encode(text) + after for text in texts]
+        return self._opening() + one_line_each(b"".join(events))
 
     def end(self, run: Run) -> bytes:
         match run.end:
-            case Done(finish=finish, usage=usage):
-                over = self._delta + self._over % finish.encode()
-                return self._opening() + over + self._usage(usage) + DONE
+            case Done(finish=finish, usage=used):
+                empty = b'"text":""' if self._text else b'"delta":{}'
+                over = self._choice + empty + self._over % finish.encode()
+                return self._opening() + over + self._book.over(self._index, used)
             case end:
                 return error_event(failure(end))
 
     def tick(self, run: Run) -> bytes:
         return b""
 
+    def _id(self, at: int) -> bytes:
+        return b"id: %d\n" % at if self._numbered else b""
+
+    def _odds(self, text: str, at: int) -> bytes:
+        odds = self._run.odds[at : at + 1]
+        if not odds:
+            return b"null"
+        if not self._text:
+            return _encode(shapes.chat_logprobs([text], odds))
+        offset = sum(map(len, self._run.texts[:at]))
+        return _encode(shapes.text_logprobs([text], odds, offset))
+
     def _opening(self) -> bytes:
         if self._opened:
             return b""
         self._opened = True
-        role = b'"role":"assistant","content":"","refusal":null'
-        return self._delta + role + self._going_on
-
-    def _usage(self, used: messages.Usage) -> bytes:
-        if not self._include_usage:
-            return b""
-        return self._head + b"," + _encode(_Last([], usage(used)))[1:] + b"\n\n"
+        if self._text:
+            prompt = one_line_each(_encode(self._prompt))
+            return self._content + prompt + self._going_on if self._prompt else b""
+        role = b'"delta":{"role":"assistant","content":"","refusal":null'
+        return self._choice + role + self._going_on
 
 
-def _one_line_each(events: bytes) -> bytes:
+def one_line_each(events: bytes) -> bytes:
     """Escape what some clients' readers of lines take for an end of line, though SSE does not."""
     if b"\xe2\x80" in events or b"\xc2\x85" in events:
         for character, escaped in _ENDS_OF_LINES:
@@ -142,29 +174,30 @@ def _one_line_each(events: bytes) -> bytes:
     return events
 
 
-def completion(request: messages.Request, fingerprint: str | None, run: Run, end: Done) -> bytes:
-    """A finished answer as one object."""
-    head = _head(request, fingerprint, "chat.completion")
-    return _encode(
-        Completion(
-            id=head.id,
-            object=head.object,
-            created=head.created,
-            model=head.model,
-            system_fingerprint=head.system_fingerprint,
-            choices=[Choice(0, Answer("assistant", run.text), None, end.finish)],
-            usage=usage(end.usage),
-        )
-    )
+def completion(book: Book, runs: list[Run], ends: list[Done]) -> bytes:
+    """Finished answers as one object."""
+    asked = book.asked
+    used = shapes.usage([end.usage for end in ends], asked.n)
+    head = msgspec.structs.asdict(book.head(whole=True))
+    made = enumerate(zip(runs, ends, strict=True))
+    if asked.raw:
+        texts = [_text_choice(asked, at, run, end) for at, (run, end) in made]
+        return _encode(TextCompletion(**head, choices=texts, usage=used))
+    choices = [_choice(at, run, end) for at, (run, end) in made]
+    return _encode(Completion(**head, choices=choices, usage=used))
 
 
-def usage(used: messages.Usage) -> Usage:
-    return Usage(
-        used.prompt_tokens,
-        used.completion_tokens,
-        used.prompt_tokens + used.completion_tokens,
-        PromptDetails(used.cached_tokens),
-    )
+def _choice(at: int, run: Run, end: Done) -> Choice:
+    likely: ChatLogprobs | None = shapes.chat_logprobs(run.texts, run.odds) if run.odds else None
+    return Choice(at, Answer("assistant", run.text), likely, end.finish)
+
+
+def _text_choice(asked: Asked, at: int, run: Run, end: Done) -> TextChoice:
+    likely: TextLogprobs | None = None
+    if run.odds:
+        likely = shapes.text_logprobs(run.texts, run.odds, 0)
+    prompt = asked.prompts[at // asked.n][0].content if asked.echo else ""
+    return TextChoice(at, prompt + run.text, likely, end.finish)
 
 
 def failure(end: End | None) -> MeshError:
@@ -181,17 +214,3 @@ def failure(end: End | None) -> MeshError:
 def error_event(error: MeshError) -> bytes:
     """The one event that OpenAI's clients raise."""
     return b"data: %b\n\n" % _encode(openai_error(error))
-
-
-def _head(
-    request: messages.Request,
-    fingerprint: str | None,
-    kind: Literal["chat.completion", "chat.completion.chunk"],
-) -> Head:
-    return Head(
-        id=f"chatcmpl-{request.rid}",
-        object=kind,
-        created=int(request.created),
-        model=request.model,
-        system_fingerprint=fingerprint or UNSET,
-    )

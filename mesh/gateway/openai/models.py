@@ -14,7 +14,7 @@ from mesh.protocol.messages import ModelCard
 
 
 class Model(Struct):
-    """A model. context_length and engine are known while somebody serves it (`available`).
+    """A model. Its length, engine and abilities are known while somebody serves it (`available`).
 
     created: Unix seconds since when it is served without a break; 0 while it is not.
     """
@@ -26,6 +26,7 @@ class Model(Struct):
     available: bool
     context_length: int | None
     engine: str | None
+    abilities: list[str]
 
 
 class ModelList(Struct):
@@ -69,6 +70,7 @@ def _model(services: Services, name: str, card: ModelCard | None) -> Model:
         available=card is not None,
         context_length=card.context_length if card is not None else None,
         engine=card.engine if card is not None else None,
+        abilities=list(card.abilities) if card is not None else [],
     )
 
 

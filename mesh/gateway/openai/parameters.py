@@ -1,7 +1,7 @@
-"""The parameters of `POST /v1/chat/completions`: which are used, ignored or refused. Pure.
+"""The parameters of OpenAI's routes: which are used, ignored or refused. Pure.
 
 Nothing is dropped in silence: what the mesh cannot do is refused by name, unless it is asked for
-in a way that asks for nothing (`null`, or a value listed here). docs/openai.md shows this table.
+in a way that asks for nothing (`null`, or a value listed here). docs/openai.md shows these tables.
 """
 
 from enum import StrEnum
@@ -39,13 +39,11 @@ def _refused(note: str, *harmless: object) -> Parameter:
     return Parameter(Treatment.REFUSED, note, harmless)
 
 
-PARAMETERS = {
+_COMMON = {
     "model": _used("A name of `GET /v1/models`; left out, the mesh's default model."),
-    "messages": _used("Roles system, developer (the same), user, assistant; text only."),
     "stream": _used("Server-Sent Events instead of one object."),
     "stream_options": _used("`include_usage`; `include_obfuscation` has no effect."),
     "max_tokens": _used("At most so many new tokens; left out, what the context leaves."),
-    "max_completion_tokens": _used("The same under its newer name."),
     "temperature": _used("0 to 2; 0 always takes the likeliest token."),
     "top_p": _used("0 to 1."),
     "stop": _used("A string, or up to four; they are never part of the answer."),
@@ -65,7 +63,15 @@ PARAMETERS = {
     "dry_allowed_length": _used("Not OpenAI's: tokens that may repeat unpunished."),
     "xtc_probability": _used("Not OpenAI's: how often likely tokens are left out, 0 to 1."),
     "xtc_threshold": _used("Not OpenAI's: the probability from which a token is a likely one."),
+    "n": _used("1 to 128 answers; each is a request of its own, with a seed of its own."),
     "user": _ignored("Who pays is who signed in."),
+}
+
+CHAT = _COMMON | {
+    "messages": _used("Roles system, developer (the same), user, assistant; text only."),
+    "max_completion_tokens": _used("The same under its newer name."),
+    "logprobs": _used("How likely each token was, where the engine tells: `echo`, `llamacpp`."),
+    "top_logprobs": _used("0 to 20 of the likeliest tokens in each place; needs `logprobs`."),
     "safety_identifier": _ignored("Nobody is reported to anybody."),
     "metadata": _ignored("Not kept."),
     "store": _ignored("Completions are not kept for later retrieval."),
@@ -74,14 +80,11 @@ PARAMETERS = {
     "prompt_cache_options": _ignored("Prefixes are reused without being asked to."),
     "prompt_cache_retention": _ignored("Prefixes are reused without being asked to."),
     "parallel_tool_calls": _ignored("Has no meaning without tools."),
-    "n": _refused("One answer to a request; send several requests.", 1),
     "tools": _refused("Tools cannot be called.", []),
     "tool_choice": _refused("Tools cannot be called.", "none"),
     "functions": _refused("Functions cannot be called.", []),
     "function_call": _refused("Functions cannot be called.", "none"),
     "response_format": _refused("Answers are free text.", {"type": "text"}),
-    "logprobs": _refused("Probabilities are not given.", False),
-    "top_logprobs": _refused("Probabilities are not given.", 0),
     "modalities": _refused("Answers are text.", ["text"]),
     "audio": _refused("Answers are text."),
     "prediction": _refused("Predicted outputs are not used."),
@@ -90,13 +93,25 @@ PARAMETERS = {
     "web_search_options": _refused("Nothing is searched for."),
     "moderation": _refused("Nothing is moderated."),
 }
-"""Every parameter of OpenAI's, and the mesh's own."""
+"""Of `POST /v1/chat/completions`: every parameter of OpenAI's, and the mesh's own."""
+
+TEXT = _COMMON | {
+    "prompt": _used("A text to go on with as it stands, or a list of texts, each answered."),
+    "echo": _used("Answers begin with their prompt."),
+    "logprobs": _used("0 to 5 of the likeliest tokens in each place."),
+    "suffix": _refused("Nothing is filled in before a text."),
+    "best_of": _refused("Ask for several answers with `n`, and choose.", 1),
+}
+"""Of `POST /v1/completions`."""
 
 
-def check(body: bytes) -> None:
+Table = dict[str, Parameter]
+
+
+def check(body: bytes, table: Table) -> None:
     """Raise MeshError (unsupported, bad_request), naming a parameter that cannot be honoured."""
     for name, value in decode_body(body, dict[str, Raw]).items():
-        parameter = PARAMETERS.get(name)
+        parameter = table.get(name)
         if parameter is None:
             raise MeshError(
                 ErrorCode.UNSUPPORTED,

@@ -10,8 +10,10 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Sampling
+from mesh.protocol.grammar import Grammar
+from mesh.protocol.messages import Message, Odds, Sampling
 
 Finish = Literal["stop", "length"]
 """Why an answer ended by itself: the model was done, or max_tokens were."""
@@ -26,7 +28,7 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     are (`Job.messages`) and has no tokenizer of its own; bos_token and eos_token: their text, for
     the template; add_bos: whether every prompt begins with bos_token, also where the template
     leaves it out; continues: whether it can go on exactly from a given prefix; hardware: for
-    people.
+    people; abilities: what not every engine can, of `mesh.protocol.abilities`.
     """
 
     model: str
@@ -40,6 +42,7 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     add_bos: bool = False
     continues: bool = True
     hardware: str = "CPU"
+    abilities: tuple[Ability, ...] = ()
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -48,7 +51,8 @@ class Job(Struct, frozen=True, kw_only=True):
     prompt and prompt_ids: the rendered conversation, as text and as token ids (both empty where
     the engine has no chat template); prefix_text, prefix_ids: what an earlier worker already
     delivered (ids is None where they are not all known: go on by text); max_tokens: new tokens at
-    most, the prefix not counted; seed: of this answer, always set.
+    most, the prefix not counted; seed: of this answer, always set; grammar: what prefix and answer
+    together have to be a text of.
     """
 
     rid: str
@@ -60,6 +64,7 @@ class Job(Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     max_tokens: int
     seed: int
+    grammar: Grammar | None = None
 
 
 class Step(Struct, frozen=True, gc=False):
@@ -68,7 +73,8 @@ class Step(Struct, frozen=True, gc=False):
     text: whole characters only, "" while one is incomplete; ids: the new token ids, None where
     the engine does not tell, empty on a last step without a token; finish: set on the last step
     only. The end-of-turn token is not part of the text. prompt_tokens and cached_tokens are set
-    once, on the first step or, where they are known no sooner, on the last.
+    once, on the first step or, where they are known no sooner, on the last. odds: how likely its
+    tokens were, with every step that has some, if the job asks for them.
     """
 
     text: str
@@ -76,6 +82,7 @@ class Step(Struct, frozen=True, gc=False):
     finish: Finish | None = None
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
+    odds: Odds | None = None
 
 
 CHATML = (

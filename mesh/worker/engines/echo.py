@@ -3,7 +3,8 @@
 The rule. A token is a word with the white space after it. The answer is the last user message,
 once, and ends by itself with `stop`; of a message that begins with `/repeat ` the rest is said
 over and over until `max_tokens`, so `/repeat lorem ipsum` gives an answer of any length; so is a
-message whose end is to be ignored. A token's id is a hash of its text.
+message whose end is to be ignored. A token's id is a hash of its text, and so is how likely it
+is said to have been.
 
 Like a batching engine it has one loop, whose every step gives each running job one token.
 `echo_rate` steps are made per second (0: as fast as the readers read), a job gets its first
@@ -19,7 +20,8 @@ from contextlib import aclosing, suppress
 from itertools import chain, cycle
 from zlib import crc32
 
-from mesh.protocol.messages import Message
+from mesh.protocol.abilities import Ability
+from mesh.protocol.messages import Message, Odds
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
 from mesh.worker.engines.relay import Relay
@@ -50,6 +52,13 @@ def token_id(token: str) -> int:
     return crc32(token.encode("utf-8", "surrogatepass")) % 50_000
 
 
+def odds(token: str, count: int) -> Odds:
+    """How likely a token is said to have been, and so many that would have been less so."""
+    likely = -token_id(token) / 100_000
+    others = ((f"{token}+{less}", likely - less) for less in range(1, count))
+    return Odds(likely, ((token, likely), *others) if count else ())
+
+
 def say(messages: tuple[Message, ...], endless: bool = False) -> Iterator[str]:
     """The tokens of the answer to a conversation, endless where it asks for repetition."""
     said = next((m.content for m in reversed(messages) if m.role == "user"), "")
@@ -77,6 +86,7 @@ class EchoEngine:
             slots=settings.slots or SLOTS,
             chat_template=TEMPLATE,
             hardware="none",
+            abilities=(Ability.ENCODE, Ability.LOGPROBS),
         )
 
     @property
@@ -152,7 +162,17 @@ class EchoEngine:
 class _Answer:
     """One job, and how far it has said its answer. `due` is when its first token may come."""
 
-    __slots__ = ("_fail_in", "_first", "_left", "_prompt_tokens", "_rest", "_token", "due", "relay")
+    __slots__ = (
+        "_fail_in",
+        "_first",
+        "_left",
+        "_odds",
+        "_prompt_tokens",
+        "_rest",
+        "_token",
+        "due",
+        "relay",
+    )
 
     def __init__(self, job: Job, fail_after: int) -> None:
         self.relay = Relay()
@@ -162,6 +182,7 @@ class _Answer:
         self._left = job.max_tokens
         self._fail_in = fail_after or -1
         self._first = True
+        self._odds = job.sampling.logprobs
         self._prompt_tokens = len(job.prompt_ids)
 
     def advance(self) -> bool:
@@ -174,11 +195,12 @@ class _Answer:
         token, self._token = self._token, next(self._rest, "")
         finish: Finish | None = "length" if self._left <= 0 else None if self._token else "stop"
         ids = (token_id(token),) if token else ()
+        likely = odds(token, self._odds) if token and self._odds is not None else None
         if self._first:
             self._first = False
-            self.relay.put(Step(token, ids, finish, self._prompt_tokens, 0))
+            self.relay.put(Step(token, ids, finish, self._prompt_tokens, 0, likely))
         else:
-            self.relay.put(Step(token, ids, finish))
+            self.relay.put(Step(token, ids, finish, odds=likely))
         return finish is None
 
 

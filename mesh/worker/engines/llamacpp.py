@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import xllamacpp
 
+from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
@@ -100,7 +101,7 @@ class LlamaCppEngine:
         server = self._server
         if server is None:
             raise EngineError("The llama.cpp engine was closed.")
-        call = Call(await self._body(job), self._mail, self.encode)
+        call = Call(await self._body(job), self._mail, self.encode, job.sampling.logprobs)
         self._calls.add(call)
         waiting = self._threads.submit(call.run, server.handle_completions)
         del server
@@ -160,6 +161,7 @@ def _info(path: Path, header: GgufHeader, settings: WorkerSettings) -> EngineInf
         eos_token=header.eos_token,
         add_bos=header.add_bos,
         hardware=_hardware(),
+        abilities=(Ability.ENCODE, Ability.LOGPROBS),
     )
 
 
@@ -198,6 +200,8 @@ def _sampling(sampling: Sampling) -> dict[str, float | bool | list[tuple[int, fl
     given = {theirs: getattr(sampling, ours) for ours, theirs in _SAMPLING_NAMES.items()}
     values = {name: value for name, value in given.items() if value is not None}
     bias = list(sampling.logit_bias.items())
+    if sampling.logprobs is not None:
+        values["n_probs"] = max(1, sampling.logprobs)
     return values | {"ignore_eos": sampling.ignore_eos, "logit_bias": bias}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct, field
 
+from mesh.protocol.messages import Odds
 from mesh.worker.engines.base import EngineError, Step
 from mesh.worker.engines.mail import Mail
 from mesh.worker.engines.relay import Relay
@@ -16,6 +17,12 @@ from mesh.worker.engines.relay import Relay
 
 class _Progress(Struct):
     cache: int = 0
+
+
+class _Likely(Struct):
+    token: str = ""
+    logprob: float = 0.0
+    top_logprobs: tuple["_Likely", ...] = ()
 
 
 class _Said(Struct):
@@ -28,6 +35,7 @@ class _Said(Struct):
     stop: bool = False
     stop_type: str = ""
     prompt_progress: _Progress | None = None
+    completion_probabilities: tuple[_Likely, ...] = ()
 
 
 class _Error(Struct):
@@ -47,14 +55,24 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 
 class Call:
-    """One request to the library. `cancelled` is looked at whenever it has something to say."""
+    """One request to the library. `cancelled` is looked at whenever it has something to say.
 
-    def __init__(self, body: bytes, mail: Mail, encode: Callable[[str], list[int]]) -> None:
+    odds: of so many likeliest tokens; None: how likely they were is not asked for.
+    """
+
+    def __init__(
+        self,
+        body: bytes,
+        mail: Mail,
+        encode: Callable[[str], list[int]],
+        odds: int | None = None,
+    ) -> None:
         self.relay = Relay()
         self.cancelled = False
         self._body = body
         self._mail = mail
         self._encode = encode
+        self._odds = odds
         self._predicted = 0
         self._cached = 0
         self._ended = False
@@ -98,9 +116,17 @@ class Call:
         first = self._predicted == 0
         self._predicted = said.tokens_predicted
         ids = said.tokens if len(said.tokens) == new else self._all_ids(said, new)
+        odds = self._likely(said.completion_probabilities)
         if first:
-            return Step(said.content, ids, None, said.tokens_evaluated, self._cached)
-        return Step(said.content, ids)
+            return Step(said.content, ids, None, said.tokens_evaluated, self._cached, odds)
+        return Step(said.content, ids, odds=odds)
+
+    def _likely(self, said: tuple[_Likely, ...]) -> Odds | None:
+        """How likely the newest token was: of those within a character only the last is told."""
+        if self._odds is None or not said:
+            return None
+        top = said[-1].top_logprobs[: self._odds]
+        return Odds(said[-1].logprob, tuple((each.token, each.logprob) for each in top))
 
     def _all_ids(self, said: _Said, count: int) -> Ids:
         """The ids of a character of `count` tokens, of which the library names only the last.

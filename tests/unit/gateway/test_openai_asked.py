@@ -1,22 +1,29 @@
 """What a chat completion may ask for, parameter by parameter, without a mesh."""
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Struct
 
-from mesh.gateway.openai.asked import Asked, ChatCompletionBody, read
-from mesh.gateway.openai.parameters import PARAMETERS, Parameter, Treatment
+from mesh.gateway.openai import text_body
+from mesh.gateway.openai.asked import Asked
+from mesh.gateway.openai.chat_body import ChatCompletionBody, read
+from mesh.gateway.openai.parameters import CHAT, TEXT, Table, Treatment
+from mesh.gateway.openai.text_body import CompletionBody
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Sampling
+from mesh.protocol.messages import Message, Request, Sampling
 
-DOCS = Path(__file__).parents[3] / "docs" / "openai.md"
 HELLO = [{"role": "user", "content": "hello"}]
 
 
 def ask(**parameters: object) -> Asked:
     return read(msgspec.json.encode({"messages": HELLO} | parameters))
+
+
+def go_on(**parameters: object) -> Asked:
+    return text_body.read(msgspec.json.encode({"prompt": "once"} | parameters))
 
 
 def refusal(**parameters: object) -> tuple[ErrorCode, str | None]:
@@ -29,7 +36,7 @@ def refusal(**parameters: object) -> tuple[ErrorCode, str | None]:
 def test_what_is_left_out_is_left_to_the_mesh() -> None:
     assert ask() == Asked(
         model=None,
-        messages=(Message(role="user", content="hello"),),
+        prompts=((Message(role="user", content="hello"),),),
         sampling=Sampling(),
         max_tokens=None,
         stream=False,
@@ -38,7 +45,7 @@ def test_what_is_left_out_is_left_to_the_mesh() -> None:
 
 
 def test_null_is_the_same_as_leaving_out() -> None:
-    assert ask(**{name: None for name in PARAMETERS if name != "messages"}) == ask()
+    assert ask(**{name: None for name in CHAT if name != "messages"}) == ask()
 
 
 def test_every_parameter_of_sampling_arrives() -> None:
@@ -90,7 +97,7 @@ def test_messages_are_taken_as_they_are_said() -> None:
             },
             {"role": "assistant", "content": "", "refusal": None, "tool_calls": None},
         ]
-    ).messages
+    ).prompts[0]
     assert said == (
         Message(role="system", content="Be brief."),
         Message(role="user", content="ab"),
@@ -141,6 +148,8 @@ def test_an_empty_conversation_is_refused(messages: object) -> None:
         ("stop", ""),
         ("stop", [""]),
         ("stream", "yes"),
+        ("n", 0),
+        ("n", 129),
         ("stream_options", {"include_usage": True}),
         ("model", 7),
     ],
@@ -157,40 +166,85 @@ def test_options_of_a_stream_that_are_not_known_are_refused() -> None:
     assert code is ErrorCode.BAD_REQUEST
 
 
-REFUSED = [name for name, known in PARAMETERS.items() if known.treatment is Treatment.REFUSED]
+TABLES: list[tuple[Callable[..., Asked], Table]] = [(ask, CHAT), (go_on, TEXT)]
+REFUSED = [
+    (of, table, name)
+    for of, table in TABLES
+    for name, known in table.items()
+    if known.treatment is Treatment.REFUSED
+]
 
 
-@pytest.mark.parametrize("name", [*REFUSED, "frobnicate"])
-def test_what_is_not_supported_is_refused_by_name(name: str) -> None:
-    assert refusal(**{name: {"some": "value"}}) == (ErrorCode.UNSUPPORTED, name)
+@pytest.mark.parametrize(("of", "table", "name"), [*REFUSED, (ask, CHAT, "x"), (go_on, TEXT, "x")])
+def test_what_is_not_supported_is_refused_by_name(
+    of: Callable[..., Asked], table: Table, name: str
+) -> None:
+    with pytest.raises(MeshError) as refused:
+        of(**{name: {"some": "value"}})
+    assert (refused.value.code, refused.value.param) == (ErrorCode.UNSUPPORTED, name)
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_asking_for_nothing_is_not_refused(name: str) -> None:
-    for value in PARAMETERS[name].harmless:
-        assert ask(**{name: value}) == ask()
+@pytest.mark.parametrize(("of", "table", "name"), REFUSED)
+def test_asking_for_nothing_is_not_refused(
+    of: Callable[..., Asked], table: Table, name: str
+) -> None:
+    for value in table[name].harmless:
+        assert of(**{name: value}) == of()
 
 
 def test_true_is_not_one() -> None:
-    assert refusal(n=True) == (ErrorCode.UNSUPPORTED, "n")
+    assert refusal(n=True) == (ErrorCode.BAD_REQUEST, "n")
 
 
 def test_what_is_used_is_read_and_nothing_else() -> None:
-    used = {name for name, known in PARAMETERS.items() if known.treatment is Treatment.USED}
-    assert used == set(ChatCompletionBody.__struct_fields__)
+    bodies: list[tuple[Table, type[Struct]]] = [(CHAT, ChatCompletionBody), (TEXT, CompletionBody)]
+    for table, body in bodies:
+        used = {name for name, known in table.items() if known.treatment is Treatment.USED}
+        assert used == set(body.__struct_fields__)
+
+
+def test_prompts_of_texts_are_texts() -> None:
+    assert go_on().raw and go_on().prompts == ((Message(role="user", content="once"),),)
+    assert len(go_on(prompt=["a", "b"], n=2).prompts) == 2
+    for prompt in ("", ["a", ""]):
+        with pytest.raises(MeshError) as refused:
+            go_on(prompt=prompt)
+        assert refused.value.code is ErrorCode.EMPTY_PROMPT
+    for wrong in (
+        {"prompt": [1, 2]},
+        {"prompt": ["a"] * 65, "n": 2},
+        {"echo": True, "logprobs": 1},
+    ):
+        with pytest.raises(MeshError) as refused:
+            go_on(**wrong)
+        assert refused.value.code is ErrorCode.BAD_REQUEST
+        assert str(refused.value.param).partition("[")[0] in ("prompt", "n", "echo")
+
+
+def test_each_of_several_answers_has_a_seed_of_its_own() -> None:
+    request = Request(
+        rid="r", reply="g", tenant="t", model="m", messages=(), created=0.0, deadline=0.0
+    )
+    made = go_on(prompt=["a", "b"], n=2, seed=7).choices(request)
+    assert [(one.messages[0].content, one.sampling.seed) for one in made] == [
+        ("a", 7),
+        ("a", 8),
+        ("b", 7),
+        ("b", 8),
+    ]
+    unseeded = go_on(n=2).choices(request)
+    assert [one.sampling.seed for one in unseeded] == [None, None]
+
+
+def test_likely_tokens_have_to_be_asked_for() -> None:
+    assert ask().sampling.logprobs is None
+    assert ask(logprobs=True).sampling.logprobs == 0
+    assert ask(logprobs=True, top_logprobs=5).sampling.logprobs == 5
+    assert refusal(top_logprobs=5) == (ErrorCode.BAD_REQUEST, "top_logprobs")
+    assert refusal(logprobs=True, top_logprobs=21)[1] == "top_logprobs"
 
 
 def test_the_digest_is_of_what_is_answered_and_not_of_how_it_is_read() -> None:
     assert ask(stream=True, user="a").digest() == ask().digest()
     other = [ask(temperature=0), ask(max_tokens=1), ask(model="x"), ask(stop="x")]
     assert len({asked.digest() for asked in [ask(), *other]}) == 5
-
-
-def row(name: str, known: Parameter) -> str:
-    harmless = ", ".join(f"`{msgspec.json.encode(value).decode()}`" for value in known.harmless)
-    return f"| `{name}` | {known.treatment}{f' ({harmless})' if harmless else ''} | {known.note} |"
-
-
-def test_the_document_shows_the_table_of_parameters() -> None:
-    shown = DOCS.read_text().partition("<!-- parameters -->\n")[2].partition("<!-- end")[0]
-    assert shown.splitlines() == [row(name, known) for name, known in PARAMETERS.items()]

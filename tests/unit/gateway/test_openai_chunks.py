@@ -1,8 +1,9 @@
 """How an answer is spelled in chunks, without a mesh."""
 
-from mesh.gateway.openai.completion import DONE, Chunks
+from mesh.gateway.openai.asked import Asked
+from mesh.gateway.openai.completion import DONE, Book, Chunks
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Done, End, Failed, Request, Usage
+from mesh.protocol.messages import Cancelled, Done, End, Failed, Request, Sampling, Usage
 from mesh.protocol.run import Run
 
 REQUEST = Request(
@@ -10,8 +11,21 @@ REQUEST = Request(
 )
 
 
+def asked(*, include_usage: bool = False, n: int = 1, raw: bool = False) -> Asked:
+    return Asked(
+        model=None,
+        prompts=((),),
+        n=n,
+        raw=raw,
+        sampling=Sampling(),
+        max_tokens=None,
+        stream=True,
+        include_usage=include_usage,
+    )
+
+
 def chunks(*, include_usage: bool = False, opened: bool = False) -> Chunks:
-    return Chunks(REQUEST, "fp", include_usage, opened)
+    return Chunks(Book(asked(include_usage=include_usage), REQUEST, "fp"), 0, Run(), opened)
 
 
 def ended(end: End) -> Run:
@@ -65,3 +79,22 @@ def test_what_went_wrong_is_said_and_nothing_after_it() -> None:
         b'"param":null,"code":"worker_lost"}}\n\n'
     )
     assert b'"code":"cancelled"' in chunks().end(ended(Cancelled(uid="u")))
+
+
+def test_the_end_of_several_answers_comes_with_the_last_of_them() -> None:
+    book = Book(asked(n=2, include_usage=True), REQUEST, "fp")
+    first, second = (Chunks(book, at, Run()) for at in range(2))
+    usage = Usage(prompt_tokens=3, completion_tokens=2)
+    done = Done(uid="u", finish="stop", usage=usage)
+    assert b"id: " not in first.tokens(["a"], 0)
+    assert b'"index":1' in second.tokens(["b"], 0)
+    assert DONE not in first.end(ended(done))
+    last = second.end(ended(done))
+    assert last.endswith(DONE)
+    assert b'"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7' in last
+
+
+def test_a_text_has_no_role() -> None:
+    events = Chunks(Book(asked(raw=True), REQUEST, "fp"), 0, Run()).tokens(["a"], 0)
+    assert events.startswith(b'id: 0\ndata: {"id":"cmpl-r1","object":"text_completion"')
+    assert b'"text":"a"' in events and b"delta" not in events

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from functools import partial
 from hashlib import sha256
 
+from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, refuse
@@ -115,6 +116,7 @@ def _info(
         eos_token=folder.eos_token,
         add_bos=folder.add_bos or _begins_with_bos(loaded, folder.bos_token),
         hardware=", ".join(device.name for device in devices),
+        abilities=(Ability.ENCODE,),
     )
 
 

@@ -1,0 +1,134 @@
+"""The shapes of completions, whole and in chunks, after OpenAI's API reference. Data only."""
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from mesh.protocol import messages
+from mesh.protocol.messages import Odds
+
+Finish = Literal["stop", "length", "tool_calls"]
+
+
+class PromptDetails(Struct):
+    cached_tokens: int
+
+
+class Usage(Struct):
+    """Tokens, as the engine counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails
+
+
+class Likely(Struct):
+    """A token and how likely it was, as a natural logarithm. bytes: of its text in UTF-8."""
+
+    token: str
+    bytes: list[int]
+    logprob: float
+
+
+class TokenLikely(Likely):
+    """A token of the answer, and the likeliest in its place."""
+
+    top_logprobs: list[Likely]
+
+
+class ChatLogprobs(Struct):
+    """How likely an answer's tokens were; their texts together are the text."""
+
+    content: list[TokenLikely]
+    refusal: None = None
+
+
+class TextLogprobs(Struct):
+    """The same for texts. text_offset: where each token begins, in characters of the choice."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
+class Answer(Struct):
+    """The assistant's message. `refusal` is always there, and always null."""
+
+    role: Literal["assistant"]
+    content: str | None
+    refusal: None = None
+
+
+class Choice(Struct):
+    index: int
+    message: Answer
+    logprobs: ChatLogprobs | None
+    finish_reason: Finish
+
+
+class TextChoice(Struct):
+    index: int
+    text: str
+    logprobs: TextLogprobs | None
+    finish_reason: Finish
+
+
+class Head(Struct):
+    """What completion and chunks have in common, the same in every chunk of one answer.
+
+    created: Unix seconds; system_fingerprint: equal for equal tokenizer and weights.
+    """
+
+    id: str
+    object: Literal["chat.completion", "chat.completion.chunk", "text_completion"]
+    created: int
+    model: str
+    system_fingerprint: str | UnsetType = UNSET
+
+
+class Completion(Head, kw_only=True):
+    """All answers, whole."""
+
+    choices: list[Choice]
+    usage: Usage
+
+
+class TextCompletion(Head, kw_only=True):
+    """All texts, whole."""
+
+    choices: list[TextChoice]
+    usage: Usage
+
+
+def chat_logprobs(texts: list[str], odds: list[Odds]) -> ChatLogprobs:
+    """How likely pieces were, each as one token."""
+    return ChatLogprobs(
+        [
+            TokenLikely(text, list(text.encode()), each.logprob, [_likely(*t) for t in each.top])
+            for text, each in zip(texts, odds, strict=True)
+        ]
+    )
+
+
+def text_logprobs(texts: list[str], odds: list[Odds], offset: int) -> TextLogprobs:
+    """The same; offset: characters before the first of them."""
+    offsets = []
+    for text in texts:
+        offsets.append(offset)
+        offset += len(text)
+    tops = [dict(each.top) for each in odds]
+    return TextLogprobs(texts, [each.logprob for each in odds], tops, offsets)
+
+
+def usage(used: list[messages.Usage], each: int) -> Usage:
+    """What several answers took together, of which always `each` are to the same prompt."""
+    prompts = sum(one.prompt_tokens for one in used[::each])
+    answers = sum(one.completion_tokens for one in used)
+    cached = sum(one.cached_tokens for one in used[::each])
+    return Usage(prompts, answers, prompts + answers, PromptDetails(cached))
+
+
+def _likely(token: str, logprob: float) -> Likely:
+    return Likely(token, list(token.encode()), logprob)

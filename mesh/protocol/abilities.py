@@ -1,0 +1,49 @@
+"""What only some engines can do, and what a request needs of that. Pure.
+
+A model's card names its engine's abilities; gateway and worker ask here whether they suffice, so
+that a request is refused in one way, early or late.
+"""
+
+from enum import StrEnum
+
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Request
+
+
+class Ability(StrEnum):
+    """A word of `ModelCard.abilities`."""
+
+    ENCODE = "encode"
+    """It has a tokenizer: texts can be counted, and gone on with as they stand."""
+    GRAMMAR = "grammar"
+    """It can be held to a grammar: JSON, and calls of tools."""
+    LOGPROBS = "logprobs"
+    """It tells how likely its tokens were."""
+    EMBED = "embed"
+    """It makes embeddings, and nothing else."""
+
+
+def lacking(request: Request, abilities: tuple[str, ...]) -> MeshError | None:
+    """Why a model of these abilities cannot do what is asked, naming the parameter; or None."""
+    for needed, ability, param in _needs(request):
+        if needed and ability.value not in abilities:
+            return unable(param, request.model)
+    if Ability.EMBED.value in abilities:
+        detail = f"The model {request.model!r} makes embeddings and writes no answers."
+        return MeshError(ErrorCode.UNSUPPORTED, detail, param="model")
+    return None
+
+
+def unable(param: str, model: str) -> MeshError:
+    """The refusal of a parameter that the model's engine cannot honour."""
+    detail = f"The engine of the model {model!r} cannot do {param}; leave it out, or ask another."
+    return MeshError(ErrorCode.UNSUPPORTED, detail, param=param)
+
+
+def _needs(request: Request) -> tuple[tuple[bool, Ability, str], ...]:
+    return (
+        (request.raw, Ability.ENCODE, "prompt"),
+        (bool(request.tools), Ability.GRAMMAR, "tools"),
+        (request.grammar is not None, Ability.GRAMMAR, "response_format"),
+        (request.sampling.logprobs is not None, Ability.LOGPROBS, "logprobs"),
+    )

@@ -1,0 +1,34 @@
+"""A grammar as it travels: what an answer has to be a text of. Data only; nobody runs it here.
+
+Context-free, without left recursion. A rule is a choice of alternatives, an alternative a
+sequence of elements: a text as it stands, the number of another rule, or one character of a set.
+Rule 0 is the whole answer.
+"""
+
+from msgspec import Struct
+
+
+class Chars(Struct, frozen=True, array_like=True):
+    """One character of a set. ranges: pairs of characters, from and to; negated: any other."""
+
+    ranges: str
+    negated: bool = False
+
+    def has(self, character: str) -> bool:
+        """Whether a character is in the set."""
+        ranges = self.ranges
+        found = any(
+            ranges[at] <= character <= ranges[at + 1] for at in range(0, len(ranges) - 1, 2)
+        )
+        return found is not self.negated
+
+
+Element = str | int | Chars
+Alternative = tuple[Element, ...]
+Rule = tuple[Alternative, ...]
+
+
+class Grammar(Struct, frozen=True):
+    """Rules by their number."""
+
+    rules: tuple[Rule, ...]

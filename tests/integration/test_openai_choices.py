@@ -1,0 +1,128 @@
+"""Several answers, texts and probabilities on the OpenAI routes, through OpenAI's own client."""
+
+from collections.abc import Iterator
+
+import httpx
+import openai
+import pytest
+from openai.types import Completion
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
+
+TEXT = "one two\n three"
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": TEXT}]
+
+
+@pytest.fixture
+def client(mesh: Mesh) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0) as client:
+        yield client
+
+
+def test_several_answers_are_whole_and_counted_together(client: openai.OpenAI) -> None:
+    one = client.chat.completions.create(model=ECHO, messages=HELLO)
+    answer = client.chat.completions.create(model=ECHO, messages=HELLO, n=3)
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    assert {choice.message.content for choice in answer.choices} == {TEXT}
+    assert one.usage is not None and answer.usage is not None
+    assert answer.usage.prompt_tokens == one.usage.prompt_tokens
+    assert answer.usage.completion_tokens == 3 * one.usage.completion_tokens
+
+
+def test_several_answers_stream_together_under_one_id(client: openai.OpenAI) -> None:
+    chunks: list[ChatCompletionChunk] = list(
+        client.chat.completions.create(
+            model=SLOW, messages=HELLO, n=2, stream=True, stream_options={"include_usage": True}
+        )
+    )
+    assert len({chunk.id for chunk in chunks}) == 1
+    texts = {0: "", 1: ""}
+    order = []
+    for chunk in chunks:
+        for choice in chunk.choices:
+            texts[choice.index] += choice.delta.content or ""
+            order.append(choice.index)
+    assert texts == {0: TEXT, 1: TEXT}
+    assert order != sorted(order), "they come as they are made"
+    assert chunks[-1].choices == [] and chunks[-1].usage is not None
+    assert [chunk.usage for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+
+
+def test_one_failure_of_several_answers_ends_them_all(client: openai.OpenAI) -> None:
+    long: list[ChatCompletionMessageParam] = [{"role": "user", "content": "/repeat a b"}]
+    with pytest.raises(openai.APIError) as failed:
+        for _ in client.chat.completions.create(
+            model=FAILING, messages=long, n=2, stream=True, max_tokens=200
+        ):
+            pass
+    assert failed.value.code == "engine_failed"
+
+
+def test_several_answers_under_one_key_are_the_same_again(mesh: Mesh) -> None:
+    body = {"model": ECHO, "messages": HELLO, "n": 2}
+    with httpx.Client(base_url=mesh.url, headers={"Idempotency-Key": "two-of-them"}) as http:
+        first, again = (http.post("/v1/chat/completions", json=body).json() for _ in range(2))
+        assert first == again
+        other = http.post("/v1/chat/completions", json=body | {"n": 3})
+        assert other.status_code == 422
+        read_on = http.post(
+            "/v1/chat/completions",
+            json=body | {"stream": True},
+            headers={"Last-Event-ID": "1"},
+        )
+        assert read_on.json()["error"]["param"] == "Last-Event-ID"
+
+
+def test_a_text_is_gone_on_with(client: openai.OpenAI) -> None:
+    text: Completion = client.completions.create(model=ECHO, prompt=["a b", "c"], n=2, echo=True)
+    assert [choice.text for choice in text.choices] == ["a ba b", "a ba b", "cc", "cc"]
+    assert text.object == "text_completion" and text.id.startswith("cmpl-")
+    assert text.usage is not None
+    assert text.usage.prompt_tokens == 3, "no template stands around a text"
+
+
+def test_a_text_streams(client: openai.OpenAI) -> None:
+    chunks = list(client.completions.create(model=ECHO, prompt=TEXT, echo=True, stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks) == TEXT * 2
+    assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+def test_the_likely_tokens_of_an_answer_are_its_text(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model=ECHO, messages=HELLO, logprobs=True, top_logprobs=2
+    )
+    assert answer.choices[0].logprobs is not None
+    content = answer.choices[0].logprobs.content or []
+    assert "".join(each.token for each in content) == TEXT
+    assert bytes(byte for each in content for byte in each.bytes or []) == TEXT.encode()
+    assert [len(each.top_logprobs) for each in content] == [2] * len(content)
+    assert all(each.logprob == each.top_logprobs[0].logprob <= 0 for each in content)
+    streamed = [
+        likely
+        for chunk in client.chat.completions.create(
+            model=ECHO, messages=HELLO, logprobs=True, top_logprobs=2, stream=True
+        )
+        for choice in chunk.choices
+        if choice.logprobs
+        for likely in choice.logprobs.content or []
+    ]
+    assert streamed == content
+
+
+def test_a_stop_string_cuts_the_likely_tokens_too(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(model=ECHO, messages=HELLO, logprobs=True, stop="o\n")
+    assert answer.choices[0].logprobs is not None
+    tokens = [each.token for each in answer.choices[0].logprobs.content or []]
+    assert "".join(tokens) == answer.choices[0].message.content == "one tw"
+
+
+def test_likely_tokens_of_texts_say_where_they_stand(client: openai.OpenAI) -> None:
+    text = client.completions.create(model=ECHO, prompt=TEXT, logprobs=1)
+    likely = text.choices[0].logprobs
+    assert likely is not None and likely.tokens is not None and likely.text_offset is not None
+    assert "".join(likely.tokens) == TEXT
+    starts = likely.text_offset
+    assert [
+        TEXT[at : at + len(token)] for at, token in zip(starts, likely.tokens, strict=True)
+    ] == (likely.tokens)
