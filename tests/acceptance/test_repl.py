@@ -124,7 +124,7 @@ def test_ctrl_c_stops_with_the_count_of_the_log_and_retry_answers_again(
     (run,) = truth.runs.values()
     assert isinstance(run.end, Cancelled)
     assert len(run.texts) == int(stopped[1])
-    assert re.sub(r"\s", "", run.text) + "stoppedafter" in re.sub(r"\s", "", text)
+    assert re.sub(r"\s", "", run.text) + "■stoppedafter" in re.sub(r"\s", "", text)
 
     terminal.type("/retry\r")
     terminal.wait(lambda text: "one two three one" in text.partition("› /retry")[2])
@@ -155,6 +155,24 @@ def test_an_answer_is_left_and_rejoined_by_another_client(chat: Open) -> None:
     third.type("/resume 1\r")
     text = third.wait(lambda text: text.count("And now?") == 2 and idle(text))
     assert text.index("› /repeat one") < text.index("› And now?")
+
+
+def test_branches_that_one_client_made_are_the_ones_that_another_sees(chat: Open) -> None:
+    first = chat()
+    for line, answer in (("one", "one"), ("two", "two"), ("/edit three", "three")):
+        first.type(f"{line}\r")
+        first.wait_for(f"\n\n{answer}\n")
+        first.wait(idle)
+    first.wait_for("branch 2 of 2")
+    second = chat("--resume")
+    text = second.wait(lambda text: text.count("three") == 2 and idle(text))
+    assert "two" not in text
+    second.type("/branch\r")
+    second.wait(lambda text: text.count("two") == 2 and "branch 1 of 2" in text)
+    first.type("/tree\r")
+    first.wait(lambda text: "├─› two" in text and "└─› three" in text)
+    third = chat("--resume")
+    assert "three" not in third.wait(lambda text: text.count("two") == 2 and idle(text))
 
 
 def test_a_gateway_killed_in_mid_answer_costs_no_word_and_doubles_none(

@@ -163,9 +163,10 @@ class Repl:
 
         def do_at_once(line: str) -> bool:
             command = at_once(line)
-            if command is not None:
-                view.part("left" if command.name == "quit" else "detached")
-            return command is not None
+            if command is None or (command.name == "quit" and view.queued):
+                return False
+            view.part("left" if command.name == "quit" else "detached")
+            return True
 
         view = AnswerView(
             self._toolbar,
@@ -175,6 +176,7 @@ class Repl:
             history=self._history,
             at_once=do_at_once,
             paste=self._pastes.shown,
+            before_parting=asking.heard,
         )
         self._draft = ""
         saying.blank()
@@ -249,6 +251,10 @@ class Repl:
         saying.blank()
 
     def _say_goodbye(self) -> None:
+        for line in filter(None, [*self._waiting, self._draft]):
+            self._history.append_string(line)
+            saying.note("not sent, but remembered:")
+            saying.question(line)
         if self._session.chat is not None:
             saying.note(f"go on with: mesh chat --resume {self._session.chat.id}")
 

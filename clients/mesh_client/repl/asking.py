@@ -6,6 +6,7 @@ A question is never lost: as long as it was not accepted it can be taken back to
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from mesh_client.async_client import AsyncAnswer
 from mesh_client.errors import MeshClientError, Unreachable
@@ -16,6 +17,9 @@ from mesh_client.repl.view import AnswerView
 
 AGAIN = 1.0
 """Seconds until a question is offered again to a gateway that is away."""
+
+PARTING = 3.0
+"""Seconds that leaving may take, to hear whether the question was accepted."""
 
 
 class Asking:
@@ -33,6 +37,7 @@ class Asking:
         self._asked = asked
         self._status = status
         self._stop = asyncio.Event()
+        self._heard = asyncio.Event()
         self.answer: AsyncAnswer | None = None
         self.withdrawn = False
         self.stopped: Stop | None = None
@@ -43,15 +48,24 @@ class Asking:
         self._status.stopping = True
         self._stop.set()
 
+    async def heard(self) -> None:
+        """Wait, but not for long, until the gateway has taken the question, or is known to be away:
+        a question that was sent is not left behind on its way."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PARTING):
+                await self._heard.wait()
+
     async def run(self, view: AnswerView) -> None:
         """Ask and show, to the end. Raises MeshClientError when the gateway refuses."""
         self._status.begin(time.monotonic() if self._asked else None)
         try:
             self.answer = await self._accepted(view)
+            self._heard.set()
             self.withdrawn = self.answer is None
             if self.answer is not None:
                 await self._follow(self.answer, view)
         finally:
+            self._heard.set()
             self._status.end()
 
     async def _follow(self, answer: AsyncAnswer, view: AnswerView) -> None:
@@ -80,6 +94,7 @@ class Asking:
             try:
                 return await self._begin()
             except Unreachable:
+                self._heard.set()
                 self._status.online = False
                 self._status.activity = "waiting for the gateway; Ctrl-C takes the question back"
                 view.changed()

@@ -6,7 +6,7 @@ terminal has done to the rows below.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Literal
 
 from prompt_toolkit.application import Application
@@ -38,7 +38,8 @@ class AnswerView:
     `draft` is what was typed ahead, `queued` what was sent ahead with Enter. `parted` says how
     the user left before the end: to do something else (detached), or the whole sitting (left).
     `interrupt` is told of each Ctrl-C, with whether there was a draft to clear, and answers
-    whether to leave; `at_once` is offered each line that is sent, and may take it.
+    whether to leave; `at_once` is offered each line that is sent, and may take it; the work goes
+    on until `before_parting` returns.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class AnswerView:
         history: History | None = None,
         at_once: Callable[[str], bool] = lambda line: False,
         paste: Callable[[str], str] = lambda text: text,
+        before_parting: Callable[[], Awaitable[None]],
     ) -> None:
         self.draft = Buffer(multiline=True, history=history, auto_suggest=AutoSuggestFromHistory())
         self.queued: list[str] = []
@@ -58,6 +60,7 @@ class AnswerView:
         self._toolbar = toolbar
         self._interrupt = interrupt
         self._at_once = at_once
+        self._before_parting = before_parting
         self._style = style
         self._printer = MarkdownPrinter()
         self._changed = asyncio.Event()
@@ -109,6 +112,8 @@ class AnswerView:
         self._work.add_done_callback(lambda _: self._changed.set())
         try:
             await self._app.run_async(pre_run=self._begin)
+            if self.parted:
+                await self._before_parting()
         finally:
             self._work.cancel()
         if not self.parted:

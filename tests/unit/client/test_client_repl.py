@@ -117,6 +117,37 @@ def test_every_line_is_printed_exactly_once(open_chat: Open, gateway: ScriptedGa
     assert [text.count(f"line {n} ") for n in range(60)] == [1] * 60
 
 
+def marked(n: int) -> str:
+    """A piece of Markdown whose rows are all told apart, of another kind for each number."""
+    kinds = (
+        f"- item **<{n}a>** with 漢字 that goes on over the edge of the row, and on <{n}b>\n",
+        f"```python\ndef f{n}():  # <{n}a>\n    return '<{n}b>'\n```\n",
+        f"\n| a | b |\n|---|---|\n| <{n}a> | `<{n}b>` |\n\n",
+        f"A paragraph <{n}a> of {'some ' * 40}words and 👍 <{n}b>\n\n",
+        f"## A heading <{n}a>\n> and *a quote* <{n}b>\n\n",
+    )
+    return kinds[n % len(kinds)]
+
+
+def test_every_row_of_markdown_is_printed_exactly_once_also_after_a_resize(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    text = "".join(marked(n) for n in range(40))
+    gateway.pieces = [text[at : at + 7] for at in range(0, len(text), 7)]
+    gateway.hold_before = len(gateway.pieces) // 2
+    terminal = open_chat(columns=60, rows=14)
+    terminal.type("Go on.\r")
+    terminal.wait_for("answering", "<15b>")
+    terminal.resize(73, 18)
+    terminal.type("typed ahead")
+    gateway.release()
+    terminal.wait_for("<39b>", "typed ahead")
+    terminal.type(CTRL_C)
+    shown = terminal.wait(idle)
+    for n in range(40):
+        assert (n, shown.count(f"<{n}a>"), shown.count(f"<{n}b>")) == (n, 1, 1)
+
+
 def test_an_answer_cannot_command_the_terminal(open_chat: Open, gateway: ScriptedGateway) -> None:
     gateway.pieces = ["safe \x1b[2J\x1b]0;owned\x07", "and sound\n"]
     terminal = open_chat()
@@ -198,6 +229,23 @@ def test_ctrl_d_leaves_a_running_answer_running(open_chat: Open, gateway: Script
     again = open_chat("--resume", "chat-1")
     again.wait_for("› Count.", "five.")
     assert again.wait(idle).count("One two thrée") == 1
+
+
+def test_what_was_not_sent_when_one_left_is_remembered(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("One two thrée", "answering")
+    terminal.type("And then?\r")
+    terminal.wait_for("next: And then?")
+    terminal.type(CTRL_D)
+    assert terminal.exit_status() == 0
+    assert "not sent, but remembered:\n› And then?\n" in terminal.text()
+    again = open_chat()
+    again.type("\x1b[A")
+    again.wait_for("› And then?")
 
 
 # --- typing -----------------------------------------------------------------------------------
