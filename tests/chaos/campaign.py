@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from tests.chaos.checker import Row, Verdict, check
-from tests.chaos.clients import GaveUp, People
+from tests.chaos.clients import PATIENCE, GaveUp, People
 from tests.chaos.faults import Death, Faults
 from tests.chaos.mesh import Mesh
 from tests.chaos.plan import Ask, Plan
@@ -62,6 +62,7 @@ class Campaign:
     settings: Mapping[str, str] = field(default_factory=dict)
     without: Mapping[str, Sequence[str]] = field(default_factory=dict)
     forgetful: bool = False
+    patience: float = PATIENCE
     rate: str = "60"
     model_worker: tuple[str, ...] = ()
 
@@ -78,15 +79,16 @@ class Campaign:
 
     async def _run(self, mesh: Mesh) -> Outcome:
         rng = random.Random(self.plan.seed)
-        people = People(mesh.urls, rng, self.forgetful)
+        people = People(mesh.urls, rng, self.forgetful, self.patience)
         faults = Faults(mesh, rng)
-        await people.sign_in()
+        if self.store:
+            await people.sign_in()
         await self._warm_up(people)
         before = mesh.sizes()
         began = time.monotonic()
         await self._happen(people, faults)
         happened = time.monotonic() - began
-        stories = await settle(mesh.broker, 180)
+        stories = await settle(mesh.broker, 1.2 * self.patience)
         settled = time.monotonic() - began - happened
         await mesh.workers_present(len(mesh.workers))
         rows = await _rows(mesh, stories) if self.store else None

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.chaos.plan import Ask
 from tests.chaos.web import Broken, send
 
 PATIENCE = 150.0
-"""Seconds after which a client believes no more that its answer will have an end."""
+"""Seconds after which a client believes no more that its answer will have an end, as a rule."""
 
 AGAIN = 0.25
 """Seconds before a client tries again."""
@@ -30,6 +31,7 @@ class People:
     gateways: list[str]
     rng: random.Random
     forgetful: bool = False
+    patience: float = PATIENCE
     transcripts: list[Transcript] = field(default_factory=list)
     hung_up: dict[int, float] = field(default_factory=dict)
     tokens: dict[int, str] = field(default_factory=dict)
@@ -60,18 +62,15 @@ class People:
 
     async def _read(self, ask: Ask, leave_after: int = 0, slow: bool = False) -> None:
         transcript = self._transcript(ask)
-        until = time.monotonic() + PATIENCE
-        while not transcript.ended:
-            if time.monotonic() > until:
-                transcript.ended = "nothing"
-                return
-            try:
-                await self._connection(ask, transcript, leave_after, slow)
-            except Broken:
-                pass
-            leave_after = 0
-            if not transcript.ended:
-                await asyncio.sleep(AGAIN)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.patience):
+                while not transcript.ended:
+                    with suppress(*Broken):
+                        await self._connection(ask, transcript, leave_after, slow)
+                    leave_after = 0
+                    if not transcript.ended:
+                        await asyncio.sleep(AGAIN)
+        transcript.ended = transcript.ended or "nothing"
 
     async def _connection(
         self, ask: Ask, transcript: Transcript, leave_after: int, slow: bool
@@ -123,7 +122,7 @@ class People:
         """Ask in a new chat, follow the answer, and stop every other one."""
         transcript = self._transcript(ask)
         signed = {"Authorization": f"Bearer {self.tokens[ask.number % USERS]}"}
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + self.patience
         chat = await self._insist("POST", "/chats", {}, signed, until)
         question = {
             "content": ask.prompt,
@@ -135,12 +134,12 @@ class People:
         exchange = await self._insist("POST", path, question, keyed, until)
         path += f"/{exchange['assistant_message']['id']}"
         stop_after = ask.after if ask.number % 2 else 0
-        while not transcript.ended and time.monotonic() < until:
-            try:
-                await self._follow(path, signed, transcript, stop_after)
-            except Broken:
-                pass
-            await asyncio.sleep(AGAIN)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.patience):
+                while not transcript.ended:
+                    with suppress(*Broken):
+                        await self._follow(path, signed, transcript, stop_after)
+                    await asyncio.sleep(AGAIN)
         transcript.ended = transcript.ended or "nothing"
 
     async def _follow(
@@ -185,7 +184,7 @@ class People:
         """Everybody gets a token that lasts as long as the campaign."""
         for user in range(USERS):
             url = f"/auth/callback/debug?code=user{user}"
-            until = time.monotonic() + PATIENCE
+            until = time.monotonic() + self.patience
             login = await self._insist("GET", url, None, {}, until)
             self.tokens[user] = login["access_token"]["access_token"]
 

@@ -15,7 +15,7 @@ from mesh.protocol.run import Applied, Run
 def the_rule_of_the_latest_claim() -> None:
     """Readers count whatever continues the text, whoever has written it."""
 
-    def entry(self: Run, entry: Any, writer: object) -> Applied:
+    def entry(self: Run, entry: Any, *_: Any) -> Applied:
         if self.end is not None or self.pen is None or entry.index > len(self.texts):
             return Applied.IGNORED if self.end is not None else Applied.GAP
         new = entry.index + len(entry.texts) - len(self.texts)
@@ -24,7 +24,7 @@ def the_rule_of_the_latest_claim() -> None:
         self.texts += entry.texts[-new:]
         return Applied.COUNTED
 
-    Run.entry = entry  # type: ignore[method-assign]
+    Run.entry = entry  # type: ignore[method-assign, assignment]
 
 
 def the_expected_sequences() -> None:
@@ -90,7 +90,7 @@ def the_cursor_in_its_transaction() -> None:
     async def torn(database: Any, at: Any, batch: Any) -> Any:
         async with database.write() as session:
             moved = await commit._move(session, at, commit.At(at.log, batch[-1].seq), len(batch))
-        await asyncio.sleep(0.05)  # the time of a bigger batch
+        await asyncio.sleep(0.3)  # the time of a bigger batch
         async with database.write() as session:
             records = commit._read_all(session, at, batch)
             rows = await commit.load(session, records)
