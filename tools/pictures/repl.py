@@ -96,7 +96,9 @@ class Studio:
 
     def start_worker(self) -> None:
         upstream = ("--engine", "openai", "--upstream", self.model.url, "--model", MODEL)
-        self._worker = self.mesh.spawn("worker", "--worker-name", "attic", *upstream)
+        self._worker = self.mesh.spawn(
+            "worker", "--worker-name", "attic", "--slots", "2", *upstream
+        )
         while MODEL not in self.mesh.run("ps", "--json").stdout:
             time.sleep(0.2)
 
@@ -262,19 +264,46 @@ def trouble(studio: Studio) -> None:
     studio.picture(terminal, "trouble", "mesh chat: what goes wrong is said where one types")
 
 
+def waiting(studio: Studio) -> None:
+    with asking(studio, 4):
+        terminal = studio.chat(rows=20)
+        terminal.type("Tell me of foxes.\r")
+        terminal.wait_for("before you · 3 s", timeout=30)
+        studio.picture(terminal, "waiting", "mesh chat: the place in the queue")
+
+
+def offline(studio: Studio) -> None:
+    terminal = studio.chat(rows=20)
+    terminal.type("Tell me a story.\r")
+    terminal.wait_for("by a river. Once upon a time", timeout=60)
+    studio.mesh.children()["gateway"].kill()
+    terminal.wait_for("offline", "resuming")
+    studio.picture(terminal, "offline", "mesh chat: the gateway was killed in mid-answer")
+    terminal.wait_for("connected", "answering")
+    terminal.type("\x03")
+    terminal.wait_for("stopped after")
+
+
 def top(studio: Studio) -> None:
-    asking = [
-        studio.mesh.spawn("ask", "-m", MODEL, "--url", studio.mesh.url, "Tell me a story.")
-        for _ in range(3)
-    ]
-    terminal = studio.terminal("top", columns=110, rows=26)
-    terminal.wait_for("mesh top", "attic")
-    try:
-        terminal.wait(lambda text: text.count("claim") >= 3, timeout=30)
+    with asking(studio, 3):
+        terminal = studio.terminal("top", columns=110, rows=26)
+        terminal.wait(lambda text: text.count("claim") >= 2, timeout=30)
         time.sleep(6)  # so that there is a curve to see
         studio.picture(terminal, "top", "mesh top")
+
+
+@contextmanager
+def asking(studio: Studio, count: int) -> Iterator[None]:
+    """Others ask as well; there are two slots."""
+    words = ("ask", "-m", MODEL, "--url", studio.mesh.url, "Tell me a story.")
+    processes = [studio.mesh.spawn(*words) for _ in range(count)]
+    busy = '"running":2'
+    try:
+        while busy not in studio.mesh.run("ps", "--json").stdout:
+            time.sleep(0.2)
+        yield
     finally:
-        for process in asking:
+        for process in processes:
             process.terminate()
             process.wait()
 
@@ -304,7 +333,7 @@ SCENES: dict[str, Callable[[Studio], None]] = {
     scene.__name__: scene
     for scene in (
         answer, streaming, stopped, branches, languages, completion, help, detached, trouble,
-        top, chats, ps, config,
+        waiting, offline, top, chats, ps, config,
     )
 }  # fmt: skip
 
