@@ -155,6 +155,31 @@ def test_an_answer_cannot_command_the_terminal(open_chat: Open, gateway: Scripte
     terminal.wait_for("› Hi", "safe [2J]0;ownedand sound")
 
 
+def colours(terminal: Terminal) -> set[str]:
+    return {colour for row in terminal.screen() for cell in row for colour in (cell.fg, cell.bg)}
+
+
+@pytest.mark.parametrize(("value", "coloured"), [("1", False), ("", True)])
+def test_without_colours_nothing_is_coloured(
+    open_chat: Open,
+    environment: dict[str, str],
+    gateway: ScriptedGateway,
+    value: str,
+    coloured: bool,
+) -> None:
+    environment["NO_COLOR"] = value
+    gateway.pieces = ["`code`\n\n```python\n", "def f(): return 1\n", "```\n", "done"]
+    gateway.hold_before = 3
+    terminal = open_chat()
+    terminal.type("Count.\r")
+    terminal.wait_for("return 1", "answering")
+    assert (colours(terminal) != {"default"}) == coloured
+    gateway.release()
+    terminal.wait_for("done")
+    terminal.wait(idle)
+    assert (colours(terminal) != {"default"}) == coloured
+
+
 # --- stopping ---------------------------------------------------------------------------------
 
 
