@@ -18,7 +18,7 @@ from tests.fleet import wait_until
 TOKEN = "of-this-test-alone"
 
 SETTINGS = {
-    "@jupyterlab/apputils-extension/notification.jupyterlab-settings": '{"fetchNews": "false"}',
+    "@jupyterlab/apputils-extension/notification": '{"fetchNews": "false"}',
 }
 
 
@@ -34,10 +34,9 @@ class Lab:
         self.root.mkdir()
         self._port = free_port()
         self._log = folder / "jupyter.log"
-        settings = folder / "settings"
+        self._settings = settings = folder / "settings"
         for name, text in SETTINGS.items():
-            (settings / name).parent.mkdir(parents=True, exist_ok=True)
-            (settings / name).write_text(text)
+            self.set(name, text)
         own = {
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
             "JUPYTER_DATA_DIR": str(folder / "data"),
@@ -55,6 +54,12 @@ class Lab:
                 command, env=os.environ | own | environment, stdout=log, stderr=log
             )
         wait_until("the Jupyter server answers", self._answers, seconds=60)
+
+    def set(self, name: str, text: str) -> None:
+        """Change a user's settings, for pages that are opened afterwards."""
+        path = self._settings / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
     def write(self, name: str, *cells: str) -> None:
         """Write a notebook of code cells."""

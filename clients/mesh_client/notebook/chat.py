@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 from mesh_client.async_client import AsyncAnswer, AsyncChat
 from mesh_client.calls import AnswerOptions
 from mesh_client.errors import MeshClientError, Rejected
+from mesh_client.notebook import views
 from mesh_client.notebook.answer import Answer
 from mesh_client.notebook.mesh import Mesh, here
 from mesh_client.notebook.reading import Begin, read
@@ -176,6 +177,9 @@ class Chat:
     # --- showing ----------------------------------------------------------------------------------
 
     def _ipython_display_(self) -> None:
+        if not views.widgets():
+            print(f"{self!r}\nA window to talk in needs: pip install 'inference-mesh[notebook]'")
+            return
         from mesh_client.notebook.panel import Panel
 
         self._panel = Panel(self)

@@ -22,7 +22,7 @@ from mesh_client.notebook.transcript import branch_markdown, message_markdown, s
 from mesh_client.notebook.views import talk
 from mesh_client.objects import ChatInfo, Model
 
-DEFAULT = "the mesh's default model"
+DEFAULT = "default"
 NEW = "new chat"
 LISTED = 30
 LATER = 3.0
@@ -177,7 +177,7 @@ class Panel:
         said = branch_markdown(self._chat.messages)
         if not said:
             return ""
-        return f"{said}\n\n{small(f'Chat {self._chat.id}')}"
+        return f"{said}\n\n{small(f'Kept in the mesh as chat {self._chat.id}')}"
 
     # --- what there is to choose from -------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from mesh_client.notebook.answer import Answer
 from mesh_client.notebook.pacing import NOTEBOOK
 from mesh_client.notebook.showing import in_kernel, show_widget, write
 from mesh_client.notebook.transcript import small
+from mesh_client.notebook.views import widgets
 
 
 class Progress:
@@ -18,7 +19,7 @@ class Progress:
     def __init__(self, total: int) -> None:
         self._total = total
         self._bar: Any = None
-        if in_kernel():
+        if in_kernel() and widgets():
             import ipywidgets as w
 
             self._bar = w.IntProgress(max=max(total, 1), layout=w.Layout(width="50%"))
