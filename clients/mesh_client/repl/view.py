@@ -23,7 +23,7 @@ from prompt_toolkit.styles import BaseStyle
 
 from mesh_client.repl.keys import Typing, answer_keys
 from mesh_client.repl.markdown import MarkdownPrinter
-from mesh_client.repl.markdown.rows import Row, cells
+from mesh_client.repl.markdown.rows import Row, cells, last
 
 FRAME = 0.04
 """Seconds between two pictures at least, so that fast models do not burn the terminal."""
@@ -173,10 +173,12 @@ class AnswerView:
         room = max(1, size.rows - 4 - (DRAFT_ROWS if self.draft.text else 0))
         text: StyleAndTextTuples = []
         for row in reversed(self._printer.tail(size.columns)):
-            room -= max(1, -(-cells(row) // max(1, size.columns)))
-            if room < 0:
+            height = max(1, -(-cells(row) // max(1, size.columns)))
+            shown = row if height <= room else last(row, room * size.columns)
+            text = [*shown, *([("", "\n")] if text else []), *text]
+            room -= height
+            if room <= 0:
                 break
-            text = [*row, *([("", "\n")] if text else []), *text]
         return text
 
     def _queued_text(self) -> StyleAndTextTuples:

@@ -7,7 +7,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from mesh_client.repl.markdown import MarkdownPrinter
 from mesh_client.repl.markdown.code import Highlighter
-from mesh_client.repl.markdown.rows import Row
+from mesh_client.repl.markdown.rows import Row, last
 from mesh_client.terminal import printable
 
 DOCUMENT = """\
@@ -147,6 +147,26 @@ def test_what_is_not_done_is_short_however_long_the_paragraph() -> None:
         printer.feed(f"word{number} **unclosed " if number == 1000 else f"word{number} ")
         printer.take(80)
         assert len(printer.tail(80)) < 20
+
+
+@pytest.mark.parametrize("before", ["", "```\n", "- "], ids=["text", "code", "item"])
+def test_a_word_without_end_is_printed_as_it_comes(before: str) -> None:
+    printer, rows = MarkdownPrinter(), []
+    printer.feed(before)
+    for _ in range(2000):
+        printer.feed("0123456789" * 5)
+        rows += printer.take(80)
+        tail = printer.tail(80)
+        assert before == "```\n" or len(tail) < 40
+    rows += printer.finish(80)
+    assert "".join(texts(rows)).replace(" ", "").count("0123456789") == 10_000
+
+
+def test_the_end_of_a_row_is_what_fits() -> None:
+    row = [("a", "one "), ("b", "漢字 two")]
+    assert last(row, 4) == [("b", " two")]
+    assert last(row, 7) == [("b", "字 two")]
+    assert last(row, 100) == row
 
 
 def test_a_table_that_is_too_wide_wraps_its_cells() -> None:

@@ -117,6 +117,20 @@ def test_every_line_is_printed_exactly_once(open_chat: Open, gateway: ScriptedGa
     assert [text.count(f"line {n} ") for n in range(60)] == [1] * 60
 
 
+def test_of_a_line_that_is_higher_than_the_window_its_end_is_seen(
+    open_chat: Open, gateway: ScriptedGateway
+) -> None:
+    gateway.pieces = ["```\n", "x" * 5000 + "END", "\n```\n"]
+    gateway.hold_before = 2
+    terminal = open_chat(columns=60, rows=12)
+    terminal.type("Go on.\r")
+    terminal.wait_for("xEND", "answering")
+    gateway.release()
+    terminal.wait(idle)
+    assert terminal.text().count("END") == 1
+    assert terminal.text().count("x") == 5000
+
+
 def marked(n: int) -> str:
     """A piece of Markdown whose rows are all told apart, of another kind for each number."""
     kinds = (

@@ -13,6 +13,9 @@ CONTEXT = 40
 LONGEST = 200
 """Lines of a text or a comment that goes over lines, of which its beginning is remembered."""
 
+LONG_LINE = 500
+"""Characters of a line that is coloured while it grows."""
+
 _STYLES: dict[_TokenType, str] = {
     Comment: "class:code.comment",
     Keyword: "class:code.keyword",
@@ -53,7 +56,9 @@ class Highlighter:
         return rows[before:]
 
     def look_at(self, line: str) -> Row:
-        """The same of a line that is not whole yet."""
+        """The same of a line that is not whole yet, unless it is long already."""
+        if len(line) > LONG_LINE:
+            return [("", line)]
         rows, _ = self._look([*self._context, line])
         return rows[-1]
 

@@ -14,6 +14,9 @@ from mesh_client.repl.markdown.rows import Row
 PATIENCE = 1000
 """Characters after which a mark that never closes is taken for text."""
 
+LONG_WORD = 2000
+"""Characters after which a word is not waited for any longer."""
+
 _markdown = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 _SPECIAL = re.compile(r"[*_`~\[\]!\\<&]")
 _MATH = re.compile(r"\\(?=[()\[\]])")
@@ -91,9 +94,13 @@ class Settler:
         return parts
 
     def _next_space(self) -> int | None:
-        """Behind the next white space that something follows: a run of it is not torn."""
+        """Behind the next white space that something follows: a run of it is not torn. A word
+        that goes on and on is."""
         found = _SPACE.search(self.rest, self._at)
-        return found.end() if found and found.end() < len(self.rest) else None
+        end = found.end() if found else len(self.rest)
+        if end > self._at + LONG_WORD:
+            return self._at + LONG_WORD
+        return end if found and end < len(self.rest) else None
 
     def _scan(self, word: str) -> None:
         """Note which marks a word opens and closes."""

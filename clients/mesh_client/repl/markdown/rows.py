@@ -33,6 +33,20 @@ def cut(text: str, room: int) -> tuple[str, str]:
     return text, ""
 
 
+def last(row: Row, room: int) -> Row:
+    """The end of a row, as much as fits into `room` cells."""
+    kept: Row = []
+    for style, text in reversed(row):
+        start = len(text)
+        while start and room >= get_cwidth(text[start - 1]):
+            start -= 1
+            room -= get_cwidth(text[start])
+        kept.insert(0, (style, text[start:]))
+        if start:
+            break
+    return kept
+
+
 class Filler:
     """Takes spans, gives rows. `first` stands before the first row, `rest` before the others.
 
@@ -88,6 +102,8 @@ class Filler:
         for part, wide in _runs(text):
             if not wide:
                 self._word.append((style, part))
+                if cells(self._word) > width:
+                    self._set(width)
                 continue
             for glyph in part:
                 self._set(width)
