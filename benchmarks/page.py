@@ -35,6 +35,12 @@ WATCH = """() => {
   requestAnimationFrame(frame);
 }"""
 
+TYPE = """(text) => {
+  const input = document.querySelector(".composer textarea");
+  input.value = text;
+  input.dispatchEvent(new Event("input"));
+}"""
+
 FOUND = "() => ({ ...window.watched, heap: performance.memory.usedJSHeapSize })"
 
 CONTENT = """async (id) => {
@@ -83,7 +89,7 @@ def answer(page: Page, mesh: Mesh, text: str, seconds: float) -> tuple[list[Aim]
     page.get_by_label("How to answer").click()
     page.get_by_label("Longest answer, in tokens").fill("1000000")
     page.get_by_role("button", name="Save").click()
-    page.get_by_label("Your message").fill(text)
+    page.evaluate(TYPE, text)
     page.evaluate(WATCH)
     page.get_by_role("button", name="Send").click()
     page.locator("article.running").wait_for()

@@ -287,7 +287,7 @@ export class Chat {
     const kinds = [["feedback", "Something to improve"], ["offensive", "It is offensive"], ["spam", "It is spam"]];
     const content = [
       field("What is wrong with it?", h("select", { name: "report_type" }, kinds.map(([value, label]) => h("option", { value }, label)))),
-      field("In your words", h("textarea", { name: "reason", rows: "4", maxlength: "4000", dir: "auto" })),
+      field("In your words", h("textarea", { name: "reason", rows: "4", maxlength: "4000" })),
     ];
     const send = async (data) => {
       await post(`/chats/${this.id}/messages/${answer.message.id}/reports`, Object.fromEntries(data));

@@ -14,7 +14,7 @@ export class Composer {
   /** on: send(text, edited message or null), stop(). */
   constructor(on, tools) {
     this.on = on;
-    this.input = h("textarea", { rows: "1", dir: "auto", placeholder: "Ask anything", "aria-label": "Your message", enterkeyhint: "send", oninput: () => this.#typed(), onkeydown: (event) => this.#key(event) });
+    this.input = h("textarea", { rows: "1", placeholder: "Ask anything", "aria-label": "Your message", enterkeyhint: "send", oninput: () => this.#typed(), onkeydown: (event) => this.#key(event) });
     this.button = h("button", { type: "submit", class: "send" });
     this.trouble = h("div", { class: "trouble", role: "alert", hidden: true });
     this.editing = h("div", { class: "editing", hidden: true }, h("span", {}, "You are editing an earlier question."), h("button", { type: "button", class: "quiet", onclick: () => this.leaveEdit() }, "Leave it as it was"));

@@ -60,7 +60,7 @@ export async function editOptions(chatId, known) {
   };
   const preset = h("select", { name: "preset", onchange: choose }, h("option", { value: "" }, "None: as below"),
     presets.map(({ name, description }) => h("option", { value: name, selected: name === options.preset }, `${name}: ${description}`)));
-  const area = (name, value, hint) => h("textarea", { name, rows: "3", dir: "auto", placeholder: hint, value: value ?? "" });
+  const area = (name, value, hint) => h("textarea", { name, rows: "3", placeholder: hint, value: value ?? "" });
   const content = [
     h("section", {}, h("h3", {}, "This chat"),
       field("Model", modelPicker(known, options.model, { name: "model" })),
