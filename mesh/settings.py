@@ -23,6 +23,16 @@ HOUR, DAY, YEAR = 3_600.0, 86_400.0, 31_536_000.0
 """Upper bounds of time spans, in seconds: without one, `inf` would be a number like any other."""
 
 
+def reachable(host: str) -> str:
+    """How this machine itself reaches a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def broker_url(host: str, port: int, tls: bool = False) -> str:
+    """A broker's URL."""
+    return f"{'tls' if tls else 'nats'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What every service wants to know."""
 
@@ -32,9 +42,21 @@ class Settings(Struct, frozen=True, kw_only=True):
     nats: Annotated[
         str, Meta(description="Broker addresses, separated by commas; host and port only.")
     ] = ""
-    nats_host: Annotated[str, Meta(description="Address on which the broker listens.")] = (
-        "127.0.0.1"
-    )
+    nats_ca: Annotated[
+        str,
+        Meta(
+            description=(
+                "Certificate to trust the broker by: a PEM file, or what `mesh join` printed; "
+                "empty: the data folder's, if it has one."
+            )
+        ),
+    ] = ""
+    nats_host: Annotated[
+        str,
+        Meta(
+            description="Address on which the broker listens; TLS is switched on beyond loopback."
+        ),
+    ] = "127.0.0.1"
     nats_port: Annotated[
         int, Meta(ge=1, le=65535, description="TCP port on which the broker listens.")
     ] = 4222
@@ -51,7 +73,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     def servers(self) -> list[str]:
         """Broker URLs to try."""
         named = [url.strip() for url in self.nats.split(",") if url.strip()]
-        return named or [f"nats://{self.nats_host}:{self.nats_port}"]
+        return named or [broker_url(reachable(self.nats_host), self.nats_port)]
 
 
 class Limits(Settings, frozen=True, kw_only=True):
@@ -218,6 +240,17 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
     model_name: Annotated[
         str, Meta(description="Name under which the model is offered; empty: its own.")
     ] = ""
+    models_dir: Annotated[
+        str, Meta(description="Folder of models that can be called by their name; empty: none.")
+    ] = ""
+    idle_unload: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=YEAR,
+            description="Seconds without a request until the model rests; 0: it never does.",
+        ),
+    ] = 0.0
     slots: Annotated[
         int, Meta(ge=0, le=4096, description="Requests worked on at once; 0: engine's choice.")
     ] = 0
@@ -331,6 +364,9 @@ class OperatorSettings(Limits, frozen=True, kw_only=True):
     ] = ""
     host: Annotated[str, Meta(description="Address of the gateway.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port of the gateway.")] = 8000
+    models_dir: Annotated[
+        str, Meta(description="Folder of models that can be called by their name; empty: none.")
+    ] = ""
 
 
 class UpSettings(GatewaySettings, frozen=True, kw_only=True):

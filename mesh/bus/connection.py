@@ -9,6 +9,7 @@ callbacks only enqueue or resolve, because nats-py runs them one after the other
 import asyncio
 import itertools
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Self
 
@@ -19,6 +20,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
+from mesh.bus.trust import distrusted, tls_context
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Refused
@@ -100,14 +102,17 @@ class Bus:
         self._serving: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def connect(cls, servers: list[str], user: str, password: str, name: str = "") -> Self:
-        """Connect, waiting as long as it takes for a broker to be there.
+    async def connect(
+        cls, servers: list[str], user: str, password: str, name: str = "", ca: str = ""
+    ) -> Self:
+        """Connect, waiting as long as it takes for a broker to be there. ca: as in `tls_context`.
 
-        Raises MeshError when the broker refuses the user or is older than MINIMUM_SERVER.
+        Raises MeshError when the broker refuses the user, is older than MINIMUM_SERVER, or is not
+        the one to trust.
         """
         client = _Client()
         bus = cls(client, user)
-        await _dial(bus, servers, password, name or user)
+        await _dial(bus, servers, password, name or user, tls_context(servers, ca))
         await bus._subscribe(f"{bus.inbox}.*", bus._resolve)
         return bus
 
@@ -240,11 +245,17 @@ def status(msg: Msg) -> str:
     return (msg.headers or {}).get("Status", "")
 
 
-async def _dial(bus: Bus, servers: list[str], password: str, name: str) -> None:
+async def _dial(
+    bus: Bus, servers: list[str], password: str, name: str, tls: ssl.SSLContext | None
+) -> None:
     refused: list[str] = []
+    distrust: list[ssl.SSLError] = []
 
     async def on_error(error: Exception) -> None:
         text = str(error).lower()
+        if isinstance(error, ssl.SSLError):
+            distrust.append(error)
+            log.warning("%s", distrusted(servers, error).detail)
         if "authorization" in text or "authentication" in text:
             refused.append(text)
             if len(refused) >= REFUSALS:
@@ -283,10 +294,15 @@ async def _dial(bus: Bus, servers: list[str], password: str, name: str) -> None:
             ping_interval=2,
             max_outstanding_pings=2,
             pending_size=1 << 20,
+            tls=tls,
+            tls_handshake_first=tls is not None,  # who stands in between cannot talk us out of it
         )
     )
     while not dialling.done():
         await asyncio.wait([dialling], timeout=0.2)
+        if distrust:
+            dialling.cancel()
+            raise distrusted(servers, distrust[0])
         if refused:
             dialling.cancel()
             raise MeshError(

@@ -91,7 +91,7 @@ class Fleet:
             self._lose(name)
         self._heard[name] = time.monotonic()
         self.workers[name] = info
-        if before is None or before.inc != info.inc:
+        if before is None or before.inc != info.inc or before.models != info.models:
             self.on_come(info)
 
     def _excuse_all(self) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from mesh.bus.trust import tls_context
 from mesh.cli.enrol import BrokerFolder, Credential, Secrets
 from mesh.cli.locks import Held, folder_lock, is_locked
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -144,7 +145,7 @@ def admit(
         time.sleep(RELOADING)
     host, port = address(servers[0])
     until = time.monotonic() + PATIENCE
-    while not accepts(host, port, credential):
+    while not accepts(host, port, credential, ca=folder.ca):
         if time.monotonic() > until:
             raise MeshError(
                 ErrorCode.FORBIDDEN,
@@ -183,11 +184,15 @@ def listening(host: str, port: int, timeout: float = 1.0) -> Listening | None:
         return None
 
 
-def accepts(host: str, port: int, credential: Credential, timeout: float = 1.0) -> bool:
-    """Whether the broker there lets this user in."""
+def accepts(
+    host: str, port: int, credential: Credential, timeout: float = 1.0, ca: str = ""
+) -> bool:
+    """Whether the broker there lets this user in. ca: the certificate to trust it by, if any."""
     login = {"user": credential.user, "pass": credential.password, "verbose": False}
+    context = tls_context([f"nats://{host}:{port}"], ca)
     try:
-        with socket.create_connection((host, port), timeout) as connection:
+        with socket.create_connection((host, port), timeout) as plain:
+            connection = context.wrap_socket(plain, server_hostname=host) if context else plain
             connection.sendall(b"CONNECT " + msgspec.json.encode(login) + b"\r\nPING\r\n")
             lines = connection.makefile("rb")
             lines.readline()

@@ -15,11 +15,11 @@ from rich.text import Text
 from mesh.cli.enrol import BrokerFolder
 from mesh.cli.examine import examine
 from mesh.cli.findings import Finding
-from mesh.cli.local import reachable, recall, with_address
+from mesh.cli.local import recall, with_address
 from mesh.cli.options import options
 from mesh.cli.watch import listed, show
 from mesh.protocol.errors import MeshError
-from mesh.settings import OperatorSettings, origins
+from mesh.settings import OperatorSettings, origins, reachable
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

@@ -58,7 +58,7 @@ def command(worker: str, grace: float, no_wait: bool, as_json: bool, **flags: An
 async def _drain(settings: OperatorSettings, name: str, grace: float, wait: bool) -> Drained:
     try:
         async with connected(settings) as js:
-            worker = await _find(js, name)
+            worker = await find_worker(js, name)
             writer = Writer(worker.name, worker.inc)
             began = time.monotonic()
             await js.bus.publish(subjects.orders(writer), Drain(grace=grace))
@@ -79,7 +79,8 @@ async def _here(js: JetStream, writer: Writer) -> bool:
     return not js.bus.connected or await lives(js.bus, writer)
 
 
-async def _find(js: JetStream, name: str) -> WorkerInfo:
+async def find_worker(js: JetStream, name: str) -> WorkerInfo:
+    """A worker that is present. Raises MeshError (not_found), naming those that are."""
     present = await workers_present(js)
     for worker in present:
         if worker.name == name:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from mesh.cli.certificate import TlsFiles, new_pair
 from mesh.cli.locks import folder_lock
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -68,12 +69,19 @@ class BrokerFolder:
         self.streams = self.path / "streams"
         self.workers = self.path / "workers"
         self.pid_file = self.path / "nats.pid"
+        self.tls = TlsFiles(self.path / "tls" / "cert.pem", self.path / "tls" / "key.pem")
         self._secrets = self.path / "secrets.json"
 
-    def prepare(self) -> Secrets:
+    @property
+    def ca(self) -> str:
+        """The certificate by which this machine's own processes trust the broker; "": no TLS."""
+        return str(self.tls.certificate) if self.tls.there() else ""
+
+    def prepare(self, *, tls: bool = False) -> Secrets:
         """Make what is missing: folders, passwords, configuration. Returns the passwords.
 
-        Raises MeshError (conflict) where the folder cannot be written.
+        tls: a certificate as well; once it is there, the broker speaks nothing but TLS. Raises
+        MeshError (conflict) where the folder cannot be written.
         """
         try:
             for folder in (self.data, self.path, self.streams):
@@ -82,6 +90,8 @@ class BrokerFolder:
                 if not self._secrets.exists():
                     self._save(new_secrets())
                 secrets = self.secrets()
+                if tls and not self.tls.there():
+                    self._certify()
                 self._write_config(secrets)
         except OSError as error:
             raise MeshError(
@@ -139,13 +149,20 @@ class BrokerFolder:
         self._write_config(changed)
         return changed
 
+    def _certify(self) -> None:
+        made = new_pair()
+        self.tls.key.parent.mkdir(exist_ok=True, mode=0o700)
+        write_private(self.tls.key, made.key)
+        write_private(self.tls.certificate, made.certificate)
+
     def _save(self, secrets: Secrets) -> None:
         write_private(self._secrets, msgspec.json.format(msgspec.json.encode(secrets)))
 
     def _write_config(self, secrets: Secrets) -> None:
         with as_file(nats_conf()) as source:
             shutil.copyfile(source, self.path / "nats.conf")
-        write_private(self.config, render(secrets.workers).encode())
+        files = self.tls if self.tls.there() else None
+        write_private(self.config, render(secrets.workers, files).encode())
 
 
 def nats_conf() -> Path:
@@ -197,10 +214,19 @@ def may_subscribe(worker: str) -> list[str]:
     return [f"_INBOX_{worker}.>", subjects.orders(own), subjects.ask(own)]
 
 
-def render(workers: dict[str, str]) -> str:
-    """workers.conf: nats.conf and the workers' users."""
+def render(workers: dict[str, str], tls: TlsFiles | None = None) -> str:
+    """workers.conf: nats.conf, the workers' users, and the broker's certificate, if it has one."""
     users = "\n".join(_user(name, password) for name, password in sorted(workers.items()))
-    return _WORKERS_CONF.format(users=users)
+    return _WORKERS_CONF.format(users=users) + (_tls(tls) if tls else "")
+
+
+def _tls(files: TlsFiles) -> str:
+    """Whoever connects speaks TLS at once; who waits for a greeting is told so after a moment."""
+    certificate, key = (msgspec.json.encode(str(path.absolute())).decode() for path in files)
+    return (
+        f"tls {{\n  cert_file: {certificate}\n  key_file: {key}\n"
+        '  handshake_first: "auto"\n  timeout: 10\n}\n'
+    )
 
 
 def _user(name: str, password: str) -> str:

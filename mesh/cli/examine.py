@@ -18,11 +18,12 @@ from msgspec import Struct
 
 from mesh.bus.connection import BusError, NoResponders
 from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, StreamInfo, unix
+from mesh.bus.trust import is_loopback
 from mesh.cli import broker, findings
 from mesh.cli.enrol import BrokerFolder
 from mesh.cli.findings import Finding, fail, ok, warn
 from mesh.cli.fleet import Queue, connected, models_queues, workers_present
-from mesh.cli.join import is_loopback, own_address
+from mesh.cli.join import own_address
 from mesh.cli.screen import size
 from mesh.protocol import subjects
 from mesh.protocol.chats import GetHealth, Health
@@ -247,7 +248,7 @@ def exposed(settings: OperatorSettings, gateway: str) -> list[Finding]:
     at_gateway = _reaches(own, parts.hostname or "", parts.port or 80)
     at_broker = _reaches(own, *broker.address(settings.servers[0]))
     any_name = bool(at_gateway) and _answers_to_any_name(gateway)
-    return findings.exposure(at_gateway, any_name, at_broker)
+    return findings.exposure(at_gateway, any_name, at_broker, tls=bool(settings.nats_ca))
 
 
 def _reaches(own: str, host: str, port: int) -> str | None:

@@ -180,10 +180,13 @@ def _queue(queue: Queue) -> Finding:
     return warn(check, "No worker serves it now; requests for it are refused.")
 
 
-def exposure(gateway: str | None, any_name: bool, broker: str | None) -> list[Finding]:
+def exposure(
+    gateway: str | None, any_name: bool, broker: str | None, tls: bool = False
+) -> list[Finding]:
     """Where gateway and broker can be reached from other machines (None: they cannot be).
 
-    any_name: whether the gateway answers whatever Host it is called by.
+    any_name: whether the gateway answers whatever Host it is called by; tls: whether the broker
+    speaks nothing else.
     """
     found = []
     if gateway:
@@ -202,12 +205,15 @@ def exposure(gateway: str | None, any_name: bool, broker: str | None) -> list[Fi
                     "name of its own: name yours in MESH_ALLOWED_HOSTS.",
                 )
             )
-    if broker:
+    if broker and tls:
+        found.append(ok("exposure", f"Other machines reach the broker at {broker}, by TLS only."))
+    elif broker:
         found.append(
             warn(
                 "exposure",
                 f"Other machines reach the broker at {broker}, and what they say is not encrypted: "
-                "use a network you trust, or a VPN; else set MESH_NATS_HOST=127.0.0.1.",
+                "start it again with `mesh up`, which makes it a certificate, or set "
+                "MESH_NATS_HOST=127.0.0.1.",
             )
         )
     return found or [ok("exposure", "Other machines reach neither gateway nor broker.")]

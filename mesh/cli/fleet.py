@@ -31,7 +31,8 @@ SHOWN = 100
 
 
 class Worker(Struct, frozen=True, kw_only=True):
-    """A worker that is there. speed: tokens per second of late; up: seconds since its start."""
+    """A worker that is there. speed: tokens per second of late; up: seconds since its start; state:
+    of its model."""
 
     name: str
     models: list[str]
@@ -45,6 +46,14 @@ class Worker(Struct, frozen=True, kw_only=True):
     hardware: str
     pid: int
     version: str
+    state: str = "serving"
+
+    @property
+    def remark(self) -> str:
+        """What there is to say of it for people, if it does not simply serve."""
+        if self.draining:
+            return "draining"
+        return "" if self.state == "serving" else self.state
 
 
 class Queue(Struct, frozen=True, kw_only=True):
@@ -87,7 +96,9 @@ async def connected(settings: OperatorSettings) -> AsyncIterator[JetStream]:
         raise _unreachable(settings)
     try:
         async with asyncio.timeout(PATIENCE):
-            bus = await Bus.connect(settings.servers, "operator", password, "operator")
+            bus = await Bus.connect(
+                settings.servers, "operator", password, "operator", settings.nats_ca
+            )
     except TimeoutError:
         raise _unreachable(settings) from None
     try:
@@ -137,6 +148,7 @@ def _worker(info: WorkerInfo, now: float) -> Worker:
         hardware=info.hardware,
         pid=info.pid,
         version=info.version,
+        state=info.state,
     )
 
 

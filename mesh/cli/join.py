@@ -1,18 +1,19 @@
 """`mesh join`: make a worker on another machine a user of this broker, and print what to type."""
 
-import ipaddress
 import shlex
 import socket
 from typing import Any
 
 import click
 
+from mesh.bus.trust import is_loopback, written_out
 from mesh.cli import broker
 from mesh.cli.enrol import BrokerFolder, Credential
-from mesh.cli.local import reachable, recall
+from mesh.cli.local import recall
 from mesh.cli.names import name_held
 from mesh.cli.options import options
-from mesh.settings import Settings, read
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.settings import Settings, broker_url, reachable, read
 
 
 @click.command("join")
@@ -35,36 +36,38 @@ def command(name: str, host: str | None, remove: bool, **flags: Any) -> None:
     running = recall(settings.data_path)
     listens = running.nats_host if running else settings.nats_host
     port = running.nats_port if running else settings.nats_port
-    folder.prepare()
-    servers = [f"nats://{reachable(listens)}:{port}"]
+    folder.prepare(tls=not is_loopback(listens) and not broker.is_running(folder))
+    secure = bool(folder.ca)
+    if not is_loopback(listens) and not secure:
+        raise MeshError(ErrorCode.CONFLICT, _UNENCRYPTED)
+    servers = [broker_url(reachable(listens), port, secure)]
     with name_held(folder, name):
         credential = broker.admit(folder, servers, name, elsewhere=True)
-    click.echo(instructions(credential, host or own_address(), port))
+    trusted = written_out(folder.tls.certificate.read_text()) if secure else ""
+    url = broker_url(host or own_address(), port, secure)
+    click.echo(instructions(credential, url, trusted))
     if is_loopback(listens):
         click.secho(_LOOPBACK, fg="yellow", err=True)
 
 
-def instructions(credential: Credential, host: str, port: int) -> str:
-    """What to type on the other machine."""
-    secret = f"MESH_WORKER_PASSWORD={shlex.quote(credential.password)}"
-    line = f"mesh worker --worker-name {credential.user} --nats nats://{host}:{port}"
-    return f"On the other machine, with an engine installed, type:\n\n  {secret} \\\n  {line}\n"
+def instructions(credential: Credential, url: str, certificate: str = "") -> str:
+    """What to type on the other machine: one line, with all that it needs."""
+    given = [f"MESH_WORKER_PASSWORD={shlex.quote(credential.password)}"]
+    given += [f"MESH_NATS_CA={shlex.quote(certificate)}"] if certificate else []
+    line = f"{' '.join(given)} mesh worker --worker-name {credential.user} --nats {url}"
+    return f"On the other machine, with an engine installed, type:\n\n  {line}\n"
 
 
 _LOOPBACK = """\
-But the broker listens on this machine only. Start the mesh so that others reach it:
+But the broker listens on this machine only, and that line serves nobody else. Start the mesh so
+that others reach it, which switches TLS on, and join again:
 
-  MESH_NATS_HOST=0.0.0.0 mesh up
+  MESH_NATS_HOST=0.0.0.0 mesh up"""
 
-The connection is not encrypted: use a network you trust, or a VPN."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+_UNENCRYPTED = (
+    "The broker listens beyond this machine without TLS, so a password would be read on the way: "
+    "stop it, and start it again with `mesh up`, which makes it a certificate."
+)
 
 
 def own_address() -> str:

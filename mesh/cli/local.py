@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mesh.cli.enrol import BrokerFolder, write_private
-from mesh.settings import Settings, origins, read
+from mesh.settings import Settings, broker_url, origins, reachable, read
 
 S = TypeVar("S", bound=Settings)
 
@@ -22,11 +22,12 @@ class Running(Struct, frozen=True, kw_only=True):
     nats_host: str
     nats_port: int
     gateway: str
+    tls: bool = False
 
     @property
     def nats(self) -> str:
         """The broker's URL from this machine."""
-        return f"nats://{reachable(self.nats_host)}:{self.nats_port}"
+        return broker_url(reachable(self.nats_host), self.nats_port, self.tls)
 
 
 def settings_of(role: str, kind: type[S], flags: dict[str, Any]) -> S:
@@ -40,17 +41,15 @@ def settings_of(role: str, kind: type[S], flags: dict[str, Any]) -> S:
 
 
 def with_address(kind: type[S], flags: dict[str, Any]) -> S:
-    """Settings whose broker is the one running on the data folder, unless they name another."""
+    """Settings whose broker is the one running on the data folder, unless they name another, and
+    whose certificate is that folder's, unless they say."""
     settings = read(kind, flags)
     found = origins(kind, flags)
     told = any(found[name].origin != "default" for name in ("nats", "nats_host", "nats_port"))
     running = None if told else recall(settings.data_path)
+    if not settings.nats_ca:
+        settings = msgspec.structs.replace(settings, nats_ca=BrokerFolder(settings.data_path).ca)
     return msgspec.structs.replace(settings, nats=running.nats) if running else settings
-
-
-def reachable(host: str) -> str:
-    """How this machine itself reaches a server that listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def remember(data_path: Path, running: Running) -> None:

@@ -141,7 +141,7 @@ def _workers(
             Text(curve(speeds.get(worker.name, ()), max(6, min(30, columns - 80))), style="green"),
             duration(worker.up),
             Text(worker.host, style="dim"),
-            Text("draining" if worker.draining else "", style="yellow"),
+            Text(worker.remark, style="yellow"),
         )
     return made
 

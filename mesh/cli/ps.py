@@ -75,7 +75,7 @@ def _workers(workers: list[Worker]) -> RenderableType:
             f"{worker.speed:.0f}",
             duration(worker.up),
             Text(worker.host),
-            Text("draining" if worker.draining else "", style="yellow"),
+            Text(worker.remark, style="yellow"),
         )
     return shown
 

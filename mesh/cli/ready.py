@@ -29,10 +29,10 @@ class _Health(Struct):
     store: str
 
 
-async def broker_listens(url: str, operator: Credential) -> None:
-    """Wait for a broker that knows this user."""
+async def broker_listens(url: str, operator: Credential, ca: str = "") -> None:
+    """Wait for a broker that knows this user. ca: the certificate to trust it by, if any."""
     host, port = broker.address(url)
-    while not await asyncio.to_thread(broker.accepts, host, port, operator):
+    while not await asyncio.to_thread(broker.accepts, host, port, operator, ca=ca):
         await asyncio.sleep(PAUSE)
 
 
@@ -43,10 +43,10 @@ async def gateway_answers(url: str) -> None:
 
 
 async def workers_present(
-    url: str, operator: Credential, pids: Callable[[], set[int]]
+    url: str, operator: Credential, pids: Callable[[], set[int]], ca: str = ""
 ) -> list[WorkerInfo]:
     """Wait for the workers that run as these processes; returns all that are there."""
-    bus = await Bus.connect([url], *operator, name="mesh up")
+    bus = await Bus.connect([url], *operator, name="mesh up", ca=ca)
     try:
         while True:
             with suppress(BusError):

@@ -15,17 +15,18 @@ import click
 import msgspec
 
 import mesh
+from mesh.bus.trust import is_loopback
 from mesh.cli import broker, ready
 from mesh.cli.console import Console, banner
 from mesh.cli.enrol import BrokerFolder
 from mesh.cli.leash import Leash
-from mesh.cli.local import Running, forget, reachable, recall, remember
+from mesh.cli.local import Running, forget, recall, remember
 from mesh.cli.locks import Held, folder_lock
 from mesh.cli.options import options
 from mesh.cli.ports import check_free, free_port
 from mesh.cli.supervise import Child, Program
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.settings import UpSettings, env_name, read
+from mesh.settings import UpSettings, env_name, reachable, read
 
 FLAGS = (
     "data_dir",
@@ -59,6 +60,7 @@ def command(**flags: Any) -> None:
     folder.prepare()
     try:
         with folder_lock(folder.data):
+            folder.prepare(tls=not is_loopback(settings.nats_host))
             asyncio.run(Up(settings, flags, folder).run())
     except Held:
         raise MeshError(ErrorCode.CONFLICT, _already(folder)) from None
@@ -78,8 +80,9 @@ class Up:
             nats_host=settings.nats_host,
             nats_port=settings.nats_port,
             gateway=_gateway_url(settings),
+            tls=bool(folder.ca),
         )
-        self._environment = _environment(settings, flags, self._running)
+        self._environment = _environment(settings, flags, self._running, folder.ca)
 
     async def run(self) -> None:
         """Start everything, stay until asked to stop, stop everything.
@@ -119,7 +122,7 @@ class Up:
         click.echo("Starting the mesh ...")
         launch(self._broker(server))
         operator = self._folder.credential("operator")
-        await ready.broker_listens(self._running.nats, operator)
+        await ready.broker_listens(self._running.nats, operator, self._folder.ca)
         remember(self._folder.data, self._running)
         launch(self._service("store"))
         launch(self._service("gateway"))
@@ -127,7 +130,10 @@ class Up:
         await ready.gateway_answers(self._running.gateway)
         notice = asyncio.get_running_loop().call_later(NOTICE, click.echo, _LOADING)
         present = await ready.workers_present(
-            self._running.nats, operator, lambda: {worker.pid for worker in workers}
+            self._running.nats,
+            operator,
+            lambda: {worker.pid for worker in workers},
+            self._folder.ca,
         )
         notice.cancel()
         click.echo(banner(mesh.__version__, self._running, self._folder.data, present))
@@ -176,7 +182,7 @@ def _mesh(name: str) -> list[str]:
 
 
 def _environment(
-    settings: UpSettings, flags: Mapping[str, Any], running: Running
+    settings: UpSettings, flags: Mapping[str, Any], running: Running, ca: str
 ) -> dict[str, str]:
     """What the services read: our own environment, our flags, and where the broker is.
 
@@ -186,6 +192,7 @@ def _environment(
     own = {
         "MESH_DATA_DIR": str(settings.data_path.absolute()),
         "MESH_NATS": running.nats,
+        "MESH_NATS_CA": ca,
         "MESH_PORT": str(settings.port),
         "PYTHONUNBUFFERED": "1",
     }

@@ -71,7 +71,11 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
 
 async def _begin(settings: GatewaySettings) -> Services:
     bus = await Bus.connect(
-        settings.servers, "gateway", settings.gateway_password, settings.gateway_name
+        settings.servers,
+        "gateway",
+        settings.gateway_password,
+        settings.gateway_name,
+        settings.nats_ca,
     )
     try:
         return await _open(settings, bus)

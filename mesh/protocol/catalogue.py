@@ -178,9 +178,10 @@ CHANNELS = (
         pattern=subjects.orders(_WORKER),
         kind=Kind.CORE,
         messages=_union(messages.Order),
+        answers=_union(messages.OrderReply),
         publishers=(Role.GATEWAY, Role.OPERATOR),
         subscribers=(Role.WORKER,),
-        purpose="Orders to one worker process.",
+        purpose="Orders to one worker process; those about its model are answered.",
     ),
     Channel(
         pattern=subjects.ask(_WORKER),

@@ -18,6 +18,7 @@ from mesh.protocol.messages import (
     Letter,
     LogEvent,
     Order,
+    OrderReply,
     ResumeReply,
 )
 
@@ -27,6 +28,7 @@ _encoder = msgspec.json.Encoder()
 _events: Decoder[LogEvent] = Decoder(LogEvent)
 _frames = Decoder(Frame)
 _orders: Decoder[Order] = Decoder(Order)
+_order_replies: Decoder[OrderReply] = Decoder(OrderReply)
 _hello_replies: Decoder[HelloReply] = Decoder(HelloReply)
 _resume_replies: Decoder[ResumeReply] = Decoder(ResumeReply)
 _letters: Decoder[Letter] = Decoder(Letter)
@@ -37,6 +39,7 @@ _replies: Decoder[Reply] = Decoder(Reply)
 decode_event = _events.decode
 decode_frame = _frames.decode
 decode_order = _orders.decode
+decode_order_reply = _order_replies.decode
 decode_hello_reply = _hello_replies.decode
 decode_resume_reply = _resume_replies.decode
 decode_letter = _letters.decode

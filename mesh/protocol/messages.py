@@ -301,6 +301,8 @@ class Frame(Struct, frozen=True, tag="frame", gc=False, omit_defaults=True):
 class ModelCard(Wire, frozen=True, kw_only=True):
     """A model as a worker serves it. Equal fingerprints: same tokenizer, same weights.
 
+    size: bytes on disk; memory: bytes of GPU memory, as the engine reckons; 0: unknown.
+
     abilities: what not every engine can: `mesh.protocol.abilities` lists them.
     """
 
@@ -308,6 +310,8 @@ class ModelCard(Wire, frozen=True, kw_only=True):
     fingerprint: str
     engine: str
     context_length: int
+    size: int = 0
+    memory: int = 0
     abilities: tuple[str, ...] = ()
 
 
@@ -315,7 +319,10 @@ class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
     """A worker's presence, renewed every few seconds; gone, it is dead or cut off.
 
     slots: requests it can work on at once; speed: tokens per second over the last seconds, all
-    requests together; hardware: name of the GPU or CPU, for people.
+    requests together; hardware: name of the GPU or CPU, for people; memory: bytes of the process.
+    models: what it takes requests for now, those of a model that rests included: the next request
+    loads it again. target: the model that is being loaded; trouble: why the last one was not;
+    changes: how often its model was changed, or could not be.
     """
 
     name: str
@@ -331,6 +338,11 @@ class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
     host: str = ""
     pid: int = 0
     hardware: str = ""
+    state: Literal["serving", "resting", "loading", "unloading", "unloaded"] = "serving"
+    target: str = ""
+    trouble: str = ""
+    changes: int = 0
+    memory: int = 0
 
 
 class WorkerStarted(Event, frozen=True, kw_only=True, tag="worker_started"):
@@ -373,7 +385,33 @@ class Drain(Wire, frozen=True, kw_only=True, tag="drain"):
     grace: float = 30.0
 
 
-Order = CancelRun | Drain
+class LoadModel(Wire, frozen=True, kw_only=True, tag="load_model"):
+    """Serve this model from now on, instead of the present one.
+
+    model: as in the worker's own setting, on its machine; "": the one it was started with; engine:
+    "" for the one in its settings; name: under which it is offered, "": its own; grace: seconds in
+    which answers under way may be finished before they are handed over.
+    """
+
+    model: str = ""
+    engine: str = ""
+    name: str = ""
+    grace: float = 30.0
+
+
+class UnloadModel(Wire, frozen=True, kw_only=True, tag="unload_model"):
+    """Serve nothing until the next order, but stay. grace as in LoadModel."""
+
+    grace: float = 30.0
+
+
+class Accepted(Wire, frozen=True, kw_only=True, tag="accepted"):
+    """The order is being carried out; it has been when the presence counts so many changes."""
+
+    change: int = 0
+
+
+Order = CancelRun | Drain | LoadModel | UnloadModel
 
 
 class Ask(Wire, frozen=True, kw_only=True, tag="ask"):
@@ -492,5 +530,6 @@ class AskedAgain(Wire, frozen=True, kw_only=True, tag="asked_again"):
 
 
 AskAgainReply = AskedAgain | Refused
+OrderReply = Accepted | Refused
 HelloReply = Welcome | Refused
 ResumeReply = RunStatus | Refused

@@ -34,7 +34,9 @@ async def run(settings: StoreSettings, stop: asyncio.Event) -> None:
     await asyncio.to_thread(schema.upgrade, settings.database_path)
     database = Database(settings.database_path)
     try:
-        connecting = Bus.connect(settings.servers, USER, settings.store_password, USER)
+        connecting = Bus.connect(
+            settings.servers, USER, settings.store_password, USER, settings.nats_ca
+        )
         bus = await _unless(stop, connecting)
         if bus is not None:
             try:

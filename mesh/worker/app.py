@@ -17,13 +17,15 @@ from mesh.protocol import subjects
 from mesh.protocol.codec import decode, decode_hello_reply, decode_order
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
+    Accepted,
     Alive,
     Ask,
     CancelRun,
     Drain,
     Hello,
-    ModelCard,
+    LoadModel,
     Refused,
+    UnloadModel,
     Welcome,
     WorkerInfo,
     WorkerStarted,
@@ -34,8 +36,9 @@ from mesh.settings import WorkerSettings
 from mesh.worker.answer import Patience
 from mesh.worker.claim import Claims
 from mesh.worker.desk import Desk
-from mesh.worker.engines.base import Engine
-from mesh.worker.engines.choose import load
+from mesh.worker.loader import Loader
+from mesh.worker.memory import resident
+from mesh.worker.offer import Offer
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +48,19 @@ GOODBYE = 2.0
 
 async def run(settings: WorkerSettings, name: str, password: str, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then drain. Raises MeshError when the worker cannot join."""
-    engine = await load(settings)
+    loader = await Loader.start(settings)
     try:
         writer = Writer(name, new_uid())
-        bus = await Bus.connect(settings.servers, name, password, str(writer))
+        bus = await Bus.connect(settings.servers, name, password, str(writer), settings.nats_ca)
         try:
-            await Worker(bus, engine, writer, settings).serve(stop)
+            await Worker(bus, loader, writer, settings).serve(stop)
         finally:
             await bus.close()
     except Stuck as stuck:
         log.error("%s", stuck)
         os._exit(1)  # its threads would never end
     finally:
-        await engine.close()
+        await loader.close()
 
 
 class Drained(Exception):
@@ -75,18 +78,17 @@ class Worker:
     that name when the connection ends.
     """
 
-    def __init__(self, bus: Bus, engine: Engine, writer: Writer, settings: WorkerSettings) -> None:
+    def __init__(self, bus: Bus, loader: Loader, writer: Writer, settings: WorkerSettings) -> None:
         self._bus = bus
         self._js = JetStream(bus)
-        self._engine = engine
+        self._loader = loader
         self._grace = settings.grace
+        self._idle_unload = settings.idle_unload
         self._writer = writer
-        claims = Claims(bus, self._js, writer, engine.info.fingerprint)
+        claims = Claims(bus, self._js, writer, loader.info.fingerprint)
         patience = Patience(settings.first_token_limit, settings.stall_limit, settings.poison_after)
-        self._desk = Desk(bus, self._js, claims, engine, patience)
-        self._puller = Puller(
-            bus, engine.info.model, self._desk.free, self._desk.take, self._desk.spoilt
-        )
+        self._offer = Offer(loader, settings, self._new_puller, self._join, self._tell_presence)
+        self._desk = Desk(bus, self._js, claims, loader, patience, self._offer.ready)
         self._started = time.time()
         self._ordered = asyncio.Event()
         self._leaving = False
@@ -98,17 +100,21 @@ class Worker:
         Raises MeshError when it may not join, or when the broker has given it up for good;
         Drained after an order; Stuck when the engine is.
         """
-        await self._bus.listen(subjects.orders(self._writer), lambda msg: self._obey(msg.data))
+        await self._bus.serve(subjects.orders(self._writer), self._obey)
         await self._bus.serve(subjects.ask(self._writer), self._answer_ask)
         if not await self._join(stop):
             return self._check_connection()
-        log.info("Serving %s as %s", self._engine.info.model, self._bus.user)
+        log.info("Serving %s as %s", self._loader.info.model, self._bus.user)
         async with asyncio.TaskGroup() as group:
             story = group.create_task(self._tell_start())
             presence = group.create_task(announce(self._bus, self._info))
             renewing = group.create_task(self._desk.keep_alive())
             engine = group.create_task(self._desk.watch_engine())
-            pulling = [group.create_task(self._puller.run()), group.create_task(self._wake())]
+            pulling = [
+                group.create_task(self._offer.run(self._desk)),
+                group.create_task(self._offer.rest(self._desk, self._idle_unload)),
+                group.create_task(self._wake()),
+            ]
             await _first(stop, self._ordered, self._desk.stuck, self._bus.closed)
             for task in pulling:
                 task.cancel()
@@ -128,8 +134,7 @@ class Worker:
 
     async def _drain(self) -> None:
         self._leaving = True
-        with suppress(BusError):  # who waits for a worker should look for another at once
-            await self._bus.publish(subjects.presence(self._bus.user), self._info())
+        await self._tell_presence()  # who waits for a worker should look for another at once
         await self._desk.drain(0.0 if self._desk.stuck.is_set() else self._grace)
 
     def _check_connection(self) -> None:
@@ -140,9 +145,11 @@ class Worker:
                 "with `mesh join --remove`; join it again, or start it again.",
             )
 
-    async def _join(self, stop: asyncio.Event) -> bool:
-        """Ask a gateway to be let in; wait for one. False if stopped; raises MeshError."""
-        models = (self._engine.info.model,)
+    async def _join(self, stop: asyncio.Event | None = None) -> bool:
+        """Ask a gateway to be let in with the loader's model; wait for one. False if stopped;
+        raises MeshError."""
+        stop = stop or asyncio.Event()
+        models = (self._loader.info.model,)
         hello = Hello(protocol=subjects.VERSION, version=mesh.__version__, models=models)
         waiting = False
         while not (stop.is_set() or self._bus.closed.is_set()):
@@ -160,6 +167,13 @@ class Worker:
                 waiting = True
             await asyncio.sleep(0.2)
         return False
+
+    def _new_puller(self, model: str) -> Puller:
+        return Puller(self._bus, model, self._desk.free, self._desk.take, self._desk.spoilt)
+
+    async def _tell_presence(self) -> None:
+        with suppress(BusError):
+            await self._bus.publish(subjects.presence(self._bus.user), self._info())
 
     async def _tell_start(self) -> None:
         event = WorkerStarted(uid=new_uid(), info=self._info())
@@ -193,34 +207,32 @@ class Worker:
         while True:
             await self._desk.freed.wait()
             self._desk.freed.clear()
-            self._puller.wake()
+            self._offer.wake()
 
-    def _obey(self, data: bytes) -> None:
+    async def _obey(self, subject: str, data: bytes) -> Accepted | None:
         match decode_order(data):
             case CancelRun(rid=rid):
                 self._desk.cancel(rid)
             case Drain(grace=grace):
                 self._grace = grace
                 self._ordered.set()
+            case LoadModel() | UnloadModel() as order:
+                if self._leaving:
+                    raise MeshError(ErrorCode.CONFLICT, "This worker is leaving.")
+                return self._offer.order(order)
+        return None
 
     async def _answer_ask(self, subject: str, data: bytes) -> Alive:
         return Alive(holding=self._desk.holds(decode(data, Ask).rid))
 
     def _info(self) -> WorkerInfo:
-        info = self._engine.info
-        card = ModelCard(
-            name=info.model,
-            fingerprint=info.fingerprint,
-            engine=info.engine,
-            context_length=info.context_length,
-            abilities=tuple(info.abilities),
-        )
+        info, offer = self._loader.info, self._offer
         return WorkerInfo(
             name=self._writer.user,
             inc=self._writer.inc,
             protocol=subjects.VERSION,
             version=mesh.__version__,
-            models=(card,),
+            models=offer.cards(),
             slots=info.slots,
             running=self._desk.running(),
             speed=round(self._desk.speed(), 1),
@@ -229,6 +241,11 @@ class Worker:
             host=socket.gethostname(),
             pid=os.getpid(),
             hardware=info.hardware,
+            state=offer.state,
+            target=offer.target,
+            trouble=offer.trouble,
+            changes=offer.changes,
+            memory=resident(),
         )
 
 

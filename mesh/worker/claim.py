@@ -53,7 +53,7 @@ class Claims:
     def __init__(self, bus: Bus, js: JetStream, writer: Writer, fingerprint: str) -> None:
         self._bus = bus
         self._js = js
-        self._fingerprint = fingerprint
+        self.fingerprint = fingerprint
         self.writer = writer
 
     async def claim(self, item: Item) -> Held:
@@ -78,7 +78,7 @@ class Claims:
                 item=item.seq,
                 ack_reply=item.ack_reply,
                 model=request.model,
-                fingerprint=self._fingerprint,
+                fingerprint=self.fingerprint,
                 lost=lost,
             )
             try:

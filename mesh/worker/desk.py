@@ -6,7 +6,7 @@ Which of them are its to answer is decided by the claims; how one is answered, b
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,16 +32,27 @@ RETRY_DELAY = 0.2
 """Seconds before a request that is handed over is given out again."""
 
 
+class NotReady(Exception):
+    """The model cannot be had at the moment: its prompts are for others, or for later."""
+
+
 class Desk:
     """At most as many requests at once as the engine has slots.
 
     `freed` is set whenever a slot became free, `stuck` when the engine has stalled on everything,
     or says itself that it is broken.
-    ack_wait, in seconds, is the queue's patience, `patience` the one with the engine.
+    ack_wait, in seconds, is the queue's patience, `patience` the one with the engine. `ready` is
+    waited for before each claim; with NotReady it says that the model cannot be had just now.
     """
 
     def __init__(
-        self, bus: Bus, js: JetStream, claims: Claims, engine: Engine, patience: Patience
+        self,
+        bus: Bus,
+        js: JetStream,
+        claims: Claims,
+        engine: Engine,
+        patience: Patience,
+        ready: Callable[[], Awaitable[None]],
     ) -> None:
         self.ack_wait = 6.0
         self.freed = asyncio.Event()
@@ -51,6 +62,7 @@ class Desk:
         self._js = js
         self._claims = claims
         self._engine = engine
+        self._ready = ready
         self._prompts = PromptBuilder(engine)
         self._answers: dict[str, Answer] = {}
         self._claiming: dict[str, Item] = {}
@@ -93,6 +105,17 @@ class Desk:
         task = asyncio.create_task(self._handle(item))
         self._tasks.add(task)
         task.add_done_callback(self._done)
+
+    def seat(self) -> None:
+        """The engine drives another model now; nothing may be under way."""
+        self._prompts = PromptBuilder(self._engine)
+        self._claims.fingerprint = self._engine.info.fingerprint
+
+    async def empty(self, grace: float) -> None:
+        """As `drain`, but wait until nothing is left, however long that takes."""
+        await self.drain(grace)
+        while self._tasks:
+            await self.drain(0.0)
 
     def spoilt(self, ack_reply: str, why: str) -> None:
         """Remove an item that nobody can read from the queue."""
@@ -167,7 +190,11 @@ class Desk:
     async def _handle(self, item: Item) -> None:
         rid = item.prompt.request.rid
         try:
+            await self._ready()
             held = await self._claims.claim(item)
+        except NotReady:
+            await self._give_back(item)
+            return
         except Settled as settled:
             log.debug("%s: %s", rid, settled)
             if settled.ack:

@@ -30,12 +30,15 @@ class Reading(threading.Thread):
         prompt: str = f"/repeat {WORDS}",
         key: str = "",
         after: int | None = None,
+        model: str = "",
     ) -> None:
         super().__init__(daemon=True)
         self._headers = {"Idempotency-Key": key} if key else {}
         if after is not None:
             self._headers["Last-Event-ID"] = str(after)
         self._body = {"prompt": prompt, "params": {"max_tokens": tokens}}
+        if model:
+            self._body["model"] = model
         self._url = url
         self.texts: list[str] = []
         self.indexes: list[int] = []

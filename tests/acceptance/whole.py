@@ -85,7 +85,7 @@ class Mesh:
         for child in psutil.Process(self.process.pid).children():
             try:
                 words = child.cmdline()
-            except psutil.ZombieProcess:
+            except psutil.NoSuchProcess:  # a zombie, or gone meanwhile
                 continue
             if words and "nats-server" in words[0]:
                 found["broker"] = child

@@ -28,7 +28,9 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     are (`Job.messages`) and has no tokenizer of its own; bos_token and eos_token: their text, for
     the template; add_bos: whether every prompt begins with bos_token, also where the template
     leaves it out; continues: whether it can go on exactly from a given prefix; hardware: for
-    people; abilities: what not every engine can, of `mesh.protocol.abilities`.
+    people; size: bytes of the model's files; memory: bytes of GPU memory that it takes, 0 where
+    there is none or that is unknown; abilities: what not every engine can, of
+    `mesh.protocol.abilities`.
     """
 
     model: str
@@ -42,6 +44,8 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     add_bos: bool = False
     continues: bool = True
     hardware: str = "CPU"
+    size: int = 0
+    memory: int = 0
     abilities: tuple[Ability, ...] = ()
 
 

@@ -27,7 +27,7 @@ async def load(settings: WorkerSettings) -> Engine:
                 from mesh.worker.engines.openai import OpenAIEngine
 
                 return OpenAIEngine(settings)
-        path = await to_thread(_find, settings.model)
+        path = await to_thread(_find, settings)
         if engine == "auto":
             engine = _engine_for(path)
         if engine == "llamacpp":
@@ -41,14 +41,40 @@ async def load(settings: WorkerSettings) -> Engine:
         raise _not_installed(engine, error) from error
 
 
-def _find(model: str) -> Path:
-    if not model:
-        from mesh.worker.bundled import PATH
+def check(settings: WorkerSettings) -> None:
+    """Raise MeshError for a model that is surely not there. Quick: downloads and loads nothing."""
+    if _has_files(settings) and not settings.model.startswith("hf:"):
+        path = _find(settings)
+        if settings.engine == "auto":
+            _engine_for(path)
 
+
+async def fetch(settings: WorkerSettings) -> None:
+    """Have the model on this machine, to be loaded without waiting. Raises MeshError."""
+    if _has_files(settings):
+        await to_thread(_find, settings)
+
+
+def _has_files(settings: WorkerSettings) -> bool:
+    return settings.engine in ("llamacpp", "exllamav2") or (
+        settings.engine == "auto" and not settings.upstream
+    )
+
+
+def _find(settings: WorkerSettings) -> Path:
+    """A model in the folder of models may be called by its name there, the bundled one by its."""
+    from mesh.worker.bundled import PATH
+
+    if settings.model in ("", PATH.stem):
         return PATH
+    if settings.models_dir and not settings.model.startswith("hf:"):
+        folder = Path(settings.models_dir).expanduser()
+        for place in (folder / settings.model, folder / f"{settings.model}.gguf"):
+            if place.exists():
+                return place
     from mesh.worker.hub import find
 
-    return find(model)
+    return find(settings.model)
 
 
 def _engine_for(path: Path) -> str:

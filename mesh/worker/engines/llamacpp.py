@@ -21,6 +21,7 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, refuse
+from mesh.worker.engines.files import size_of
 from mesh.worker.engines.gguf_header import GgufHeader, read_header
 from mesh.worker.engines.llamacpp_call import Call
 from mesh.worker.engines.llamacpp_port import TokenizerPort
@@ -75,7 +76,7 @@ class LlamaCppEngine:
     @classmethod
     async def load(cls, path: Path, settings: WorkerSettings) -> "LlamaCppEngine":
         """Load a model, in a thread. Raises MeshError when the file or its settings will not do."""
-        header = read_header(path)
+        header = await to_thread(read_header, path)
         info = _info(path, header, settings)
         port = TokenizerPort()
         try:
@@ -161,6 +162,7 @@ def _info(path: Path, header: GgufHeader, settings: WorkerSettings) -> EngineInf
         eos_token=header.eos_token,
         add_bos=header.add_bos,
         hardware=_hardware(),
+        size=size_of(path),
         abilities=(Ability.ENCODE, Ability.LOGPROBS),
     )
 

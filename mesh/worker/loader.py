@@ -1,0 +1,105 @@
+"""The engine that a worker drives now: loaded, put away while nobody asks, changed for another.
+
+Is an engine itself, so desk and answers need not know which one is behind it. Whoever changes it
+sees to it that no answer is under way; what is offered to the mesh is `mesh.worker.offer`'s affair.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+from mesh.protocol.errors import MeshError
+from mesh.settings import WorkerSettings
+from mesh.worker.engines import choose
+from mesh.worker.engines.base import Engine, EngineError, EngineInfo, Job, Step
+
+log = logging.getLogger(__name__)
+
+
+class Loader:
+    """One engine at a time, or none. Make it with `start`."""
+
+    def __init__(self, engine: Engine, settings: WorkerSettings) -> None:
+        self.settings = settings
+        self._engine: Engine | None = engine
+        self._info = engine.info
+        self._changing = asyncio.Lock()
+        self._loading: asyncio.Task[Engine] | None = None
+
+    @classmethod
+    async def start(cls, settings: WorkerSettings) -> "Loader":
+        """Load the model that the settings name. Raises MeshError."""
+        return cls(await choose.load(settings), settings)
+
+    # --- an engine like others --------------------------------------------------------------------
+
+    @property
+    def info(self) -> EngineInfo:
+        """Of the model that is loaded, or was last."""
+        return self._info
+
+    def encode(self, text: str) -> list[int]:
+        return self._loaded().encode(text)
+
+    def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+        return self._loaded().generate(job)
+
+    async def close(self) -> None:
+        """Free everything, also what is only just being loaded: a library cannot be interrupted."""
+        if self._loading is not None:
+            with suppress(MeshError):
+                self._engine = await self._loading
+        await self._free()
+
+    # --- which engine -----------------------------------------------------------------------------
+
+    @property
+    def loaded(self) -> bool:
+        return self._engine is not None
+
+    @property
+    def loading(self) -> bool:
+        return self._loading is not None
+
+    async def ready(self) -> None:
+        """Have the last model again, if it was put away. Raises MeshError when it will not load."""
+        if self._engine is not None:
+            return
+        async with self._changing:
+            if self._engine is None:
+                await self._load(self.settings)
+
+    async def change(self, settings: WorkerSettings) -> None:
+        """Load another model in the place of the present one.
+
+        Raises MeshError when it will not load; then none is loaded.
+        """
+        async with self._changing:
+            await self._free()
+            await self._load(settings)
+
+    async def put_away(self) -> None:
+        """Free the memory; `ready` loads the same model again."""
+        async with self._changing:
+            await self._free()
+
+    async def _load(self, settings: WorkerSettings) -> None:
+        self._loading = asyncio.create_task(choose.load(settings))
+        try:
+            engine = await asyncio.shield(self._loading)
+        except MeshError:
+            self._loading = None
+            raise
+        self._loading = None
+        self._engine, self._info, self.settings = engine, engine.info, settings
+
+    async def _free(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.close()
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            raise EngineError("The model is not loaded just now.")
+        return self._engine
