@@ -143,21 +143,21 @@ class Kernel:
         self.client.shell_channel.send(message)
 
 
+def spec(name: str, version: str = "", **environment: str) -> str:
+    """What describes a kernel to Jupyter, as JSON."""
+    path = {"PYTHONPATH": str(overlay(version))} if version else {}
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    said = {"argv": argv, "display_name": name, "language": "python", "env": path | environment}
+    return json.dumps(said)
+
+
 @contextmanager
 def kernel(folder: Path, version: str = "", **environment: str) -> Iterator[Kernel]:
     """A kernel with a user's folder of its own; `version` of ipykernel, "": the installed one."""
-    spec = folder / "kernels" / "mesh"
-    spec.mkdir(parents=True)
-    path = [str(overlay(version))] if version else []
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    variables = {"PYTHONPATH": os.pathsep.join(path), "XDG_CONFIG_HOME": str(folder)}
-    described = {
-        "argv": argv,
-        "display_name": "mesh",
-        "language": "python",
-        "env": variables | environment | {"IPYTHONDIR": str(folder / "ipython")},
-    }
-    (spec / "kernel.json").write_text(json.dumps(described))
+    own = {"XDG_CONFIG_HOME": str(folder), "IPYTHONDIR": str(folder / "ipython")}
+    described = folder / "kernels" / "mesh"
+    described.mkdir(parents=True)
+    (described / "kernel.json").write_text(spec("mesh", version, **own, **environment))
     specs = KernelSpecManager(kernel_dirs=[str(folder / "kernels")], ensure_native_kernel=False)
     manager = KernelManager(kernel_name="mesh", kernel_spec_manager=specs)
     manager.start_kernel()

@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 
 from tests.conftest import free_port
 from tests.fleet import wait_until
+from tests.notebook.kernels import spec
 
 TOKEN = "of-this-test-alone"
 
@@ -34,12 +35,13 @@ class Lab:
         self.root.mkdir()
         self._port = free_port()
         self._log = folder / "jupyter.log"
+        self._data = folder / "data"
         self._settings = settings = folder / "settings"
         for name, text in SETTINGS.items():
             self.set(name, text)
         own = {
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
-            "JUPYTER_DATA_DIR": str(folder / "data"),
+            "JUPYTER_DATA_DIR": str(self._data),
             "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
             "JUPYTERLAB_SETTINGS_DIR": str(settings),
             "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
@@ -61,13 +63,21 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def write(self, name: str, *cells: str) -> None:
+    def write(self, name: str, *cells: str, kernel: str = "python3") -> None:
         """Write a notebook of code cells."""
         notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],  # type: ignore[no-untyped-call]
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+            metadata={"kernelspec": {"name": kernel, "display_name": kernel}},
         )
         nbformat.write(notebook, self.root / name)  # type: ignore[no-untyped-call]
+
+    def add_kernel(self, version: str) -> str:
+        """Offer another ipykernel; returns the name that it has."""
+        name = f"ipykernel-{version}"
+        folder = self._data / "kernels" / name
+        folder.mkdir(parents=True)
+        (folder / "kernel.json").write_text(spec(name, version))
+        return name
 
     def outputs(self, name: str) -> list[dict[str, object]]:
         """The outputs of a saved notebook, of all cells."""

@@ -17,8 +17,10 @@ __all__ = ["browser"]
 LONG = "/repeat " + " ".join(f"w{n}" for n in range(2000))
 CHAT = "from mesh_client.notebook import Chat\nchat = Chat(model='{model}')\nchat"
 BUSY = "import time; time.sleep(20)"
+DEAF = "ipykernel-6.31.0"
+"""A kernel that hears no click while a cell runs, with whatever front end."""
 SECONDS = 1000.0
-SLOWLY = 20 * SECONDS
+SLOWLY = 40 * SECONDS
 """What a step may take on a busy machine."""
 
 
@@ -26,6 +28,7 @@ SLOWLY = 20 * SECONDS
 def lab(mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
     with jupyter.lab(folder, MESH_URL=mesh.url, MESH_USER="lab") as found:
+        assert found.add_kernel("6.31.0") == DEAF
         yield found
 
 
@@ -48,9 +51,16 @@ def opened(page: Page, lab: Lab, name: str, kind: str = "doc/tree") -> None:
     ready(page)
 
 
-def shown(page: Page, lab: Lab, name: str, model: str, kind: str = "doc/tree") -> None:
+def shown(
+    page: Page,
+    lab: Lab,
+    name: str,
+    model: str,
+    kind: str = "doc/tree",
+    kernel: str = "python3",
+) -> None:
     """A notebook with a chat that is shown, and a second cell."""
-    lab.write(name, CHAT.format(model=model), BUSY)
+    lab.write(name, CHAT.format(model=model), BUSY, kernel=kernel)
     opened(page, lab, name, kind)
     run(page, 0)
     expect(page.locator(".mesh-input")).to_be_visible(timeout=SLOWLY)
@@ -98,7 +108,7 @@ def test_tokens_arrive_one_after_the_other_and_stop_says_what_it_did(page: Page,
 
 
 def test_stop_works_while_a_cell_keeps_the_kernel_busy(page: Page, lab: Lab) -> None:
-    shown(page, lab, "busy.ipynb", SLOW)
+    shown(page, lab, "busy.ipynb", SLOW, kernel=DEAF)
     ask(page, LONG)
     words(page, 2)
     run(page, 1)
@@ -167,3 +177,21 @@ def test_retry_and_branches(page: Page, lab: Lab) -> None:
 
 def test_these_are_the_programs_that_are_promised() -> None:
     assert version("jupyterlab").startswith("4.") and version("notebook").startswith("7.")
+
+
+def test_where_the_gateway_cannot_be_reached_stop_offers_to_interrupt(
+    page: Page, lab: Lab, mesh: Mesh
+) -> None:
+    elsewhere = f"Mesh({mesh.url!r}, 'lab', browser_url='http://127.0.0.1:9')"
+    cell = f"from mesh_client.notebook import Chat, Mesh\nChat(mesh={elsewhere}, model='{SLOW}')"
+    lab.write("interrupt.ipynb", cell, BUSY, kernel=DEAF)
+    opened(page, lab, "interrupt.ipynb")
+    run(page, 0)
+    expect(page.locator(".mesh-input")).to_be_visible(timeout=SLOWLY)
+    ask(page, LONG)
+    words(page, 2)
+    run(page, 1)
+    page.get_by_role("button", name="Stop").click()
+    page.locator(".mesh-stop").filter(has_text="Interrupt the kernel").click()
+    expect(page.locator(".mesh-status")).to_have_text(re.compile(r"stopped after \d+ tokens"))
+    expect(page.locator(".jp-Cell").nth(1).locator(".jp-InputPrompt")).not_to_have_text("[*]:")

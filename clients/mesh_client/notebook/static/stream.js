@@ -103,6 +103,7 @@ function render({ model, el }) {
 
   let shown = { ...model.get("shown") };
   let said = ""; // what this page says itself, while nobody else knows
+  let busy = false; // and only because the kernel does not listen
   let timer = 0;
   let sending = false;
 
@@ -139,6 +140,10 @@ function render({ model, el }) {
       sending = false;
       said = "";
       clearTimeout(timer);
+    }
+    if (!running() && busy) {
+      busy = false;
+      said = "";
     }
     if (!running() && stop.dataset.state) {
       delete stop.dataset.state;
@@ -204,6 +209,7 @@ function render({ model, el }) {
       stop.dataset.state = "interrupt";
       stop.textContent = "Interrupt the kernel";
       stop.disabled = false;
+      busy = true;
       said = "the kernel is busy and the gateway cannot be reached from this page";
       draw();
     }, KERNEL_PATIENCE_MS);
