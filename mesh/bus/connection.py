@@ -216,6 +216,9 @@ class Bus:
             answer = Refused(code=error.code, detail=error.detail)
         except DecodeError as error:
             answer = Refused(code=ErrorCode.BAD_REQUEST, detail=f"Not understood: {error}")
+        except BusError as error:
+            log.warning("Answering %s: %s", msg.subject, error)
+            return  # the broker is away or slow: whoever asked will ask again
         except Exception:
             log.exception("Answering %s failed", msg.subject)
             answer = Refused(code=ErrorCode.INTERNAL)

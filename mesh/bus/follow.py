@@ -31,6 +31,9 @@ CHECK = 1.0
 PATIENCE = 0.3
 """Seconds that a message may take from the log to us before it counts as missed."""
 
+ATTEMPTS = 3
+"""Times a story is read to find it whole; what the log itself has lost is never whole."""
+
 OnEvent = Callable[[RunSubject, RunEvent, int], None]
 
 
@@ -85,6 +88,7 @@ class Follower:
         self._applied = 0
         self._backlog: deque[Stored] = deque()
         self._filling: asyncio.Task[None] | None = None
+        self._doubts = 0
         self.fills = 0
 
     async def start(self) -> None:
@@ -135,7 +139,12 @@ class Follower:
         return self._filling is None and self._last_of.get(subject, self._since) >= seq
 
     def doubt(self) -> None:
-        """Messages may have been missed: read the log before believing what comes next."""
+        """Messages may have been missed: read the log before believing what comes next.
+
+        If it is being read just now, it is read on to where it ends now: what was missed may lie
+        behind the target, and what comes after it live says nothing of it.
+        """
+        self._doubts += 1
         if self._filling is None:
             self._filling = asyncio.create_task(self._fill())
 
@@ -167,7 +176,9 @@ class Follower:
 
     def _receive(self, msg: Msg) -> None:
         stored = republished(msg)
-        if self._filling is not None or not self._step(stored):
+        if self._filling is not None:
+            self._backlog.append(stored)
+        elif not self._step(stored):
             self._backlog.append(stored)
             self.doubt()
 
@@ -239,11 +250,12 @@ class Follower:
         self.fills += 1
         try:
             while True:
+                doubts = self._doubts
                 try:
                     await self._read_missed(await self._leader())
                     while self._backlog and self._step(self._backlog[0]):
                         self._backlog.popleft()
-                    if not self._backlog:
+                    if not self._backlog and doubts == self._doubts:
                         return
                 except BusError as error:
                     log.debug("Filling %s: %s", self._reply, error)
@@ -296,13 +308,14 @@ class Follower:
         if found is None:
             return None
         track = self._tracks[rid] = Track(rid, found[0].seq)
-        track.held = []
-        try:
-            track.run = await self._replayer.run(rid, track.start)
-        except BaseException:
-            self.drop(track)
-            raise
-        held, track.held = track.held, None
-        for stored in held:
-            apply({rid: track.run}, stored)
+        for _ in range(ATTEMPTS):  # again, if of what came meanwhile something was missed
+            held = track.held = []
+            try:
+                track.run = await self._replayer.run(rid, track.start)
+            except BaseException:
+                self.drop(track)
+                raise
+            if all([apply({rid: track.run}, stored) for stored in held]):
+                break
+        track.held = None
         return track

@@ -15,7 +15,7 @@ from mesh.bus.jetstream import JetStream, Stored
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, decode_frame
 from mesh.protocol.messages import Frame, LogEvent, Queued, WorkerLost, WorkerStarted, WorkerStopped
-from mesh.protocol.run import Run
+from mesh.protocol.run import Applied, Run
 
 log = logging.getLogger(__name__)
 
@@ -41,21 +41,26 @@ def read_frame(stored: Stored) -> Frame | None:
         return None
 
 
-def apply(runs: Mapping[str, Run], stored: Stored) -> None:
-    """Apply one stored message to those of the given requests (by rid) that it is about."""
+def apply(runs: Mapping[str, Run], stored: Stored) -> bool:
+    """Apply one stored message to those of the given requests (by rid) that it is about.
+
+    False if something before it is missing in one of them.
+    """
     where = subjects.parse_run(stored.subject)
+    found: list[Applied] = []
     if where.kind == "evt" and where.rid in runs:
         match read_event(stored):
             case None | WorkerStarted() | WorkerStopped() | WorkerLost():
-                return
+                pass
             case event:
-                runs[where.rid].event(event, where.writer, stored.seq)
+                found.append(runs[where.rid].event(event, where.writer, stored.seq))
     elif where.kind == "tok":
         frame = read_frame(stored)
         for at, entry in enumerate(frame.entries if frame else ()):
             run = runs.get(entry.rid)
             if run is not None and frame is not None:
-                run.entry(entry, where.writer, frame.odds_of(at))
+                found.append(run.entry(entry, where.writer, frame.odds_of(at)))
+    return Applied.GAP not in found
 
 
 async def last_event(js: JetStream, rid: str) -> Stored | None:

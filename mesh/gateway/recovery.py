@@ -10,6 +10,7 @@ import logging
 from mesh.bus.connection import BusError
 from mesh.gateway.requests import Requests
 from mesh.gateway.unfinished import Unfinished
+from mesh.protocol.errors import MeshError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,6 @@ async def recover(unfinished: Unfinished, requests: Requests) -> None:
             if rids:
                 log.info("Took back %d open requests", len(rids))
             return
-        except BusError as error:
+        except (BusError, MeshError) as error:
             log.debug("Looking for open requests: %s", error)
             await asyncio.sleep(1.0)

@@ -110,25 +110,40 @@ class Sweeper:
         for rid in {*overdue, *orphans}:
             await self._requests.take_back(rid)
         settled = [
-            run.queued.request
-            for run in open_.values()
-            if run.queued and run.queued.request.created + COURTESY < now <= due(run)
+            run for run in open_.values() if run.queued and _settled(run.queued.request, run, now)
         ]
         for request in await self._lost(settled):
             await self._requests.queue_again(request.rid)
 
-    async def _lost(self, requests: Iterable[Request]) -> list[Request]:
-        """Those of the requests that are not in the queue."""
-        of_subject: dict[str, list[Request]] = defaultdict(list)
-        for request in requests:
-            of_subject[subjects.req(request.model, request.tenant)].append(request)
+    async def _lost(self, runs: Iterable[Run]) -> list[Request]:
+        """The requests of those of the runs that are not in the queue."""
+        of_subject: dict[str, list[Run]] = defaultdict(list)
+        for run in runs:
+            if run.queued is not None:
+                request = run.queued.request
+                of_subject[subjects.req(request.model, request.tenant)].append(run)
         if not of_subject:
             return []
         info = await self._js.stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)
         lost: list[Request] = []
         for subject, wanted in of_subject.items():
-            if info.state.subjects.get(subject, 0) >= len(wanted):
+            enough = info.state.subjects.get(subject, 0) >= len(wanted)
+            if enough and not _overtaken(wanted):
                 continue  # what is not lost is the rule; looking at each item costs
             waiting = await items_under(self._js, subject)
-            lost += [request for request in wanted if request.rid not in waiting]
+            requests = [run.queued.request for run in wanted if run.queued]
+            lost += [request for request in requests if request.rid not in waiting]
         return lost
+
+
+def _settled(request: Request, run: Run, now: float) -> bool:
+    """Whether a request should be in the queue by now, and still has time."""
+    return request.created + COURTESY < now <= due(run)
+
+
+def _overtaken(runs: Iterable[Run]) -> bool:
+    """Whether one that nobody has claimed was asked well before one that somebody has."""
+    asked = [(run.queued.request.created, run.n) for run in runs if run.queued is not None]
+    waiting = [created for created, n in asked if not n]
+    claimed = [created for created, n in asked if n]
+    return bool(waiting and claimed) and min(waiting) + COURTESY < max(claimed)

@@ -230,3 +230,40 @@ async def test_readers_survive_a_broker_restart(
             run = await ended(track)
             assert run.texts == counted(300)
             assert run.sealed()
+
+
+async def test_what_is_missed_while_the_log_is_read_is_read_as_well(
+    gateway: Bus, author: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second cut during the first one's repair: its loss lies behind the target, and nothing
+    that comes later speaks of it."""
+    follower = await follow(gateway)
+    first, second = await author("r1", "w1"), await author("r2", "w2")
+    track, other = follower.track("r1"), follower.track("r2")
+    for each in (first, second):
+        await each.queue()
+        await each.claim()
+        await each.write(3)
+    reading, go_on = asyncio.Event(), asyncio.Event()
+    leader = follower._leader
+
+    async def slow_leader() -> int:
+        target = await leader()
+        reading.set()
+        await go_on.wait()
+        return target
+
+    monkeypatch.setattr(follower, "_leader", slow_leader)
+    follower.doubt()
+    await reading.wait()
+    await first.finish()
+    async with asyncio.timeout(15):
+        while not follower._backlog:
+            await asyncio.sleep(0.01)
+    follower._backlog.clear()
+    follower.doubt()
+    await second.write(2)
+    go_on.set()
+    assert (await ended(track)).sealed()
+    await second.finish()
+    assert (await ended(other)).texts == counted(5)
