@@ -1,7 +1,7 @@
 """Markdown as rows: what it looks like, and that each row comes once however the text came."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prompt_toolkit.utils import get_cwidth
 
@@ -104,6 +104,7 @@ def test_a_document_looks_like_this() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1), st.integers(10, 90))
 def test_however_the_text_comes_each_row_comes_once(sizes: list[int], width: int) -> None:
     pieces, at = [], 0
@@ -117,12 +118,14 @@ def test_however_the_text_comes_each_row_comes_once(sizes: list[int], width: int
 MARKS = st.text(st.sampled_from("ab漢 \n*_`~[](){}|>#-1.\\<&!"), max_size=60)
 
 
+@settings(deadline=None)
 @given(MARKS, st.integers(1, 9), st.integers(8, 30))
 def test_any_text_can_be_printed_in_any_pieces(text: str, size: int, width: int) -> None:
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     assert printed(pieces, width) == printed([text], width)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab漢👍 \n"), max_size=200), st.integers(10, 30))
 def test_plain_text_loses_no_glyph_and_fits_its_rows(text: str, width: int) -> None:
     rows = printed([text], width)
@@ -130,6 +133,7 @@ def test_plain_text_loses_no_glyph_and_fits_its_rows(text: str, width: int) -> N
     assert all(sum(map(get_cwidth, row)) <= width for row in rows)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(12, 80), min_size=2, max_size=6))
 def test_a_resize_in_the_middle_loses_and_doubles_nothing(widths: list[int]) -> None:
     words = [f"word{n}." for n in range(200)]
