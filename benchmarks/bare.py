@@ -52,7 +52,7 @@ class Bare:
             return
         tokens = msgspec.json.decode((await receive())["body"], type=Body).max_tokens
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        events = Chunks(Book(ASKED, REQUEST, "fingerprint"), 0, Run())
+        events = Chunks(Book(ASKED, REQUEST), 0, Run())
         clock = asyncio.get_running_loop().time
         due = clock()
         for index in range(tokens):

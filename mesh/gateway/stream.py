@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from mesh.bus.follow import Track
@@ -168,7 +169,8 @@ class Streams:
 
         async def write(wire: Wire) -> None:
             streams = [Stream(track, dialect, after + 1) for track, dialect in parts]
-            wire.gone.add_done_callback(lambda _: [track.wake() for track, _ in parts])
+            for track, _ in parts:
+                wire.gone.add_done_callback(partial(_wake, track))
             self._open.update(streams)
             try:
                 with ExitStack() as reading:
@@ -251,6 +253,10 @@ class Streams:
             await asyncio.wait(self._leaving, timeout=MOMENT)
         for task in self._leaving:
             task.cancel()
+
+
+def _wake(track: Track, gone: asyncio.Future[None]) -> None:
+    track.wake()
 
 
 def _over(streams: list[Stream]) -> bool:

@@ -19,6 +19,10 @@ class Ability(StrEnum):
     """It can be held to a grammar: JSON, and calls of tools."""
     LOGPROBS = "logprobs"
     """It tells how likely its tokens were."""
+    REASON = "reason"
+    """It may begin with thoughts, in `<think>`, which are not part of the answer."""
+    REASON_AT_ONCE = "reason_at_once"
+    """Its prompt opens them already."""
     EMBED = "embed"
     """It makes embeddings, and nothing else."""
 
@@ -41,9 +45,11 @@ def unable(param: str, model: str) -> MeshError:
 
 
 def _needs(request: Request) -> tuple[tuple[bool, Ability, str], ...]:
+    calls = any(m.role == "tool" or m.tool_calls for m in request.messages)
     return (
         (request.raw, Ability.ENCODE, "prompt"),
         (bool(request.tools), Ability.GRAMMAR, "tools"),
+        (calls, Ability.GRAMMAR, "messages"),
         (request.grammar is not None, Ability.GRAMMAR, "response_format"),
         (request.sampling.logprobs is not None, Ability.LOGPROBS, "logprobs"),
     )

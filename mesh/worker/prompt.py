@@ -16,9 +16,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Request
+from mesh.protocol.messages import Message, Request, Tool
+from mesh.worker import tools as tools_shown
 from mesh.worker.engines.base import Engine
+from mesh.worker.tools import shown, told, turn
 
 ANSWER = 4096
 """Tokens of an answer at most, where the request does not say."""
@@ -58,36 +61,52 @@ class ChatTemplate:
             raise MeshError(
                 ErrorCode.BAD_REQUEST, f"The model's chat template is not valid: {error}."
             ) from error
+        self._source = source
+        self._knows_tools = tools_shown.knows(source)
         self._knows_system = self._probe()
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
         """The conversation as the model was trained to read it, up to where the answer begins.
 
         A template without a system role gets the system prompt at the head of the first user
         message; one that insists on roles taking turns gets neighbours of one role joined.
         Raises MeshError (bad_request) when the template still refuses.
         """
+        if not self._knows_tools:
+            messages, tools = told(messages, tools), ()
         if not self._knows_system:
             messages = _fold_system(messages)
         try:
-            return self._render(messages)
+            return self._render(messages, tools)
         except TemplateError:
             try:
-                return self._render(_join_neighbours(messages))
+                return self._render(_join_neighbours(messages), tools)
             except TemplateError as error:
                 raise MeshError(
                     ErrorCode.BAD_REQUEST,
                     f"The model's chat template refuses this conversation: {error}.",
                 ) from error
 
-    def _render(self, messages: Sequence[Message]) -> str:
-        turns = [{"role": m.role, "content": m.content} for m in messages]
+    def _render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
+        turns = [turn(message) for message in messages]
+        offered = [shown(tool) for tool in tools] or None
         try:
-            return self._template.render(messages=turns, add_generation_prompt=True)
+            return self._template.render(messages=turns, tools=offered, add_generation_prompt=True)
         except TemplateError:
             raise
         except Exception as error:  # A stranger's code may raise anything.
             raise TemplateError(f"{type(error).__name__}: {error}") from error
+
+    def thinks(self) -> tuple[Ability, ...]:
+        """Whether answers may begin with thoughts, as the template marks them; or always do."""
+        if "<think>" not in self._source:
+            return ()
+        hello = (Message(role="user", content="Hello"),)
+        try:
+            begun = self._render(hello).rstrip().endswith("<think>")
+        except TemplateError:
+            begun = False
+        return (Ability.REASON, Ability.REASON_AT_ONCE) if begun else (Ability.REASON,)
 
     def _probe(self) -> bool:
         probe = (Message(role="system", content="<probe>"), Message(role="user", content="Hello"))
@@ -123,7 +142,7 @@ class PromptBuilder:
         if self._template is None:
             wanted = request.max_tokens or ANSWER
             return BuiltPrompt(messages=request.messages, max_tokens=wanted)
-        whole = self._render(request.messages, raw=request.raw)
+        whole = self._render(request.messages, raw=request.raw, tools=request.tools)
         if request.raw or request.fit == "refuse":
             if len(whole.ids) >= self._info.context_length:
                 raise self._overflow(len(whole.ids))
@@ -143,10 +162,14 @@ class PromptBuilder:
         return replace(built, max_tokens=min(request.max_tokens or ANSWER, left))
 
     def _render(
-        self, messages: tuple[Message, ...], truncated: int = 0, raw: bool = False
+        self,
+        messages: tuple[Message, ...],
+        truncated: int = 0,
+        raw: bool = False,
+        tools: Sequence[Tool] = (),
     ) -> BuiltPrompt:
         assert self._template is not None
-        text = messages[0].content if raw else self._template.render(messages)
+        text = messages[0].content if raw else self._template.render(messages, tools)
         bos = self._info.bos_token
         if self._info.add_bos and not text.startswith(bos):
             text = bos + text
@@ -234,7 +257,8 @@ def _fold_system(messages: Sequence[Message]) -> list[Message]:
 def _join_neighbours(messages: Sequence[Message]) -> list[Message]:
     joined: list[Message] = []
     for message in messages:
-        if joined and joined[-1].role == message.role:
+        plain = not (message.tool_calls or message.tool_call_id)
+        if joined and plain and joined[-1].role == message.role:
             content = f"{joined.pop().content}\n\n{message.content}"
             message = Message(role=message.role, content=content)
         joined.append(message)

@@ -14,17 +14,22 @@ from mesh.gateway.openai import shapes
 from mesh.gateway.openai.asked import Asked
 from mesh.gateway.openai.shapes import (
     Answer,
+    Called,
+    CalledFunction,
     ChatLogprobs,
     Choice,
     Completion,
+    Finish,
     Head,
     TextChoice,
     TextCompletion,
     TextLogprobs,
 )
+from mesh.gateway.openai.speech import CallDelta, Delta, Speech
 from mesh.protocol import messages
+from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancelled, Done, End, Failed, Request
+from mesh.protocol.messages import Cancelled, Done, End, Failed, ModelCard, Request
 from mesh.protocol.run import Run
 
 _encode = msgspec.json.Encoder().encode
@@ -46,13 +51,14 @@ class _Last(Struct):
 class Book:
     """What all choices of one answer share: its head, and the end that comes with the last of them.
 
-    fingerprint: of the model, where it is served.
+    card: of the model, where it is served.
     """
 
-    def __init__(self, asked: Asked, first: Request, fingerprint: str | None) -> None:
+    def __init__(self, asked: Asked, first: Request, card: ModelCard | None = None) -> None:
         self.asked = asked
         self._first = first
-        self._fingerprint = fingerprint
+        self._fingerprint = card.fingerprint if card is not None else None
+        self._abilities = card.abilities if card is not None else ()
         self._used: dict[int, messages.Usage] = {}
         self._count = len(asked.prompts) * asked.n
 
@@ -76,6 +82,16 @@ class Book:
             model=first.model,
             system_fingerprint=self._fingerprint or UNSET,
         )
+
+    def speech(self, index: int) -> Speech | None:
+        """What reads the parts of a choice's text apart; None where it is content and no more."""
+        thinks = Ability.REASON.value in self._abilities
+        if self.asked.raw or not (self.asked.tools or thinks):
+            return None
+        thinking = Ability.REASON_AT_ONCE.value in self._abilities
+        free = not self.asked.grammar or bool(self.asked.tools)
+        rid = f"{self._first.rid}.{index}"
+        return Speech(rid, bool(self.asked.tools), thinks, thinking and free)
 
     def over(self, index: int, used: messages.Usage) -> bytes:
         """What follows the end of a choice: nothing, until it was the last one's."""
@@ -104,6 +120,8 @@ class Chunks:
         self._index = index
         self._run = run
         self._opened = opened
+        self._speech = book.speech(index)
+        self._heard = 0
         self._numbered = not book.several
         self._likely = asked.sampling.logprobs is not None
         self._text = asked.raw
@@ -117,6 +135,8 @@ class Chunks:
 
     def tokens(self, texts: list[str], index: int) -> bytes:
         encode, before, after = _encode, self._content, self._going_on
+        if self._speech is not None:
+            return self._opening() + one_line_each(self._spoken(self._speech, texts, index))
         if self._likely:
             events = [
                 self._id(at) + before + encode(text) + self._logprobs % self._odds(text, at)
@@ -135,13 +155,47 @@ class Chunks:
         match run.end:
             case Done(finish=finish, usage=used):
                 empty = b'"text":""' if self._text else b'"delta":{}'
-                over = self._choice + empty + self._over % finish.encode()
+                why = self._finish(finish)
+                over = self._parting() + self._choice + empty + self._over % why.encode()
                 return self._opening() + over + self._book.over(self._index, used)
             case end:
                 return error_event(failure(end))
 
     def tick(self, run: Run) -> bytes:
         return b""
+
+    def _spoken(self, speech: Speech, texts: list[str], index: int) -> bytes:
+        """The deltas of pieces; of those before them the parts are told apart first."""
+        for text in self._run.texts[self._heard : index]:
+            speech.feed(text)
+        self._heard = index + len(texts)
+        events = []
+        for at, text in enumerate(texts, index):
+            delta = speech.feed(text)
+            if delta:
+                odds = self._odds(text, at) if self._likely else b"null"
+                events.append(self._id(at) + self._said(delta, odds))
+        return b"".join(events)
+
+    def _said(self, delta: Delta, odds: bytes = b"null") -> bytes:
+        """A chunk of whatever came."""
+        said: dict[str, object] = {}
+        if delta.reasoning:
+            said["reasoning_content"] = delta.reasoning
+        if delta.content:
+            said["content"] = delta.content
+        if delta.calls:
+            said["tool_calls"] = [_call_delta(call) for call in delta.calls]
+        return self._choice + b'"delta":' + _encode(said)[:-1] + self._logprobs % odds
+
+    def _parting(self) -> bytes:
+        """What was held back up to the end."""
+        held = self._speech.finish() if self._speech is not None else None
+        return one_line_each(self._said(held)) if held else b""
+
+    def _finish(self, finish: Finish) -> Finish:
+        calls = self._speech is not None and self._speech.complete
+        return "tool_calls" if calls and finish == "stop" else finish
 
     def _id(self, at: int) -> bytes:
         return b"id: %d\n" % at if self._numbered else b""
@@ -183,13 +237,37 @@ def completion(book: Book, runs: list[Run], ends: list[Done]) -> bytes:
     if asked.raw:
         texts = [_text_choice(asked, at, run, end) for at, (run, end) in made]
         return _encode(TextCompletion(**head, choices=texts, usage=used))
-    choices = [_choice(at, run, end) for at, (run, end) in made]
+    choices = [_choice(book, at, run, end) for at, (run, end) in made]
     return _encode(Completion(**head, choices=choices, usage=used))
 
 
-def _choice(at: int, run: Run, end: Done) -> Choice:
+def _choice(book: Book, at: int, run: Run, end: Done) -> Choice:
     likely: ChatLogprobs | None = shapes.chat_logprobs(run.texts, run.odds) if run.odds else None
-    return Choice(at, Answer("assistant", run.text), likely, end.finish)
+    speech = book.speech(at)
+    if speech is None:
+        return Choice(at, Answer("assistant", run.text), likely, end.finish)
+    parts = (speech.feed(run.text), speech.finish())
+    calls: dict[int, Called] = {}
+    for delta in (delta for part in parts for delta in part.calls):
+        call = calls.setdefault(delta.index, Called(delta.id, CalledFunction(delta.name, "")))
+        call.function.arguments += delta.arguments
+    content = "".join(part.content for part in parts)
+    answer = Answer(
+        "assistant",
+        content or (None if calls else ""),
+        reasoning_content="".join(part.reasoning for part in parts) or UNSET,
+        tool_calls=list(calls.values()) or UNSET,
+    )
+    stopped = end.finish == "stop" and speech.complete
+    return Choice(at, answer, likely, "tool_calls" if stopped else end.finish)
+
+
+def _call_delta(call: CallDelta) -> dict[str, object]:
+    """id and name first, fragments of the arguments after."""
+    if not call.name:
+        return {"index": call.index, "function": {"arguments": call.arguments}}
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
 
 def _text_choice(asked: Asked, at: int, run: Run, end: Done) -> TextChoice:

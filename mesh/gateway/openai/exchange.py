@@ -75,8 +75,7 @@ class Exchange:
         """Headed by the request that is answered: of two under one key, the first."""
         queued = self._tracks[0].run.queued
         first = self._sent if queued is None else queued.request
-        card = self._services.models.cards().get(first.model)
-        return Book(self._asked, first, card.fingerprint if card is not None else None)
+        return Book(self._asked, first, self._services.models.cards().get(first.model))
 
     def _failed(self, track: Track) -> Response[bytes]:
         """A failure of what was accepted: the same request would only fail, or run, twice."""

@@ -53,12 +53,33 @@ class TextLogprobs(Struct):
     text_offset: list[int]
 
 
+class CalledFunction(Struct):
+    """arguments: JSON text, as the model wrote it."""
+
+    name: str
+    arguments: str
+
+
+class Called(Struct):
+    """A call for the client to make."""
+
+    id: str
+    function: CalledFunction
+    type: Literal["function"] = "function"
+
+
 class Answer(Struct):
-    """The assistant's message. `refusal` is always there, and always null."""
+    """The assistant's message. `refusal` is always there, and always null.
+
+    content: null where there are only calls; reasoning_content: what the model thought first,
+    where its template marks that.
+    """
 
     role: Literal["assistant"]
     content: str | None
     refusal: None = None
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[Called] | UnsetType = UNSET
 
 
 class Choice(Struct):

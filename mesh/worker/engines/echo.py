@@ -6,6 +6,10 @@ over and over until `max_tokens`, so `/repeat lorem ipsum` gives an answer of an
 message whose end is to be ignored. A token's id is a hash of its text, and so is how likely it
 is said to have been.
 
+Where tools are offered, a message of lines like `/call get_weather {"city": "Oslo"}` calls them,
+and the outcome of a call is said in its turn. What has to be of a grammar and is not becomes a
+shortest text that is.
+
 Like a batching engine it has one loop, whose every step gives each running job one token.
 `echo_rate` steps are made per second (0: as fast as the readers read), a job gets its first
 token no sooner than `echo_delay` seconds after its slot, and fails after `echo_fail_after`
@@ -21,10 +25,13 @@ from itertools import chain, cycle
 from zlib import crc32
 
 from mesh.protocol.abilities import Ability
+from mesh.protocol.grammar import Grammar
 from mesh.protocol.messages import Message, Odds
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
 from mesh.worker.engines.relay import Relay
+from mesh.worker.grammar import fits, shortest
+from mesh.worker.tools import written
 
 CONTEXT = 8192
 SLOTS = 64
@@ -34,6 +41,7 @@ TEMPLATE = (
 )
 
 _TOKENS = re.compile(r"\s+|\S+\s*")
+_CALL = re.compile(r"^/call (\S+) (\{.*\})$", re.MULTILINE)
 _BEHIND = 256
 """Unread steps above which a job is left out of the loop's steps."""
 _LATE = 1.0
@@ -61,7 +69,7 @@ def odds(token: str, count: int) -> Odds:
 
 def say(messages: tuple[Message, ...], endless: bool = False) -> Iterator[str]:
     """The tokens of the answer to a conversation, endless where it asks for repetition."""
-    said = next((m.content for m in reversed(messages) if m.role == "user"), "")
+    said = next((m.content for m in reversed(messages) if m.role in ("user", "tool")), "")
     if endless or said.startswith(REPEAT):
         return cycle(tokens(said.removeprefix(REPEAT).strip() + " "))
     return iter(tokens(said))
@@ -86,7 +94,7 @@ class EchoEngine:
             slots=settings.slots or SLOTS,
             chat_template=TEMPLATE,
             hardware="none",
-            abilities=(Ability.ENCODE, Ability.LOGPROBS),
+            abilities=(Ability.ENCODE, Ability.LOGPROBS, Ability.GRAMMAR, Ability.REASON),
         )
 
     @property
@@ -204,9 +212,25 @@ class _Answer:
         return finish is None
 
 
+def _held_to(grammar: Grammar, messages: tuple[Message, ...]) -> str:
+    """What is said under a grammar: calls, where they are asked for and offered."""
+    said = "".join(say(messages[-1:])) if not _endless(messages) else ""
+    calls = "\n".join(written(*called) for called in _CALL.findall(said))
+    for text in (calls, said):
+        if text and fits(grammar, text):
+            return text
+    return shortest(grammar)
+
+
+def _endless(messages: tuple[Message, ...]) -> bool:
+    return bool(messages) and messages[-1].content.startswith(REPEAT)
+
+
 def _rest(job: Job) -> Iterator[str]:
     """The tokens after the job's prefix. Raises EngineError when the prefix is not an echo."""
     said = say(job.messages, job.sampling.ignore_eos)
+    if job.grammar is not None:
+        said = iter(tokens(_held_to(job.grammar, job.messages)))
     text = ""
     ids = []
     while len(text) < len(job.prefix_text) and (token := next(said, "")):

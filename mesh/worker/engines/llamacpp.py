@@ -26,6 +26,8 @@ from mesh.worker.engines.gguf_header import GgufHeader, read_header
 from mesh.worker.engines.llamacpp_call import Call
 from mesh.worker.engines.llamacpp_port import TokenizerPort
 from mesh.worker.engines.mail import Mail
+from mesh.worker.grammar import gbnf, rest_after
+from mesh.worker.prompt import ChatTemplate
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +142,7 @@ class LlamaCppEngine:
                 "return_tokens": True,
                 "return_progress": True,
                 **_sampling(job.sampling),
+                **await to_thread(_grammar, job),
             }
         )
 
@@ -163,7 +166,12 @@ def _info(path: Path, header: GgufHeader, settings: WorkerSettings) -> EngineInf
         add_bos=header.add_bos,
         hardware=_hardware(),
         size=size_of(path),
-        abilities=(Ability.ENCODE, Ability.LOGPROBS),
+        abilities=(
+            Ability.ENCODE,
+            Ability.LOGPROBS,
+            Ability.GRAMMAR,
+            *ChatTemplate(header.chat_template or CHATML).thinks(),
+        ),
     )
 
 
@@ -205,6 +213,16 @@ def _sampling(sampling: Sampling) -> dict[str, float | bool | list[tuple[int, fl
     if sampling.logprobs is not None:
         values["n_probs"] = max(1, sampling.logprobs)
     return values | {"ignore_eos": sampling.ignore_eos, "logit_bias": bias}
+
+
+def _grammar(job: Job) -> dict[str, str]:
+    """The grammar of what is still to come: the library would begin it anew behind a prefix."""
+    if job.grammar is None:
+        return {}
+    rest = rest_after(job.grammar, job.prefix_text)
+    if rest is None:
+        raise EngineError("What was answered so far does not fit the format that was asked for.")
+    return {"grammar": gbnf(rest)}
 
 
 def _hardware() -> str:

@@ -108,11 +108,19 @@ def test_messages_are_taken_as_they_are_said() -> None:
 @pytest.mark.parametrize(
     ("message", "param"),
     [
-        ({"role": "tool", "content": "4", "tool_call_id": "x"}, "messages[1].role"),
+        ({"role": "function", "content": "4", "name": "x"}, "messages[1].role"),
+        ({"role": "tool", "content": "4"}, "messages[1].tool_call_id"),
         ({"role": "user"}, "messages[1].content"),
         ({"role": "user", "content": [{"type": "text"}]}, "messages[1].content[0].text"),
         ({"role": "user", "content": [{"type": "image_url"}]}, "messages[1].content[0].type"),
-        ({"role": "assistant", "content": "", "tool_calls": [{}]}, "messages[1].tool_calls"),
+        ({"role": "assistant", "content": "", "tool_calls": [{}]}, "messages[1].tool_calls[0]"),
+        (
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "x", "function": {"name": "f", "arguments": "[]"}}],
+            },
+            "messages[1].tool_calls[0].function.arguments",
+        ),
         ({"role": "assistant", "audio": {"id": "x"}}, "messages[1].audio"),
         ({"content": "who?"}, "messages[1]"),
         ("hello", "messages[1]"),

@@ -25,7 +25,7 @@ def asked(*, include_usage: bool = False, n: int = 1, raw: bool = False) -> Aske
 
 
 def chunks(*, include_usage: bool = False, opened: bool = False) -> Chunks:
-    return Chunks(Book(asked(include_usage=include_usage), REQUEST, "fp"), 0, Run(), opened)
+    return Chunks(Book(asked(include_usage=include_usage), REQUEST), 0, Run(), opened)
 
 
 def ended(end: End) -> Run:
@@ -82,7 +82,7 @@ def test_what_went_wrong_is_said_and_nothing_after_it() -> None:
 
 
 def test_the_end_of_several_answers_comes_with_the_last_of_them() -> None:
-    book = Book(asked(n=2, include_usage=True), REQUEST, "fp")
+    book = Book(asked(n=2, include_usage=True), REQUEST)
     first, second = (Chunks(book, at, Run()) for at in range(2))
     usage = Usage(prompt_tokens=3, completion_tokens=2)
     done = Done(uid="u", finish="stop", usage=usage)
@@ -95,6 +95,6 @@ def test_the_end_of_several_answers_comes_with_the_last_of_them() -> None:
 
 
 def test_a_text_has_no_role() -> None:
-    events = Chunks(Book(asked(raw=True), REQUEST, "fp"), 0, Run()).tokens(["a"], 0)
+    events = Chunks(Book(asked(raw=True), REQUEST), 0, Run()).tokens(["a"], 0)
     assert events.startswith(b'id: 0\ndata: {"id":"cmpl-r1","object":"text_completion"')
     assert b'"text":"a"' in events and b"delta" not in events

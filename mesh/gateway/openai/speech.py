@@ -1,0 +1,158 @@
+"""Reads an answer's text as it comes: thoughts, content, and calls of tools. Pure.
+
+What a model writes is one text, and so it stands in the log; which part of it is what is told
+apart here, always in the same way, so that any gateway can read on anywhere. Text that may still
+turn out to open or close something is held back.
+"""
+
+from hashlib import sha256
+
+from msgspec import Struct, field
+
+from mesh.gateway.grammar.tool_calls import ARGUMENTS, CLOSE, NAME, OPEN
+
+THINK, THOUGHT = "<think>", "</think>"
+
+
+class CallDelta(Struct, omit_defaults=True):
+    """More of a call. id and name come with its first part."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+class Delta(Struct):
+    """What came: nothing, as a rule some content."""
+
+    reasoning: str = ""
+    content: str = ""
+    calls: list[CallDelta] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.reasoning or self.content or self.calls)
+
+
+class Speech:
+    """One answer. calls: whether tools were offered; thinks: whether the model may begin with
+    thoughts in `<think>`; thinking: whether its prompt has opened them already.
+    """
+
+    def __init__(self, rid: str, calls: bool, thinks: bool, thinking: bool = False) -> None:
+        self._rid = rid
+        self._calls = calls
+        self._held = ""
+        self._count = 0
+        self._state = self._thinking if thinking else self._start if thinks else self._text
+        self._delta = Delta()
+        self._after_thinking = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether tools were called, and the last call was closed."""
+        return self._count > 0 and self._state == self._between
+
+    def feed(self, text: str) -> Delta:
+        """What a piece of the text adds."""
+        self._held += text
+        while self._state():
+            pass
+        delta, self._delta = self._delta, Delta()
+        return delta
+
+    def finish(self) -> Delta:
+        """What was held back, now that no more comes."""
+        held, self._held = self._held, ""
+        if self._state == self._thinking:
+            return Delta(reasoning=held)
+        if self._state in (self._start, self._text):
+            return Delta(content=held)
+        if self._state == self._arguments:
+            return Delta(calls=[CallDelta(self._count - 1, arguments=held)] if held else [])
+        return Delta()
+
+    # Each state takes what it can of the held text; True: look again, in a state that is new.
+
+    def _start(self) -> bool:
+        begun = self._held.lstrip()
+        if begun.startswith(THINK):
+            self._held = begun[len(THINK) :]
+            self._state = self._thinking
+            return True
+        if THINK.startswith(begun):
+            return False
+        self._state = self._text
+        return True
+
+    def _thinking(self) -> bool:
+        before, found = self._take(THOUGHT)
+        if not self._delta.reasoning and not self._after_thinking:
+            before = before.lstrip("\n")
+        self._after_thinking = self._after_thinking or bool(before)
+        self._delta.reasoning += before
+        if found:
+            self._state = self._thought
+        return found
+
+    def _thought(self) -> bool:
+        self._held = self._held.lstrip()
+        if self._held:
+            self._state = self._text
+        return bool(self._held)
+
+    def _text(self) -> bool:
+        if not self._calls:
+            self._delta.content += self._held
+            self._held = ""
+            return False
+        before, found = self._take(OPEN)
+        self._delta.content += before
+        if found:
+            self._state = self._name
+        return found
+
+    def _name(self) -> bool:
+        before, found, rest = self._held.partition(ARGUMENTS)
+        if not found:
+            return False
+        name = before.removeprefix(NAME)
+        self._delta.calls.append(CallDelta(self._count, self._id(self._count), name))
+        self._count += 1
+        self._held = rest
+        self._state = self._arguments
+        return True
+
+    def _arguments(self) -> bool:
+        before, found = self._take(CLOSE)
+        if before:
+            index = self._count - 1
+            if not self._delta.calls or self._delta.calls[-1].index != index:
+                self._delta.calls.append(CallDelta(index))
+            self._delta.calls[-1].arguments += before
+        if found:
+            self._state = self._between
+        return found
+
+    def _between(self) -> bool:
+        following = "\n" + OPEN
+        if self._held.startswith(following):
+            self._held = self._held[len(following) :]
+            self._state = self._name
+            return True
+        return False
+
+    def _take(self, mark: str) -> tuple[str, bool]:
+        """The held text before a mark, which is left out, or before what may become one."""
+        before, found, rest = self._held.partition(mark)
+        if found:
+            self._held = rest
+            return before, True
+        sizes = range(min(len(mark) - 1, len(before)), 0, -1)
+        keep = next((size for size in sizes if mark.startswith(before[-size:])), 0)
+        self._held = before[len(before) - keep :]
+        return before[: len(before) - keep], False
+
+    def _id(self, index: int) -> str:
+        """The same for every reader of the same answer."""
+        return f"call_{sha256(f'{self._rid}.{index}'.encode()).hexdigest()[:24]}"

@@ -1,0 +1,150 @@
+"""Reads what a body says of tools and of the answer's format into a grammar. Pure."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from mesh.gateway.grammar import json_schema, tool_calls
+from mesh.gateway.grammar.json_schema import SchemaError
+from mesh.gateway.grammar.tool_calls import Function
+from mesh.gateway.openai.asked import bad, unsupported
+from mesh.protocol.grammar import Grammar
+from mesh.protocol.messages import Tool
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class FunctionBody(Struct):
+    """A function and the JSON Schema of its arguments, which are always kept to it."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ToolBody(Struct):
+    """A tool: always a function."""
+
+    type: str
+    function: FunctionBody | None = None
+
+
+class NamedFunction(Struct):
+    name: str
+
+
+class NamedTool(Struct):
+    """The one function that has to be called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class JsonSchema(Struct):
+    """A JSON Schema with a name, which changes nothing."""
+
+    name: str | None = None
+    description: str | None = None
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(Struct):
+    """Text, any JSON object, or the JSON of a schema."""
+
+    type: str
+    json_schema: JsonSchema | None = None
+
+
+ToolBodies = Annotated[list[ToolBody], Meta(max_length=128)]
+ToolChoice = Literal["none", "auto", "required"] | NamedTool
+
+
+class Format(Struct, frozen=True):
+    """tools: those that are offered; grammar: what the answer has to be, None: any text."""
+
+    tools: tuple[Tool, ...] = ()
+    grammar: Grammar | None = None
+
+
+def read(
+    tools: list[ToolBody],
+    choice: ToolChoice | None,
+    parallel: bool,
+    response: ResponseFormat | None,
+) -> Format:
+    """Raises MeshError (bad_request, unsupported), naming the parameter at fault."""
+    functions = [_function(f"tools[{at}]", tool) for at, tool in enumerate(tools)]
+    schema = _schema(response)
+    offered = tuple(_tool(tool.function) for tool in tools if tool.function is not None)
+    match choice:
+        case NamedTool():
+            named = [each for each in functions if each.name == choice.function.name]
+            if not named:
+                raise bad("tool_choice", f"There is no tool {choice.function.name!r} in tools.")
+            functions, required = named, True
+        case "required":
+            if not functions:
+                raise bad("tool_choice", "There are no tools to be called; give some.")
+            required = True
+        case _:
+            required = False
+    if choice == "none" or not functions:
+        return Format((), _checked(lambda: json_schema.grammar(schema)) if schema else None)
+    grammar = _checked(
+        lambda: tool_calls.grammar(functions, None if required else schema or "text", parallel)
+    )
+    return Format(offered, grammar)
+
+
+def _checked(make: Callable[[], Grammar]) -> Grammar:
+    try:
+        return make()
+    except SchemaError as error:
+        place = error.where if error.where.startswith("tools") else f"{SCHEMA}{error.where}"
+        raise bad(place, str(error)) from error
+
+
+SCHEMA = "response_format.json_schema.schema"
+
+
+def _schema(response: ResponseFormat | None) -> dict[str, Any] | None:
+    """The schema that the content has to be of; None for any text."""
+    match response:
+        case None | ResponseFormat(type="text"):
+            return None
+        case ResponseFormat(type="json_object"):
+            return {"type": "object"}
+        case ResponseFormat(type="json_schema", json_schema=JsonSchema(schema=dict(schema))):
+            return schema or {"type": "object"}
+        case ResponseFormat(type="json_schema"):
+            raise bad("response_format.json_schema", "A format of this type needs its schema.")
+    raise unsupported("response_format.type", "Use text, json_object or json_schema.")
+
+
+def _function(where: str, tool: ToolBody) -> Function:
+    if tool.type != "function":
+        raise unsupported(f"{where}.type", f"Tools of type {tool.type!r} are not known here.")
+    if tool.function is None or not NAME.fullmatch(tool.function.name):
+        detail = "A function's name has 1 to 64 letters, digits, _ and -."
+        raise bad(f"{where}.function.name", detail)
+    return Function(tool.function.name, _parameters(tool.function), f"{where}.function.parameters")
+
+
+def _parameters(function: FunctionBody) -> dict[str, Any]:
+    """Arguments are an object; without a schema there are none."""
+    if function.parameters is None:
+        return {"type": "object", "additionalProperties": False}
+    return {"type": "object"} | function.parameters
+
+
+def _tool(function: FunctionBody) -> Tool:
+    return Tool(
+        name=function.name,
+        description=function.description or "",
+        parameters=msgspec.json.encode(_parameters(function)).decode(),
+    )

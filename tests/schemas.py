@@ -1,0 +1,66 @@
+"""Random JSON Schemas of the keywords that the mesh can keep to, with a seed."""
+
+from random import Random
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def schema(random: Random, depth: int = 3) -> Schema:
+    """A schema that some value is valid under, nested at most so deep."""
+    kinds = [_string, _integer, _enum, _plain]
+    if depth:
+        kinds += [_object, _object, _array, _choice]
+    return random.choice(kinds)(random, depth)
+
+
+def _string(random: Random, depth: int) -> Schema:
+    if random.random() < 0.3:
+        formats = ["date", "time", "date-time", "uuid", "email"]
+        return {"type": "string", "format": random.choice(formats)}
+    least = random.randint(0, 4)
+    most = least + random.randint(0, 6)
+    return {"type": "string", "minLength": least, "maxLength": most}
+
+
+def _integer(random: Random, depth: int) -> Schema:
+    low = random.randint(-2000, 2000)
+    found: Schema = {"type": "integer", "minimum": low}
+    bound = random.choice(["maximum", "exclusiveMaximum"])
+    return found | {bound: low + random.randint(1, 3000)}
+
+
+def _enum(random: Random, depth: int) -> Schema:
+    values = ["red", 7, None, True, 'a "b"', [1], {"a": "ü"}]
+    return {"enum": random.sample(values, random.randint(1, 4))}
+
+
+def _plain(random: Random, depth: int) -> Schema:
+    return random.choice(
+        [{"type": "number"}, {"type": ["boolean", "null"]}, {"const": "x"}, {"type": "boolean"}]
+    )
+
+
+def _object(random: Random, depth: int) -> Schema:
+    names = random.sample(["a", "name", "x y", "ä", 'q"', "count"], random.randint(1, 4))
+    required = [name for name in names if random.random() < 0.6]
+    return {
+        "type": "object",
+        "properties": {name: schema(random, depth - 1) for name in names},
+        "required": required,
+        "additionalProperties": random.random() < 0.5,
+    }
+
+
+def _array(random: Random, depth: int) -> Schema:
+    least = random.randint(0, 2)
+    return {
+        "type": "array",
+        "items": schema(random, depth - 1),
+        "minItems": least,
+        "maxItems": least + random.randint(0, 3),
+    }
+
+
+def _choice(random: Random, depth: int) -> Schema:
+    return {"anyOf": [schema(random, depth - 1) for _ in range(random.randint(1, 3))]}
