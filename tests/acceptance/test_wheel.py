@@ -39,7 +39,13 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "suffix",
-    ["mesh/nats.conf", ".gguf", "mesh/store/migrations/env.py", "mesh_client/__init__.py"],
+    [
+        "mesh/nats.conf",
+        ".gguf",
+        "mesh/gateway/page/index.html",
+        "mesh/store/migrations/env.py",
+        "mesh_client/__init__.py",
+    ],
 )
 def test_the_wheel_holds_what_is_no_code(wheel: Path, suffix: str) -> None:
     assert any(name.endswith(suffix) for name in zipfile.ZipFile(wheel).namelist())

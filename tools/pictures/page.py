@@ -61,7 +61,7 @@ def find(items: list[int], wanted: int) -> int | None:
 
 **עברית** — השועל חצה את הנהר.
 
-- 日本語:狐は川を渡り、向こう岸の森へ帰っていきました。それからもう誰も狐を見ませんでした。
+- Ελληνικά: η αλεπού διέσχισε το ποτάμι. Українська: лисиця перейшла річку.
 - Emoji: 🦊 crosses 🌊 to the 🌲🌲🌲, with 👩‍👩‍👧‍👦 and 🏳️‍🌈
 - A long word: Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft
 
@@ -224,7 +224,7 @@ def stopped(studio: Studio) -> None:
     page = studio.page(user="alan")
     ask(page, "Tell me a story.", wait=False)
     page.get_by_role("button", name="Stop").click()
-    page.get_by_text("Stopped after").wait_for()
+    page.locator(".note").wait_for()
     studio.picture(page, "stopped")
 
 

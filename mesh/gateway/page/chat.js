@@ -229,7 +229,7 @@ export class Chat {
     } catch (error) {
       if (control === this.#sending) {
         this.composer.state(this.#following ? "answering" : "ready");
-        if (!control.signal.aborted) this.composer.complain(error.message, again);
+        if (!control.signal.aborted) this.composer.complain(error instanceof Unreachable ? `${error.message} What you wrote is kept here.` : error.message, again);
       }
     }
     if (control === this.#sending) this.#sending = null;
