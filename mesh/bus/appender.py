@@ -9,7 +9,7 @@ import logging
 from contextlib import suppress
 from secrets import token_hex
 
-from mesh.bus.connection import BusError, Disconnected, Silence
+from mesh.bus.connection import BusError, Disconnected, NoResponders, Silence
 from mesh.bus.jetstream import TRANSIENT_LAST, WRONG_LAST, ApiError, JetStream, fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
@@ -33,6 +33,9 @@ one token or a hundred; a reader sees no difference between 100 frames a second 
 
 RETRY = 0.1
 """Seconds between two tries of an append that was not answered."""
+
+UNANSWERED = (Disconnected, Silence, NoResponders)
+"""No broker, no answer, or no server that leads the stream just now, as a cluster says it."""
 
 
 class Fenced(BusError):
@@ -65,7 +68,7 @@ async def persist(js: JetStream, subject: str, data: bytes, headers: dict[str, s
                 raise Fenced(error.description, error.found) from error
             if error.code != TRANSIENT_LAST:
                 log.warning("The log refused an append: %s; trying again", error)
-        except (Disconnected, Silence):
+        except UNANSWERED:
             pass
         await asyncio.sleep(RETRY)
 
@@ -218,6 +221,6 @@ class FrameWriter:
                     self._last = error.found
                     continue
                 log.warning("The log refused a frame: %s; trying again", error)
-            except (Disconnected, Silence):
+            except UNANSWERED:
                 pass
             await asyncio.sleep(RETRY)

@@ -100,6 +100,12 @@ class StreamConfig(Struct):
     max_msgs_per_subject: int = -1
 
 
+class StreamCluster(Struct):
+    """leader: name of the server that leads the stream; "" on a single one, or while none does."""
+
+    leader: str = ""
+
+
 class StreamInfo(Struct):
     """What the broker says of a stream. `created` identifies it: a new stream has a new one.
 
@@ -110,6 +116,7 @@ class StreamInfo(Struct):
     state: StreamState
     created: str
     ts: str = ""
+    cluster: StreamCluster = field(default_factory=StreamCluster)
     error: _Error | None = None
 
 
