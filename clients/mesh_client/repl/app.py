@@ -9,32 +9,26 @@ import time
 from collections.abc import Awaitable
 from pathlib import Path
 
-from prompt_toolkit import PromptSession
-from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
-from prompt_toolkit.filters import Condition, to_filter
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.history import History
 
 from mesh_client.async_client import AsyncAnswer, AsyncClient
 from mesh_client.errors import MeshClientError
 from mesh_client.events import Failed
 from mesh_client.objects import Message
-from mesh_client.repl import saying, tree
+from mesh_client.repl import saying
 from mesh_client.repl.asking import Asking
 from mesh_client.repl.background import Background
 from mesh_client.repl.commands import Do, Say, Unknown, at_once, parse, typed
-from mesh_client.repl.completion import CommandCompleter
 from mesh_client.repl.doing import Doing
 from mesh_client.repl.history import open_history
 from mesh_client.repl.keys import Interrupts, input_keys
+from mesh_client.repl.outlook import look_at_chat, watch
 from mesh_client.repl.pastes import Pastes
+from mesh_client.repl.prompt import make_prompt
 from mesh_client.repl.session import Question, Session
 from mesh_client.repl.theme import STYLE
 from mesh_client.repl.toolbar import Status, fragments
 from mesh_client.repl.view import AnswerView
-
-LOOK = 3.0
-"""Seconds between two looks at whether the gateway is there, while nothing is asked."""
 
 
 class Repl:
@@ -52,7 +46,8 @@ class Repl:
         self._waiting: list[str] = []
         self._left = False
         self._history = open_history(history, self._pastes.expanded)
-        self._prompt = self._make_prompt(self._history)
+        keys = input_keys(self._interrupts, self._hint, self._pastes.shown)
+        self._prompt = make_prompt(self._history, self._session.known, keys, self._toolbar)
 
     async def run(self, *, model: str = "", system: str = "", resume: str | None = None) -> None:
         """Greet, perhaps go on with a chat, and talk until the user leaves."""
@@ -66,7 +61,10 @@ class Repl:
         self._say_goodbye()
 
     async def _talk(self) -> None:
-        watching = asyncio.create_task(self._watch())
+        app = self._prompt.app
+        watching = asyncio.create_task(
+            watch(self._watcher, self._session, self._status, app.invalidate)
+        )
         try:
             while not self._left:
                 await self._turn()
@@ -268,48 +266,5 @@ class Repl:
             self._prompt.app.invalidate()
 
     def _look_at_chat(self) -> None:
-        """Have the toolbar say how things stand in this chat."""
-        session, status = self._session, self._status
-        status.model = session.shown_model
-        status.files = len(session.files)
-        status.background = len(self._background)
-        status.context, status.branch = None, (1, 1)
-        if session.chat is None:
-            return
-        last = session.chat.thread.last_answer()
-        if last is not None and last.usage is not None:
-            used = last.usage.prompt_tokens + last.usage.completion_tokens
-            status.context = (used, session.context_length)
-        status.branch = tree.place(session.chat.thread)
-        session.known.answers = tree.numbered(session.chat.thread)
-
-    def _make_prompt(self, history: History) -> PromptSession[str]:
-        prompt: PromptSession[str] = PromptSession(
-            [("class:prompt", "› ")],
-            multiline=True,
-            prompt_continuation="  ",
-            history=history,
-            auto_suggest=AutoSuggestFromHistory(),
-            completer=CommandCompleter(self._session.known),
-            complete_while_typing=Condition(lambda: prompt.default_buffer.text.startswith("/")),
-            key_bindings=input_keys(self._interrupts, self._hint, self._pastes.shown),
-            bottom_toolbar=self._toolbar,
-            style=STYLE,
-        )
-        # The toolbar stands right below the input, as it does while an answer is written.
-        prompt.layout.current_window.dont_extend_height = to_filter(True)
-        return prompt
-
-    async def _watch(self) -> None:
-        """Keep the toolbar's word on the connection true while nothing is asked."""
-        while True:
-            await asyncio.sleep(LOOK)
-            if self._status.activity:
-                continue
-            try:
-                self._session.known.models = await self._watcher.models()
-                self._status.model = self._session.shown_model
-                self._status.online = True
-            except MeshClientError:
-                self._status.online = False
-            self._prompt.app.invalidate()
+        look_at_chat(self._session, self._status)
+        self._status.background = len(self._background)
