@@ -69,6 +69,7 @@ class Driver:
                 self._step()
             self._post()
         _dispose(self._generator)
+        self._generator = None  # it holds the cache
 
     def _obey(self) -> None:
         """Do what was asked for; with nothing else to do, wait for it."""

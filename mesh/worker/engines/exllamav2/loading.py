@@ -1,5 +1,6 @@
 """Loads a model onto the GPUs: configuration, weights, cache, draft model, LoRAs. Blocks."""
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,6 +55,9 @@ class Loaded(Struct, kw_only=True):
         for model in self.models:
             model.unload()
         self.models, self.arguments = [], {}
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # or PyTorch would keep it, for itself alone
 
 
 def load(plan: Plan, settings: WorkerSettings) -> Loaded:
