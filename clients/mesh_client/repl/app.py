@@ -126,9 +126,9 @@ class Repl:
             if asking.answer is None:
                 self._take_back(question)
             raise
-        if asking.withdrawn:
+        if asking.answer is None:  # taken back, or left before anybody had it
             self._take_back(question)
-        elif asking.answer is not None and question.text is not None:
+        elif question.text is not None:
             self._session.files.clear()
 
     async def follow(self, answer: AsyncAnswer) -> None:
@@ -190,11 +190,11 @@ class Repl:
             self._say_end(asking)
 
     def _detached(self, asking: Asking) -> None:
-        if asking.answer is None:
-            asking.withdrawn = True
-            return
-        self._background.add(asking.answer)
-        saying.note("it goes on without you: /attach reads along again, /new begins another chat")
+        if asking.answer is not None:
+            self._background.add(asking.answer)
+            saying.note(
+                "it goes on without you: /attach reads along again, /new begins another chat"
+            )
         self._hold_back()
 
     def _say_end(self, asking: Asking) -> None:

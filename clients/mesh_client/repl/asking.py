@@ -26,8 +26,8 @@ class Asking:
     """Begins an answer, follows it in a view, and stops it when asked.
 
     `begin` sends the question, or only finds the running answer where `asked` is not set.
-    Afterwards `withdrawn` says that it was taken back before anything
-    had accepted it; `stopped` is the acknowledged stop; `end` is how the answer ended.
+    Afterwards `answer` is None where nobody had accepted it; `stopped` is the acknowledged stop;
+    `end` is how the answer ended.
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class Asking:
         self._stop = asyncio.Event()
         self._heard = asyncio.Event()
         self.answer: AsyncAnswer | None = None
-        self.withdrawn = False
         self.stopped: Stop | None = None
         self.end: Finished | Failed | None = None
 
@@ -61,7 +60,6 @@ class Asking:
         try:
             self.answer = await self._accepted(view)
             self._heard.set()
-            self.withdrawn = self.answer is None
             if self.answer is not None:
                 await self._follow(self.answer, view)
         finally:

@@ -632,6 +632,23 @@ def test_a_question_that_waits_for_the_gateway_can_be_taken_back(
     assert asked(gateway) == ["Count. Please."]
 
 
+@pytest.mark.parametrize(("key", "left"), [(CTRL_D, True), (CTRL_B, False)])
+def test_a_question_that_nobody_has_is_kept_when_one_leaves(
+    open_chat: Open, gateway: ScriptedGateway, key: str, left: bool
+) -> None:
+    terminal = open_chat()
+    gateway.stop()
+    terminal.type("Count.\r")
+    terminal.wait_for("waiting for the gateway")
+    terminal.type(key)
+    if left:
+        assert terminal.exit_status() == 0
+        assert "not sent, but remembered:\n› Count." in terminal.text()
+    else:
+        terminal.wait(lambda text: text.count("› Count.") == 2)
+    gateway.start()
+
+
 def test_a_retry_that_was_taken_back_can_be_sent_again(
     open_chat: Open, gateway: ScriptedGateway
 ) -> None:
