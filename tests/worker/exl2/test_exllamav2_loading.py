@@ -413,6 +413,10 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         lambda p: change(p / "config.json", architectures=["MambaForCausalLM"]),
         "does not know the architecture MambaForCausalLM",
     ),
+    "other bits": (
+        lambda p: change(p / "config.json", quantization_config={"quant_method": "exl3"}),
+        "is quantised as exl3",
+    ),
     "no sizes": (lambda p: change(p / "config.json", num_hidden_layers=None), "config.json is not"),
     "no weights": (lambda p: (p / "model.safetensors").unlink(), "has no safetensors file"),
     "half of them": (_cut, "model.safetensors is not whole"),

@@ -1,6 +1,7 @@
 """Every parameter of sampling does what it says, and goes on exactly."""
 
 from collections.abc import AsyncIterator, Iterator
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
@@ -159,4 +160,47 @@ async def test_banned_strings_and_drafts_do_not_go_together(chain: Path) -> None
     with pytest.raises(MeshError) as refused:
         await say(engine, "A", 5, banned_strings=("b",))
     assert (refused.value.code, refused.value.param) == (ErrorCode.UNSUPPORTED, "banned_strings")
+    await engine.close()
+
+
+async def test_odds_are_the_model_s_own_and_come_with_every_token(engine: Engine) -> None:
+    def known(model: StandinModel, sequence: list[int], logits: torch.Tensor) -> None:
+        logits.fill_(float("-inf"))
+        logits[token("x")], logits[token("y")], logits[token("z")] = log(0.5), log(0.3), log(0.2)
+
+    LOGIT_HOOKS.append(known)
+    penalised = Sampling(temperature=0, presence_penalty=2.0, logprobs=2)
+    steps = await collect(engine, job(engine, "A", 3, penalised))
+    assert text_of(steps) == "xyz"
+    odds = [step.odds for step in steps if step.ids]
+    assert [round(exp(each.logprob), 3) for each in odds if each] == [0.5, 0.3, 0.2]
+    tops = {tuple((text, round(exp(p), 3)) for text, p in each.top) for each in odds if each}
+    assert tops == {(("x", 0.5), ("y", 0.3))}
+
+
+@pytest.mark.parametrize("count", [0, 5])
+async def test_odds_of_a_character_are_those_of_its_tokens_together(
+    engine: Engine, count: int
+) -> None:
+    steps = await collect(engine, job(engine, "!", 12, Sampling(temperature=0, logprobs=count)))
+    told = [step.odds for step in steps if step.ids]
+    assert [step.text for step in steps if step.ids] == ["é", "🙂", "é", "🙂"]
+    assert all(each is not None and len(each.top) == count for each in told)
+    one, two = (each.logprob for each in told[:2] if each)
+    assert two < one < 0, "four tokens, and two"
+    plain = await collect(engine, job(engine, "!", 12))
+    assert all(step.odds is None for step in plain)
+
+
+@pytest.mark.parametrize("draft", ["", "ngram"])
+async def test_odds_go_on_where_another_worker_ended(chain: Path, draft: str) -> None:
+    engine = await start.load(chain, WorkerSettings(slots=4, draft=draft, context=1024))
+    asked = job(engine, "A", 30, Sampling(logprobs=1, ignore_eos=True, **WILD))
+    whole = [step for step in await collect(engine, asked) if step.ids]
+    for k in range(0, len(whole), 5):
+        before = tuple(token for step in whole[:k] for token in step.ids or ())
+        text = text_of(whole[:k])
+        rest = replace(asked, prefix_ids=before, prefix_text=text, max_tokens=30 - len(before))
+        again = [step.odds for step in await collect(engine, rest) if step.ids]
+        assert again == [step.odds for step in whole[k:]]
     await engine.close()

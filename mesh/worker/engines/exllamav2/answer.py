@@ -6,11 +6,13 @@ and rewound for reasons that are not the worker's.
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from exllamav2.generator import ExLlamaV2DynamicJob
 from tokenizers import Tokenizer
 
+from mesh.protocol.messages import Odds
 from mesh.worker.engines.base import EngineError, Finish, Job, Step
 from mesh.worker.engines.exllamav2.folder import ModelFolder
 from mesh.worker.engines.exllamav2.sampler import XTC_THRESHOLD, KeyedRandom, leave_out, settings
@@ -46,7 +48,7 @@ class Answer:
         self._end_ids = folder.end_ids
         self._drafts = drafts
         self._text = Detokenizer(tokenizer, folder.special_ids, ids, job.prefix_text)
-        self._read = len(ids)
+        self._read = self._told = len(ids)
         self._first = True
 
     def task(self) -> "Task":
@@ -74,17 +76,35 @@ class Answer:
         return _FINISH[reason]
 
     def _step(self, task: "Task", said: Said, finish: Finish | None = None) -> Step:
+        odds = self._odds(task, len(said.ids))
         if not self._first:
-            return Step(said.text, said.ids, finish)
+            return Step(said.text, said.ids, finish, odds=odds)
         self._first = False
         prompt = len(self._job.prompt_ids)
-        return Step(said.text, said.ids, finish, prompt, min(prompt, task.cached))
+        return Step(said.text, said.ids, finish, prompt, min(prompt, task.cached), odds)
+
+    def _odds(self, task: "Task", count: int) -> Odds | None:
+        """Of the next so many tokens together, if they are asked for."""
+        found = [task.odds.pop(self._told + at) for at in range(count if task.odds else 0)]
+        self._told += count
+        if not found:
+            return None
+        top = tuple((self._text.name(token), odds) for token, odds in found[-1].top)
+        return Odds(sum(each.chosen for each in found), top)
+
+
+class TokenOdds(NamedTuple):
+    """Natural logarithms: of the chosen token's probability, and of the likeliest ids'."""
+
+    chosen: float
+    top: list[tuple[int, float]]
 
 
 class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
     """The library's job, with randomness of its own, and an eye on what the model gives.
 
-    fault: why it cannot go on; `pages` are those that may hold broken values then.
+    fault: why it cannot go on; `pages` are those that may hold broken values then; odds: of each
+    token by its place in the whole sequence, where they are asked for.
     """
 
     def __init__(
@@ -106,6 +126,8 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
         self._sequence = self.sequences[0]
         self._before = len(job.prompt_ids)
         self.rng = KeyedRandom(job.seed, self._sequence.sequence_ids, self._before)
+        self._logprobs = wanted.logprobs
+        self.odds: dict[int, TokenOdds] = {}
         self._xtc = wanted.xtc_probability or 0.0, wanted.xtc_threshold or XTC_THRESHOLD
 
     @property
@@ -125,12 +147,13 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
         ids: list[int] = self._sequence.sequence_ids.torch_slice(start, end)[0].tolist()
         return ids
 
-    def receive_logits(self, logits: torch.Tensor) -> tuple[object, ...]:
+    def receive_logits(self, logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The library's hook: choose a token. logits: (1, 1, vocabulary), changed in place."""
         if not math.isfinite(float(logits.max())):
             self.fault = "The model gave no numbers (NaN) for this text."
             self.pages = list(self._sequence.allocated_pages)
             logits.zero_()
+        place, likely = len(self._sequence.sequence_ids), self._likely(logits)
         probability, threshold = self._xtc
         if self.rng.random("xtc") < probability:
             leave_out(logits, threshold, self.stop_tokens_list)
@@ -138,5 +161,16 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
         self.gen_settings.token_repetition_range = max(0, answered)
         if self.checkpoint is not None:  # what DRY has counted may have been taken back
             self.gen_settings.ngram_trie = None
-        chosen: tuple[object, ...] = super().receive_logits(logits)
+        chosen: tuple[torch.Tensor, ...] = super().receive_logits(logits)
+        if likely is not None:
+            top = likely.topk(self._logprobs or 0)
+            pairs = list(zip(top.indices.tolist(), top.values.tolist(), strict=True))
+            self.odds[place] = TokenOdds(float(likely[chosen[0].item()]), pairs)
         return chosen
+
+    def _likely(self, logits: torch.Tensor) -> torch.Tensor | None:
+        """The model's own logarithms, before penalties and temperature, if they are asked for."""
+        if self._logprobs is None:
+            return None
+        likely: torch.Tensor = logits.view(-1).log_softmax(-1)
+        return likely

@@ -116,7 +116,9 @@ def _info(
         eos_token=folder.eos_token,
         add_bos=folder.add_bos or _begins_with_bos(loaded, folder.bos_token),
         hardware=", ".join(device.name for device in devices),
-        abilities=(Ability.ENCODE,),
+        size=folder.weights + (plan.draft.weights if plan.draft else 0),
+        memory=plan.memory,
+        abilities=(Ability.ENCODE, Ability.LOGPROBS),
     )
 
 

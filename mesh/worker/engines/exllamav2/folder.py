@@ -21,6 +21,8 @@ T = TypeVar("T", bound=Struct)
 END_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<|end_of_turn|>", "<end_of_turn>", "<|end|>")
 """Special tokens that end an answer whatever the configuration calls its end of text."""
 
+QUANTIZED = ("exl2", "gptq")
+
 _CHUNKS, _CHUNK = 64, 1 << 16
 _LARGEST_HEADER = 100 << 20
 """Bytes of a safetensors header at most, as its own library has it."""
@@ -159,6 +161,12 @@ def _check(path: Path, config: ModelConfig) -> None:
         raise _bad(
             f"{path / 'config.json'} names {len(config.architectures)} architectures; ExLlamaV2"
             " needs exactly one."
+        )
+    quantized = config.quantization_config
+    if quantized is not None and quantized.quant_method not in QUANTIZED:
+        raise _bad(
+            f"{path} is quantised as {quantized.quant_method or 'it does not say'}; ExLlamaV2 reads"
+            " EXL2, GPTQ and 16 or 32 bits."
         )
     rope = config.sizes.rope_parameters
     if config.sizes.rope_theta is None and rope is not None and rope.rope_type != "default":

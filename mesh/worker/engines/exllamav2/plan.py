@@ -34,7 +34,8 @@ NGRAM = "ngram"
 class Plan(Struct, frozen=True, kw_only=True):
     """length: tokens of the longest sequence, drafted ones included; pool: tokens of cache for all
     requests together, whole pages; chunk: prompt tokens in a step; drafts: tokens guessed in each
-    step; draft: the model that guesses, None where n-grams do, or nobody."""
+    step; draft: the model that guesses, None where n-grams do, or nobody; memory: bytes that all
+    of it needs, as it is reckoned."""
 
     folder: ModelFolder
     draft: ModelFolder | None
@@ -43,6 +44,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     length: int
     pool: int
     chunk: int
+    memory: int
 
     @property
     def context(self) -> int:
@@ -60,13 +62,15 @@ def make_plan(folder: ModelFolder, settings: WorkerSettings, devices: Sequence[D
         length=max(PAGE, _length(folder, settings)),
         pool=0,
         chunk=0,
+        memory=0,
     )
     chunk = max(settings.prefill, plan.slots * (plan.drafts + 1))
     plan = replace(plan, chunk=min(pages(chunk), pages(plan.length + 1) - PAGE))
-    pool = _pool(plan, settings, devices)
+    need = _need(plan, settings, devices)
+    pool = need.tokens
     if pool < plan.length:
         log.warning("There is room for %d tokens of context; that is taken.", pool - plan.drafts)
-    return replace(plan, pool=pool, length=min(plan.length, pool))
+    return replace(plan, pool=pool, length=min(plan.length, pool), memory=need.total)
 
 
 def loras(settings: WorkerSettings) -> list[tuple[Path, float]]:
@@ -112,8 +116,8 @@ def _length(folder: ModelFolder, settings: WorkerSettings) -> int:
     return settings.context or trained
 
 
-def _pool(plan: Plan, settings: WorkerSettings, devices: Sequence[Device]) -> int:
-    """Tokens of cache, after saying what all of it needs."""
+def _need(plan: Plan, settings: WorkerSettings, devices: Sequence[Device]) -> Need:
+    """What all of it needs, the pool's tokens included, after saying so."""
     config = plan.folder.config
     per_token, temporary = bytes_per_token(config, settings.cache_type)
     weights = plan.folder.weights
@@ -130,10 +134,9 @@ def _pool(plan: Plan, settings: WorkerSettings, devices: Sequence[Device]) -> in
     each = pages(plan.length)
     least = each if settings.context else PAGE
     pool = fit(need, devices, int(settings.gpu_reserve * GIB), least, plan.slots * each)
-    log.info(
-        "%s (%s) needs %s.", plan.folder.path.name, plan.folder.form, replace(need, tokens=pool)
-    )
-    return pool
+    need = replace(need, tokens=pool)
+    log.info("%s (%s) needs %s.", plan.folder.path.name, plan.folder.form, need)
+    return need
 
 
 def _bad(detail: str) -> MeshError:

@@ -57,6 +57,10 @@ class Detokenizer:
         """What is left, with the text of its whole characters: half a character is left out."""
         return self._say(self._text().rstrip(BROKEN) if self._new else "")
 
+    def name(self, token: int) -> str:
+        """A token's text where nothing is around it, also a special one's."""
+        return self._decode([token])
+
     def _say(self, text: str) -> Said:
         said = Said(text, tuple(self._new))
         self._shown = self._spoken() or self._shown
