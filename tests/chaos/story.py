@@ -2,17 +2,26 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.replay import read_event
+from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
 from mesh.protocol.messages import Claim, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
-from tests.conftest import Broker
 from tests.truth import Truth
+
+
+class Reachable(Protocol):
+    """A broker, or several that are one, as a reader of the log needs it."""
+
+    @property
+    def url(self) -> str: ...
+
+    def credentials(self, user: str) -> Credential: ...
 
 
 class Claimed(NamedTuple):
@@ -75,7 +84,7 @@ class TimedTruth(Truth):
         ]
 
 
-async def read_stories(broker: Broker) -> list[Story]:
+async def read_stories(broker: Reachable) -> list[Story]:
     """Read the whole log as the gateway may."""
     bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
     try:
@@ -89,7 +98,7 @@ async def read_stories(broker: Broker) -> list[Story]:
         await bus.close()
 
 
-async def queue_length(broker: Broker) -> int:
+async def queue_length(broker: Reachable) -> int:
     """Items that lie in the queue."""
     bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
     try:
@@ -98,7 +107,7 @@ async def queue_length(broker: Broker) -> int:
         await bus.close()
 
 
-async def settle(broker: Broker, seconds: float) -> list[Story]:
+async def settle(broker: Reachable, seconds: float) -> list[Story]:
     """The stories, once all have an end and the queue is empty, or after `seconds`."""
     async with asyncio.timeout(None) as limit:
         limit.reschedule(asyncio.get_running_loop().time() + 10 * seconds)
