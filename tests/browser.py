@@ -34,9 +34,13 @@ def chromium() -> str | None:
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A Chromium without a window, for all tests of the session: open contexts of your own."""
+    """A Chromium without a window, for all tests of a module: open contexts of your own.
+
+    While it is there, playwright has its loop on this thread, so that no test of that module can
+    be asynchronous. Of the whole session it would leave no room for others.
+    """
     path = chromium()
     if path is None:
         if os.environ.get("MESH_TEST_BROWSER") == "required":

@@ -1,6 +1,7 @@
 """A Jupyter server of one's own and its notebooks, as a person has them in a browser."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -151,6 +152,15 @@ def run(page: Page, cell: int) -> None:
         found.locator(".cm-content").click()
         page.keyboard.press("Control+Enter")
         page.wait_for_timeout(LOOK)
+
+
+def finish(page: Page, cell: int) -> None:
+    """Run a cell to its end."""
+    prompt = page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".jp-InputPrompt")
+    end = time.monotonic() + 60
+    while not re.fullmatch(r"\[\d+\]:", prompt.inner_text().strip()):
+        assert time.monotonic() < end, "the cell does not end"
+        run(page, cell)
 
 
 def save(page: Page) -> None:

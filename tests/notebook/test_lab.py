@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import browser
 from tests.notebook import lab as jupyter
-from tests.notebook.lab import Lab, ready, run, save
+from tests.notebook.lab import Lab, finish, ready, run, save
 from tests.whole_mesh import ECHO, SLOW, Mesh
 
 __all__ = ["browser"]
@@ -62,7 +62,7 @@ def shown(
     """A notebook with a chat that is shown, and a second cell."""
     lab.write(name, CHAT.format(model=model), BUSY, kernel=kernel)
     opened(page, lab, name, kind)
-    run(page, 0)
+    finish(page, 0)
     expect(page.locator(".mesh-input")).to_be_visible(timeout=SLOWLY)
 
 
@@ -186,7 +186,7 @@ def test_where_the_gateway_cannot_be_reached_stop_offers_to_interrupt(
     cell = f"from mesh_client.notebook import Chat, Mesh\nChat(mesh={elsewhere}, model='{SLOW}')"
     lab.write("interrupt.ipynb", cell, BUSY, kernel=DEAF)
     opened(page, lab, "interrupt.ipynb")
-    run(page, 0)
+    finish(page, 0)
     expect(page.locator(".mesh-input")).to_be_visible(timeout=SLOWLY)
     ask(page, LONG)
     words(page, 2)

@@ -16,6 +16,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "notebook.md"
 HIDE = (
     "import sys\nfor name in {names}: sys.modules[name] = None\nfrom mesh_client.notebook import *"
 )
+WORDS = " ".join("abcdefghijklmnopqrstuvwxyz")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -36,9 +37,9 @@ def html(talk: Kernel) -> list[str]:
 @pytest.mark.parametrize("without", [["anywidget"]], indirect=True)
 def test_without_anywidget_there_is_the_same_window(without: Kernel) -> None:
     without.run(f"chat = Chat(model={SLOW!r})\nchat")
-    without.start("answer = chat.ask('one two three four five six', show=False)")
-    without.until("tokens", lambda: any("one two three <" in text for text in html(without)))
-    without.until("Markdown", lambda: any("> one two" in said for said in without.markdown()))
+    without.start(f"answer = chat.ask({WORDS!r}, show=False)")
+    without.until("tokens", lambda: any(">a b c " in text for text in html(without)))
+    without.until("Markdown", lambda: any("> a b c" in said for said in without.markdown()))
 
 
 @pytest.mark.parametrize("without", [["anywidget"]], indirect=True)
@@ -50,14 +51,14 @@ def test_without_anywidget_an_answer_still_ends_as_markdown(without: Kernel) -> 
 
 @pytest.mark.parametrize("without", [["anywidget", "ipywidgets"]], indirect=True)
 def test_without_widgets_there_is_text(without: Kernel) -> None:
-    asked = without.start(f"answer = Chat(model={SLOW!r}).ask('one two three')")
+    asked = without.start(f"answer = Chat(model={SLOW!r}).ask({WORDS!r})")
     without.until("its end", lambda: without.idle(asked))
     (shown,) = without.of(asked, "display_data")
     assert shown["content"]["data"].keys() == {"text/plain"}
     *written, last = [m["content"]["data"] for m in without.of(asked, "update_display_data")]
     growing = [data["text/plain"] for data in written]
-    assert any(text in ("one ", "one two ") for text in growing)
-    assert last["text/markdown"].startswith("one two three\n\n<small>slow")
+    assert any(text and text != WORDS and WORDS.startswith(text) for text in growing)
+    assert last["text/markdown"].startswith(f"{WORDS}\n\n<small>slow")
     assert "pip install" in without.run("Chat()")
     assert "2 of 2 answers" in without.run(f"ask_many(['a', 'b'], model={ECHO!r});")
 

@@ -10,7 +10,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mesh_client.notebook.answer import ENDS, Answer
+from mesh_client.notebook.answer import Answer
+from mesh_client.notebook.hearing import ENDS
 
 INK, QUIET, GRID = "#24292f", "#6e7781", "#d0d7de"
 WAIT, FIRST, WRITE, LOST = "#d0d7de", "#f2b84b", "#3b82c4", "#d1495b"
