@@ -55,7 +55,7 @@ class Tab:
     def ask(self, text: str, model: str = "") -> None:
         """Say something, to a model if one is named."""
         if model:
-            self.page.get_by_label("Model", exact=True).select_option(model)
+            self.page.locator(".composer").get_by_label("Model").select_option(model)
         self.input.fill(text)
         self.button("Send").click()
 

@@ -26,7 +26,7 @@ export function whenSignedOut(act) {
 }
 
 /** Call a route; returns the decoded JSON, or null where there is none. Raises Refusal, Unreachable. */
-export async function call(method, path, { body, headers = {}, signal } = {}) {
+async function call(method, path, { body, headers = {}, signal } = {}) {
   const response = await send(method, path, { body, headers, signal });
   const text = await read(response);
   return text ? JSON.parse(text) : null;

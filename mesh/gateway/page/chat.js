@@ -2,16 +2,16 @@
 
 import { get, post, put, Unreachable } from "./api.js";
 import { Composer } from "./composer.js";
-import { dialog, field } from "./dialogs.js";
-import { h, iconButton, say } from "./dom.js";
-import { follow, pause, unfinished } from "./follow.js";
-import { count, seconds } from "./format.js";
+import { h, say } from "./dom.js";
+import { follow, unfinished } from "./follow.js";
+import { count } from "./format.js";
+import { report, vote } from "./judging.js";
 import { Log } from "./log.js";
 import { Answer, question } from "./message.js";
-import { about, answerOptions, editOptions, keepOptions, modelPicker, models, optionsOf } from "./options.js";
+import { about, answerOptions, Choice, keepOptions, optionsOf } from "./options.js";
+import { persist } from "./persist.js";
 import { Tree } from "./tree.js";
 
-const PATIENCE = 10_000; // milliseconds to go on trying to send what was typed
 const tabs = new BroadcastChannel("mesh.chats");
 
 export class Chat {
@@ -20,19 +20,17 @@ export class Chat {
   #following = null;
   #followed = null;
   #sending = null;
-  #known = [];
 
   /** on: created(chat), changed(chat), gone(sentence). */
   constructor(on) {
     this.on = on;
     this.id = null;
-    this.picker = h("span", { class: "picker" });
-    const tools = [this.picker, iconButton("sliders", "How to answer", () => this.#options())];
-    this.composer = new Composer({ send: (text, edited) => this.#send(text, edited), stop: () => this.#stop() }, tools);
+    this.choice = new Choice();
+    this.composer = new Composer({ send: (text, edited) => this.#send(text, edited), stop: () => this.#stop() }, this.choice.elements);
     this.log = new Log();
     this.element = h("main", { class: "chat", id: "main", tabindex: "-1", onkeydown: (event) => event.key === "Escape" && this.composer.now === "answering" && this.#stop() }, this.log.element, this.composer.element);
     tabs.onmessage = ({ data }) => data === this.id && !this.#sending && this.#refresh();
-    this.messages = { siblings: (id) => this.#tree.siblings(id), show: (id) => this.#show(id), edit: (message) => this.composer.edit(message), retry: (message) => this.#again(message), vote: (answer, score) => this.#vote(answer, score), report: (answer) => this.#report(answer), goOn: () => this.#send("Go on.", null), grew: () => this.log.stick() };
+    this.messages = { siblings: (id) => this.#tree.siblings(id), show: (id) => this.#show(id), edit: (message) => this.composer.edit(message), retry: (message) => this.#again(message), vote: (answer, score) => this.#judge(answer, () => vote(this.id, answer, score)), report: (answer) => this.#judge(answer, () => report(this.id, answer)), goOn: () => this.#send("Go on.", null), grew: () => this.log.stick() };
   }
 
   // --- opening ---
@@ -47,7 +45,7 @@ export class Chat {
     this.composer.open(id);
     this.composer.state("ready");
     this.log.greet(id ? "" : this.#greeting());
-    this.#models();
+    this.choice.open(id);
     if (id) await this.#refresh();
     if (matchMedia("(hover: hover)").matches) this.composer.input.focus();
   }
@@ -76,21 +74,6 @@ export class Chat {
       if (id !== this.id) return;
       this.log.greet(h("div", { class: "empty" }, h("h2", {}, "This chat cannot be shown"), h("p", { class: "trouble" }, error.message), h("button", { type: "button", onclick: () => this.open(id) }, "Try again")));
     }
-  }
-
-  async #models() {
-    try {
-      this.#known = await models();
-    } catch {
-      return; // what is missing is said where a question is asked
-    }
-    const choose = (event) => keepOptions(this.id, { ...optionsOf(this.id), model: event.target.value });
-    this.picker.replaceChildren(modelPicker(this.#known, optionsOf(this.id).model, { "aria-label": "Model", onchange: choose }));
-  }
-
-  async #options() {
-    if (!this.#known.length) await this.#models();
-    if (await editOptions(this.id, this.#known)) this.#models();
   }
 
   // --- showing ---
@@ -235,20 +218,23 @@ export class Chat {
     if (control === this.#sending) this.#sending = null;
   }
 
-  /** Begin an answer once, however often it has to be sent. */
-  async #begin(route, body, key, signal) {
-    const until = performance.now() + PATIENCE;
-    for (;;) {
-      try {
-        if (!this.id) await this.#create(signal);
-        return await post(`/chats/${this.id}/${route}`, body, { headers: { "Idempotency-Key": key }, signal });
-      } catch (error) {
-        if (!(error instanceof Unreachable) || performance.now() > until) throw error;
-        this.composer.complain("The gateway does not answer; trying again …");
-        await pause(500, signal);
-        signal.throwIfAborted();
-        this.composer.complain(null);
-      }
+  /** Begin an answer once, however often it has to be sent; a new chat is made for it first. */
+  #begin(route, body, key, signal) {
+    const send = async () => {
+      if (!this.id) await this.#create(signal);
+      return post(`/chats/${this.id}/${route}`, body, { headers: { "Idempotency-Key": key }, signal });
+    };
+    return persist(send, (sentence) => this.composer.complain(sentence), signal);
+  }
+
+  /** Do what concerns an answer, and show it as it is then. */
+  async #judge(answer, act) {
+    try {
+      await act();
+      this.#tree.add(answer.message);
+      answer.refresh();
+    } catch (error) {
+      this.composer.complain(`This was not kept: ${error.message}`);
     }
   }
 
@@ -256,6 +242,7 @@ export class Chat {
     this.chat = await post("/chats", {}, { signal });
     this.id = this.chat.id;
     keepOptions(this.id, optionsOf(null));
+    this.choice.chatId = this.id;
     this.composer.rename(this.id);
     this.on.created(this.chat);
   }
@@ -267,34 +254,5 @@ export class Chat {
     const id = this.id;
     if (about().titles && this.#tree.siblings(messages[1].id).length === 1) await post(`/chats/${id}/title`).catch(() => {});
     this.on.changed();
-  }
-
-  // --- judging ---
-
-  async #vote(answer, score) {
-    try {
-      await post(`/chats/${this.id}/messages/${answer.message.id}/votes`, { score });
-      answer.message = { ...answer.message, score };
-      this.#tree.add(answer.message);
-      answer.refresh();
-      say(["A bad answer.", "No vote.", "A good answer."][score + 1]);
-    } catch (error) {
-      this.composer.complain(`Your vote was not kept: ${error.message}`);
-    }
-  }
-
-  async #report(answer) {
-    const kinds = [["feedback", "Something to improve"], ["offensive", "It is offensive"], ["spam", "It is spam"]];
-    const content = [
-      field("What is wrong with it?", h("select", { name: "report_type" }, kinds.map(([value, label]) => h("option", { value }, label)))),
-      field("In your words", h("textarea", { name: "reason", rows: "4", maxlength: "4000" })),
-    ];
-    const send = async (data) => {
-      await post(`/chats/${this.id}/messages/${answer.message.id}/reports`, Object.fromEntries(data));
-      answer.message = await get(`/chats/${this.id}/messages/${answer.message.id}`);
-      this.#tree.add(answer.message);
-      answer.refresh();
-    };
-    if (await dialog("Report this answer", content, "Report", send)) say("Reported.");
   }
 }

@@ -42,9 +42,6 @@ const PATHS = {
   sliders: "M4 8h9m5 0h2M4 16h2m5 0h9M13 8a2.500 2.500 0 1 0 5 0 2.500 2.500 0 0 0-5 0zM6 16a2.500 2.500 0 1 0 5 0 2.500 2.500 0 0 0-5 0z",
   mesh: "M6 7l12 2-4 9zM6 7h.01M18 9h.01M14 18h.01",
   close: "M6 6l12 12M18 6L6 18",
-  chat: "M5 5h14v11h-8l-4 4v-4H5z",
-  leave: "M10 5H5v14h5M14 8l4 4-4 4M18 12H9",
-  theme: "M12 4v16a8 8 0 0 0 0-16zm0 0a8 8 0 0 0 0 16",
 };
 
 /** A small drawing that screen readers skip. */
@@ -57,6 +54,12 @@ export function icon(name) {
 /** A button that shows a drawing only; its name is read out and shown on hovering. */
 export function iconButton(name, label, onclick, attributes = {}) {
   return h("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes }, icon(name));
+}
+
+/** Marks a link as the one to what is shown, or not. */
+export function current(link, is) {
+  if (is) link.setAttribute("aria-current", "page");
+  else link.removeAttribute("aria-current");
 }
 
 /** Tells screen readers what sighted people see happen. */

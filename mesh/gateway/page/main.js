@@ -3,7 +3,7 @@
 import { get, whenSignedOut } from "./api.js";
 import { Chat } from "./chat.js";
 import { field } from "./dialogs.js";
-import { h, iconButton } from "./dom.js";
+import { current, h, iconButton } from "./dom.js";
 import { onFull } from "./keep.js";
 import { MeshView } from "./mesh.js";
 import { lastName, session, signedIn, signedOut } from "./session.js";
@@ -42,7 +42,7 @@ class Shell {
     }
     this.element.classList.remove("drawer");
     this.sidebar.mark(kind === "chat" ? id : null);
-    this.sidebar.element.querySelector(".to-mesh").toggleAttribute("aria-current", kind === "mesh");
+    current(this.sidebar.element.querySelector(".to-mesh"), kind === "mesh");
     document.title = kind === "mesh" ? "The mesh" : "Mesh";
     if (kind === "mesh") this.mesh.open();
     else this.chat.open(kind === "chat" ? id : null);

@@ -3,7 +3,7 @@
 
 import { get } from "./api.js";
 import { dialog, field, tick } from "./dialogs.js";
-import { h } from "./dom.js";
+import { h, iconButton } from "./dom.js";
 import { keep, kept } from "./keep.js";
 
 const LAST = "options", ABOUT = "about";
@@ -39,8 +39,34 @@ export function answerOptions(chatId) {
   return body;
 }
 
+/** The model of a chat to choose from, and a button for all the rest. */
+export class Choice {
+  #picker = h("span", { class: "picker" });
+  #known = [];
+  chatId = null;
+
+  elements = [this.#picker, iconButton("sliders", "How to answer", () => this.#edit())];
+
+  /** Show what was chosen for a chat; null: for a new one. */
+  async open(chatId) {
+    this.chatId = chatId;
+    try {
+      this.#known = await models();
+    } catch {
+      return; // what is missing is said where a question is asked
+    }
+    const choose = (event) => keepOptions(this.chatId, { ...optionsOf(this.chatId), model: event.target.value });
+    this.#picker.replaceChildren(modelPicker(this.#known, optionsOf(this.chatId).model, { "aria-label": "Model", onchange: choose }));
+  }
+
+  async #edit() {
+    if (!this.#known.length) await this.open(this.chatId);
+    if (await editOptions(this.chatId, this.#known)) this.open(this.chatId);
+  }
+}
+
 /** The models of the mesh: {name, presets, available, context}. */
-export async function models() {
+async function models() {
   const [configs, listed] = await Promise.all([get("/configs/model_configs"), get("/v1/models")]);
   const served = new Map(listed.data.map((model) => [model.id, model]));
   return configs.map(({ name, parameter_configs: presets }) => ({
@@ -49,7 +75,7 @@ export async function models() {
 }
 
 /** Ask how the answers of a chat are to be made; resolves to true if something was chosen. */
-export async function editOptions(chatId, known) {
+async function editOptions(chatId, known) {
   const options = optionsOf(chatId);
   const me = about();
   const inputs = Object.fromEntries(NUMBERS.map(([name, , limits]) => [name, h("input", { type: "number", name, inputmode: "decimal", placeholder: name === "max_new_tokens" ? "1024" : "the model's own", ...limits, value: options.parameters?.[name] ?? "" })]));
@@ -83,7 +109,7 @@ export async function editOptions(chatId, known) {
 }
 
 /** A list of the models to choose from; those that nobody serves now say so. */
-export function modelPicker(known, chosen, attributes) {
+function modelPicker(known, chosen, attributes) {
   const gone = chosen && !known.some(({ name }) => name === chosen);
   return h("select", attributes, h("option", { value: "" }, "Any model"),
     gone && h("option", { value: chosen, selected: true }, `${chosen} (gone)`),

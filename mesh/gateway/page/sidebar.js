@@ -2,7 +2,7 @@
 
 import { get, put, remove } from "./api.js";
 import { dialog, field, menu, tick } from "./dialogs.js";
-import { h, icon, iconButton } from "./dom.js";
+import { current, h, icon, iconButton } from "./dom.js";
 import { ago } from "./format.js";
 import { keep, kept } from "./keep.js";
 import { session } from "./session.js";
@@ -52,7 +52,7 @@ export class Sidebar {
   /** Mark the chat that is open. */
   mark(id) {
     this.current = id;
-    for (const link of this.list.querySelectorAll("a")) link.toggleAttribute("aria-current", link.dataset.id === id);
+    for (const link of this.list.querySelectorAll("a")) current(link, link.dataset.id === id);
   }
 
   focusSearch() {

@@ -1,0 +1,29 @@
+// What a reader thinks of an answer: votes and reports.
+
+import { get, post } from "./api.js";
+import { dialog, field } from "./dialogs.js";
+import { h, say } from "./dom.js";
+
+const KINDS = [["feedback", "Something to improve"], ["offensive", "It is offensive"], ["spam", "It is spam"]];
+const VOTES = { "-1": "A bad answer.", 0: "No vote.", 1: "A good answer." };
+
+/** Score an answer -1, 0 or 1. */
+export async function vote(chatId, answer, score) {
+  await post(`/chats/${chatId}/messages/${answer.message.id}/votes`, { score });
+  answer.message = { ...answer.message, score };
+  say(VOTES[score]);
+}
+
+/** Ask what is wrong with an answer, and report it. */
+export async function report(chatId, answer) {
+  const path = `/chats/${chatId}/messages/${answer.message.id}`;
+  const content = [
+    field("What is wrong with it?", h("select", { name: "report_type" }, KINDS.map(([value, label]) => h("option", { value }, label)))),
+    field("In your words", h("textarea", { name: "reason", rows: "4", maxlength: "4000" })),
+  ];
+  const send = async (data) => {
+    await post(`${path}/reports`, Object.fromEntries(data));
+    answer.message = await get(path);
+  };
+  if (await dialog("Report this answer", content, "Report", send)) say("Reported.");
+}
