@@ -48,6 +48,15 @@ def worker(processes: Processes, name: str, model: Path, step: float = 0.0) -> W
     return started
 
 
+def await_workers(processes: Processes, count: int) -> None:
+    """Importing PyTorch takes its time on a busy machine."""
+
+    def there() -> bool:
+        return (processes.health() or {}).get("workers") == count
+
+    until(f"{count} workers are there", there, 60)
+
+
 def alphabet(count: int) -> str:
     return "".join(islice(cycle(ALPHABET), count))
 
@@ -55,7 +64,7 @@ def alphabet(count: int) -> str:
 def test_a_worker_answers_through_the_mesh(processes: Processes, chain: Path) -> None:
     processes.gateway()
     started = worker(processes, "w1", chain)
-    processes.await_workers(1)
+    await_workers(processes, 1)
     reading = Reading(processes.url, 40, prompt="Say A")
     reading.start()
     reading.finish()
@@ -75,7 +84,7 @@ def test_a_killed_worker_s_answers_go_on_in_another_as_if_nothing_had_been(
     workers: dict[str, Process] = {
         name: worker(processes, name, chain, step=0.01) for name in ("w1", "w2")
     }
-    processes.await_workers(2)
+    await_workers(processes, 2)
     reading = Reading(processes.url, 300, prompt="Say A")
     reading.start()
     reading.await_tokens(20)
@@ -93,7 +102,7 @@ def test_a_broken_gpu_ends_its_worker_and_loses_no_answer(
     processes.gateway()
     processes.env["STANDIN_FAULT"] = "CUDA error: an illegal memory access was encountered"
     faulty = worker(processes, "w1", chain, step=0.01)
-    processes.await_workers(1)
+    await_workers(processes, 1)
     reading = Reading(processes.url, 100, prompt="Say A")
     reading.start()
     reading.await_tokens(10)
