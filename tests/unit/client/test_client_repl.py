@@ -731,7 +731,7 @@ def test_a_disk_that_keeps_nothing_costs_only_the_memory(
     folders = {name: str(tmp_path / "full") for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")}
     terminal = Terminal(COMMAND, environment | folders)
     try:
-        terminal.wait_for("what you ask is not remembered", "(Not a directory)")
+        terminal.wait_for("what you ask is not remembered", "(Not a directory)", "connected")
         terminal.type("Count.\r")
         terminal.wait_for("five.")
         terminal.wait(idle)
