@@ -19,6 +19,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "errors": error_table.errors,
     "openai-chat": openai_table.chat,
     "openai-text": openai_table.text,
+    "openai-responses": openai_table.responses,
 }
 
 

@@ -14,6 +14,10 @@ def text() -> str:
     return _table(parameters.TEXT)
 
 
+def responses() -> str:
+    return _table(parameters.RESPONSES)
+
+
 def _table(table: Table) -> str:
     rows = [_row(name, parameter) for name, parameter in table.items()]
     return "\n".join(["| parameter | | |", "|---|---|---|", *rows])

@@ -27,6 +27,11 @@ from mesh.gateway.messages import (
 )
 from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.models import get_model, list_models
+from mesh.gateway.openai.responses.routes import (
+    cancel_response,
+    create_response,
+    get_response,
+)
 from mesh.gateway.openai.texts import completions
 from mesh.gateway.openapi import openapi
 from mesh.gateway.orders import cancel_request, drain_worker
@@ -68,6 +73,9 @@ ROUTES: list[ControllerRouterHandler] = [
     get_model,
     chat_completions,
     completions,
+    create_response,
+    get_response,
+    cancel_response,
     search_chats,
     generate_title,
     mesh_events,

@@ -186,12 +186,14 @@ class Event(Wire, frozen=True, kw_only=True):
 class Queued(Event, frozen=True, kw_only=True, tag="queued"):
     """The request was accepted: the anchor of its story and of its idempotency key.
 
-    `body` is a digest of what was asked, so that the same key with another body is noticed.
+    `body` is a digest of what was asked, so that the same key with another body is noticed; `note`
+    is what the route that took it wants to find again, in its own words.
     """
 
     request: Request
     turn: Turn | None = None
     body: str = ""
+    note: str = ""
 
 
 class Claim(Event, frozen=True, kw_only=True, tag="claim"):

@@ -105,6 +105,42 @@ TEXT = _COMMON | {
 """Of `POST /v1/completions`."""
 
 
+RESPONSES = {
+    "model": CHAT["model"],
+    "input": _used("A text, or items: messages, `function_call`, `function_call_output`."),
+    "instructions": _used("The system message; not carried over to what follows a response."),
+    "previous_response_id": _used("Goes on from a response that has ended and is still kept."),
+    "stream": CHAT["stream"],
+    "background": _used("Goes on without a reader; `GET` reads it, also on from an event."),
+    "store": _used("True unless said otherwise: as long as the log is kept."),
+    "max_output_tokens": CHAT["max_tokens"],
+    "temperature": CHAT["temperature"],
+    "top_p": CHAT["top_p"],
+    "tools": CHAT["tools"],
+    "tool_choice": CHAT["tool_choice"],
+    "parallel_tool_calls": CHAT["parallel_tool_calls"],
+    "text": _used("`format` as `response_format`; no other `verbosity` than medium."),
+    "metadata": _used("Given back with the response."),
+    "user": CHAT["user"],
+    "safety_identifier": CHAT["safety_identifier"],
+    "service_tier": CHAT["service_tier"],
+    "prompt_cache_key": CHAT["prompt_cache_key"],
+    "prompt_cache_options": CHAT["prompt_cache_options"],
+    "prompt_cache_retention": CHAT["prompt_cache_retention"],
+    "stream_options": _ignored("Obfuscation has no effect."),
+    "truncation": _refused("What does not fit is refused, never cut.", "disabled"),
+    "include": _refused("Nothing more is told.", []),
+    "reasoning": _refused("How much models think cannot be chosen.", {}),
+    "conversation": _refused("Use `previous_response_id`."),
+    "max_tool_calls": _refused("No tools run here."),
+    "top_logprobs": _refused("Ask for them on `/v1/chat/completions`.", 0),
+    "prompt": _refused("Templates of prompts are not kept."),
+    "context_management": _refused("Nothing is compacted.", []),
+    "moderation": CHAT["moderation"],
+}
+"""Of `POST /v1/responses`."""
+
+
 Table = dict[str, Parameter]
 
 

@@ -66,6 +66,7 @@ def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
     bodyless = {
         "cancel",
         "cancel_request",
+        "cancel_response",
         "cancel_token",
         "generate_title",
         "hide_all_chats",

@@ -1,0 +1,234 @@
+"""Reads the body of `POST /v1/responses` into what the mesh is asked for. Pure."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from mesh.gateway.body import decode_body
+from mesh.gateway.openai import parameters, tools_body
+from mesh.gateway.openai.asked import Asked, Count, Share, bad, unsupported
+from mesh.gateway.openai.responses.shapes import Note
+from mesh.gateway.openai.tools_body import FunctionBody, JsonSchema, NamedFunction, NamedTool
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Message, Sampling, ToolCall
+
+_TEXTS = ("input_text", "output_text", "text")
+
+
+class Part(Struct):
+    """A part of a message. Only texts can be read."""
+
+    type: str
+    text: str | None = None
+
+
+class InputItem(Struct):
+    """A turn: a message, a call that the model made, or what came of one; thoughts are left out."""
+
+    type: str = "message"
+    role: str | None = None
+    content: str | list[Part] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | list[Part] | None = None
+
+
+class FlatTool(Struct):
+    """A function, spelled as this route has it."""
+
+    type: str
+    name: str | None = None
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FlatChoice(Struct):
+    """The one function that has to be called."""
+
+    type: Literal["function"]
+    name: str
+
+
+class FlatFormat(Struct):
+    """Text, any JSON object, or the JSON of a schema."""
+
+    type: str
+    name: str | None = None
+    description: str | None = None
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class TextOptions(Struct):
+    format: FlatFormat | None = None
+    verbosity: Literal["medium"] | None = None
+
+
+class ResponsesBody(Struct, kw_only=True):
+    """What `POST /v1/responses` takes; `null` is the same as leaving a field out."""
+
+    input: str | Annotated[list[InputItem], Meta(min_length=1)]
+    model: str | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    stream: bool | None = None
+    background: bool | None = None
+    store: bool | None = None
+    max_output_tokens: Count | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Share | None = None
+    tools: Annotated[list[FlatTool], Meta(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | FlatChoice | None = None
+    parallel_tool_calls: bool | None = None
+    text: TextOptions | None = None
+    metadata: dict[str, str] | None = None
+
+
+def read(data: bytes) -> tuple[ResponsesBody, Asked, Note]:
+    """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault."""
+    parameters.check(data, parameters.RESPONSES)
+    body = decode_body(data, ResponsesBody)
+    if body.background and body.store is False:
+        raise bad("background", "What runs in the background has to be stored.")
+    messages = _messages(body.input)
+    if body.instructions:
+        messages = (Message(role="system", content=body.instructions), *messages)
+    if not any(message.content.strip() for message in messages):
+        raise MeshError(ErrorCode.EMPTY_PROMPT, param="input")
+    parallel = body.parallel_tool_calls is not False
+    format = tools_body.read(_tools(body), _choice(body.tool_choice), parallel, _format(body))
+    asked = Asked(
+        model=body.model,
+        prompts=(messages,),
+        sampling=Sampling(temperature=body.temperature, top_p=body.top_p),
+        max_tokens=body.max_output_tokens,
+        stream=bool(body.stream),
+        include_usage=True,
+        tools=format.tools,
+        grammar=format.grammar,
+    )
+    return body, asked, _note(body, parallel)
+
+
+def _note(body: ResponsesBody, parallel: bool) -> Note:
+    text: Any = {"format": {"type": "text"}}
+    if body.text is not None and body.text.format is not None:
+        shown = msgspec.to_builtins(body.text.format)
+        text = {"format": {name: value for name, value in shown.items() if value is not None}}
+    return Note(
+        instructions=body.instructions,
+        previous_response_id=body.previous_response_id,
+        metadata=body.metadata or {},
+        tools=[_shown(tool) for tool in body.tools or []],
+        tool_choice=msgspec.to_builtins(body.tool_choice or "auto"),
+        parallel_tool_calls=parallel,
+        text=text,
+        background=bool(body.background),
+        store=body.store is not False,
+    )
+
+
+def _shown(tool: FlatTool) -> dict[str, Any]:
+    return {"parameters": None, "strict": True} | {
+        name: value for name, value in msgspec.to_builtins(tool).items() if value is not None
+    }
+
+
+def _tools(body: ResponsesBody) -> list[tools_body.ToolBody]:
+    return [
+        tools_body.ToolBody(
+            tool.type, FunctionBody(tool.name or "", tool.description, tool.parameters)
+        )
+        for tool in body.tools or []
+    ]
+
+
+def _choice(choice: str | FlatChoice | None) -> tools_body.ToolChoice | None:
+    match choice:
+        case FlatChoice(name=name):
+            return NamedTool("function", NamedFunction(name))
+        case "none" | "required" as word:
+            return word
+    return None
+
+
+def _format(body: ResponsesBody) -> tools_body.ResponseFormat | None:
+    if body.text is None or body.text.format is None:
+        return None
+    format = body.text.format
+    schema = None if format.schema is None else JsonSchema(format.name, schema=format.schema)
+    return tools_body.ResponseFormat(format.type, schema)
+
+
+def _messages(given: str | list[InputItem]) -> tuple[Message, ...]:
+    if isinstance(given, str):
+        return (Message(role="user", content=given),)
+    found: list[Message] = []
+    for at, item in enumerate(given):
+        message = _message(f"input[{at}]", item)
+        if message is None:
+            continue
+        if message.tool_calls and found and found[-1].tool_calls:
+            calls = found[-1].tool_calls + message.tool_calls
+            message = Message(role="assistant", content=found.pop().content, tool_calls=calls)
+        found.append(message)
+    return tuple(found)
+
+
+def _message(where: str, item: InputItem) -> Message | None:
+    match item.type:
+        case "message":
+            return _said(where, item)
+        case "function_call":
+            call = ToolCall(
+                id=_given(where, "call_id", item.call_id),
+                name=_given(where, "name", item.name),
+                arguments=_object(f"{where}.arguments", item.arguments),
+            )
+            return Message(role="assistant", content="", tool_calls=(call,))
+        case "function_call_output":
+            content = _text(f"{where}.output", item.output)
+            called = _given(where, "call_id", item.call_id)
+            return Message(role="tool", content=content, tool_call_id=called)
+        case "reasoning":
+            return None
+    raise unsupported(f"{where}.type", f"Items of type {item.type!r} cannot be read here.")
+
+
+def _said(where: str, item: InputItem) -> Message:
+    content = _text(f"{where}.content", item.content)
+    match item.role:
+        case "system" | "developer":
+            return Message(role="system", content=content)
+        case "user" | "assistant" as role:
+            return Message(role=role, content=content)
+    raise unsupported(f"{where}.role", "Use the role system, developer, user or assistant.")
+
+
+def _text(where: str, content: str | list[Part] | None) -> str:
+    if content is None:
+        raise bad(where, "Give a string, or a list of text parts.")
+    if isinstance(content, str):
+        return content
+    for at, part in enumerate(content):
+        if part.type not in _TEXTS or part.text is None:
+            raise unsupported(f"{where}[{at}].type", "Models here read text only.")
+    return "".join(part.text or "" for part in content)
+
+
+def _object(where: str, text: str | None) -> str:
+    try:
+        if isinstance(msgspec.json.decode(text or "{}"), dict):
+            return text or "{}"
+    except msgspec.DecodeError:
+        pass
+    raise bad(where, "Arguments are the text of a JSON object.")
+
+
+def _given(where: str, name: str, value: str | None) -> str:
+    if not value:
+        raise bad(f"{where}.{name}", f"An item of this type needs its {name}.")
+    return value

@@ -1,0 +1,234 @@
+"""The routes of responses: make one, read it, read on within it, stop it."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec.structs import replace
+
+from mesh.bus.follow import Track
+from mesh.gateway.client import Client
+from mesh.gateway.errors import AnyRequest, answer, request_id
+from mesh.gateway.headers import REPEATABLE, idempotency_key
+from mesh.gateway.openai.asked import Asked, bad
+from mesh.gateway.openai.completion import error_event, failure
+from mesh.gateway.openai.responses import body as bodies
+from mesh.gateway.openai.responses.body import ResponsesBody
+from mesh.gateway.openai.responses.shapes import Note, ResponseEvent, ResponseObject
+from mesh.gateway.openai.responses.story import PREFIX, Story, Telling, as_it_stands
+from mesh.gateway.openai.speech import Speech
+from mesh.gateway.services import Services, Wired
+from mesh.gateway.stopping import stop
+from mesh.gateway.tokens import Principal
+from mesh.protocol.abilities import Ability
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Done, Failed, Message, Queued, Request, ToolCall
+from mesh.protocol.run import Run
+
+Found = tuple[Run, Request, Note]
+"""A response's story, what was asked, and what else is kept."""
+
+
+@post(
+    "/v1/responses",
+    status_code=200,
+    body=ResponsesBody,
+    reply=ResponseObject,
+    events=(ResponseEvent,),
+    headers=REPEATABLE,
+)
+async def create_response(request: AnyRequest, services: Wired) -> Response[bytes]:
+    """Answer, as one object or as Server-Sent Events; in the background at once, without it."""
+    principal = services.doorman.principal(request)
+    body, asked, note = bodies.read(await request.body())
+    key = idempotency_key(request)
+    if body.previous_response_id:
+        before = await _before(services, principal, body.previous_response_id)
+        asked = replace(asked, prompts=(_following(before, asked, note),))
+
+    async with Client(request, services.settings.hold_headers) as client:
+
+        async def accept() -> Made:
+            made, kept = await _new(services, principal, asked, note, key, request)
+            client.check()
+            digest = asked.digest() if key or note.background else ""
+            text = msgspec.json.encode(kept).decode()
+            track = await services.requests.submit(made, body=digest, note=text)
+            return Made(services, track, made, kept, bool(key) or note.background)
+
+        made = await services.streams.accept(client, accept(), Made.left)
+        if note.background and not asked.stream:
+            return made.object()
+        wait = services.streams.first_change if asked.stream else services.streams.ended
+        if not await wait(made.track, client):
+            made.left()
+            return answer(request, failure(None))
+    if not note.background and made.refused():
+        return made.refusal(request)
+    return made.events(-1) if asked.stream else made.object()
+
+
+class Made:
+    """A response and what answers it. keeps: whether it goes on when nobody reads it.
+
+    request, note: as they were sent, until the log tells which ones count.
+    """
+
+    def __init__(
+        self, services: Services, track: Track, request: Request, note: Note, keeps: bool
+    ) -> None:
+        self.track = track
+        self._services = services
+        self._sent = request, note
+        self._keeps = keeps
+
+    def left(self) -> None:
+        """Nobody reads this any more."""
+        if not self._keeps:
+            self._services.streams.hang_up(self.track)
+
+    def refused(self) -> bool:
+        """Whether it failed before it said anything."""
+        run = self.track.run
+        return isinstance(run.end, Failed) and not run.texts
+
+    def refusal(self, request: AnyRequest) -> Response[bytes]:
+        """A failure of what was accepted: the same request would only fail, or run, twice."""
+        response = answer(request, failure(self.track.run.end))
+        response.headers["x-should-retry"] = "false"
+        return response
+
+    def object(self) -> Response[bytes]:
+        """The response as it stands."""
+        return _json(as_it_stands(*self._told(), self.track.run))
+
+    def events(self, after: int) -> Response[bytes]:
+        """Its events behind number `after`."""
+        telling = Telling(Story(*self._told()), after)
+        parting = b"" if self._keeps else error_event(failure(None))
+        return self._services.streams.response(self.track, telling, -1, self.left, parting)
+
+    def _told(self) -> tuple[Request, Note]:
+        queued = self.track.run.queued
+        note = _noted(queued)
+        return self._sent if queued is None or note is None else (queued.request, note)
+
+
+@get("/v1/responses/{response_id:str}", reply=ResponseObject, events=(ResponseEvent,))
+async def get_response(
+    request: AnyRequest,
+    services: Wired,
+    response_id: FromPath[str],
+    stream: FromQuery[bool] = False,
+    starting_after: Annotated[int, QueryParameter(ge=-1)] = -1,
+) -> Response[bytes]:
+    """A response as it stands, or its events behind number `starting_after`, up to its end."""
+    run, queued, note = await _find(services, services.doorman.principal(request), response_id)
+    if not stream:
+        return _json(as_it_stands(queued, note, run))
+    track = await services.requests.logs.find(response_id.removeprefix(PREFIX))
+    if track is None:
+        raise _unknown(response_id)
+    return Made(services, track, queued, note, keeps=True).events(starting_after)
+
+
+@post("/v1/responses/{response_id:str}/cancel", status_code=200, reply=ResponseObject)
+async def cancel_response(
+    request: AnyRequest, services: Wired, response_id: FromPath[str]
+) -> Response[bytes]:
+    """Stop a response that runs in the background; one that has ended stays as it is."""
+    principal = services.doorman.principal(request)
+    run, queued, note = await _find(services, principal, response_id)
+    if not note.background:
+        raise bad("response_id", "Only a response in the background can be cancelled; hang up.")
+    rid = response_id.removeprefix(PREFIX)
+    stopped = await stop(services, request, run, rid, by=principal.name)
+    return _json(as_it_stands(queued, note, stopped))
+
+
+async def _new(
+    services: Services,
+    principal: Principal,
+    asked: Asked,
+    note: Note,
+    key: str,
+    request: AnyRequest,
+) -> tuple[Request, Note]:
+    """The request, and the note with what is known of the model's thoughts."""
+    made = services.new_request(
+        principal,
+        await services.model(principal, asked.model, key),
+        asked.prompts[0],
+        asked.sampling,
+        asked.max_tokens,
+        fit="refuse",
+        key=key,
+        trace=request_id(request),
+    )
+    made = replace(made, tools=asked.tools, grammar=asked.grammar)
+    services.check_able(made)
+    card = services.models.cards().get(made.model)
+    abilities = card.abilities if card is not None else ()
+    free = asked.grammar is None or bool(asked.tools)
+    thinking = free and Ability.REASON_AT_ONCE.value in abilities
+    return made, replace(note, thinks=Ability.REASON.value in abilities, thinking=thinking)
+
+
+async def _find(services: Services, principal: Principal, response_id: str) -> Found:
+    """A stored response of one's own. Raises MeshError (not_found)."""
+    rid = response_id.removeprefix(PREFIX)
+    run = await services.requests.logs.look(rid) if rid.isalnum() else None
+    note = _noted(run.queued) if run is not None else None
+    if run is None or run.queued is None or note is None or not note.store:
+        raise _unknown(response_id)
+    if run.queued.request.tenant != principal.user_id:
+        raise _unknown(response_id)
+    return run, run.queued.request, note
+
+
+async def _before(services: Services, principal: Principal, response_id: str) -> Found:
+    try:
+        found = await _find(services, principal, response_id)
+    except MeshError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        raise bad("previous_response_id", f"There is no response {response_id!r} here.") from error
+    if not isinstance(found[0].end, Done):
+        raise bad("previous_response_id", "That response has not come to its end.")
+    return found
+
+
+def _following(found: Found, asked: Asked, note: Note) -> tuple[Message, ...]:
+    """The conversation so far and what is asked now; instructions are only those of now."""
+    run, before, kept = found
+    answered = run.end.text if run.end is not None else ""
+    messages = before.messages[1:] if kept.instructions else before.messages
+    speech = Speech(before.rid, bool(before.tools), kept.thinks, kept.thinking)
+    parts = (speech.feed(answered), speech.finish())
+    calls: dict[int, ToolCall] = {}
+    for delta in (delta for part in parts for delta in part.calls):
+        call = calls.get(delta.index) or ToolCall(id=delta.id, name=delta.name, arguments="")
+        calls[delta.index] = replace(call, arguments=call.arguments + delta.arguments)
+    content = "".join(part.content for part in parts)
+    said = Message(role="assistant", content=content, tool_calls=tuple(calls.values()))
+    now = asked.prompts[0]
+    if note.instructions:
+        return (now[0], *messages, said, *now[1:])
+    return (*messages, said, *now)
+
+
+def _noted(queued: Queued | None) -> Note | None:
+    """What the log keeps of a response; None for a request of another route."""
+    if queued is None or not queued.note:
+        return None
+    return msgspec.json.decode(queued.note, type=Note)
+
+
+def _unknown(response_id: str) -> MeshError:
+    detail = f"There is no response {response_id!r} here, or no longer."
+    return MeshError(ErrorCode.NOT_FOUND, detail, param="response_id")
+
+
+def _json(body: ResponseObject) -> Response[bytes]:
+    return Response(msgspec.json.encode(body), status_code=200, media_type="application/json")
