@@ -104,21 +104,38 @@ def test_without_tls_nothing_goes_beyond_this_machine(open_mesh: Mesh, tmp_path:
     assert given["MESH_WORKER_PASSWORD"] not in said
 
 
-def test_a_broker_without_tls_is_not_told_the_password(open_mesh: Mesh, tmp_path: Path) -> None:
-    """Somebody in between who says that TLS is not needed gets a handshake, and no more."""
+def test_who_says_that_tls_is_not_needed_is_not_told_the_password(
+    open_mesh: Mesh, tmp_path: Path
+) -> None:
+    """Somebody in between greets like a broker without TLS, and gets a handshake all the same."""
     given, words = line_of(open_mesh.run("join", "attic", "--host", "127.0.0.1"))
     with socket.create_server(("127.0.0.1", 0)) as liar:
         words[-1] = f"tls://127.0.0.1:{liar.getsockname()[1]}"
         worker = elsewhere(open_mesh, tmp_path, given, words)
-        connection, _ = liar.accept()
-        with connection:
-            connection.settimeout(20)
-            heard = connection.recv(65536)
-            connection.sendall(b'INFO {"server_id":"x","version":"2.12.0","max_payload":1024}\r\n')
-            said = refusal(worker)
+        try:
+            connection, _ = liar.accept()
+            with connection:
+                connection.sendall(
+                    b'INFO {"server_id":"x","version":"2.12.0","max_payload":1024}\r\n'
+                )
+                connection.settimeout(20)
+                heard = connection.recv(65536)
+        finally:
+            worker.kill()
+            worker.communicate()
     assert heard[:1] == b"\x16"  # a TLS handshake record
     assert given["MESH_WORKER_PASSWORD"].encode() not in heard
+
+
+def test_a_broker_without_tls_is_refused(mesh: Mesh, tmp_path: Path) -> None:
+    mesh.start()
+    given, words = line_of(mesh.run("join", "attic", "--host", "127.0.0.1"))
+    other = Mesh(tmp_path / "other", nats_host="0.0.0.0")
+    (tmp_path / "other").mkdir()
+    given["MESH_NATS_CA"] = line_of(other.run("join", "attic"))[0]["MESH_NATS_CA"]
+    said = refusal(elsewhere(mesh, tmp_path, given, words))
     assert "does not speak TLS as it should" in said
+    assert given["MESH_WORKER_PASSWORD"] not in said
 
 
 def test_a_broken_certificate_on_the_line_is_said_to_be_one(

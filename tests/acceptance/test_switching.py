@@ -268,3 +268,41 @@ def test_a_model_that_cannot_come_back_is_tried_again(processes: Processes, tmp_
     asked.finish()
     assert asked.last.get("done"), asked.last
     assert served(processes)["w1"]["trouble"] == ""
+
+
+def test_models_on_disk_are_listed_without_a_mesh(tmp_path: Path) -> None:
+    (tmp_path / "tiny.gguf").symlink_to(DEMO)
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("MESH_")}
+    told = subprocess.run(
+        [sys.executable, "-m", "mesh", "models", "--json", "--models-dir", str(tmp_path)],
+        env=bare | {"MESH_DATA_DIR": str(tmp_path / "none"), "HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert [each["name"] for each in found["on_disk"]] == ["mesh-demo", "tiny"]
+    assert found["served"] == [] and "There is no mesh in" in found["trouble"]
+
+
+def test_models_can_be_watched_as_they_change(processes: Processes) -> None:
+    processes.gateway()
+    processes.worker("w1", *A)
+    processes.await_workers(1)
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "mesh", "models", "--watch", "--json"],
+        env=os.environ | processes.env,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert watching.stdout is not None
+        assert json.loads(watching.stdout.readline())["served"][0]["model"] == "a"
+        assert mesh(processes, "switch", "w1", "b").returncode == 0
+        seen = (json.loads(line) for line in watching.stdout)
+        later = next(each for each in seen if each["served"][0]["model"] == "b")
+        assert later["known"] == ["a"]
+    finally:
+        watching.kill()
+        watching.communicate()

@@ -35,6 +35,11 @@ def row(processes: Processes, name: str) -> dict[str, Any]:
     return found
 
 
+def there(processes: Processes, count: int) -> None:
+    """Wait for workers, with patience: importing PyTorch takes a while on a busy machine."""
+    until("they are there", lambda: (processes.health() or {}).get("workers") == count, 90)
+
+
 async def test_a_closed_engine_holds_neither_cache_nor_weights(chain: Path) -> None:
     engine = await load(WorkerSettings(model=str(chain)))
     assert isinstance(engine, ExLlamaV2Engine)
@@ -52,7 +57,7 @@ def test_a_switched_worker_hands_over_and_serves_the_other_folder(
     workers: dict[str, Process] = {
         name: worker(processes, name, chain, step=0.01) for name in ("w1", "w2")
     }
-    processes.await_workers(2)
+    there(processes, 2)
     reading = Reading(processes.url, 300, prompt="Say A", model="chain")
     reading.start()
     reading.await_tokens(20)
@@ -61,9 +66,9 @@ def test_a_switched_worker_hands_over_and_serves_the_other_folder(
     assert told.returncode == 0, told.stderr
     reading.finish()
     assert "".join(reading.texts) == alphabet(300)
-    there = row(processes, leaving)
-    assert (there["model"], there["engine"], there["state"]) == ("other", "exllamav2", "serving")
-    assert there["memory"] > 0 and there["size"] > 0
+    new = row(processes, leaving)
+    assert (new["model"], new["engine"], new["state"]) == ("other", "exllamav2", "serving")
+    assert new["memory"] > 0 and new["size"] > 0
     asked = Reading(processes.url, 40, prompt="Say A", model="other")
     asked.start()
     asked.finish()
@@ -77,7 +82,7 @@ def test_a_resting_worker_comes_back_when_it_is_asked(processes: Processes, chai
     processes.env["MESH_IDLE_UNLOAD"] = "0.5"
     processes.gateway()
     worker(processes, "w1", chain)
-    processes.await_workers(1)
+    there(processes, 1)
     until("it rests", lambda: row(processes, "w1")["state"] == "resting")
     asked = Reading(processes.url, 40, prompt="Say A")
     asked.start()
