@@ -1,6 +1,7 @@
 """What the tests of notebooks share: a mesh that they only use, and comms without a kernel."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class FakeComm(BaseComm):
         **keys: Any,
     ) -> None:
         self.page.comms[self.comm_id] = self
-        self.page.told.append((self.comm_id, data or {}))
+        self.page.told.append((self.comm_id, deepcopy(data or {})))  # as it is now
 
 
 @pytest.fixture
