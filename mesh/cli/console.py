@@ -14,7 +14,9 @@ from mesh.protocol.messages import WorkerInfo
 _COLOURS = {"broker": "blue", "store": "magenta", "gateway": "cyan", "worker": "green"}
 _BROKER_LINE = re.compile(r"\[\d+\] \S+ (\d\d:\d\d:\d\d)\.\d+ \[(\w+)\] ?(.*)")
 _BROKER_LEVELS = {"WRN": "WARNING", "ERR": "ERROR", "FTL": "FATAL"}
-_EXPECTED = "Plaintext passwords detected"
+_EXPECTED = re.compile("Plaintext passwords detected|.*TLS handshake error: EOF$")
+"""Not worth a line: who only looks whether a broker is there hangs up before the handshake."""
+
 WIDTH = 9
 
 
@@ -35,7 +37,7 @@ def _of_broker(text: str) -> str:
     if match is None:
         return text
     time, level, rest = match.groups()
-    if level not in _BROKER_LEVELS or rest.startswith(_EXPECTED):
+    if level not in _BROKER_LEVELS or _EXPECTED.match(rest):
         return ""
     return f"{time} {_BROKER_LEVELS[level]:<7} {rest}"
 

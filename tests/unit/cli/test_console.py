@@ -43,6 +43,7 @@ def test_models_count_their_workers_and_slots() -> None:
         ("[7] 2026/11/21 01:23:51.793567 [INF] Starting nats-server", ""),
         ("[7] 2026/11/21 01:23:51.79 [WRN] Plaintext passwords detected, use nkeys", ""),
         ("[7] 2026/11/21 01:23:51.79 [ERR] disk full", "broker    | 01:23:51 ERROR   disk full\n"),
+        ("[7] 2026/11/21 01:23:51.79 [ERR] 127.0.0.1:5 - cid:2 - TLS handshake error: EOF", ""),
         ("nats-server: no such file", "broker    | nats-server: no such file\n"),
     ],
 )
