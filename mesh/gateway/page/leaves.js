@@ -4,12 +4,15 @@ import { copyButton, h } from "./dom.js";
 import { inline } from "./inline.js";
 
 const SETTLE = 400; // characters of a paragraph's end that are drawn anew
+const RUN = 4000; // settled characters of a huge paragraph that get a box of their own meanwhile
 const CHUNK = 80; // lines of code in one box, so that the browser can skip boxes out of sight
 
 /** Text with emphasis, code and links in it. `single`: it ends with its line, as headings do. */
 export class Paragraph {
   #settled = 0;
   #nodes = 0;
+  #boxed = 0; // of the settled nodes, those in boxes: one box each
+  #run = 0; // characters settled since the last box
 
   constructor(parent, tag, single = false) {
     this.element = h(tag, { dir: "auto" });
@@ -30,14 +33,28 @@ export class Paragraph {
       this.#cut();
       inline(this.element, rest.slice(0, safe));
       this.#settled += safe;
+      this.#run += safe;
+      if (open && this.#run > RUN) this.#box();
       this.#nodes = this.element.childNodes.length;
       inline(this.element, rest.slice(safe), open);
     }
   }
 
   end() {
+    const shown = this.element.childNodes.length;
+    for (const box of this.element.querySelectorAll(".run")) box.replaceWith(...box.childNodes);
+    this.#nodes += this.element.childNodes.length - shown;
     if (this.text.trim()) this.draw(false);
     else this.element.remove();
+  }
+
+  /** Browsers lay a paragraph out as a whole: what is settled is put aside until it has ended. */
+  #box() {
+    const box = h("span", { class: "run" });
+    box.append(...[...this.element.childNodes].slice(this.#boxed));
+    this.element.append(box);
+    this.#boxed++;
+    this.#run = 0;
   }
 
   /** The last line, which turns out to be the head of a table. */

@@ -5,6 +5,7 @@
 import { h } from "./dom.js";
 import { CodeBlock, Paragraph, Table } from "./leaves.js";
 
+const PACK = 40; // finished blocks that get a box of their own, so that the browser can skip it
 const LONGEST_MARK = 1000; // characters that may be structure before a line is taken as text
 const MARKS = /^[\s>#\-*+_~`=|:.()[\]\dxX]*$/;
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`]*)$/;
@@ -20,6 +21,7 @@ export class Markdown {
   #leaf = null;
   #containers = [];
   #dirty = new Set();
+  #packed = 0; // boxes of finished blocks at the beginning of the root
 
   constructor(root) {
     this.root = root;
@@ -77,6 +79,7 @@ export class Markdown {
 
   /** Place a line: first the containers it belongs to, then what it begins in them. */
   #begin(line, whole) {
+    if (this.root.childElementCount > this.#packed + PACK + 1) this.#pack();
     const { rest, depth } = this.#matched(line);
     if (this.#leaf instanceof CodeBlock && depth >= this.#leaf.depth) return this.#code(rest);
     if (!rest.trim()) return this.#blank(depth);
@@ -84,6 +87,13 @@ export class Markdown {
     if (lazy) return this.#continue(rest.trimStart());
     this.#close(depth, ITEM.exec(rest));
     this.#open(rest, whole);
+  }
+
+  /** Put finished blocks into a box; the last one may be open. */
+  #pack() {
+    const box = h("div", { class: "run" });
+    box.append(...[...this.root.children].slice(this.#packed, this.#packed + PACK));
+    this.root.insertBefore(box, this.root.children[this.#packed++] ?? null);
   }
 
   /** How many of the open containers go on with this line, and what is left of it for the last. */
