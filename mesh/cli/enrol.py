@@ -211,7 +211,7 @@ def may_publish(worker: str) -> list[str]:
 def may_subscribe(worker: str) -> list[str]:
     """All that a worker of this name may hear: answers to itself, orders, and being asked."""
     own = Writer(worker, "*")
-    return [f"_INBOX_{worker}.>", subjects.orders(own), subjects.ask(own)]
+    return [f"_INBOX_{worker}.>", subjects.orders(own), subjects.ask(own), subjects.encode(own)]
 
 
 def render(workers: dict[str, str], tls: TlsFiles | None = None) -> str:

@@ -26,6 +26,7 @@ from mesh.gateway.messages import (
     vote,
 )
 from mesh.gateway.openai.chat import chat_completions
+from mesh.gateway.openai.embeddings import embeddings
 from mesh.gateway.openai.models import get_model, list_models
 from mesh.gateway.openai.responses.routes import (
     cancel_response,
@@ -33,6 +34,7 @@ from mesh.gateway.openai.responses.routes import (
     get_response,
 )
 from mesh.gateway.openai.texts import completions
+from mesh.gateway.openai.tokenize import tokenize
 from mesh.gateway.openapi import openapi
 from mesh.gateway.orders import cancel_request, drain_worker
 from mesh.gateway.presets import model_configs
@@ -73,6 +75,8 @@ ROUTES: list[ControllerRouterHandler] = [
     get_model,
     chat_completions,
     completions,
+    embeddings,
+    tokenize,
     create_response,
     get_response,
     cancel_response,

@@ -23,8 +23,6 @@ class Ability(StrEnum):
     """It may begin with thoughts, in `<think>`, which are not part of the answer."""
     REASON_AT_ONCE = "reason_at_once"
     """Its prompt opens them already."""
-    EMBED = "embed"
-    """It makes embeddings, and nothing else."""
 
 
 def lacking(request: Request, abilities: tuple[str, ...]) -> MeshError | None:
@@ -32,9 +30,6 @@ def lacking(request: Request, abilities: tuple[str, ...]) -> MeshError | None:
     for needed, ability, param in _needs(request):
         if needed and ability.value not in abilities:
             return unable(param, request.model)
-    if Ability.EMBED.value in abilities:
-        detail = f"The model {request.model!r} makes embeddings and writes no answers."
-        return MeshError(ErrorCode.UNSUPPORTED, detail, param="model")
     return None
 
 

@@ -193,6 +193,15 @@ CHANNELS = (
         purpose="Whether a worker process still works on a request: ask before stealing.",
     ),
     Channel(
+        pattern=subjects.encode(_WORKER),
+        kind=Kind.CORE,
+        messages=(messages.Encode,),
+        answers=(messages.Encoded, messages.Refused),
+        publishers=(Role.GATEWAY,),
+        subscribers=(Role.WORKER,),
+        purpose="The tokens of a text, by the tokenizer of a worker's model.",
+    ),
+    Channel(
         pattern=subjects.resume("<user>", "<rid>"),
         kind=Kind.CORE,
         messages=(messages.Resume,),

@@ -428,6 +428,18 @@ class Alive(Wire, frozen=True, kw_only=True, tag="alive"):
     holding: bool
 
 
+class Encode(Wire, frozen=True, kw_only=True, tag="encode"):
+    """Ask a worker for the tokens of a text, as its model would read it as it stands."""
+
+    text: str
+
+
+class Encoded(Wire, frozen=True, kw_only=True, tag="encoded"):
+    """Their ids."""
+
+    ids: tuple[int, ...] = ()
+
+
 class Resume(Wire, frozen=True, kw_only=True, tag="resume"):
     """Ask the gateways how a request stands; with `prefix`, for the text before one's claim."""
 

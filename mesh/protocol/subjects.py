@@ -174,6 +174,11 @@ def ask(writer: Writer) -> str:
     return f"{PREFIX}.ask.{writer.user}.{writer.inc}"
 
 
+def encode(writer: Writer) -> str:
+    """Where a gateway asks a worker process for the tokens of a text."""
+    return f"{PREFIX}.encode.{writer.user}.{writer.inc}"
+
+
 RESUME_ALL = f"{PREFIX}.resume.*.*"
 
 

@@ -22,6 +22,8 @@ from mesh.protocol.messages import (
     Ask,
     CancelRun,
     Drain,
+    Encode,
+    Encoded,
     Hello,
     LoadModel,
     Refused,
@@ -102,6 +104,7 @@ class Worker:
         """
         await self._bus.serve(subjects.orders(self._writer), self._obey)
         await self._bus.serve(subjects.ask(self._writer), self._answer_ask)
+        await self._bus.serve(subjects.encode(self._writer), self._answer_encode)
         if not await self._join(stop):
             return self._check_connection()
         log.info("Serving %s as %s", self._loader.info.model, self._bus.user)
@@ -221,6 +224,10 @@ class Worker:
                     raise MeshError(ErrorCode.CONFLICT, "This worker is leaving.")
                 return self._offer.order(order)
         return None
+
+    async def _answer_encode(self, subject: str, data: bytes) -> Encoded:
+        text = decode(data, Encode).text
+        return Encoded(ids=tuple(await asyncio.to_thread(self._loader.encode, text)))
 
     async def _answer_ask(self, subject: str, data: bytes) -> Alive:
         return Alive(holding=self._desk.holds(decode(data, Ask).rid))

@@ -117,6 +117,26 @@ def test_a_stop_string_cuts_the_likely_tokens_too(client: openai.OpenAI) -> None
     assert "".join(tokens) == answer.choices[0].message.content == "one tw"
 
 
+def test_the_tokens_of_a_text_are_counted_as_the_model_does(
+    mesh: Mesh, client: openai.OpenAI
+) -> None:
+    body = {"model": ECHO, "prompt": TEXT}
+    found = httpx.post(f"{mesh.url}/tokenize", json=body).json()
+    text = client.completions.create(model=ECHO, prompt=TEXT)
+    assert text.usage is not None
+    assert found["count"] == len(found["tokens"]) == text.usage.prompt_tokens == 3
+    assert found["max_model_len"] == 8192
+    unknown = httpx.post(f"{mesh.url}/tokenize", json=body | {"model": "nobody"})
+    assert unknown.status_code == 404
+    assert httpx.post(f"{mesh.url}/tokenize", json={}).status_code == 400
+
+
+def test_embeddings_are_refused_with_a_reason(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.embeddings.create(model=ECHO, input="hello")
+    assert refused.value.code == "unsupported"
+
+
 def test_likely_tokens_of_texts_say_where_they_stand(client: openai.OpenAI) -> None:
     text = client.completions.create(model=ECHO, prompt=TEXT, logprobs=1)
     likely = text.choices[0].logprobs

@@ -1,0 +1,61 @@
+"""`POST /tokenize`: how many tokens a text has, by the tokenizer of a model that is served."""
+
+from litestar import post
+from msgspec import Struct
+
+from mesh.bus.connection import BusError
+from mesh.gateway.body import read_body
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.services import Services, Wired
+from mesh.protocol import subjects
+from mesh.protocol.abilities import Ability, unable
+from mesh.protocol.codec import decode
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Encode, Encoded
+from mesh.protocol.subjects import Writer
+
+PATIENCE = 5.0
+"""Seconds that a worker may take; another is asked then."""
+
+
+class TokenizeBody(Struct):
+    """A text as it stands: no chat template around it."""
+
+    prompt: str
+    model: str | None = None
+
+
+class Tokenized(Struct):
+    """count: of the ids in `tokens`; max_model_len: the model's context, in tokens."""
+
+    count: int
+    max_model_len: int
+    tokens: list[int]
+
+
+@post("/tokenize", status_code=200, body=TokenizeBody)
+async def tokenize(request: AnyRequest, services: Wired) -> Tokenized:
+    """The tokens of a text."""
+    principal = services.doorman.principal(request)
+    body = await read_body(request, TokenizeBody)
+    name = await services.model(principal, body.model, "")
+    card = services.models.cards().get(name)
+    if card is None or Ability.ENCODE.value not in card.abilities:
+        raise unable("prompt", name)
+    ids = await _encoded(services, name, body.prompt)
+    return Tokenized(len(ids), card.context_length, list(ids))
+
+
+async def _encoded(services: Services, model: str, text: str) -> tuple[int, ...]:
+    """Ask one worker after the other. Raises MeshError (too_large, no_worker)."""
+    question = Encode(text=text)
+    if len(text.encode()) * 2 > services.bus.max_payload:
+        raise MeshError(ErrorCode.TOO_LARGE, param="prompt")
+    for worker in services.models.workers(model):
+        address = subjects.encode(Writer(worker.name, worker.inc))
+        try:
+            reply = await services.bus.request(address, question, timeout=PATIENCE)
+            return decode(reply.data, Encoded).ids
+        except (BusError, ValueError):
+            continue
+    raise MeshError(ErrorCode.NO_WORKER, retry_after=2.0)
