@@ -259,7 +259,8 @@ async def _dial(
         if isinstance(error, ssl.SSLError):
             distrust.append(error)
             log.warning("%s", distrusted(servers, error).detail)
-        if "authorization" in text or "authentication" in text:
+        timed_out = "timeout" in text  # a busy broker gives up waiting; nothing was refused
+        if ("authorization" in text or "authentication" in text) and not timed_out:
             refused.append(text)
             if len(refused) >= REFUSALS:
                 bus.closed.set()

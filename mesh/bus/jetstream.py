@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, field
 from nats.aio.msg import Msg
 
-from mesh.bus.connection import Bus, BusError, Silence, status
+from mesh.bus.connection import Bus, BusError, NoResponders, Silence, status
 
 T = TypeVar("T")
 
@@ -193,8 +193,7 @@ class JetStream:
             if not status(msg):
                 got.append(_direct(msg))
             elif not done.done():
-                pending = (msg.headers or {}).get("Nats-Num-Pending", "0")
-                done.set_result(status(msg) == "204" and int(pending) > 0)
+                _end_of_batch(msg, done)
 
         inbox = f"{self.bus.inbox}.b.{id(got)}"
         subscription = await self.bus.listen(inbox, receive)
@@ -238,6 +237,22 @@ class JetStream:
         if head.error and head.error.err_code != NOT_FOUND:
             raise ApiError(head.error.err_code, head.error.description)
         return msgspec.json.decode(answer.data, type=kind)
+
+
+def _end_of_batch(msg: Msg, done: asyncio.Future[bool]) -> None:
+    """Whether there is more, as the last message of a batch says, or why there was no answer.
+
+    Nothing found is an end; a stream that does not serve just now is none.
+    """
+    match status(msg):
+        case "204":
+            done.set_result(int((msg.headers or {}).get("Nats-Num-Pending", "0")) > 0)
+        case "404":
+            done.set_result(False)
+        case "503":
+            done.set_exception(NoResponders("the stream does not answer just now"))
+        case other:
+            done.set_exception(Silence(f"a batch was ended with status {other}"))
 
 
 def fence(expected: int, subject: str = "") -> dict[str, str]:

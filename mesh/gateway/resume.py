@@ -29,17 +29,19 @@ class Resumer:
             return RunStatus(last=0)
         if not question.prefix or run.pen is None or run.pen[1].user != user:
             return _status(run, left=run.pen is not None and await self._has_left(run.pen[1]))
-        return _status(await self._whole(rid, run), prefix=True)
+        whole = await self._whole(rid, run)
+        return RunStatus(last=0) if whole is None else _status(whole, prefix=True)
 
     async def _has_left(self, claimant: Writer) -> bool:
         """Whether the claimant's process has said goodbye."""
         last = await last_event(self._js, subjects.process(claimant))
         return last is not None and isinstance(read_event(last), WorkerStopped)
 
-    async def _whole(self, rid: str, story: Run) -> Run:
+    async def _whole(self, rid: str, story: Run) -> Run | None:
+        """The request with its pieces; None where the log has forgotten its beginning."""
         found = await anchor(self._js, rid, story.last)
         if found is None:
-            return story
+            return None
         reply = found[1].request.reply
         replayer = self._replayers.setdefault(reply, Replayer(self._js, reply))
         return await replayer.run(rid, found[0].seq)

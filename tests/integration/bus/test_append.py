@@ -7,7 +7,7 @@ import pytest
 
 from mesh.bus import appender
 from mesh.bus.appender import Fenced, FrameWriter, append_event, new_uid
-from mesh.bus.connection import Bus
+from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import NO_CONSUMER, ApiError, JetStream
 from mesh.bus.topology import declare, run_stream
 from mesh.protocol import subjects
@@ -187,3 +187,15 @@ async def test_a_missing_consumer_is_an_error_with_its_code(js: JetStream) -> No
     with pytest.raises(ApiError) as caught:
         await js.consumer_info(subjects.REQ_STREAM, "nobody")
     assert caught.value.code == NO_CONSUMER
+
+
+async def test_a_stream_that_does_not_answer_is_not_an_empty_one(connect: Connect) -> None:
+    """Else a worker that takes over while the broker restarts would begin from nothing."""
+    js = JetStream(await connect("gateway"))
+    with pytest.raises(BusError):
+        async for _ in js.read(subjects.RUN_STREAM, subjects.RUN_ALL, 1, 10):
+            pass
+
+
+async def test_an_empty_stream_is_read_to_its_end(js: JetStream) -> None:
+    assert [batch async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_ALL, 1, 10)] == []
