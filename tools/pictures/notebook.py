@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.browser import ARGUMENTS, MISSING, chromium
-from tests.notebook.lab import Lab, lab, ready, run
+from tests.notebook.lab import Lab, finish, lab, ready, run
 from tools.notebooks import mesh
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -64,7 +64,7 @@ class Studio:
         self._lab.set(THEMES, f'{{"theme": "{theme}"}}')
         page.goto(self._lab.url(f"{name}.ipynb"))
         ready(page)
-        run(page, 0)
+        finish(page, 0)
         return page
 
     def take(self, page: Page, name: str) -> None:
