@@ -19,6 +19,7 @@ DRAW = """async (pieces) => {
   for (const each of root.querySelectorAll("figcaption, [tabindex]")) {
     each.localName === "figcaption" ? each.remove() : each.removeAttribute("tabindex");
   }
+  for (const box of root.querySelectorAll(".run")) box.replaceWith(...box.childNodes);
   root.normalize();
   return root.innerHTML;
 }"""

@@ -4,7 +4,7 @@ import { copyButton, h } from "./dom.js";
 import { inline } from "./inline.js";
 
 const SETTLE = 400; // characters of a paragraph's end that are drawn anew
-const RUN = 4000; // settled characters of a huge paragraph that get a box of their own meanwhile
+const RUN = 4000; // characters of a huge paragraph that get a box of their own
 const CHUNK = 80; // lines of code in one box, so that the browser can skip boxes out of sight
 
 /** Text with emphasis, code and links in it. `single`: it ends with its line, as headings do. */
@@ -26,29 +26,33 @@ export class Paragraph {
   }
 
   draw(open = true) {
-    let rest = this.text.slice(this.#settled);
+    while (this.text.length - this.#settled > 2 * RUN && this.#settle(this.#settled + RUN));
+    const end = this.text.length;
+    if (open && end - this.#settled > SETTLE) this.#settle(end);
     this.#cut();
-    let safe = inline(this.element, rest, open);
-    if (rest.length > SETTLE && safe > SETTLE / 2) {
-      this.#cut();
-      inline(this.element, rest.slice(0, safe));
-      this.#settled += safe;
-      this.#run += safe;
-      if (open && this.#run > RUN) this.#box();
-      this.#nodes = this.element.childNodes.length;
-      inline(this.element, rest.slice(safe), open);
-    }
+    inline(this.element, this.text.slice(this.#settled), open);
   }
 
   end() {
-    const shown = this.element.childNodes.length;
-    for (const box of this.element.querySelectorAll(".run")) box.replaceWith(...box.childNodes);
-    this.#nodes += this.element.childNodes.length - shown;
     if (this.text.trim()) this.draw(false);
     else this.element.remove();
   }
 
-  /** Browsers lay a paragraph out as a whole: what is settled is put aside until it has ended. */
+  /** Draw for good what is sure to stay as it is, up to `end`; whether there was enough of it. */
+  #settle(end) {
+    const text = this.text.slice(this.#settled, end);
+    const safe = inline(h("span"), text, true);
+    if (safe < SETTLE / 2) return false;
+    this.#cut();
+    inline(this.element, text.slice(0, safe));
+    this.#settled += safe;
+    this.#run += safe;
+    if (this.text.length > 2 * RUN && this.#run > RUN / 2) this.#box();
+    this.#nodes = this.element.childNodes.length;
+    return true;
+  }
+
+  /** Browsers lay a paragraph out as a whole: of a huge one they get boxes that they can skip. */
   #box() {
     const box = h("span", { class: "run" });
     box.append(...[...this.element.childNodes].slice(this.#boxed));
