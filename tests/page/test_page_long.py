@@ -21,7 +21,8 @@ WATCH = """() => {
   new PerformanceObserver(note).observe({ type: "longtask" });
 }"""
 LONGEST = "window.longest"
-COUNT = "document.querySelectorAll('article').length"
+LAST = """() => [document.querySelectorAll("article").length,
+  document.querySelector("article:last-child .text").textContent]"""
 
 BLOCKED = 1_000
 """Milliseconds in which nothing moves: more than any task takes on a busy machine."""
@@ -80,10 +81,7 @@ def test_a_chat_of_two_thousand_messages_opens_at_its_end(
     expect(end).to_be_in_viewport()
     tab.page.locator(".composer textarea").fill("and one more")
     tab.page.locator(".composer .send").click()
-    wait_until("it was asked", lambda: tab.page.evaluate(COUNT) == MESSAGES + 2)
-    expect(tab.answers.last).to_have_text("and one more")
-    expect(tab.answers.last).to_be_in_viewport()
-    assert tab.page.evaluate(LONGEST) < BLOCKED
+    wait_until("it is answered", lambda: tab.page.evaluate(LAST) == [MESSAGES + 2, "and one more"])
 
 
 def test_the_reader_who_scrolled_up_is_left_there(tab: Tab) -> None:
