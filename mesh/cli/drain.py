@@ -20,6 +20,7 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Drain, WorkerInfo
 from mesh.protocol.subjects import Writer
 from mesh.settings import OperatorSettings
+from mesh_client import completing
 
 LOOK = 0.2
 """Seconds between two looks at whether it has left."""
@@ -36,7 +37,7 @@ class Drained(Struct, frozen=True, kw_only=True):
 
 
 @click.command("drain")
-@click.argument("worker")
+@click.argument("worker", shell_complete=completing.workers)
 @click.option(
     "--grace", type=click.FloatRange(0, 86_400), default=30.0, show_default=True, metavar="FLOAT",
     help="Seconds in which it may finish answers before it hands them over.",

@@ -23,6 +23,7 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import LoadModel, Refused, UnloadModel, WorkerInfo
 from mesh.protocol.subjects import Writer
 from mesh.settings import OperatorSettings
+from mesh_client import completing
 
 LOOK = 0.2
 """Seconds between two looks at how far it is."""
@@ -53,7 +54,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 
 
 @click.command("switch")
-@click.argument("worker")
+@click.argument("worker", shell_complete=completing.workers)
 @click.argument("model", default="")
 @click.option("--engine", default="", metavar="TEXT", help="Engine; by default by what MODEL is.")
 @click.option("--name", default="", metavar="TEXT", help="Name under which it is offered.")

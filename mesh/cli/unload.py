@@ -9,10 +9,11 @@ from mesh.cli.options import options
 from mesh.cli.switch import carry_out, grace_option, json_option, no_wait_option
 from mesh.protocol.messages import UnloadModel
 from mesh.settings import OperatorSettings
+from mesh_client import completing
 
 
 @click.command("unload")
-@click.argument("worker")
+@click.argument("worker", shell_complete=completing.workers)
 @grace_option
 @no_wait_option
 @json_option

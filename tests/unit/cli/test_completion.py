@@ -46,9 +46,12 @@ def test_options_are_offered() -> None:
         (["ask", "--model"], "x", []),
         (["chat", "--resume"], "chat-", ["chat-1", "chat-0"]),
         (["chats", "show"], "chat-1", ["chat-1"]),
+        (["drain"], "", ["w1"]),
+        (["switch"], "w", ["w1"]),
+        (["unload"], "x", []),
     ],
 )
-def test_models_and_chats_are_those_of_the_mesh(
+def test_models_chats_and_workers_are_those_of_the_mesh(
     gateway: ScriptedGateway, words: list[str], begun: str, found: list[str]
 ) -> None:
     assert offered(words, begun) == found
@@ -87,7 +90,7 @@ def test_completing_a_command_imports_none() -> None:
 
 
 def test_every_list_can_be_watched_and_read_by_programs() -> None:
-    lists = ["ps", "chats", "doctor", "config show", "dlq list"]
+    lists = ["ps", "chats", "models", "doctor", "config show", "dlq list"]
     for words in lists:
         command: click.Command = mesh
         for word in words.split():
