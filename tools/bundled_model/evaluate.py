@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,7 +23,8 @@ from typing import Any
 import xllamacpp
 
 from mesh.worker.bundled import PATH
-from tools.bundled_model.corpus import conversation
+from tools.bundled_model.corpus import conversation, words
+from tools.bundled_model.corpus.knowledge import BABIES, COLOURS, LEGS, OPPOSITES, SOUNDS
 
 MAX_TOKENS = 256
 
@@ -105,10 +107,10 @@ def gibberish(answer: Answer, known: frozenset[str], asked: str) -> str:
         return "does not end"
     if not answer.text.isprintable():
         return "unprintable characters"
-    words = re.findall(r"[a-z]+", answer.text.lower())
+    said = re.findall(r"[a-z]+", answer.text.lower())
     allowed = known | set(re.findall(r"[a-z]+", asked.lower()))
-    strange = [word for word in words if len(word) > 1 and word not in allowed]
-    if len(strange) > len(words) // 20:
+    strange = [word for word in said if len(word) > 1 and word not in allowed]
+    if len(strange) > len(said) // 20:
         return f"unknown words: {' '.join(strange)}"
     if re.search(r"(\b\w+\b(?:\W+\w+){1,7})(?:\W+\1){2,}", answer.text):
         return "goes round in a loop"
@@ -116,13 +118,18 @@ def gibberish(answer: Answer, known: frozenset[str], asked: str) -> str:
 
 
 def known_words(chats: int = 4000) -> frozenset[str]:
-    """The words of that many conversations of the training corpus, in lower case."""
-    words: set[str] = set()
+    """The words that the training corpus means, in lower case: those of the tables, and those that
+    the answers of some of that many conversations hold. What it invents to be copied is none."""
+    facts = (OPPOSITES, COLOURS, SOUNDS, LEGS, BABIES)
+    listed = (words.SPELLABLE, words.NAMES, words.PLACES, words.PETS, words.FOODS)
+    tables = " ".join(chain(*listed, *facts, *(fact.values() for fact in facts)))
+    known = set(re.findall(r"[a-z]+", tables.lower()))
+    seen: Counter[str] = Counter()
     for index in range(chats):
         _, turns = conversation(Random(f"words:{index}"))
-        for turn in turns:
-            words.update(re.findall(r"[a-z]+", turn.answer.lower()))
-    return frozenset(words)
+        said = " ".join(turn.answer for turn in turns)
+        seen.update(set(re.findall(r"[a-z]+", said.lower())))
+    return frozenset(known | {word for word, times in seen.items() if times >= 5})
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Ask a GGUF everything of a kind that training has left out: sums, differences, spellings.
+"""Ask a GGUF everything of a kind that training has left out: sums, differences, words.
 
 `evaluate.py` asks in words that training has not seen; this asks in plain words, but for results
 and words that it has not seen.
@@ -33,28 +33,49 @@ UNSEEN_WORDS = sorted(
 
 def questions() -> Iterator[Question]:
     """Everything that is asked, kind by kind."""
-    for total in range(21):
-        for a in range(total + 1):
-            if held_out(a, total - a):
-                yield Question(
-                    skill="unseen sum up to 20",
-                    turns=[f"What is {a} + {total - a}?"],
-                    expect=[rf"= {total}\b"],
-                )
-            if held_out(total, a):
-                yield Question(
-                    skill="unseen difference up to 20",
-                    turns=[f"What is {total} - {a}?"],
-                    expect=[rf"= {total - a}\b"],
-                )
+    yield from sums()
     for word in UNSEEN_WORDS:
-        yield Question(
-            skill="unseen spelling",
-            turns=[f"Spell {word}."],
-            expect=[rf"\b{hyphens(word)}(?![-a-z])"],
-        )
+        yield from copies(word)
     yield from counts(Random(0), 60)
     yield from facts()
+
+
+def sums() -> Iterator[Question]:
+    """The sums and differences within 0 to 20 that training left out."""
+    for high in range(21):
+        for low in range(high + 1):
+            if held_out(low, high - low):
+                yield Question(
+                    skill="unseen sum up to 20",
+                    turns=[f"What is {low} + {high - low}?"],
+                    expect=[rf"= {high}\b"],
+                )
+            if held_out(high, low):
+                yield Question(
+                    skill="unseen difference up to 20",
+                    turns=[f"What is {high} - {low}?"],
+                    expect=[rf"= {high - low}\b"],
+                )
+
+
+def copies(word: str) -> Iterator[Question]:
+    """What shows whether the model can say a word that it has not met: spelled, told, kept."""
+    yield Question(
+        skill="unseen word spelled",
+        turns=[f"Spell {word}."],
+        expect=[rf"\b{hyphens(word)}(?![-a-z])"],
+    )
+    yield Question(
+        skill="story around an unseen word",
+        turns=[f"Tell me a story about {article(word)}."],
+        expect=[rf"\b{word}\b"],
+        sentences=[4, 9],
+    )
+    yield Question(
+        skill="unseen word remembered",
+        turns=[f"Remember the word {word}.", "What is 2 + 3?", "What was the word?"],
+        expect=[rf"\b{word}\b"],
+    )
 
 
 def counts(rng: Random, number: int) -> Iterator[Question]:

@@ -107,12 +107,18 @@ def update(weights: Weights, optims: list[Any], rate: float) -> None:
         optim.zero_grad()
 
 
-def run(out: Path, shape: Shape, minutes: float, rate: float, seed: int, compiled: bool) -> None:
-    """Train until `minutes` are spent in all, from the checkpoint in `out` if there is one."""
+def run(
+    out: Path, shape: Shape, minutes: float, rate: float, seed: int, compiled: bool, anew: bool
+) -> None:
+    """Train until `minutes` are spent, from the checkpoint in `out` if there is one.
+
+    `anew` sets the clock of that checkpoint back, and so the learning rate up: another leg.
+    """
     packer = Packer(out / "tokenizer.json", seed)
     weights = initial_weights(shape, seed)
     optims = optimizers(weights, rate)
     done = resume(out / "checkpoint.pt", weights, optims)
+    done = Progress(done.step) if anew else done
     loss_function = torch.compile(loss_of, dynamic=False) if compiled else loss_of
     losses: list[float] = []
     saved = done.seconds
@@ -153,6 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/bundled_model"))
     parser.add_argument("--minutes", type=float, default=60, help="time to train, in all")
+    parser.add_argument("--anew", action="store_true", help="another leg, from the checkpoint")
     parser.add_argument("--rate", type=float, default=6e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -163,7 +170,7 @@ def main() -> None:
         tokenizer.train(arguments.out / "tokenizer.json", Shape().vocab, 30_000, arguments.seed)
     try:
         run(arguments.out, Shape(), arguments.minutes, arguments.rate, arguments.seed,
-            not arguments.no_compile)  # fmt: skip
+            not arguments.no_compile, arguments.anew)  # fmt: skip
     except KeyboardInterrupt:
         print("stopped; start again to resume from the last checkpoint")
 

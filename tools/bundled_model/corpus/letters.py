@@ -19,9 +19,9 @@ def hyphens(word: str) -> str:
 
 def _word(rng: Random) -> str:
     kind = rng.random()
-    if kind < 0.5:
+    if kind < 0.6:
         return invented(rng)
-    if kind < 0.52:
+    if kind < 0.62:
         return rng.choice(NAMES + PLACES)
     return rng.choice(SPELLABLE).replace("-", "")
 

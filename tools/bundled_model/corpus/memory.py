@@ -14,7 +14,7 @@ _OFTEN = ("name", "name", "name", "name", "colour", "food", "place", "word", "wo
 
 
 def _value(kind: str, rng: Random) -> str:
-    made_up = rng.random() < 0.35
+    made_up = rng.random() < 0.5
     match kind:
         case "name" | "pet" | "place":
             known = {"name": NAMES, "pet": PETS, "place": PLACES}[kind]

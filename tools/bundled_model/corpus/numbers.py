@@ -45,14 +45,14 @@ def counting(rng: Random) -> list[Turn]:
     """Count up, down or in steps, or name the number before or after one."""
     top = 30 if rng.random() < 0.9 else LARGEST
     anywhere = [rng.randint(0, top - 2) for _ in range(3)]
-    low = rng.choice((0, 1, 1, 1, *anywhere))
-    length = rng.randint(2, 10 if rng.random() < 0.4 else LONGEST_COUNT - 1)
+    low = rng.choice((0, 1, 1, *anywhere))
+    length = rng.randint(1, 10 if rng.random() < 0.4 else LONGEST_COUNT - 1)
     high = min(low + length, top)
     kind = rng.random()
     said = {"a": spoken(rng, low), "b": spoken(rng, high)}
-    if kind < 0.46:
+    if kind < 0.42:
         return _counting_up(rng, low, high, said)
-    if kind < 0.82:
+    if kind < 0.84:
         one = low in (0, 1) and rng.random() < 0.6
         user = ask(rng, _WORDINGS["count down to one" if one else "count down"],
                    a=said["b"], b=said["a"])  # fmt: skip

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+from .words import SPELLABLE, invented
+
 _FOLDER = Path(__file__).with_name("wordings")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _OPENERS = (
@@ -26,6 +28,16 @@ _OPENERS = (
     "another thing: |one more thing, |first of all, |then |hmm, |wow, |haha, |interesting. |"
     "my turn: "
 ).split("|")
+_ASKERS = (
+    "[my|our|the|her|his] [daughter|son|teacher|boss|neighbour|grandma|uncle|class|friend|cousin]"
+    " [asks|asked|wants to know|would like to know|keeps asking|needs this|is curious][:|,] ",
+    "[a|one|another|the next|a short|a little|an easy|my last] [question|request|wish|task|thing]"
+    "[ for you|][:|,] ",
+    "[i am|we are|i'm] [bored|playing|learning|studying|at school|curious|back|new here]"
+    "[.|,| and so|, so] ",
+    "[if you [can|like|have time|know]|whenever you are ready|when you can|for practice|as a test|"
+    "just for fun|to begin with|before we go on|this time], ",
+)
 _INDIRECT = (
     "do you know |can you tell me |i'd like to know |could you tell me |i want to know |tell me |"
     "do you happen to know |any idea |can you say |remind me |i forgot |please tell me |guess |"
@@ -43,6 +55,11 @@ _CLOSERS = (
     ", i am curious|. it is for my son|. i need it|. i can't remember|. be quick|, you know|, mesh|"
     ". go| for fun|, hm"
 ).split("|")
+_FILLERS = (
+    "just kindly really quickly actually maybe simply once here carefully properly perhaps then now"
+    " nicely exactly basically honestly well gladly quietly first finally also please somehow today"
+    " again dear my very much".split()
+)
 _QUESTION = re.compile(
     r"(what|who|which|how|when|where|why|can|could|do|does|is|are|will|would|did|have|should)\b"
 )
@@ -100,16 +117,31 @@ def ask(rng: Random, patterns: Sequence[str], **slots: object) -> str:
         text = rng.choice(_ORDERS) + text
     elif _WH_QUESTION.match(text) and rng.random() < 0.2:
         text = rng.choice(_INDIRECT) + text
-    if rng.random() < 0.18:
+    lead = rng.random()
+    if lead < 0.12:
         text = rng.choice(_OPENERS) + text
+    elif lead < 0.2:
+        text = expand(rng, rng.choice(_ASKERS)) + text
     if rng.random() < 0.15:
         text += rng.choice(_CLOSERS)
-    text = " ".join(text.split())
+    text = _reworded(rng, text.split())
     mood = rng.random()
     if mood < 0.5:
         return _tidy(rng, text).format(**slots)
     text = _sloppy(rng, text).format(**slots)
     return text.upper() if mood > 0.985 else text.lower() if mood > 0.6 else text
+
+
+def _reworded(rng: Random, words: list[str]) -> str:
+    """The words joined; at times one more is put in, or one of many is another, which means
+    nothing: what a request is must not hang on a single word."""
+    if len(words) > 2 and rng.random() < 0.08:
+        words.insert(rng.randrange(1, len(words)), rng.choice(_FILLERS))
+    if len(words) > 6 and rng.random() < 0.08:
+        place = rng.randrange(len(words))
+        if words[place].isalpha():
+            words[place] = rng.choice((invented, lambda rng: rng.choice(SPELLABLE)))(rng)
+    return " ".join(words)
 
 
 def _tidy(rng: Random, text: str) -> str:

@@ -24,7 +24,7 @@ class _Words:
 
 
 def _some(rng: Random, alive: bool) -> str:
-    if rng.random() < 0.25:
+    if rng.random() < 0.5:
         return invented(rng)
     return rng.choice(rng.choice((ANIMALS, ANIMALS, PEOPLE))) if alive else rng.choice(THINGS)
 
@@ -42,7 +42,8 @@ def _pick(rng: Random) -> _Words:
     if kind < 0.88:
         return _Words(things=(_some(rng, False), _some(rng, False)))
     if kind < 0.96:
-        return _Words(name=rng.choice(NAMES), things=(_some(rng, False),) if kind < 0.92 else ())
+        name = invented(rng).capitalize() if rng.random() < 0.4 else rng.choice(NAMES)
+        return _Words(name=name, things=(_some(rng, False),) if kind < 0.92 else ())
     return _Words(idea=rng.choice(ABSTRACT))
 
 

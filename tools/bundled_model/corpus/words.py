@@ -133,19 +133,42 @@ SPELLABLE = tuple(
 )
 
 
+_NEXT: dict[str, str] = {}
+"""For each letter, the letters that follow it in the lists, as often as they do; "" begins."""
+for _word in SPELLABLE:
+    for _left, _right in zip(("", *_word), _word, strict=False):
+        _NEXT[_left] = _NEXT.get(_left, "") + _right
+
+
+def _spliced(rng: Random) -> str:
+    """The head of one word and the tail of another."""
+    first, second = rng.choice(SPELLABLE), rng.choice(SPELLABLE)
+    return first[: rng.randint(1, len(first))] + second[rng.randint(0, len(second) - 1) :]
+
+
+def _syllables(rng: Random) -> str:
+    return "".join(
+        rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)
+        for _ in range(rng.choice((1, 2, 2, 2, 3, 4)))
+    )
+
+
+def _chained(rng: Random) -> str:
+    """Letters that often stand side by side, which makes rare spellings."""
+    word = ""
+    for _ in range(rng.randint(3, 12)):
+        word += rng.choice(_NEXT.get(word[-1:]) or _NEXT[""])
+    return word
+
+
 def invented(rng: Random) -> str:
-    """A pronounceable word that means nothing, so that copying cannot be learnt by heart."""
+    """A word that means nothing, so that copying and spelling cannot be learnt by heart."""
     while True:
-        if rng.random() < 0.5:
-            first, second = rng.choice(SPELLABLE), rng.choice(SPELLABLE)
-            word = first[: rng.randint(1, len(first))] + second[rng.randint(0, len(second) - 1) :]
-        else:
-            syllables = rng.choice((1, 2, 2, 2, 3))
-            word = "".join(
-                rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)
-                for _ in range(syllables)
-            )
-        if 2 < len(word) < 13 and "-" not in word and word not in HELD_OUT:
+        word = rng.choice((_spliced, _syllables, _chained))(rng)
+        if rng.random() < 0.15:
+            place = rng.randrange(len(word))
+            word = word[: place + 1] + word[place:]
+        if 2 < len(word) < 15 and "-" not in word and word not in HELD_OUT:
             return word
 
 
