@@ -67,7 +67,7 @@ async def test_a_forged_token_is_refused(mesh: Mesh, header: str) -> None:
 
 async def test_a_token_signed_with_another_key_or_not_at_all_is_refused(mesh: Mesh) -> None:
     claims = {"sub": "u", "name": "u", "type": "access", "exp": time.time() + 60}
-    forged = [jwt.encode(claims, KEY, ALGORITHM), jwt.encode(claims, None, "none")]
+    forged = [jwt.encode(claims, KEY, ALGORITHM), jwt.encode(claims, "", "none")]
     async with mesh.anonymous() as http:
         for token in forged:
             response = await http.get("/chats", headers={"Authorization": f"Bearer {token}"})

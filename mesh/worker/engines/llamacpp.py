@@ -165,13 +165,13 @@ def _info(path: Path, header: GgufHeader, settings: WorkerSettings) -> EngineInf
         eos_token=header.eos_token,
         add_bos=header.add_bos,
         hardware=_hardware(),
-        size=size_of(path),
         abilities=(
             Ability.ENCODE,
             Ability.LOGPROBS,
             Ability.GRAMMAR,
             *ChatTemplate(header.chat_template or CHATML).thinks(),
         ),
+        size=size_of(path),
     )
 
 

@@ -1,5 +1,6 @@
 """The rule of the latest claim, under every history that a few workers can make."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,6 +14,7 @@ from mesh.protocol.messages import (
     Done,
     Entry,
     Failed,
+    Odds,
     Queued,
     Request,
     RunEvent,
@@ -146,9 +148,9 @@ def test_reading_a_stretch_twice_changes_nothing(
 class Unfenced(Run):
     """The negative control: a reader that believes whoever writes the next index."""
 
-    def entry(self, entry: Entry, writer: Writer) -> Applied:
+    def entry(self, entry: Entry, writer: Writer, odds: Sequence[Odds] = ()) -> Applied:
         self.pen = (entry.n, writer)
-        return super().entry(entry, writer)
+        return super().entry(entry, writer, odds)
 
 
 def test_without_the_rule_a_worker_that_woke_up_corrupts_the_text_and_the_seal_tells() -> None:
