@@ -41,7 +41,7 @@ async def test_no_model_is_the_bundled_one() -> None:
 async def test_a_folder_of_safetensors_is_for_exllamav2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "config.json").touch()
+    (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").touch()
     monkeypatch.setitem(sys.modules, "mesh.worker.engines.exllamav2.start", None)
     with pytest.raises(MeshError, match="exllamav2"):

@@ -74,7 +74,7 @@ export function menu(button, items) {
   });
   addEventListener("pointerdown", outside, true);
   button.setAttribute("aria-expanded", "true");
-  button.after(list);
+  document.body.append(list); // not in the row: that may be drawn anew meanwhile
   const { right, bottom } = button.getBoundingClientRect();
   list.style.top = `${Math.min(bottom + 4, innerHeight - list.offsetHeight - 8)}px`;
   list.style.left = `${Math.max(8, right - list.offsetWidth)}px`;

@@ -101,10 +101,11 @@ class LlamaCppEngine:
         return self._port.encode(text)
 
     async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+        body = await self._body(job) if self._server is not None else b""
         server = self._server
         if server is None:
             raise EngineError("The llama.cpp engine was closed.")
-        call = Call(await self._body(job), self._mail, self.encode, job.sampling.logprobs)
+        call = Call(body, self._mail, self.encode, job.sampling.logprobs)
         self._calls.add(call)
         waiting = self._threads.submit(call.run, server.handle_completions)
         del server
