@@ -17,13 +17,15 @@ from tests.chaos.story import Story
 class Transcript:
     """What one client read of one answer: pieces with their numbers, over all its connections.
 
-    ended: `done`, `cancelled`, `error: …`, or "" for a client that left for good.
+    ended: `done`, `cancelled`, `error: …`, or "" for a client that left for good; whole: the text
+    as one message, for a client that came when the answer had ended.
     """
 
     number: int
     pieces: list[tuple[int, str]] = field(default_factory=list)
     ended: str = ""
     total: int = -1
+    whole: str | None = None
 
 
 @dataclass
@@ -130,7 +132,10 @@ def _check_reading(verdict: Verdict, transcript: Transcript, story: Story, ask: 
         return
     if transcript.ended == "nothing":
         return verdict.blame("never_ended", f"{name}: its client was never told of an end")
-    if transcript.ended in ("done", "cancelled") and at != len(truth):
+    if transcript.whole is not None and transcript.whole != story.run.text:
+        verdict.blame("wrong", f"{name}: the message says {transcript.whole!r}")
+    came_late = transcript.whole is not None and not transcript.pieces
+    if transcript.ended in ("done", "cancelled") and at != len(truth) and not came_late:
         verdict.blame("lost", f"{name}: {at} of {len(truth)} pieces were read")
     if transcript.ended == "done" and transcript.total not in (-1, len(truth)):
         verdict.blame("wrong", f"{name}: told of {transcript.total} pieces, not {len(truth)}")

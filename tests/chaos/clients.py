@@ -173,8 +173,9 @@ class People:
             await stopping
 
     async def _by_message(self, path: str, signed: dict[str, str], transcript: Transcript) -> None:
-        """It has ended, and nothing of it is missing."""
+        """It has ended, and what the stream has told is all of it, or nothing."""
         message = await self._insist("GET", path, None, signed, time.monotonic() + 30)
+        transcript.whole = message["content"]
         if message["state"] in ("complete", "cancelled"):
             transcript.ended = "done" if message["state"] == "complete" else "cancelled"
         else:
