@@ -1,10 +1,16 @@
 """What happened to workers, over HTTP."""
 
+from collections.abc import Callable
+
 from tests.chatting import ok, refusal
 from tests.whole_mesh import ECHO, SLOW, Mesh
 
 
-async def test_the_lives_of_workers_are_told_to_those_who_are_signed_in(mesh: Mesh) -> None:
+async def test_the_lives_of_workers_are_told_to_those_who_are_signed_in(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh()
+    mesh.start()
     async with mesh.anonymous() as nobody:
         refusal(await nobody.get("/workers/events"), 401, "not_authenticated")
     async with await mesh.client("event reader") as http:
