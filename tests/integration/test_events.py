@@ -45,12 +45,16 @@ def whole(found: list[Event]) -> str:
 
 async def test_every_piece_comes_once_and_in_order_then_the_message(mesh: Mesh) -> None:
     async with await mesh.client("reader") as http:
-        chat, message = await begin(http, TEXT)
-        found = await events(http, chat, message)
+        before, running = await begin(http, "/repeat x", SINGLE)
+        await events(http, before, running, most=1)
+        chat, message = await begin(http, TEXT, SINGLE)
+        reading = asyncio.create_task(events(http, chat, message))
+        assert await pending(http, chat, message) == (0, 1)
+        ok(await http.post(f"/chats/{before}/messages/{running}/cancel"))
+        found = await reading
         assert whole(found) == TEXT
-        waiting = [event for event in found if event.kind == "pending"]
-        assert waiting == found[: len(waiting)]  # none, if the first token was quicker than we
-        assert all(event.data["queue_position"] == 0 for event in waiting)
+        assert found[0].kind == "pending"
+        assert found[0].data["queue_position"] == 0
         last = found[-1].data["message"]
         assert last == await get_message(http, chat, message)
         assert last["state"] == "complete" and last["usage"]["completion_tokens"] == len(WORDS)
