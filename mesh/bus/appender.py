@@ -185,9 +185,10 @@ class FrameWriter:
 
     async def _pause(self, due: float) -> None:
         """Wait until the loop's time is `due`, or there is a reason to hurry."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(due):
-                await self._hurry.wait()
+        if not self._hurry.is_set() and asyncio.get_running_loop().time() < due:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._hurry.wait()
         self._hurry.clear()
 
     def _take(self) -> Frame:
