@@ -56,8 +56,8 @@ def test_in_the_background_it_returns_at_once_and_can_be_cancelled(magic: Kernel
 def test_status_names_gateway_models_and_workers(magic: Kernel, mesh: Mesh) -> None:
     asked = magic.start("%mesh status")
     magic.until("the end", lambda: magic.idle(asked))
-    (line,) = magic.markdown()
-    assert mesh.url in line and f"`{ECHO}`" in line
+    (line,) = [each for each in magic.markdown() if mesh.url in each]  # others still redraw
+    assert f"`{ECHO}`" in line
     (table,) = magic.of(asked, "execute_result")
     assert SLOW in table["content"]["data"]["text/plain"]
 

@@ -34,9 +34,9 @@ async def load(settings: WorkerSettings) -> Engine:
             from mesh.worker.engines.llamacpp import LlamaCppEngine
 
             return await LlamaCppEngine.load(path, settings)
-        from mesh.worker.engines.exllamav2 import start
+        from mesh.worker.engines.exllamav2.start import load as load_exllamav2
 
-        return await start.load(path, settings)
+        return await load_exllamav2(path, settings)
     except ModuleNotFoundError as error:
         raise _not_installed(engine, error) from error
 
