@@ -178,7 +178,10 @@ class Requests:
         if not seq:
             return await self._attach_same(request.rid, queued.body)
         self.endings.see_to(track)
-        await self._enqueue(request, seq)
+        code = await self._enqueue(request, seq)
+        if code is not None:
+            await self.endings.fail(request, seq, code)
+            raise self._crowd.refusal(code, request.model, request.tenant)
         return track
 
     async def _settle(self, request: Request, queued: Queued, appending: asyncio.Task[int]) -> None:
@@ -234,10 +237,13 @@ class Requests:
         except TimeoutError:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
 
-    async def _enqueue(self, request: Request, queued: int, again: str = "") -> None:
+    async def _enqueue(self, request: Request, queued: int, again: str = "") -> ErrorCode | None:
         """Put a queued request before the workers. Twice does no harm: one claim wins.
 
         `again`: a new word, for the broker takes a repetition only as what it had forgotten.
+        Returns why the queue refuses it, or None. Only who puts it there for the first time may
+        end it for that: else it may lie in this full queue already. Where it does not, the sweeper
+        tries again as long as it has time. Raises MeshError (broker_unavailable).
         """
         data = encode(Prompt(queued=queued, request=request))
         subject = subjects.req(request.model, request.tenant)
@@ -245,11 +251,9 @@ class Requests:
         while True:
             try:
                 await self._js.append(subject, data, repetition)
-                return
+                return None
             except ApiError as error:
-                code = _refusal(error)
-                await self.endings.fail(request, queued, code)
-                raise self._crowd.refusal(code, request.model, request.tenant) from error
+                return _refusal(error)
             except BusError as error:
                 if time.time() > request.deadline:
                     raise MeshError(ErrorCode.BROKER_UNAVAILABLE) from error

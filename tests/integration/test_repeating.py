@@ -12,8 +12,10 @@ from mesh.gateway import requests as accepting
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.requests import Requests
 from mesh.gateway.waiting import WaitingRoom
+from mesh.protocol import subjects
+from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancelled, Message, Queued, Request
+from mesh.protocol.messages import Cancelled, Message, Prompt, Queued, Request
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker
@@ -52,6 +54,24 @@ async def requests(js: JetStream) -> AsyncIterator[Requests]:
     await requests.start()
     yield requests
     await requests.close()
+
+
+@pytest.mark.parametrize("way", ["gateway started again", "asked again"])
+async def test_what_waits_in_a_full_queue_is_not_failed_by_being_found_there(
+    js: JetStream, requests: Requests, way: str
+) -> None:
+    """It was put there longer ago than the broker knows repetitions by their id."""
+    found = await requests.logs.look(REQUEST.rid)
+    assert found is not None
+    item = Prompt(queued=found.last, request=REQUEST)
+    await declare(js, Limits(req_max_per_tenant=1))
+    await js.append(subjects.req(REQUEST.model, REQUEST.tenant), encode(item))
+    if way == "asked again":
+        assert await requests.again(REQUEST.rid, BODY) is not None
+    else:
+        await requests.take_back(REQUEST.rid)
+    found = await requests.logs.look(REQUEST.rid)
+    assert found is not None and found.end is None
 
 
 @pytest.mark.parametrize("body", [BODY, "another"])
