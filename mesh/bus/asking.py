@@ -13,6 +13,9 @@ from mesh.protocol.subjects import Writer
 ASK_TIMEOUT = 0.2
 """Seconds for a living worker to say so; a paused one does not, and loses its claim."""
 
+BROKERS_WORD = 2.0
+"""Seconds for the broker, busy as it may be, to say that nobody listens any more."""
+
 
 class Says(Enum):
     """What comes of asking. Only who works on it keeps its claim."""
@@ -27,10 +30,10 @@ class Says(Enum):
     """No answer: paused, cut off, or too busy to be trusted with a claim."""
 
 
-async def ask(bus: Bus, writer: Writer, rid: str) -> Says:
-    """Ask a worker process whether it works on a request."""
+async def ask(bus: Bus, writer: Writer, rid: str, timeout: float = ASK_TIMEOUT) -> Says:
+    """Ask a worker process whether it works on a request. timeout: seconds of silence."""
     try:
-        answer = await bus.request(subjects.ask(writer), Ask(rid=rid), timeout=ASK_TIMEOUT)
+        answer = await bus.request(subjects.ask(writer), Ask(rid=rid), timeout)
         holding = decode(answer.data, Alive).holding
     except NoResponders:
         return Says.GONE
@@ -41,4 +44,4 @@ async def ask(bus: Bus, writer: Writer, rid: str) -> Says:
 
 async def lives(bus: Bus, writer: Writer) -> bool:
     """Whether anybody still listens under a worker process's name; a paused one counts."""
-    return await ask(bus, writer, "") is not Says.GONE
+    return await ask(bus, writer, "", BROKERS_WORD) is not Says.GONE

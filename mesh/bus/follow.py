@@ -93,9 +93,13 @@ class Follower:
 
     async def start(self) -> None:
         """Subscribe; what is stored from now on will be applied. Raises BusError."""
-        await self._bus.listen(subjects.live(self._reply), self._receive)
+        subscription = await self._bus.listen(subjects.live(self._reply), self._receive)
+        try:
+            self._since = self._sound = self._applied = await self._leader()
+        except BaseException:  # whoever tries again makes another follower
+            await subscription.unsubscribe()
+            raise
         self._bus.on_doubt(self.doubt)
-        self._since = self._sound = self._applied = await self._leader()
 
     def track(self, rid: str, start: int = 0) -> Track:
         """Follow a request that is about to be queued. Call it before appending `queued`."""
@@ -106,6 +110,11 @@ class Follower:
         """The track of a request that is followed already."""
         track = self._tracks.get(rid)
         return track if track is not None and track.held is None else None
+
+    def holders(self) -> set[Writer]:
+        """Whose latest claims the followed requests without an end have."""
+        runs = [track.run for track in self._tracks.values()]
+        return {run.pen[1] for run in runs if run.pen is not None and run.end is None}
 
     def held_by(self, writer: Writer) -> list[Track]:
         """The followed requests whose latest claim is this writer's, and that have no end."""
@@ -318,4 +327,6 @@ class Follower:
             if all([apply({rid: track.run}, stored) for stored in held]):
                 break
         track.held = None
+        if track.run.end is not None:  # it is whole, and whoever asked has it
+            self.drop(track)
         return track

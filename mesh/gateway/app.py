@@ -21,6 +21,7 @@ from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.door import Door, Doorman, Rules
 from mesh.gateway.errors import HANDLERS
 from mesh.gateway.head import Head
+from mesh.gateway.living import Living
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.lost import report_lost
 from mesh.gateway.models import Models
@@ -160,6 +161,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     fleet = Fleet(bus, js)
     models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
+    unfinished = Unfinished(Tail(bus, js))
     services = Services(
         settings=settings,
         bus=bus,
@@ -170,13 +172,13 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         streams=Streams(requests, settings.keep_alive),
         waiting=waiting,
         seen=Seen(),
-        lookout=Lookout(lambda: Tail(bus, js)),
+        lookout=Lookout(Tail(bus, js), unfinished),
         store=Store(bus),
         tokens=tokens,
         doorman=Doorman(tokens, rules),
         rules=rules,
     )
-    await _start(services, usher)
+    await _start(services, usher, unfinished)
     return services
 
 
@@ -190,13 +192,12 @@ async def _declare(js: JetStream, settings: GatewaySettings) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _start(services: Services, usher: Usher) -> None:
+async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> None:
     bus, js, fleet = services.bus, services.js, services.fleet
     models, requests, settings = services.models, services.requests, services.settings
     letters = DeadLetters(js, requests, settings.request_timeout, settings.queue_timeout)
-    sweeper = Sweeper(
-        js, settings.gateway_name, lambda: Unfinished(Tail(bus, js)), requests, letters
-    )
+    name, living = settings.gateway_name, Living(js, settings.gateway_name)
+    sweeper = Sweeper(js, name, unfinished, living, requests, letters)
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
     fleet.on_lost = lambda worker: requests.background(
         report_lost(services.js, requests.writer, worker)
@@ -204,7 +205,8 @@ async def _start(services: Services, usher: Usher) -> None:
     # A broker that was restarted has forgotten what it kept in memory: who is present.
     bus.on_doubt(lambda: requests.background(_declare(js, settings)))
     await requests.start()
-    await TakeOver(bus, requests.logs, requests.background).start()
+    take_over = TakeOver(bus, requests.logs, requests.background)
+    await take_over.start()
     await usher.start()
     await fleet.start()
     await models.start()
@@ -220,7 +222,8 @@ async def _start(services: Services, usher: Usher) -> None:
         models.refresh(),
         services.streams.tick(),
         usher.run(),
-        recover(Unfinished(Tail(bus, js), settings.gateway_name), requests),
+        living.run(),
+        recover(unfinished, requests, take_over, name),
         sweeper.run(),
     ):
         requests.background(work)

@@ -7,7 +7,7 @@ knows nothing of who may see what.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -47,8 +47,9 @@ class Happening(NamedTuple):
 class Lookout:
     """`happenings` and `runs` (unfinished requests by rid) are fresh while somebody watches."""
 
-    def __init__(self, new_tail: Callable[[], Tail]) -> None:
-        self._new_tail = new_tail
+    def __init__(self, tail: Tail, unfinished: Unfinished) -> None:
+        self._tail = tail
+        self._unfinished = unfinished
         self._watchers = 0
         self._looking: asyncio.Task[None] | None = None
         self._tenants: dict[str, str] = {}
@@ -76,18 +77,16 @@ class Lookout:
 
     async def _look(self) -> None:
         """Read on until cancelled; while the broker is away, what was seen stays."""
-        tail = self._new_tail()
-        unfinished = Unfinished(tail)
         self.happenings.clear()
         at: int | None = None
         while True:
             try:
                 if at is None:
-                    at = max(0, await tail.last() - LOOK_BACK)
-                while batch := await tail.read(at, BATCH):
+                    at = max(0, await self._tail.last() - LOOK_BACK)
+                while batch := await self._tail.read(at, BATCH):
                     self._tell(batch)
                     at = batch[-1].seq
-                self.runs = await unfinished.read()
+                self.runs = await self._unfinished.read()
             except BusError as error:
                 log.debug("Watching the mesh: %s", error)
             await asyncio.sleep(PACE)

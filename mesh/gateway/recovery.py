@@ -1,7 +1,8 @@
 """Finds the requests that were open when this gateway stopped, and sees to their end again.
 
 Whoever is written in their log goes on by itself; what needs a gateway is the rest: a request
-that was queued in the log and not put before the workers, and one that nobody ends in time.
+that was queued in the log and not put before the workers, one whose worker has died meanwhile,
+and one that nobody ends in time.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import logging
 
 from mesh.bus.connection import BusError
 from mesh.gateway.requests import Requests
+from mesh.gateway.takeover import TakeOver
 from mesh.gateway.unfinished import Unfinished
 from mesh.protocol.errors import MeshError
 
@@ -18,16 +20,20 @@ AT_ONCE = 64
 """Requests whose stories are read together."""
 
 
-async def recover(unfinished: Unfinished, requests: Requests) -> None:
-    """Take back the open requests of an address; tries until the log could be read."""
+async def recover(
+    unfinished: Unfinished, requests: Requests, take_over: TakeOver, name: str
+) -> None:
+    """Take back the open requests of the gateway `name`; tries until the log could be read."""
     while True:
         try:
-            rids = list(await unfinished.read())
-            for start in range(0, len(rids), AT_ONCE):
-                some = rids[start : start + AT_ONCE]
+            runs = (await unfinished.read()).items()
+            mine = [rid for rid, run in runs if run.queued and run.queued.request.reply == name]
+            for start in range(0, len(mine), AT_ONCE):
+                some = mine[start : start + AT_ONCE]
                 await asyncio.gather(*(requests.take_back(rid) for rid in some))
-            if rids:
-                log.info("Took back %d open requests", len(rids))
+            if mine:
+                log.info("Took back %d open requests", len(mine))
+            await take_over.catch_up()
             return
         except (BusError, MeshError) as error:
             log.debug("Looking for open requests: %s", error)

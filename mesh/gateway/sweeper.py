@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream
-from mesh.bus.lease import Lease, held
+from mesh.bus.lease import Lease
 from mesh.bus.queue import items_under
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.endings import due
+from mesh.gateway.living import Living
 from mesh.gateway.requests import Requests, is_orphan
 from mesh.gateway.unfinished import Unfinished
 from mesh.protocol import subjects
@@ -31,68 +32,47 @@ EVERY = 2.0
 COURTESY = 3.0
 """Seconds that a request's own gateway has to end it, or to queue it, before the sweeper does."""
 
-
-MISSED = 4
-"""Looks in a row at which a gateway was missing: after the broker was away they all come late."""
-
 SWEEPING = "sweeping"
 """The lease of the one who sweeps."""
 
 
-def _living(gateway: str) -> str:
-    """The lease that a gateway holds as long as it lives."""
-    return f"gateway-{gateway}"
-
-
 class Sweeper:
-    """Sweeps while it holds the lease. name: of its gateway."""
+    """Sweeps while it holds the lease. name: of its gateway; living: which others are gone."""
 
     def __init__(
         self,
         js: JetStream,
         name: str,
-        unfinished: Callable[[], Unfinished],
+        unfinished: Unfinished,
+        living: Living,
         requests: Requests,
         letters: DeadLetters,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._js = js
         self._lease = Lease(js, SWEEPING, name)
-        self._living = Lease(js, _living(name), name)
-        self._missed: dict[str, int] = {}
-        self._new = unfinished
+        self._living = living
+        self._unfinished = unfinished
         self._requests = requests
         self._letters = letters
         self._clock = clock
 
     async def run(self) -> None:
         """Sweep now and then, until cancelled."""
-        unfinished = None
         while True:
             await asyncio.sleep(EVERY)
-            await self._living.hold()
-            leads = await self._lease.hold()
+            if not await self._lease.hold():
+                continue
             try:
-                gone = await self._gone()
-                if not leads:
-                    unfinished = None
-                    continue
-                unfinished = unfinished or self._new()
-                await self.sweep(await unfinished.read(), gone)
-                while unfinished.poisoned:
-                    await self._letters.keep(unfinished.poisoned[-1])
-                    unfinished.poisoned.pop()
+                await self._sweep(await self._unfinished.read())
+                poisoned = self._unfinished.poisoned
+                while poisoned:
+                    await self._letters.keep(poisoned[-1])
+                    poisoned.pop()
             except (BusError, MeshError) as error:
                 log.debug("Sweeping: %s", error)
 
-    async def _gone(self) -> set[str]:
-        """The leases of gateways that were seen to live, and do no more."""
-        living = await held(self._js)
-        for name in living | self._missed.keys():
-            self._missed[name] = 0 if name in living else self._missed[name] + 1
-        return {name for name, missed in self._missed.items() if missed >= MISSED}
-
-    async def sweep(self, runs: dict[str, Run], gone: set[str]) -> None:
+    async def _sweep(self, runs: dict[str, Run]) -> None:
         """See to all unfinished requests once, of gateways that are gone to more of them.
 
         Raises BusError, MeshError (broker_unavailable).
@@ -105,7 +85,7 @@ class Sweeper:
         orphans = [
             rid
             for rid, run in open_.items()
-            if run.queued and is_orphan(run) and _living(run.queued.request.reply) in gone
+            if run.queued and is_orphan(run) and run.queued.request.reply in self._living.gone
         ]
         for rid in {*overdue, *orphans}:
             await self._requests.take_back(rid)

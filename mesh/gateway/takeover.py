@@ -18,7 +18,7 @@ from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
-LATECOMERS = (0.0, 0.25)
+LATECOMERS = (0.0, 0.25, 1.0)
 """Seconds to wait before each look: a claim may reach us after the word of its writer's death."""
 
 Background = Callable[[Coroutine[Any, Any, None]], None]
@@ -35,6 +35,11 @@ class TakeOver:
     async def start(self) -> None:
         """Listen for those who part. Raises BusError."""
         await on_parting(self._bus, lambda writer: self._background(self._release(writer)))
+
+    async def catch_up(self) -> None:
+        """Do so for those who died before this gateway listened, or knew what they hold."""
+        holders = self._logs.own.holders()
+        await asyncio.gather(*(self._release(writer) for writer in holders))
 
     async def _release(self, writer: Writer) -> None:
         released: set[str] = set()

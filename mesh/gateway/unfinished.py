@@ -1,8 +1,11 @@
 """The requests that have a beginning in the log and no end, by their events alone.
 
-Reads, and does nothing about them.
+Reads, for all in one gateway who want to know, and does nothing about them.
 """
 
+import asyncio
+
+from mesh.bus.jetstream import Stored
 from mesh.bus.replay import apply
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
@@ -13,33 +16,40 @@ BATCH = 1024
 
 
 class Unfinished:
-    """All of them, or with `reply` those of one address.
+    """All of them, of all addresses.
 
     poisoned: those that were seen to end as poison; whoever sees to them empties it.
     """
 
-    def __init__(self, tail: Tail, reply: str = "") -> None:
+    def __init__(self, tail: Tail) -> None:
         self._tail = tail
-        self._reply = reply
+        self._reading = asyncio.Lock()
         self._at = 0
         self._runs: dict[str, Run] = {}
         self.poisoned: list[str] = []
 
     async def read(self) -> dict[str, Run]:
-        """Read on, from the last time to the log's end. Raises BusError."""
-        if await self._tail.last() < self._at:  # the log was replaced, or restored from a backup
-            self._at, self._runs = 0, {}
-        while batch := await self._tail.read(self._at, BATCH):
-            for stored in batch:
-                where = subjects.parse_run(stored.subject)
-                if self._reply in ("", where.reply) and where.reply != subjects.FLEET:
-                    self._runs.setdefault(where.rid, Run(bare=True))
-                    apply(self._runs, stored)
-            self.poisoned += [rid for rid, run in self._runs.items() if _is_poison(run)]
-            self._runs = {rid: run for rid, run in self._runs.items() if run.end is None}
-            self._at = batch[-1].seq
+        """Read on, from the last time to the log's end. Raises BusError.
+
+        The first time is from the log's beginning; whoever comes meanwhile waits for that.
+        """
+        async with self._reading:
+            if await self._tail.last() < self._at:  # the log was replaced, or an older one restored
+                self._at, self._runs = 0, {}
+            while batch := await self._tail.read(self._at, BATCH):
+                self._apply(batch)
         # Of some the log has forgotten the beginning; nothing can be done about them.
         return {rid: run for rid, run in self._runs.items() if run.queued is not None}
+
+    def _apply(self, batch: list[Stored]) -> None:
+        for stored in batch:
+            where = subjects.parse_run(stored.subject)
+            if where.reply != subjects.FLEET:
+                self._runs.setdefault(where.rid, Run(bare=True))
+                apply(self._runs, stored)
+        self.poisoned += [rid for rid, run in self._runs.items() if _is_poison(run)]
+        self._runs = {rid: run for rid, run in self._runs.items() if run.end is None}
+        self._at = batch[-1].seq
 
 
 def _is_poison(run: Run) -> bool:
