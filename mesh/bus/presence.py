@@ -12,7 +12,7 @@ from mesh.bus.connection import Bus, Disconnected
 from mesh.bus.jetstream import JetStream
 from mesh.bus.topology import PRESENCE_TTL
 from mesh.protocol import subjects
-from mesh.protocol.codec import decode, encode
+from mesh.protocol.codec import decode
 from mesh.protocol.messages import WorkerInfo
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,9 @@ RENEW = 2.0
 async def announce(bus: Bus, info: Callable[[], WorkerInfo]) -> None:
     """Renew a worker's presence until cancelled."""
     while True:
+        now = info()
         try:
-            await bus.publish(subjects.presence(info().name), encode(info()))
+            await bus.publish(subjects.presence(now.name), now)
         except Disconnected:
             pass
         await asyncio.sleep(RENEW)

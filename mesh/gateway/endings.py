@@ -112,7 +112,10 @@ class Endings:
         if run.queued is not None:
             detail = "" if run.n else NOT_TAKEN
             request = run.queued.request
-            await self.fail(request, run.last, ErrorCode.DEADLINE_EXCEEDED, detail, run)
+            try:
+                await self.fail(request, run.last, ErrorCode.DEADLINE_EXCEEDED, detail, run)
+            except BusError as error:  # one that cannot be ended must not keep the others from it
+                log.error("%s could not be ended: %s", track.rid, error)
         self.see_to(track)  # until the end was read, for it may have moved on
 
     async def _tell(self, track: Track) -> None:

@@ -88,7 +88,7 @@ class Loader:
         self._loading = asyncio.create_task(choose.load(settings))
         try:
             engine = await asyncio.shield(self._loading)
-        except MeshError:
+        except Exception:
             self._loading = None
             raise
         self._loading = None
