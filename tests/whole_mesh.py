@@ -1,16 +1,18 @@
 """A whole mesh in this process: a real broker, and its services on a thread of their own.
 
 Quicker to start than real processes, and each service can be stopped and started again; what has
-to be killed belongs into real ones (`tests/acceptance`).
+to be killed belongs into real ones (`tests/acceptance`). A folder whose tests share one mesh takes
+the fixtures below into its conftest.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import httpx
+import pytest
 
 from mesh.gateway import app as gateway
 from mesh.settings import GatewaySettings, StoreSettings, WorkerSettings
@@ -155,3 +157,34 @@ class Mesh:
                 return False
         stored = found["store"] == "ok" or "store" not in self._services
         return stored and found["workers"] >= workers
+
+
+@pytest.fixture(scope="session")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """A running mesh that all tests of a folder share: do not disturb it, and sign in as users of
+    your own."""
+    broker = Broker(tmp_path_factory.mktemp("mesh"))
+    broker.start()
+    mesh = Mesh(broker)
+    try:
+        mesh.start()
+        yield mesh
+    finally:
+        try:
+            mesh.close()
+        finally:
+            broker.kill()
+
+
+@pytest.fixture
+def new_mesh(broker: Broker) -> Iterator[Callable[..., Mesh]]:
+    """Makes a mesh that a test may disturb, with settings for its gateway; start it yourself."""
+    made: list[Mesh] = []
+
+    def make(**limits: Any) -> Mesh:
+        made.append(Mesh(broker, **limits))
+        return made[-1]
+
+    yield make
+    for mesh in made:
+        mesh.close()

@@ -1,6 +1,6 @@
 """What the tests of notebooks share: a mesh that they only use, and comms without a kernel."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,24 +10,9 @@ import pytest
 from comm.base_comm import BaseComm
 
 from mesh_client.notebook import Mesh as NotebookMesh
-from tests.conftest import Broker
 from tests.whole_mesh import Mesh
-
-
-@pytest.fixture(scope="session")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """A running mesh that all tests share: do not disturb it."""
-    broker = Broker(tmp_path_factory.mktemp("mesh"))
-    broker.start()
-    mesh = Mesh(broker)
-    try:
-        mesh.start()
-        yield mesh
-    finally:
-        try:
-            mesh.close()
-        finally:
-            broker.kill()
+from tests.whole_mesh import mesh as mesh
+from tests.whole_mesh import new_mesh as new_mesh
 
 
 @pytest.fixture
@@ -92,17 +77,3 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
 
     monkeypatch.setattr(comm, "create_comm", create)
     return found
-
-
-@pytest.fixture
-def new_mesh(broker: Broker) -> Iterator[Callable[..., Mesh]]:
-    """Makes a mesh that a test may disturb, with settings for its gateway; start it yourself."""
-    made: list[Mesh] = []
-
-    def make(**limits: Any) -> Mesh:
-        made.append(Mesh(broker, **limits))
-        return made[-1]
-
-    yield make
-    for mesh in made:
-        mesh.close()

@@ -1,5 +1,4 @@
 """The page in a real Chromium, against a real mesh. Every tab is watched: at its end there must
-
 have been no error on its console and no request to anybody but its gateway.
 """
 
@@ -10,9 +9,10 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import browser as browser
-from tests.conftest import Broker
 from tests.page.tab import Tab
 from tests.whole_mesh import Mesh
+from tests.whole_mesh import mesh as mesh
+from tests.whole_mesh import new_mesh as new_mesh
 
 
 @pytest.fixture
@@ -30,36 +30,6 @@ def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
         tab.page.context.close()
     for tab in tabs:
         tab.check()
-
-
-@pytest.fixture(scope="session")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """A running mesh that all tests share: do not disturb it, and sign in as users of your own."""
-    broker = Broker(tmp_path_factory.mktemp("mesh"))
-    broker.start()
-    mesh = Mesh(broker)
-    try:
-        mesh.start()
-        yield mesh
-    finally:
-        try:
-            mesh.close()
-        finally:
-            broker.kill()
-
-
-@pytest.fixture
-def new_mesh(broker: Broker) -> Iterator[Callable[..., Mesh]]:
-    """Makes a mesh that a test may disturb, with settings for its gateway; start it yourself."""
-    made: list[Mesh] = []
-
-    def make(**limits: object) -> Mesh:
-        made.append(Mesh(broker, **limits))
-        return made[-1]
-
-    yield make
-    for mesh in made:
-        mesh.close()
 
 
 @pytest.fixture
