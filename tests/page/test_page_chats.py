@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.page.tab import Tab
-from tests.whole_mesh import ECHO
+from tests.whole_mesh import ECHO, SLOW
 
 ANSWERED = """async (id) => {
   const { get } = await import("/page/api.js");
@@ -15,6 +15,13 @@ ANSWERED = """async (id) => {
 CHAT = """async (id) => {
   const { get } = await import("/page/api.js");
   return await get(`/chats/${id}`);
+}"""
+
+
+STOP = """async (id) => {
+  const { get, post } = await import("/page/api.js");
+  const { messages } = await get(`/chats/${id}`);
+  await post(`/chats/${id}/messages/${messages.at(-1).id}/cancel`);
 }"""
 
 
@@ -58,6 +65,54 @@ def test_a_chat_is_renamed_hidden_kept_out_of_exports_and_deleted(tab: Tab) -> N
     tab.button("Delete").click()
     expect(tab.chats).to_have_count(0)
     expect(tab.page.get_by_text("What would you like to know?")).to_be_visible()
+
+
+def test_a_menu_outlives_its_row_and_gives_the_focus_back(tab: Tab) -> None:
+    tab.ask("word " * 400, SLOW)
+    expect(tab.answers).to_have_text(re.compile("word"))
+    more = tab.page.get_by_role("button", name="More about")
+    more.focus()
+    tab.page.keyboard.press("Enter")
+    menu = tab.page.get_by_role("menu")
+    expect(menu.get_by_role("menuitem", name="Rename …")).to_be_focused()
+    more.evaluate("(button) => { button.closest('.row').dataset.before = 'yes'; }")
+    tab.page.evaluate(STOP, chat_id(tab))
+    expect(tab.running).to_have_count(0)
+    expect(tab.page.locator("[data-before]")).to_have_count(0)  # the list was drawn anew
+    expect(menu).to_be_visible()
+    tab.page.keyboard.press("ArrowUp")
+    expect(menu.get_by_role("menuitem", name="Delete …")).to_be_focused()
+    tab.page.keyboard.press("Escape")
+    expect(menu).to_have_count(0)
+    expect(more).to_be_focused()
+
+
+def test_a_list_that_is_drawn_anew_leaves_the_focus_where_it_was(tab: Tab) -> None:
+    tab.ask("word " * 400, SLOW)
+    expect(tab.answers).to_have_text(re.compile("word"))
+    link = tab.page.get_by_role("link", name="word")
+    link.focus()
+    link.evaluate("(link) => { link.closest('.row').dataset.before = 'yes'; }")
+    tab.page.evaluate(STOP, chat_id(tab))
+    expect(tab.running).to_have_count(0)
+    expect(tab.page.locator("[data-before]")).to_have_count(0)
+    expect(link).to_be_focused()
+
+
+def test_a_menu_closes_by_its_button_by_tab_and_by_a_click_elsewhere(tab: Tab) -> None:
+    account, menu = tab.page.locator(".account"), tab.page.get_by_role("menu")
+    account.click()
+    expect(menu).to_be_visible()
+    account.click()
+    expect(menu).to_have_count(0)
+    account.click()
+    tab.page.keyboard.press("Shift+Tab")
+    expect(menu).to_have_count(0)
+    expect(tab.page.get_by_role("link", name="The mesh")).to_be_focused()
+    account.click()
+    tab.page.get_by_role("main").click()
+    expect(menu).to_have_count(0)
+    expect(account).to_have_attribute("aria-expanded", "false")
 
 
 def test_all_chats_are_hidden_at_once(tab: Tab) -> None:

@@ -173,6 +173,20 @@ def test_a_session_that_is_over_leads_to_signing_in_and_back(tab: Tab) -> None:
     expect(tab.input).to_have_value("do not lose me")
 
 
+def test_what_one_person_typed_is_not_shown_to_the_next(tab: Tab) -> None:
+    tab.input.fill("for nobody else")
+    tab.page.locator(".account").click()
+    tab.page.get_by_role("menuitem", name="Sign out").click()
+    tab.sign_in(f"next {tab.page.evaluate('crypto.randomUUID()')}")
+    tab.ask("hello", ECHO)
+    expect(tab.answers).to_have_text("hello")
+    tab.page.reload()
+    expect(tab.answers).to_have_text("hello")
+    tab.page.get_by_role("link", name="New chat").click()
+    expect(tab.answers).to_have_count(0)
+    expect(tab.input).to_have_value("")
+
+
 def test_a_chat_that_is_not_there_says_so(tab: Tab) -> None:
     tab.expect_error(LOADING)
     tab.page.goto(f"{tab.url}/#/chat/{'0' * 32}")

@@ -56,6 +56,7 @@ export class Chat {
     this.#following = this.#followed = null;
     this.#sending?.abort();
     this.#sending = null;
+    this.composer.close();
   }
 
   #greeting() {

@@ -38,12 +38,18 @@ export class Composer {
 
   /** Show the draft of a chat. */
   open(chatId) {
-    this.#keep();
+    this.close();
     this.#editing = null;
     this.editing.hidden = true;
     this.#chat = chatId ?? "new";
     this.#put(kept(`draft.${this.#chat}`) ?? "");
     this.complain(null);
+  }
+
+  /** What is typed is of no chat any more. */
+  close() {
+    this.#keep();
+    this.#chat = null;
   }
 
   /** What was typed belongs to this chat from now on: it was new. */

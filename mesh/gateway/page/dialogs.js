@@ -54,29 +54,46 @@ export function tick(name, label, checked, hint = null) {
   return h("label", { class: "tick" }, h("input", { type: "checkbox", name, checked }), h("span", {}, label, hint && h("small", {}, hint)));
 }
 
-/** A menu under a button. items: {label, act, danger} or null for those that do not apply. */
+let opened = null; // the menu that is open: {button, close}
+
+/**
+ * A menu at a button, which also closes it. items: {label, act, danger} or null for those that do not
+ * apply. A button that may be drawn anew meanwhile has an id, by which it gets the focus back.
+ */
 export function menu(button, items) {
+  const again = opened?.button === button;
+  opened?.close();
+  if (again) return;
   const close = () => {
+    opened = null;
     list.remove();
     button.setAttribute("aria-expanded", "false");
     removeEventListener("pointerdown", outside, true);
   };
+  const back = () => (close(), (document.getElementById(button.id) ?? button).focus());
   const outside = (event) => !list.contains(event.target) && !button.contains(event.target) && close();
   const list = h("div", { class: "menu", role: "menu" }, items.filter(Boolean).map(({ label, act, danger }) =>
     h("button", { type: "button", role: "menuitem", class: danger && "danger", onclick: () => (close(), act()) }, label)));
   list.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const all = [...list.children];
+    if (event.key === "Tab") return back(); // from where the browser takes its step
     if (step) all.at((all.indexOf(document.activeElement) + step) % all.length).focus();
-    else if (event.key === "Escape") (close(), button.focus());
+    else if (event.key === "Escape") back();
     else return;
     event.preventDefault();
   });
   addEventListener("pointerdown", outside, true);
   button.setAttribute("aria-expanded", "true");
+  opened = { button, close };
   document.body.append(list); // not in the row: that may be drawn anew meanwhile
-  const { right, bottom } = button.getBoundingClientRect();
-  list.style.top = `${Math.min(bottom + 4, innerHeight - list.offsetHeight - 8)}px`;
-  list.style.left = `${Math.max(8, right - list.offsetWidth)}px`;
+  place(list, button.getBoundingClientRect());
   list.firstChild.focus();
+}
+
+/** Below the button, or above it where there is no room below. */
+function place(list, { top, right, bottom }) {
+  const below = bottom + 4, above = top - list.offsetHeight - 4;
+  list.style.top = `${below + list.offsetHeight > innerHeight && above > 0 ? above : below}px`;
+  list.style.left = `${Math.max(8, right - list.offsetWidth)}px`;
 }

@@ -73,6 +73,7 @@ function signOut() {
   shell?.view?.close();
   shell = null;
   signedOut();
+  history.replaceState(null, "", "#/"); // who comes next has other chats
   showSignIn();
 }
 

@@ -81,14 +81,21 @@ export class Sidebar {
       rows.push(this.#row(chat));
     }
     if (this.#next) rows.push(h("button", { type: "button", class: "quiet", onclick: (event) => ((event.target.disabled = true), this.#more()) }, "Older chats"));
-    this.list.replaceChildren(...rows);
+    this.#fill(...rows);
     this.mark(this.current);
+  }
+
+  /** Draw the list anew; the focus stays where it was. */
+  #fill(...rows) {
+    const focused = this.list.contains(document.activeElement) && document.activeElement.id;
+    this.list.replaceChildren(...rows);
+    if (focused) document.getElementById(focused)?.focus();
   }
 
   #row(chat, excerpt = null) {
     const title = chat.title || "Untitled";
-    const more = iconButton("more", `More about “${title}”`, () => menu(more, this.#menu(chat)), { "aria-haspopup": "menu" });
-    const link = h("a", { href: `#/chat/${chat.id}`, "data-id": chat.id, title, dir: "auto" }, h("span", { class: "title" }, title), excerpt);
+    const more = iconButton("more", `More about “${title}”`, () => menu(more, this.#menu(chat)), { id: `more-${chat.id}`, "aria-haspopup": "menu" });
+    const link = h("a", { id: `chat-${chat.id}`, href: `#/chat/${chat.id}`, "data-id": chat.id, title, dir: "auto" }, h("span", { class: "title" }, title), excerpt);
     return h("div", { class: `row ${chat.hidden ? "is-hidden" : ""}` }, link, more);
   }
 
@@ -139,7 +146,7 @@ export class Sidebar {
       const { hits } = await get(`/chats/search?q=${encodeURIComponent(words)}&include_hidden=${this.#hidden}`);
       if (search !== this.#search || !this.input.value.trim()) return;
       if (!hits.length) return this.#say(`Nothing was found for “${words}”.`);
-      this.list.replaceChildren(h("h2", {}, `${hits.length} found`), ...hits.map(({ chat, excerpt }) => this.#row(chat, marked(excerpt, words))));
+      this.#fill(h("h2", {}, `${hits.length} found`), ...hits.map(({ chat, excerpt }) => this.#row(chat, marked(excerpt, words))));
       this.mark(this.current);
     } catch (error) {
       this.#say(error.message, () => this.#find());
