@@ -208,6 +208,15 @@ class StoreSettings(Settings, frozen=True, kw_only=True):
         ),
     ] = 4 << 30
 
+    refresh_leeway: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=HOUR,
+            description="Seconds in which a refresh token that was used may be used again.",
+        ),
+    ] = 10.0
+
     @property
     def database_path(self) -> Path:
         return Path(self.database).expanduser() if self.database else self.data_path / "mesh.db"

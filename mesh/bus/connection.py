@@ -213,7 +213,7 @@ class Bus:
         try:
             answer = await handler(msg.subject, msg.data)
         except MeshError as error:
-            answer = Refused(code=error.code, detail=error.detail)
+            answer = refused(error)
         except DecodeError as error:
             answer = Refused(code=ErrorCode.BAD_REQUEST, detail=f"Not understood: {error}")
         except BusError as error:
@@ -225,8 +225,8 @@ class Bus:
         if answer is not None and msg.reply.startswith(INBOXES):
             try:
                 await self.publish(msg.reply, answer)
-            except Disconnected:
-                log.warning("The answer on %s was lost with the connection", msg.subject)
+            except BusError as error:
+                log.warning("The answer on %s could not be given: %s", msg.subject, error)
 
     def _resolve(self, msg: Msg) -> None:
         future = self._waiting.get(msg.subject.rpartition(".")[2])
@@ -241,6 +241,11 @@ class Bus:
     def _doubt(self) -> None:
         for callback in self._on_doubt:
             callback()
+
+
+def refused(error: MeshError) -> Refused:
+    """An error as an answer."""
+    return Refused(code=error.code, detail=error.detail, retry_after=error.retry_after)
 
 
 def status(msg: Msg) -> str:

@@ -72,6 +72,7 @@ async def declare(js: JetStream, limits: Limits) -> None:
         _dlq(limits),
         _workers(limits),
         _leases(limits),
+        _accounts(limits),
     ):
         try:
             await js.api(f"STREAM.CREATE.{stream.name}", stream, _Answer)
@@ -158,8 +159,12 @@ def _leases(limits: Limits) -> _Stream:
     return _bucket(subjects.LEASES_STREAM, subjects.LEASES_ALL, LEASE_TTL, limits, "file")
 
 
+def _accounts(limits: Limits) -> _Stream:
+    return _bucket(subjects.ACCOUNTS_STREAM, subjects.ACCOUNTS_ALL, 0.0, limits, "file")
+
+
 def _bucket(name: str, subject: str, ttl: float, limits: Limits, storage: str) -> _Stream:
-    """A bucket of keys, each with its last value, for `ttl` seconds."""
+    """A bucket of keys, each with its last value, for `ttl` seconds (0: for ever)."""
     return _Stream(
         name=name,
         subjects=[subject],

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
-from mesh.protocol.chats import SaveRefresh, SignIn, User, UseRefresh
+from mesh.protocol.accounts import SaveRefresh, SignIn, User, UseRefresh
 from mesh.protocol.errors import ErrorCode, MeshError
 
 PROVIDER = "debug"

@@ -6,10 +6,11 @@ from msgspec import DecodeError
 
 from mesh.bus.connection import Bus, NoResponders, Silence
 from mesh.protocol import subjects
-from mesh.protocol.chats import QUERIES, Asks, Query
+from mesh.protocol.chats import Asks
 from mesh.protocol.codec import decode_reply
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Refused, Wire
+from mesh.protocol.queries import QUERIES, Query
 
 R = TypeVar("R", bound=Wire)
 
@@ -41,8 +42,8 @@ class Store:
             detail = "The store answered in a way this gateway does not know; upgrade the older."
             raise MeshError(ErrorCode.INTERNAL, detail) from error
         if isinstance(reply, Refused):
-            late = reply.code is ErrorCode.STORE_UNAVAILABLE
-            raise MeshError(reply.code, reply.detail, retry_after=RETRY_AFTER if late else None)
+            late = RETRY_AFTER if reply.code is ErrorCode.STORE_UNAVAILABLE else None
+            raise MeshError(reply.code, reply.detail, retry_after=reply.retry_after or late)
         if type(reply) is not QUERIES[cast("type[Query]", type(query))]:
             raise MeshError(ErrorCode.INTERNAL, f"The store answered {tag} with something else.")
         return cast(R, reply)

@@ -10,7 +10,7 @@ from secrets import token_hex
 import jwt
 from msgspec import Struct
 
-from mesh.protocol.chats import Role, User
+from mesh.protocol.accounts import Role, User
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import GatewaySettings
 

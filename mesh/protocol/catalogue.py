@@ -12,8 +12,8 @@ from typing import get_args
 
 from msgspec import Struct
 
-from mesh.protocol import messages, subjects
-from mesh.protocol.chats import QUERIES
+from mesh.protocol import accounts, messages, subjects
+from mesh.protocol.queries import QUERIES
 from mesh.protocol.subjects import Writer
 
 
@@ -84,8 +84,11 @@ EXAMPLES = {
     "inc": "i1",
     "query": "get_chat",
     "stream": "RUN",
+    "kept": "REQ",
     "token": "t1",
     "job": "sweeping",
+    "hash": "0123abcd",
+    "account": "4567cdef",
 }
 """One plausible value for each variable token."""
 
@@ -173,6 +176,22 @@ CHANNELS = (
         publishers=(Role.GATEWAY,),
         readers=(Role.GATEWAY,),
         purpose="Who does what only one should: sweep, be the gateway of a name. Ten seconds each.",
+    ),
+    Channel(
+        pattern=subjects.account_key("<hash>"),
+        kind=Kind.KV,
+        messages=(accounts.KeyCard,),
+        publishers=(Role.STORE,),
+        subscribers=(Role.GATEWAY,),
+        purpose="What an API key may do, by its hash: so keys are checked without the store.",
+    ),
+    Channel(
+        pattern=subjects.account_mark("<account>"),
+        kind=Kind.KV,
+        messages=(accounts.AccountMark,),
+        publishers=(Role.STORE,),
+        subscribers=(Role.GATEWAY,),
+        purpose="Since when a user's access tokens count, or that the user was deleted.",
     ),
     Channel(
         pattern=subjects.orders(_WORKER),
@@ -266,13 +285,23 @@ CALLS = (
     Call(pattern="$JS.API.STREAM.INFO.KV_workers", callers=_LOOK, purpose="State of presence."),
     Call(
         pattern="$JS.API.STREAM.INFO.KV_leases",
-        callers=(Role.GATEWAY,),
+        callers=_LOOK,
         purpose="How many leases there are.",
     ),
     Call(
         pattern="$JS.API.DIRECT.GET.KV_leases",
         callers=(Role.GATEWAY,),
         purpose="Which gateways live.",
+    ),
+    Call(
+        pattern="$JS.API.STREAM.INFO.KV_accounts",
+        callers=(Role.GATEWAY, Role.STORE),
+        purpose="How many keys and marks there are.",
+    ),
+    Call(
+        pattern="$JS.API.DIRECT.GET.KV_accounts",
+        callers=(Role.GATEWAY, Role.STORE),
+        purpose="All keys and marks.",
     ),
     Call(pattern="$JS.API.STREAM.INFO.DLQ", callers=_LOOK, purpose="Whether there are letters."),
     Call(pattern="$JS.API.STREAM.MSG.GET.DLQ", callers=_LOOK, purpose="One dead letter."),
@@ -300,8 +329,8 @@ CALLS = (
     ),
     Call(
         pattern="$JS.API.CONSUMER.CREATE.REQ.<token>.m1.req.<model>.>",
-        callers=(Role.GATEWAY,),
-        purpose="Declare the consumer of a model.",
+        callers=_LOOK,
+        purpose="Declare the consumer of a model; with a backup, of those that were known.",
     ),
     Call(
         pattern="$JS.API.CONSUMER.INFO.REQ.<token>",
@@ -319,6 +348,26 @@ CALLS = (
         callers=(Role.GATEWAY, Role.WORKER),
         purpose="Acknowledge a prompt, or say that it is worked on; give a dead worker's back.",
     ),
+    Call(
+        pattern="$JS.API.STREAM.SNAPSHOT.<kept>",
+        callers=(Role.OPERATOR,),
+        purpose="Take a backup of a stream.",
+    ),
+    Call(
+        pattern="$JS.SNAPSHOT.ACK.<kept>.<token>.262144.1",
+        callers=(Role.OPERATOR,),
+        purpose="Ask for more of it.",
+    ),
+    Call(
+        pattern="$JS.API.STREAM.RESTORE.<kept>",
+        callers=(Role.OPERATOR,),
+        purpose="Make a stream of a backup, where there is none of that name.",
+    ),
+    Call(
+        pattern="$JS.SNAPSHOT.RESTORE.<kept>.<token>",
+        callers=(Role.OPERATOR,),
+        purpose="Hand it over, piece by piece.",
+    ),
     Call(pattern="$JS.API.INFO", callers=(Role.OPERATOR,), purpose="Use and limits of storage."),
     Call(pattern="$JS.API.STREAM.NAMES", callers=(Role.OPERATOR,), purpose="Which streams exist."),
     Call(pattern="$JS.API.STREAM.DELETE.RUN", callers=(), purpose="Nobody deletes a stream."),
@@ -327,6 +376,11 @@ CALLS = (
         pattern="$JS.API.STREAM.MSG.DELETE.RUN",
         callers=(),
         purpose="Nobody takes anything out of the log.",
+    ),
+    Call(
+        pattern="$JS.API.STREAM.SNAPSHOT.KV_workers",
+        callers=(),
+        purpose="Nobody keeps who was present: all say it again every two seconds.",
     ),
     Call(
         pattern="$JS.API.CONSUMER.CREATE.RUN.<token>",

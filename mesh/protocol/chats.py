@@ -1,7 +1,9 @@
-"""What the gateway asks the store, and what it hears back. One Struct per query.
+"""What the gateway asks the store about chats, runs and workers, and what it hears back.
 
-Each query travels on `store.<tag>` and is answered by its reply type or by `Refused`.
-QUERIES pairs them. Ids are unguessable; a query names the user it is asked for, and what
+One Struct per query; those about people are in `accounts.py`.
+
+Each query travels on `store.<tag>` and is answered by its reply type or by `Refused`;
+`queries.py` pairs them. Ids are unguessable; a query names the user it is asked for, and what
 belongs to somebody else is answered as if it were not there.
 """
 
@@ -9,7 +11,6 @@ from typing import Generic, Literal, TypeVar
 
 from mesh.protocol.messages import (
     Message,
-    Refused,
     Sampling,
     Timings,
     Turn,
@@ -21,7 +22,6 @@ from mesh.protocol.messages import (
 MessageState = Literal[
     "manual", "pending", "in_progress", "complete", "aborted_by_worker", "cancelled", "timeout"
 ]
-Role = Literal["user", "operator", "admin"]
 ReportType = Literal["spam", "offensive", "feedback"]
 RunState = Literal["queued", "running", "done", "failed", "cancelled"]
 WorkerEventKind = Literal[
@@ -32,17 +32,6 @@ R = TypeVar("R", bound=Wire)
 
 
 # --- objects --------------------------------------------------------------------------------------
-
-
-class User(Wire, frozen=True, kw_only=True, tag="user"):
-    """A person. role is one of user, operator, admin."""
-
-    id: str
-    provider: str
-    account: str
-    display_name: str
-    role: Role = "user"
-    created_at: float
 
 
 class Chat(Wire, frozen=True, kw_only=True, tag="chat"):
@@ -220,41 +209,6 @@ class Asks(Wire, Generic[R], frozen=True, kw_only=True):
     """A query that is answered by an R, or by `Refused`."""
 
 
-class SignIn(Asks[User], frozen=True, kw_only=True, tag="sign_in"):
-    """The user behind an account of an identity provider; created when new. -> User"""
-
-    provider: str
-    account: str
-    display_name: str
-
-
-class GetUser(Asks[User], frozen=True, kw_only=True, tag="get_user"):
-    """-> User"""
-
-    user_id: str
-
-
-class SaveRefresh(Asks[Ok], frozen=True, kw_only=True, tag="save_refresh"):
-    """Remember a refresh token by its SHA-256 in hex. -> Ok"""
-
-    user_id: str
-    token_hash: str
-    expires_at: float
-
-
-class UseRefresh(Asks[User], frozen=True, kw_only=True, tag="use_refresh"):
-    """The user of a refresh token. -> User; invalid_token if unknown or revoked, token_expired"""
-
-    token_hash: str
-
-
-class RevokeRefresh(Asks[Ok], frozen=True, kw_only=True, tag="revoke_refresh"):
-    """Forget one refresh token of a user, or all of them if none is named. -> Ok"""
-
-    user_id: str
-    token_hash: str | None = None
-
-
 class CreateChat(Asks[Chat], frozen=True, kw_only=True, tag="create_chat"):
     """-> Chat"""
 
@@ -395,66 +349,3 @@ class ListWorkerEvents(Asks[WorkerEvents], frozen=True, kw_only=True, tag="list_
 
     worker: str | None = None
     limit: int = 100
-
-
-Query = (
-    SignIn
-    | GetUser
-    | SaveRefresh
-    | UseRefresh
-    | RevokeRefresh
-    | CreateChat
-    | ListChats
-    | SearchChats
-    | GetChat
-    | UpdateChat
-    | HideAllChats
-    | DeleteChat
-    | AddUserMessage
-    | PlanAnswer
-    | GetMessage
-    | Vote
-    | AddReport
-    | GetHealth
-    | GetRun
-    | ListWorkerEvents
-)
-
-Reply = (
-    User
-    | Chat
-    | ChatPage
-    | ChatHits
-    | ChatTree
-    | ChatMessage
-    | Plan
-    | Ok
-    | Health
-    | RunRow
-    | WorkerEvents
-    | Refused
-)
-
-QUERIES: dict[type[Query], type[Reply]] = {
-    SignIn: User,
-    GetUser: User,
-    SaveRefresh: Ok,
-    UseRefresh: User,
-    RevokeRefresh: Ok,
-    CreateChat: Chat,
-    ListChats: ChatPage,
-    SearchChats: ChatHits,
-    GetChat: ChatTree,
-    UpdateChat: Chat,
-    HideAllChats: Ok,
-    DeleteChat: Ok,
-    AddUserMessage: ChatMessage,
-    PlanAnswer: Plan,
-    GetMessage: ChatMessage,
-    Vote: Ok,
-    AddReport: Ok,
-    GetHealth: Health,
-    GetRun: RunRow,
-    ListWorkerEvents: WorkerEvents,
-}
-"""Each query and the reply it hears, `Refused` aside."""

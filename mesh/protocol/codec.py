@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.json import Decoder
 
-from mesh.protocol.chats import Query, Reply
 from mesh.protocol.messages import (
     AskAgainReply,
     Frame,
@@ -21,6 +20,7 @@ from mesh.protocol.messages import (
     OrderReply,
     ResumeReply,
 )
+from mesh.protocol.queries import Query, Reply
 
 T = TypeVar("T", bound=msgspec.Struct)
 

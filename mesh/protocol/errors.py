@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     INVALID_TOKEN = "invalid_token"
     TOKEN_EXPIRED = "token_expired"
     FORBIDDEN = "forbidden"
+    RATE_LIMITED = "rate_limited"
 
     # The mesh.
     QUEUE_FULL = "queue_full"
@@ -62,6 +63,7 @@ _SENTENCES = {
     ErrorCode.INVALID_TOKEN: "This token is not valid here; sign in again.",
     ErrorCode.TOKEN_EXPIRED: "This token has expired; refresh it or sign in again.",
     ErrorCode.FORBIDDEN: "You may not do this.",
+    ErrorCode.RATE_LIMITED: "You ask more often than you may; wait as long as Retry-After says.",
     ErrorCode.QUEUE_FULL: "The mesh is busy and its queue is full; try again in a while.",
     ErrorCode.SHARE_FULL: "You have as many requests waiting as you may; let some finish first.",
     ErrorCode.NO_WORKER: "No worker serves this model now; start one, or try again later.",

@@ -488,10 +488,11 @@ class Welcome(Wire, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Refused(Wire, frozen=True, kw_only=True, tag="refused"):
-    """A question could not be granted."""
+    """A question could not be granted. retry_after: seconds after which it may be."""
 
     code: ErrorCode
     detail: str = ""
+    retry_after: float | None = None
 
 
 # --- dead letters ---------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ WORKERS_BUCKET = "workers"
 WORKERS_STREAM = f"KV_{WORKERS_BUCKET}"
 LEASES_BUCKET = "leases"
 LEASES_STREAM = f"KV_{LEASES_BUCKET}"
+ACCOUNTS_BUCKET = "accounts"
+ACCOUNTS_STREAM = f"KV_{ACCOUNTS_BUCKET}"
 
 LANES = 8
 """Lanes of the request queue; a tenant's prompts always wait in the same one."""
@@ -233,3 +235,18 @@ LEASES_ALL = f"$KV.{LEASES_BUCKET}.>"
 def lease(name: str) -> str:
     """Where the gateways settle which of them does a job."""
     return f"$KV.{LEASES_BUCKET}.{name}"
+
+
+# --- KV: what every gateway has to know of accounts ----------------------------------------------
+
+ACCOUNTS_ALL = f"$KV.{ACCOUNTS_BUCKET}.>"
+
+
+def account_key(key_hash: str) -> str:
+    """Where the store says what an API key may do, by the key's SHA-256 in hex."""
+    return f"$KV.{ACCOUNTS_BUCKET}.key.{key_hash}"
+
+
+def account_mark(user_id: str) -> str:
+    """Where the store says since when a user's access tokens count, or that the user is gone."""
+    return f"$KV.{ACCOUNTS_BUCKET}.user.{user_id}"

@@ -9,14 +9,17 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
-from mesh.protocol.chats import Reply
 from mesh.protocol.codec import decode_query
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.queries import Reply
 from mesh.settings import StoreSettings
 from mesh.store import refusals, retention, schema
+from mesh.store.accounts import Accounts
 from mesh.store.database import Database
 from mesh.store.dispatch import Dispatcher
+from mesh.store.first_admin import first_admin
 from mesh.store.follower import Follower
+from mesh.store.mirror import Mirror
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -50,10 +53,14 @@ async def run(settings: StoreSettings, stop: asyncio.Event) -> None:
 async def _serve(
     bus: Bus, database: Database, settings: StoreSettings, stop: asyncio.Event
 ) -> None:
-    tail = Tail(bus, JetStream(bus))
+    js = JetStream(bus)
+    tail = Tail(bus, js)
     await tail.start()
     follower = Follower(database, tail)
-    dispatcher = Dispatcher(database, follower, settings)
+    mirror = Mirror(database, js)
+    accounts = Accounts(database, mirror, settings.refresh_leeway)
+    await first_admin(accounts, settings.data_path)
+    dispatcher = Dispatcher(database, follower, settings, accounts)
 
     async def answer(subject: str, data: bytes) -> Reply:
         query = decode_query(data)
@@ -64,6 +71,7 @@ async def _serve(
     async with asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(follower.run()),
+            tasks.create_task(mirror.run()),
             tasks.create_task(retention.run(database, settings)),
         ]
         await bus.serve(subjects.STORE_ALL, answer, QUEUE)

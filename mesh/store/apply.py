@@ -50,7 +50,8 @@ def apply(rows: Rows, record: Record) -> None:
 
 def _queued(rows: Rows, event: Queued) -> None:
     request, turn = event.request, event.turn
-    if request.rid in rows.runs or (turn is not None and turn.chat_id in rows.deleted):
+    deleted = request.tenant in rows.gone or (turn is not None and turn.chat_id in rows.deleted)
+    if deleted or request.rid in rows.runs:
         return
     chat = None if turn is None else _chat(rows, turn)
     if turn is not None and chat is not None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mesh.bus.connection import refused
 from mesh.protocol.chats import (
     AddReport,
     AddUserMessage,
@@ -21,28 +22,23 @@ from mesh.protocol.chats import (
     GetHealth,
     GetMessage,
     GetRun,
-    GetUser,
     Health,
     HideAllChats,
     ListChats,
     ListWorkerEvents,
     PlanAnswer,
-    Query,
-    Reply,
-    RevokeRefresh,
-    SaveRefresh,
     SearchChats,
-    SignIn,
     UpdateChat,
-    UseRefresh,
     Vote,
 )
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Refused, UserMessage
+from mesh.protocol.messages import UserMessage
+from mesh.protocol.queries import AccountQuery, Query, Reply
 from mesh.settings import StoreSettings
+from mesh.store.accounts import Accounts
 from mesh.store.database import Database, sentence
 from mesh.store.follower import Follower
-from mesh.store.queries import accounts, answers, chats, messages, runs, search
+from mesh.store.queries import answers, chats, messages, runs, search
 from mesh.store.refusals import NotYet, unavailable
 
 log = logging.getLogger(__name__)
@@ -52,8 +48,6 @@ WAIT = 2.0
 
 Read = (
     GetHealth
-    | GetUser
-    | UseRefresh
     | ListChats
     | SearchChats
     | GetChat
@@ -62,18 +56,7 @@ Read = (
     | GetRun
     | ListWorkerEvents
 )
-Change = (
-    SignIn
-    | SaveRefresh
-    | RevokeRefresh
-    | CreateChat
-    | UpdateChat
-    | HideAllChats
-    | DeleteChat
-    | AddUserMessage
-    | Vote
-    | AddReport
-)
+Change = CreateChat | UpdateChat | HideAllChats | DeleteChat | AddUserMessage | Vote | AddReport
 
 
 class Dispatcher:
@@ -84,11 +67,13 @@ class Dispatcher:
         database: Database,
         follower: Follower,
         limits: StoreSettings,
+        accounts: Accounts,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._follower = follower
         self._limits = limits
+        self._accounts = accounts
         self._clock = clock
 
     async def serve(self, query: Query) -> Reply:
@@ -101,11 +86,12 @@ class Dispatcher:
                 await self._catch_up()
                 return await self._answer(query)
         except MeshError as error:
-            return Refused(code=error.code, detail=error.detail)
+            return refused(error)
         except SQLAlchemyError as error:
             log.warning("A query could not be answered: %s", sentence(error))
-            refusal = unavailable("The store's database does not work now; try again in a while.")
-            return Refused(code=refusal.code, detail=refusal.detail)
+            return refused(
+                unavailable("The store's database does not work now; try again in a while.")
+            )
 
     async def _wait_for_log(self, query: Query) -> None:
         match query:
@@ -142,6 +128,8 @@ class Dispatcher:
             raise unavailable(f"The store {state}; try again in a moment.") from None
 
     async def _answer(self, query: Query) -> Reply:
+        if isinstance(query, AccountQuery):
+            return await self._accounts.serve(query)
         if isinstance(query, Read):
             async with self._database.read() as session:
                 return await self._read(session, query)
@@ -153,10 +141,6 @@ class Dispatcher:
         match query:
             case GetHealth():
                 return await self._health(await runs.count_skipped(session))
-            case GetUser():
-                return await accounts.get_user(session, query)
-            case UseRefresh():
-                return await accounts.use_refresh(session, query, now)
             case ListChats():
                 return await chats.list_chats(session, query)
             case SearchChats():
@@ -175,12 +159,6 @@ class Dispatcher:
     async def _change(self, session: AsyncSession, query: Change) -> Reply:
         now, most = self._clock(), self._limits.chat_max_messages
         match query:
-            case SignIn():
-                return await accounts.sign_in(session, query, now)
-            case SaveRefresh():
-                return await accounts.save_refresh(session, query, now)
-            case RevokeRefresh():
-                return await accounts.revoke_refresh(session, query)
             case CreateChat():
                 return await chats.create_chat(session, query, now)
             case UpdateChat():

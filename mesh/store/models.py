@@ -61,7 +61,10 @@ class Encoded(TypeDecorator[T]):
 
 
 class User(Base):
-    """A person, known by an account of an identity provider."""
+    """A person, known by an account of an identity provider.
+
+    valid_from: access tokens made before are worth nothing.
+    """
 
     __tablename__ = "users"
     __table_args__ = (UniqueConstraint("provider", "account"),)
@@ -72,17 +75,60 @@ class User(Base):
     display_name: Mapped[str]
     role: Mapped[str]
     created_at: Mapped[float]
+    valid_from: Mapped[float] = mapped_column(default=0.0)
+
+
+class Password(Base):
+    """A person's password, by its Argon2id hash; apart from the person, so that no list has it."""
+
+    __tablename__ = "passwords"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    hash: Mapped[str]
+    changed_at: Mapped[float]
+
+
+class DeletedUser(Base):
+    """A person who was deleted: tokens are refused, and events still to come bring nothing back."""
+
+    __tablename__ = "deleted_users"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    deleted_at: Mapped[float] = mapped_column(index=True)
 
 
 class RefreshToken(Base):
-    """A refresh token, by its SHA-256 in hex; revoked means deleted."""
+    """A refresh token, by its SHA-256 in hex; revoked means deleted.
+
+    family: the first token's hash, common to all that took its place one after the other;
+    rotated_at: when another took this one's place.
+    """
 
     __tablename__ = "refresh_tokens"
 
     token_hash: Mapped[str] = mapped_column(primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    family: Mapped[str] = mapped_column(index=True)
     created_at: Mapped[float]
     expires_at: Mapped[float] = mapped_column(index=True)
+    rotated_at: Mapped[float | None]
+
+
+class ApiKey(Base):
+    """An API key, by its SHA-256 in hex; revoked means deleted. scopes: separated by spaces."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    key_hash: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    hint: Mapped[str]
+    scopes: Mapped[str]
+    client: Mapped[str]
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    last_used_at: Mapped[float | None]
 
 
 # --- chats ----------------------------------------------------------------------------------------
@@ -116,6 +162,16 @@ class DeletedChat(Base):
     user_id: Mapped[str]
     created_at: Mapped[float]
     deleted_at: Mapped[float] = mapped_column(index=True)
+
+
+class Share(Base):
+    """A link to a chat as it was at created_at; the id is the secret. Revoked means deleted."""
+
+    __tablename__ = "shares"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    chat_id: Mapped[str] = mapped_column(ForeignKey("chats.id"), index=True)
+    created_at: Mapped[float]
 
 
 class Message(Base):

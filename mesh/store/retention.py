@@ -11,9 +11,16 @@ from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from mesh.settings import StoreSettings
+from mesh.settings import YEAR, StoreSettings
 from mesh.store.database import Database, sentence
-from mesh.store.models import DeletedChat, RefreshToken, Run, SkippedEvent, WorkerEvent
+from mesh.store.models import (
+    DeletedChat,
+    DeletedUser,
+    RefreshToken,
+    Run,
+    SkippedEvent,
+    WorkerEvent,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +29,8 @@ EVERY = 3_600.0
 """Seconds between two rounds."""
 BATCH = 500
 """Rows deleted in one transaction, so that the log and the queries need not wait."""
+LONGEST_TOKEN = YEAR
+"""Seconds that a deleted user is remembered: as long as an access token may last."""
 MARKS_DAYS = 30.0
 """Days that a deleted chat is remembered and a skipped message noted; the log forgets sooner."""
 
@@ -65,6 +74,7 @@ def _rules(retention_days: float, now: float) -> list[Rule]:
     rules: list[Rule] = [
         (RefreshToken.token_hash, RefreshToken.expires_at < now),
         (DeletedChat.id, DeletedChat.deleted_at < marks),
+        (DeletedUser.id, DeletedUser.deleted_at < now - LONGEST_TOKEN),
         (SkippedEvent.seq, SkippedEvent.at < marks),
     ]
     if retention_days:

@@ -11,7 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from mesh.protocol.messages import Queued, Turn, WorkerLost, WorkerStarted, WorkerStopped
-from mesh.store.models import Base, Chat, DeletedChat, Message, Run, User, Worker, WorkerEvent
+from mesh.store.models import (
+    Base,
+    Chat,
+    DeletedChat,
+    DeletedUser,
+    Message,
+    Run,
+    User,
+    Worker,
+    WorkerEvent,
+)
 from mesh.store.records import Record
 
 R = TypeVar("R", bound=Base)
@@ -24,6 +34,7 @@ class Rows:
         self.users: dict[str, User] = {}
         self.chats: dict[str, Chat] = {}
         self.deleted: dict[str, DeletedChat] = {}
+        self.gone: dict[str, DeletedUser] = {}
         self.messages: dict[str, Message] = {}
         self.runs: dict[str, Run] = {}
         self.workers: dict[str, Worker] = {}
@@ -61,6 +72,7 @@ async def load(session: AsyncSession, records: Sequence[Record]) -> Rows:
     rows.users = await _by(session, User.id, {turn.user_id for turn in turns})
     rows.chats = await _by(session, Chat.id, chat_ids)
     rows.deleted = await _by(session, DeletedChat.id, chat_ids)
+    rows.gone = await _by(session, DeletedUser.id, set(_tenants(records)))
     rows.messages = await _by(session, Message.id, _message_ids(turns))
     rows.runs = await _by(session, Run.rid, {record.rid for record in records if record.rid})
     rows.workers = await _by(session, Worker.name, set(_workers(records)))
@@ -81,6 +93,12 @@ async def _by(
 
 def _turn(record: Record) -> Turn | None:
     return record.event.turn if isinstance(record.event, Queued) else None
+
+
+def _tenants(records: Iterable[Record]) -> Iterable[str]:
+    for record in records:
+        if isinstance(record.event, Queued):
+            yield record.event.request.tenant
 
 
 def _message_ids(turns: Iterable[Turn]) -> set[str]:

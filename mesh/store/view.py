@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import cast
 
+from mesh.protocol import accounts
 from mesh.protocol import chats as wire
 from mesh.protocol.chats import MessageState
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Timings, Usage
 from mesh.store.apply import ENDED
-from mesh.store.models import Chat, Message, Report, Run, User, WorkerEvent
+from mesh.store.models import ApiKey, Chat, Message, Report, Run, Share, User, WorkerEvent
 
 GRACE = 60.0
 """Seconds after its deadline at which a request without an end is shown as failed.
@@ -36,15 +37,37 @@ def open_ended(run: Run, now: float) -> bool:
     return run.state not in ENDED and not overdue(run, now)
 
 
-def user(row: User) -> wire.User:
-    return wire.User(
+def user(row: User) -> accounts.User:
+    return accounts.User(
         id=row.id,
         provider=row.provider,
         account=row.account,
         display_name=row.display_name,
-        role=cast("wire.Role", row.role),
+        role=cast("accounts.Role", row.role),
         created_at=row.created_at,
     )
+
+
+def scopes(row: ApiKey) -> tuple[accounts.Scope, ...]:
+    return cast("tuple[accounts.Scope, ...]", tuple(row.scopes.split()))
+
+
+def key(row: ApiKey) -> accounts.Key:
+    return accounts.Key(
+        id=row.id,
+        user_id=row.user_id,
+        name=row.name,
+        hint=row.hint,
+        scopes=scopes(row),
+        client=row.client,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+    )
+
+
+def share(row: Share) -> accounts.Share:
+    return accounts.Share(id=row.id, chat_id=row.chat_id, created_at=row.created_at)
 
 
 def chat(row: Chat) -> wire.Chat:

@@ -20,6 +20,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.topology import declare
 from mesh.protocol import subjects
+from mesh.protocol.accounts import SignIn, User
 from mesh.protocol.chats import (
     Chat,
     ChatMessage,
@@ -30,14 +31,12 @@ from mesh.protocol.chats import (
     GetMessage,
     GetRun,
     Health,
-    Query,
     RunRow,
-    SignIn,
-    User,
 )
 from mesh.protocol.codec import decode_reply, encode
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import LogEvent, Refused, Turn
+from mesh.protocol.queries import Query
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits, StoreSettings
 from mesh.store import app, follower

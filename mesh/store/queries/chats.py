@@ -18,7 +18,7 @@ from mesh.protocol.chats import (
     UpdateChat,
 )
 from mesh.store import view
-from mesh.store.models import Chat, DeletedChat, Message, Report, Run, Vote
+from mesh.store.models import Chat, DeletedChat, Message, Report, Run, Share, Vote
 from mesh.store.queries import find
 from mesh.store.queries.messages import page
 from mesh.store.refusals import bad
@@ -137,11 +137,18 @@ async def hide_all_chats(session: AsyncSession, query: HideAllChats) -> Ok:
 async def delete_chat(session: AsyncSession, query: DeleteChat, now: float) -> Ok:
     """Delete a chat and all that hangs on it; leave a mark for the events still to come."""
     chat = await find.chat(session, query.user_id, query.chat_id)
-    mine = select(Message.id).where(Message.chat_id == chat.id).scalar_subquery()
     running = await session.scalars(
         select(Run.rid).where(Run.chat_id == chat.id, Run.ended_at.is_(None))
     )
     unfinished = tuple(running)
+    await remove(session, chat, now)
+    return Ok(unfinished=unfinished)
+
+
+async def remove(session: AsyncSession, chat: Chat, now: float) -> None:
+    """Delete a chat's rows, whatever hangs on them, and leave the mark."""
+    mine = select(Message.id).where(Message.chat_id == chat.id).scalar_subquery()
+    await session.execute(delete(Share).where(Share.chat_id == chat.id))
     await session.execute(delete(Report).where(Report.message_id.in_(mine)))
     await session.execute(delete(Vote).where(Vote.message_id.in_(mine)))
     await session.execute(delete(Run).where(Run.chat_id == chat.id))
@@ -150,4 +157,3 @@ async def delete_chat(session: AsyncSession, query: DeleteChat, now: float) -> O
         DeletedChat(id=chat.id, user_id=chat.user_id, created_at=chat.created_at, deleted_at=now)
     )
     await session.delete(chat)
-    return Ok(unfinished=unfinished)

@@ -1,9 +1,16 @@
 """Finds what a query names, or refuses: unknown and somebody else's look the same."""
 
+import unicodedata
+
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.store.models import Chat, Message, User
 from mesh.store.refusals import no_such, not_there_yet
+
+PASSWORD = "password"
+"""The provider of those who sign in with a name and a password of this mesh."""
 
 
 async def user(session: AsyncSession, user_id: str) -> User:
@@ -12,6 +19,31 @@ async def user(session: AsyncSession, user_id: str) -> User:
     if row is None:
         raise no_such("user")
     return row
+
+
+async def person(session: AsyncSession, named: str) -> User:
+    """A user by id, by the name they sign in with, or by `provider:account`.
+
+    Raises MeshError (not_found).
+    """
+    provider, colon, account = named.partition(":")
+    if not colon:
+        provider, account = PASSWORD, account_name(named)
+    row = await session.scalar(
+        select(User).where(
+            (User.id == named) | ((User.provider == provider) & (User.account == account))
+        )
+    )
+    if row is None:
+        raise MeshError(
+            ErrorCode.NOT_FOUND, f"There is no user {named!r}; `mesh user list` shows them."
+        )
+    return row
+
+
+def account_name(typed: str) -> str:
+    """The name to sign in with, in the one spelling that is kept."""
+    return unicodedata.normalize("NFKC", typed).strip().casefold()
 
 
 async def chat(session: AsyncSession, user_id: str, chat_id: str) -> Chat:

@@ -28,10 +28,19 @@ REASON_LENGTH = 4_000
 
 
 async def page(
-    session: AsyncSession, chat: Chat, after: tuple[float, str] | None, now: float
+    session: AsyncSession,
+    chat: Chat,
+    after: tuple[float, str] | None,
+    now: float,
+    until: float | None = None,
 ) -> tuple[tuple[ChatMessage, ...], bool]:
-    """The messages of a chat beyond (created_at, id), in order, and whether there are more."""
+    """The messages of a chat beyond (created_at, id), in order, and whether there are more.
+
+    until: only those created by then (Unix time).
+    """
     wanted = select(Message).where(Message.chat_id == chat.id).limit(PAGE_MESSAGES + 1)
+    if until is not None:
+        wanted = wanted.where(Message.created_at <= until)
     if after is not None:
         wanted = wanted.where(tuple_(Message.created_at, Message.id) > after)
     found = await _shown(session, chat, wanted, now)

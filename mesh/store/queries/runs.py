@@ -1,14 +1,19 @@
 """Generations, in chats or not, and what happened to workers."""
 
-from sqlalchemy import func, select
+from itertools import accumulate
+
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mesh.protocol.accounts import ListRuns, Runs
 from mesh.protocol.chats import GetRun, ListWorkerEvents, RunRow, WorkerEvents
 from mesh.store import view
 from mesh.store.models import Run, SkippedEvent, WorkerEvent
-from mesh.store.refusals import bad, not_there_yet
+from mesh.store.queries.messages import PAGE_BYTES
+from mesh.store.refusals import bad, no_such, not_there_yet
 
 MOST_LISTED = 10_000
+MOST_RUNS = 100
 
 
 async def get_run(session: AsyncSession, query: GetRun, now: float) -> RunRow:
@@ -16,6 +21,28 @@ async def get_run(session: AsyncSession, query: GetRun, now: float) -> RunRow:
     if run is None or query.tenant not in ("", run.tenant):
         raise not_there_yet("request")
     return view.generation(run, now)
+
+
+async def list_runs(session: AsyncSession, query: ListRuns, now: float) -> Runs:
+    """Oldest first by (created_at, rid), as many as a reply holds."""
+    if not 1 <= query.limit <= MOST_RUNS:
+        raise bad(f"limit must be between 1 and {MOST_RUNS}.", "limit")
+    wanted = (
+        select(Run)
+        .where(Run.tenant == query.tenant, Run.chat_id.is_(None))
+        .order_by(Run.created_at, Run.rid)
+        .limit(query.limit + 1)
+    )
+    if query.after is not None:
+        last = await session.get(Run, query.after)
+        if last is None or last.tenant != query.tenant:
+            raise no_such("request")
+        wanted = wanted.where(tuple_(Run.created_at, Run.rid) > (last.created_at, last.rid))
+    found = list(await session.scalars(wanted))
+    sizes = accumulate(len(row.text.encode()) for row in found)
+    count = min(max(1, sum(1 for size in sizes if size <= PAGE_BYTES)), query.limit)
+    shown = tuple(view.generation(row, now) for row in found[:count])
+    return Runs(runs=shown, next=shown[-1].rid if len(found) > count else None)
 
 
 async def list_worker_events(session: AsyncSession, query: ListWorkerEvents) -> WorkerEvents:

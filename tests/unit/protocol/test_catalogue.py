@@ -17,7 +17,7 @@ def test_every_subject_has_somebody_who_speaks_and_somebody_who_hears(channel: C
 def test_what_is_stored_belongs_to_one_stream() -> None:
     stored = [c.example() for c in CHANNELS if c.kind is not Kind.CORE]
     queues = (subjects.REQ_ALL, subjects.RUN_ALL, subjects.DLQ_ALL)
-    buckets = (subjects.PRESENCE_ALL, subjects.LEASES_ALL)
+    buckets = (subjects.PRESENCE_ALL, subjects.LEASES_ALL, subjects.ACCOUNTS_ALL)
     prefixes = [pattern.rstrip(">") for pattern in (*queues, *buckets)]
     assert all(sum(subject.startswith(prefix) for prefix in prefixes) == 1 for subject in stored)
 

@@ -12,19 +12,38 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from mesh.protocol.chats import Chat, CreateChat, Query, SignIn, User
+from mesh.protocol.accounts import SignIn, User
+from mesh.protocol.chats import Chat, CreateChat
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Refused
+from mesh.protocol.queries import Query
 from mesh.settings import StoreSettings
 from mesh.store import schema
+from mesh.store.accounts import Accounts
 from mesh.store.database import PRAGMAS, Database
 from mesh.store.dispatch import Dispatcher
 from mesh.store.follower import Follower
+from mesh.store.mirror import News
 from mesh.store.models import Base
 from tests.unit.store.story import BEGAN, MemoryLog
 
 T = TypeVar("T", bound=msgspec.Struct)
 LIMITS = StoreSettings()
+
+
+class Gateways:
+    """Hears what the gateways are told: `heard`, the last message of each subject."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, bytes] = {}
+        self._turn = asyncio.Lock()
+
+    def turn(self) -> asyncio.Lock:
+        return self._turn
+
+    async def tell(self, news: News) -> None:
+        assert self._turn.locked()
+        self.heard |= news.messages
 
 
 class Store:
@@ -35,7 +54,11 @@ class Store:
         self.now = BEGAN
         self.database = database
         self.follower = Follower(self.database, log)
-        self.dispatcher = Dispatcher(self.database, self.follower, limits, lambda: self.now)
+        self.gateways = Gateways()
+        accounts = Accounts(database, self.gateways, limits.refresh_leeway, lambda: self.now)
+        self.dispatcher = Dispatcher(
+            self.database, self.follower, limits, accounts, lambda: self.now
+        )
 
     async def ask(self, query: Query, kind: type[T]) -> T:
         """The reply to a query that is granted."""

@@ -1,15 +1,51 @@
-"""Users and refresh tokens over the store's queries (A1, A3)."""
+"""People, passwords and refresh tokens over the store's queries (A1, A3, A5)."""
 
-from mesh.protocol.chats import GetUser, Ok, RevokeRefresh, SaveRefresh, SignIn, User, UseRefresh
+import pytest
+
+from mesh.protocol import subjects
+from mesh.protocol.accounts import (
+    AccountMark,
+    Accounts,
+    AddUser,
+    GetUser,
+    ListUsers,
+    LogIn,
+    RevokeRefresh,
+    SaveRefresh,
+    SetPassword,
+    SetRole,
+    SignIn,
+    User,
+    UseRefresh,
+)
+from mesh.protocol.chats import Ok
+from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode
+from mesh.store.attempts import PER_ADDRESS, PER_NAME, WINDOW
 from tests.unit.store.conftest import Store
 from tests.unit.store.story import BEGAN
+
+PASSWORD = "correct horse"
 
 
 async def save(store: Store, user: User, token_hash: str) -> None:
     expiry = BEGAN + 100
     query = SaveRefresh(user_id=user.id, token_hash=token_hash, expires_at=expiry)
     await store.ask(query, Ok)
+
+
+async def add(store: Store, account: str = "ada", **fields: object) -> User:
+    query = AddUser(account=account, password=PASSWORD, **fields)  # type: ignore[arg-type]
+    return await store.ask(query, User)
+
+
+def mark(store: Store, user: User) -> AccountMark | None:
+    """What the gateways were told about a user."""
+    heard = store.gateways.heard.get(subjects.account_mark(user.id))
+    return None if heard is None else decode(heard, AccountMark)
+
+
+# --- who is who -----------------------------------------------------------------------------------
 
 
 async def test_an_account_is_one_user_however_often_it_signs_in(store: Store) -> None:
@@ -32,8 +68,122 @@ async def test_the_same_name_at_another_provider_is_another_user(store: Store) -
 
 async def test_an_unknown_user_is_not_found(store: Store) -> None:
     unknown = SaveRefresh(user_id="nobody", token_hash="h", expires_at=BEGAN)
-    for query in (GetUser(user_id="nobody"), unknown):
+    known_only = SignIn(provider="x", account="y", display_name="y", known_only=True)
+    for query in (GetUser(user_id="nobody"), unknown, known_only):
         assert await store.refusal(query) == ErrorCode.NOT_FOUND
+
+
+async def test_everybody_is_listed_in_pages(store: Store) -> None:
+    users = []
+    for name in ("ada", "bob", "eve"):
+        store.now += 1
+        users.append(await add(store, name))
+    first = await store.ask(ListUsers(limit=2), Accounts)
+    rest = await store.ask(ListUsers(limit=2, after=first.next), Accounts)
+    found = [*first.accounts, *rest.accounts]
+    assert [account.user for account in found] == users and rest.next is None
+    assert all(account.password for account in found)
+
+
+# --- passwords ------------------------------------------------------------------------------------
+
+
+async def test_a_name_and_its_password_sign_in_and_nothing_else_does(store: Store) -> None:
+    ada = await add(store, "Ada")
+    assert await store.ask(LogIn(account=" ADA ", password=PASSWORD), User) == ada
+    await store.user("dora")  # of the debug login, without a password
+    for account, password in (("ada", "wrong horse"), ("nobody", PASSWORD), ("dora", "")):
+        wrong = LogIn(account=account, password=password)
+        assert await store.refusal(wrong) == ErrorCode.INVALID_TOKEN
+
+
+async def test_passwords_are_kept_as_argon2id_hashes_alone(store: Store) -> None:
+    await add(store)
+    rows = await store.rows()
+    assert rows["passwords"][0]["hash"].startswith("$argon2id$")
+    assert PASSWORD not in str(rows)
+
+
+@pytest.mark.parametrize("password", ["", "1234567", "x" * 1025])
+async def test_a_password_has_a_length(store: Store, password: str) -> None:
+    await add(store)
+    for query in (
+        AddUser(account="new", password=password),
+        SetPassword(user="ada", password=password),
+    ):
+        assert await store.refusal(query) == ErrorCode.BAD_REQUEST
+
+
+@pytest.mark.parametrize("account", ["", "two words", "a:b", "a/b", "a\x00b", "x" * 101])
+async def test_a_name_is_one_word(store: Store, account: str) -> None:
+    query = AddUser(account=account, password=PASSWORD)
+    assert await store.refusal(query) == ErrorCode.BAD_REQUEST
+
+
+async def test_a_name_is_had_once_in_whatever_case(store: Store) -> None:
+    await add(store, "ada")
+    again = AddUser(account="ADA", password=PASSWORD)
+    assert await store.refusal(again) == ErrorCode.CONFLICT
+
+
+async def test_a_new_password_signs_out_everywhere(store: Store) -> None:
+    ada = await add(store)
+    await save(store, ada, "hash")
+    store.now += 5
+    wrong = SetPassword(user=ada.id, password="another horse", old="not it")
+    assert await store.refusal(wrong) == ErrorCode.INVALID_TOKEN
+    await store.ask(SetPassword(user="ada", password="another horse", old=PASSWORD), User)
+    assert await store.refusal(LogIn(account="ada", password=PASSWORD)) == ErrorCode.INVALID_TOKEN
+    assert await store.ask(LogIn(account="ada", password="another horse"), User) == ada
+    assert await store.refusal(UseRefresh(token_hash="hash")) == ErrorCode.INVALID_TOKEN
+    assert mark(store, ada) == AccountMark(since=BEGAN + 5)
+
+
+async def test_after_too_many_failures_even_the_right_password_waits(store: Store) -> None:
+    await add(store)
+    wrong = LogIn(account="ada", password="wrong", address="192.0.2.1")
+    right = LogIn(account="ada", password=PASSWORD, address="192.0.2.2")
+    for _ in range(PER_NAME):
+        assert await store.refusal(wrong) == ErrorCode.INVALID_TOKEN
+    assert await store.refusal(right) == ErrorCode.RATE_LIMITED
+    store.now += WINDOW + 1
+    await store.ask(right, User)
+
+
+async def test_who_signs_in_begins_anew(store: Store) -> None:
+    await add(store)
+    for _ in range(3):
+        for _ in range(PER_NAME - 1):
+            await store.refusal(LogIn(account="ada", password="wrong"))
+        await store.ask(LogIn(account="ada", password=PASSWORD), User)
+
+
+async def test_an_address_may_not_try_names_without_end(store: Store) -> None:
+    for number in range(PER_ADDRESS):
+        tried = LogIn(account=f"name{number}", password="x" * 2000, address="192.0.2.1")
+        assert await store.refusal(tried) == ErrorCode.INVALID_TOKEN
+    another = LogIn(account="another", password="x" * 2000, address="192.0.2.1")
+    assert await store.refusal(another) == ErrorCode.RATE_LIMITED
+
+
+# --- roles ----------------------------------------------------------------------------------------
+
+
+async def test_a_new_role_ends_access_tokens_with_the_old_one(store: Store) -> None:
+    ada = await add(store)
+    store.now += 5
+    assert (await store.ask(SetRole(user="ada", role="operator"), User)).role == "operator"
+    assert mark(store, ada) == AccountMark(since=BEGAN + 5)
+
+
+async def test_the_last_admin_stays_one(store: Store) -> None:
+    await add(store, "root", role="admin")
+    assert await store.refusal(SetRole(user="root", role="user")) == ErrorCode.CONFLICT
+    await add(store, "other", role="admin")
+    await store.ask(SetRole(user="root", role="user"), User)
+
+
+# --- refresh tokens -------------------------------------------------------------------------------
 
 
 async def test_a_refresh_token_leads_to_its_user_until_it_expires(store: Store) -> None:
@@ -45,6 +195,23 @@ async def test_a_refresh_token_leads_to_its_user_until_it_expires(store: Store) 
     assert await store.refusal(UseRefresh(token_hash="hash")) == ErrorCode.TOKEN_EXPIRED
 
 
+async def test_a_used_refresh_token_shown_again_ends_its_family(store: Store) -> None:
+    alice = await store.user()
+    await save(store, alice, "first")
+    await save(store, alice, "another device's")
+    rotate = UseRefresh(token_hash="first", new_hash="second", expires_at=BEGAN + 200)
+    await store.ask(rotate, User)
+    again = UseRefresh(token_hash="first", new_hash="a sibling", expires_at=BEGAN + 200)
+    store.now += 9
+    await store.ask(again, User)  # within the leeway: an answer that got lost
+    store.now += 2
+    stolen = UseRefresh(token_hash="first", new_hash="thief's", expires_at=BEGAN + 200)
+    assert await store.refusal(stolen) == ErrorCode.INVALID_TOKEN
+    for token in ("first", "second", "a sibling", "thief's"):
+        assert await store.refusal(UseRefresh(token_hash=token)) == ErrorCode.INVALID_TOKEN
+    await store.ask(UseRefresh(token_hash="another device's"), User)
+
+
 async def test_refresh_tokens_are_revoked_one_by_one_or_all(store: Store) -> None:
     alice, bob = await store.user(), await store.user("bob")
     for user, token in ((alice, "a1"), (alice, "a2"), (alice, "a3"), (bob, "b1")):
@@ -53,7 +220,11 @@ async def test_refresh_tokens_are_revoked_one_by_one_or_all(store: Store) -> Non
     await store.ask(RevokeRefresh(user_id=alice.id, token_hash="b1"), Ok)
     assert await store.refusal(UseRefresh(token_hash="a1")) == ErrorCode.INVALID_TOKEN
     assert await store.ask(UseRefresh(token_hash="a2"), User)
+    assert mark(store, alice) is None
     await store.ask(RevokeRefresh(user_id=alice.id), Ok)
     for token in ("a2", "a3"):
         assert await store.refusal(UseRefresh(token_hash=token)) == ErrorCode.INVALID_TOKEN
+    assert mark(store, alice) == AccountMark(since=BEGAN)
     assert (await store.ask(UseRefresh(token_hash="b1"), User)).id == bob.id
+    await store.ask(RevokeRefresh(user_id="", token_hash="b1"), Ok)
+    assert await store.refusal(UseRefresh(token_hash="b1")) == ErrorCode.INVALID_TOKEN

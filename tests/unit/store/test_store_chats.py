@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mesh.protocol.accounts import User
 from mesh.protocol.chats import (
     Chat,
     ChatPage,
@@ -16,7 +17,6 @@ from mesh.protocol.chats import (
     ListChats,
     Ok,
     UpdateChat,
-    User,
 )
 from mesh.protocol.errors import ErrorCode
 from mesh.store.queries import messages

@@ -1,6 +1,7 @@
 """What is old is forgotten, what belongs to a chat is not."""
 
-from mesh.protocol.chats import Chat, DeleteChat, Ok, SaveRefresh
+from mesh.protocol.accounts import SaveRefresh
+from mesh.protocol.chats import Chat, DeleteChat, Ok
 from mesh.settings import StoreSettings
 from mesh.store.retention import DAY, prune, shrink
 from tests.unit.store import story

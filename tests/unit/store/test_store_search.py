@@ -2,7 +2,8 @@
 
 import pytest
 
-from mesh.protocol.chats import Chat, ChatHits, DeleteChat, Ok, SearchChats, UpdateChat, User
+from mesh.protocol.accounts import User
+from mesh.protocol.chats import Chat, ChatHits, DeleteChat, Ok, SearchChats, UpdateChat
 from mesh.protocol.errors import ErrorCode
 from mesh.store.queries.search import excerpt
 from tests.unit.store import story

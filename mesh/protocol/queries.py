@@ -1,0 +1,162 @@
+"""Every query of the store, and the reply that it hears. The queries: `accounts.py`, `chats.py`."""
+
+from mesh.protocol.accounts import (
+    Accounts,
+    AddUser,
+    CreateKey,
+    GetShared,
+    GetUser,
+    Key,
+    Keys,
+    ListKeys,
+    ListRuns,
+    ListShares,
+    ListUsers,
+    LogIn,
+    NoteKeyUse,
+    RemoveUser,
+    RevokeKey,
+    RevokeRefresh,
+    RevokeShare,
+    Runs,
+    SaveRefresh,
+    SetPassword,
+    SetRole,
+    Share,
+    ShareChat,
+    Shares,
+    SignIn,
+    User,
+    UseRefresh,
+)
+from mesh.protocol.chats import (
+    AddReport,
+    AddUserMessage,
+    Chat,
+    ChatHits,
+    ChatMessage,
+    ChatPage,
+    ChatTree,
+    CreateChat,
+    DeleteChat,
+    GetChat,
+    GetHealth,
+    GetMessage,
+    GetRun,
+    Health,
+    HideAllChats,
+    ListChats,
+    ListWorkerEvents,
+    Ok,
+    Plan,
+    PlanAnswer,
+    RunRow,
+    SearchChats,
+    UpdateChat,
+    Vote,
+    WorkerEvents,
+)
+from mesh.protocol.messages import Refused
+
+AccountQuery = (
+    SignIn
+    | LogIn
+    | GetUser
+    | ListUsers
+    | AddUser
+    | SetPassword
+    | SetRole
+    | RemoveUser
+    | SaveRefresh
+    | UseRefresh
+    | RevokeRefresh
+    | CreateKey
+    | ListKeys
+    | RevokeKey
+    | NoteKeyUse
+    | ListRuns
+    | ShareChat
+    | ListShares
+    | RevokeShare
+    | GetShared
+)
+
+ChatQuery = (
+    CreateChat
+    | ListChats
+    | SearchChats
+    | GetChat
+    | UpdateChat
+    | HideAllChats
+    | DeleteChat
+    | AddUserMessage
+    | PlanAnswer
+    | GetMessage
+    | Vote
+    | AddReport
+    | GetHealth
+    | GetRun
+    | ListWorkerEvents
+)
+
+Query = AccountQuery | ChatQuery
+
+Reply = (
+    User
+    | Accounts
+    | Key
+    | Keys
+    | Share
+    | Shares
+    | Runs
+    | Chat
+    | ChatPage
+    | ChatHits
+    | ChatTree
+    | ChatMessage
+    | Plan
+    | Ok
+    | Health
+    | RunRow
+    | WorkerEvents
+    | Refused
+)
+
+QUERIES: dict[type[Query], type[Reply]] = {
+    SignIn: User,
+    LogIn: User,
+    GetUser: User,
+    ListUsers: Accounts,
+    AddUser: User,
+    SetPassword: User,
+    SetRole: User,
+    RemoveUser: Ok,
+    SaveRefresh: Ok,
+    UseRefresh: User,
+    RevokeRefresh: Ok,
+    CreateKey: Key,
+    ListKeys: Keys,
+    RevokeKey: Ok,
+    NoteKeyUse: Ok,
+    ListRuns: Runs,
+    ShareChat: Share,
+    ListShares: Shares,
+    RevokeShare: Ok,
+    GetShared: ChatTree,
+    CreateChat: Chat,
+    ListChats: ChatPage,
+    SearchChats: ChatHits,
+    GetChat: ChatTree,
+    UpdateChat: Chat,
+    HideAllChats: Ok,
+    DeleteChat: Ok,
+    AddUserMessage: ChatMessage,
+    PlanAnswer: Plan,
+    GetMessage: ChatMessage,
+    Vote: Ok,
+    AddReport: Ok,
+    GetHealth: Health,
+    GetRun: RunRow,
+    ListWorkerEvents: WorkerEvents,
+}
+"""Each query and the reply it hears, `Refused` aside."""

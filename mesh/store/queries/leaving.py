@@ -1,0 +1,41 @@
+"""Deletes a person and all that is theirs. A mark stays: their id, and when that was."""
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mesh.protocol.accounts import RemoveUser
+from mesh.protocol.chats import Ok
+from mesh.store.mirror import News
+from mesh.store.models import (
+    ApiKey,
+    Chat,
+    DeletedUser,
+    Password,
+    RefreshToken,
+    Report,
+    Run,
+    Vote,
+)
+from mesh.store.queries import find
+from mesh.store.queries.accounts import check_not_last_admin
+from mesh.store.queries.chats import remove
+
+
+async def remove_user(session: AsyncSession, query: RemoveUser, now: float, news: News) -> Ok:
+    """`unfinished` of the reply: the requests that are still generated for nobody."""
+    user = await find.person(session, query.user)
+    await check_not_last_admin(session, user)
+    running = select(Run.rid).where(Run.tenant == user.id, Run.ended_at.is_(None))
+    unfinished = tuple(await session.scalars(running))
+    for key in await session.scalars(select(ApiKey).where(ApiKey.user_id == user.id)):
+        news.revoked(key)
+    for chat in await session.scalars(select(Chat).where(Chat.user_id == user.id)):
+        await remove(session, chat, now)
+    await session.flush()
+    for kind in (ApiKey, Password, RefreshToken, Vote, Report):
+        await session.execute(delete(kind).where(kind.user_id == user.id))
+    await session.execute(delete(Run).where(Run.tenant == user.id))
+    await session.delete(user)
+    session.add(DeletedUser(id=user.id, deleted_at=now))
+    news.gone(user.id)
+    return Ok(unfinished=unfinished)

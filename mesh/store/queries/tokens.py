@@ -1,0 +1,86 @@
+"""Refresh tokens: each is good for one use, then another takes its place, in the same family.
+
+Whoever shows one whose place was taken is either late (within the leeway: two tabs, an answer
+that got lost) or has stolen it, or was robbed: then nobody of that family stays signed in.
+RFC 9700, section 4.14.2.
+"""
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mesh.protocol import accounts as wire
+from mesh.protocol.accounts import RevokeRefresh, SaveRefresh, UseRefresh
+from mesh.protocol.chats import Ok
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.store import view
+from mesh.store.mirror import News
+from mesh.store.models import RefreshToken, User
+from mesh.store.queries import find
+
+
+async def save_refresh(session: AsyncSession, query: SaveRefresh, now: float) -> Ok:
+    await find.user(session, query.user_id)
+    token = RefreshToken(
+        token_hash=query.token_hash,
+        user_id=query.user_id,
+        family=query.token_hash,
+        created_at=now,
+        expires_at=query.expires_at,
+    )
+    await session.merge(token)
+    return Ok()
+
+
+async def use_refresh(
+    session: AsyncSession, query: UseRefresh, now: float, leeway: float
+) -> wire.User | None:
+    """The token's user; None if it was used before, and its family is revoked.
+
+    Raises MeshError: invalid_token if it is unknown or was revoked, token_expired.
+    """
+    token = await session.get(RefreshToken, query.token_hash)
+    if token is None:
+        raise MeshError(ErrorCode.INVALID_TOKEN)
+    if token.rotated_at is not None and now > token.rotated_at + leeway:
+        await _revoke_family(session, token.family)
+        return None
+    if token.expires_at <= now:
+        raise MeshError(ErrorCode.TOKEN_EXPIRED)
+    if query.new_hash:
+        _rotate(session, token, query, now)
+    return view.user(await find.user(session, token.user_id))
+
+
+def _rotate(session: AsyncSession, token: RefreshToken, query: UseRefresh, now: float) -> None:
+    token.rotated_at = token.rotated_at or now
+    session.add(
+        RefreshToken(
+            token_hash=query.new_hash,
+            user_id=token.user_id,
+            family=token.family,
+            created_at=now,
+            expires_at=query.expires_at,
+        )
+    )
+
+
+async def revoke_refresh(session: AsyncSession, query: RevokeRefresh, now: float, news: News) -> Ok:
+    """One token's family, or every one of a user, with the access tokens that are about."""
+    if query.token_hash is None:
+        await sign_out(session, await find.user(session, query.user_id), now, news)
+        return Ok()
+    token = await session.get(RefreshToken, query.token_hash)
+    if token is not None and query.user_id in ("", token.user_id):
+        await _revoke_family(session, token.family)
+    return Ok()
+
+
+async def sign_out(session: AsyncSession, user: User, now: float, news: News) -> None:
+    """End all that a user is signed in with; keys stay."""
+    await session.execute(delete(RefreshToken).where(RefreshToken.user_id == user.id))
+    user.valid_from = now
+    news.user(user)
+
+
+async def _revoke_family(session: AsyncSession, family: str) -> None:
+    await session.execute(delete(RefreshToken).where(RefreshToken.family == family))
