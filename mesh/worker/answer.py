@@ -1,18 +1,14 @@
 """One answer, from its claim to its end: generate, log every piece, finish, acknowledge.
 
 Stop strings, the deadline, cancelling and handing over are decided here; which tokens come is
-the engine's affair, and who may write them that of the claims.
+the engine's affair, who may write them that of the claims, and what there is so far the draft's.
 """
 
 import asyncio
 import logging
 import time
 from contextlib import aclosing
-from hashlib import sha256
-from itertools import chain
 from typing import Literal, NamedTuple
-
-import msgspec
 
 from mesh.bus.appender import Fenced, FrameWriter, new_uid
 from mesh.protocol.abilities import lacking
@@ -24,15 +20,13 @@ from mesh.protocol.messages import (
     Failed,
     Odds,
     Request,
-    Timings,
-    Usage,
 )
-from mesh.protocol.run import Run
 from mesh.worker.claim import Claims, Held
+from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job, Step
 from mesh.worker.gate import Gate, Piece, has_stopped
 from mesh.worker.meter import Meter
-from mesh.worker.prompt import BuiltPrompt, PromptBuilder
+from mesh.worker.prompt import PromptBuilder
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +81,7 @@ class Answer:
         self._patience = patience
         self._request: Request = held.item.prompt.request
         self._likely = self._request.sampling.logprobs is not None
-        self._pieces: list[Piece] = []
-        self._usage = Usage()
-        self._claimed = time.time()
-        self._first: float | None = None
+        self._draft = Draft(self._request, held.n)
         self._truncated = 0
         self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
         self._lost = 0
@@ -109,17 +100,22 @@ class Answer:
     @property
     def movable(self) -> bool:
         """Whether another worker could go on from here."""
-        return self._engine.info.continues or not self._pieces
+        return self._engine.info.continues or not self._draft.pieces
 
     def hand_over(self) -> None:
         """Stop at this token and leave the rest to another worker, if it is movable."""
         if self.movable:
             self._interrupt("hand_over")
 
+    @property
+    def generating(self) -> bool:
+        """Whether the engine is at it: it has been asked, and has not come to its end."""
+        return self._generating is not None and not self._generating.done()
+
     def stalled(self, now: float) -> bool:
-        """Whether the engine has said nothing for too long. now: time.monotonic()."""
-        limit = self._patience.first if self._first is None else self._patience.between
-        return now - self._stepped > limit and not self._frames.full
+        """Whether the engine, being at it, has said nothing for too long. now: time.monotonic()."""
+        limit = self._patience.first if self._draft.first is None else self._patience.between
+        return self.generating and now - self._stepped > limit and not self._frames.full
 
     def leave_stalled(self) -> None:
         """Leave it to another worker, as if the engine had failed on it."""
@@ -151,7 +147,8 @@ class Answer:
             self._refuse_impossible()
             self._refuse_unable()
             finish = await self._generate()
-            return self._end(Done(uid=new_uid(), finish=finish, truncated=self._truncated))
+            done = Done(uid=new_uid(), finish=finish, truncated=self._truncated)
+            return self._draft.sealed(done)
         except asyncio.CancelledError:
             return self._interrupted()
         except TimeoutError:
@@ -181,11 +178,7 @@ class Answer:
         if not self.held.taken_over:
             return
         status = await self._claims.status(self.rid, prefix=True)
-        ids: list[tuple[int, ...] | None] = [None] * len(status.texts)
-        mine = self._engine.info.fingerprint
-        if status.ids is not None and all(theirs == mine for theirs in status.fingerprints):
-            ids = list(status.ids)  # else their ids mean something else here: go on by the text
-        self._pieces = [Piece(text, ids[k]) for k, text in enumerate(status.texts)]
+        self._draft.take_over(status, self._engine.info.fingerprint)
         if status.n != self.held.n:
             self._why = "outclaimed"
         self._lost = status.lost
@@ -200,7 +193,7 @@ class Answer:
             )
         if time.time() >= self._request.deadline:
             raise TimeoutError
-        if self._pieces and not self._engine.info.continues:
+        if not self.movable:
             raise MeshError(ErrorCode.WORKER_LOST)
 
     def _refuse_unable(self) -> None:
@@ -210,6 +203,7 @@ class Answer:
             raise error
 
     async def _generate(self) -> Literal["stop", "length"]:
+        self._stepped = time.monotonic()
         self._generating = asyncio.create_task(self._drive())
         async with asyncio.timeout(self._request.deadline - time.time()):
             return await self._generating
@@ -218,11 +212,11 @@ class Answer:
         # A long prompt takes a while to render and encode; the other answers go on meanwhile.
         built = await asyncio.to_thread(self._prompts.build, self._request)
         self._truncated = built.truncated
-        self._usage = Usage(prompt_tokens=len(built.ids))
-        left = built.max_tokens - self._tokens()
-        if has_stopped(self._pieces):
+        self._draft.prompted(built)
+        left = built.max_tokens - self._draft.tokens()
+        if has_stopped(self._draft.pieces):
             return "stop"
-        return await self._stream(self._job(built, left)) if left > 0 else "length"
+        return await self._stream(self._draft.job(built, left)) if left > 0 else "length"
 
     async def _stream(self, job: Job) -> Literal["stop", "length"]:
         gate = Gate(job.sampling.stop)
@@ -240,39 +234,17 @@ class Answer:
                     self._stepped = time.monotonic()  # it was us who kept the engine waiting
         raise EngineError("the engine ended without saying why")
 
-    def _job(self, built: BuiltPrompt, left: int) -> Job:
-        request = self._request
-        known = [piece.ids for piece in self._pieces if piece.ids is not None]
-        prefix_ids = tuple(chain.from_iterable(known)) if len(known) == len(self._pieces) else None
-        seed = request.sampling.seed
-        return Job(
-            rid=request.rid,
-            messages=built.messages,
-            prompt=built.text,
-            prompt_ids=built.ids,
-            prefix_text="".join(piece.text for piece in self._pieces),
-            prefix_ids=prefix_ids,
-            sampling=request.sampling,
-            max_tokens=left,
-            seed=int(sha256(request.rid.encode()).hexdigest()[:8], 16) if seed is None else seed,
-            grammar=request.grammar,
-        )
-
     def _note(self, step: Step) -> None:
         self._stepped = time.monotonic()
-        if self._first is None:
-            self._first = time.time()
-        if step.prompt_tokens is not None:
-            self._usage = Usage(
-                prompt_tokens=step.prompt_tokens, cached_tokens=step.cached_tokens or 0
-            )
+        self._draft.note(step)
 
     def _deliver(self, pieces: list[Piece]) -> None:
+        written = self._draft.pieces
         for piece in pieces:
             text, ids, odds = piece
             odds = (odds or Odds(0.0)) if self._likely else None
-            self._frames.put(self.rid, self.held.n, len(self._pieces), text, ids, odds)
-            self._pieces.append(piece)
+            self._frames.put(self.rid, self.held.n, len(written), text, ids, odds)
+            written.append(piece)
             self._meter.tokens += 1 if ids is None else len(ids)
 
     # --- the end ----------------------------------------------------------------------------------
@@ -285,7 +257,7 @@ class Answer:
     def _interrupted(self) -> End | None:
         match self._why:
             case "cancel":
-                return self._end(Cancelled(uid=new_uid()))
+                return self._draft.sealed(Cancelled(uid=new_uid()))
             case "outclaimed":
                 return None
             case "hand_over":
@@ -298,32 +270,9 @@ class Answer:
         self, code: ErrorCode, detail: str = "", param: str | None = None, poison: bool = False
     ) -> End:
         detail = detail or code.sentence
-        return self._end(
+        return self._draft.sealed(
             Failed(uid=new_uid(), code=code, detail=detail, param=param, poison=poison)
         )
-
-    def _end(self, end: End) -> End:
-        """Fill in what all ends have in common."""
-        run = Run(texts=[piece.text for piece in self._pieces])
-        run.ids = [piece.ids for piece in self._pieces if piece.ids is not None]
-        if len(run.ids) < len(run.texts):
-            run.ids = None
-        now, first = time.time(), self._first
-        return msgspec.structs.replace(
-            end,
-            text=run.text,
-            usage=msgspec.structs.replace(self._usage, completion_tokens=self._tokens()),
-            timings=Timings(
-                queue=max(0.0, self._claimed - self._request.created),
-                first_token=None if first is None else first - self._claimed,
-                generate=0.0 if first is None else now - first,
-            ),
-            seal=run.seal(),
-            n=self.held.n,
-        )
-
-    def _tokens(self) -> int:
-        return sum(1 if piece.ids is None else len(piece.ids) for piece in self._pieces)
 
     async def _finish(self, end: End) -> bool:
         """Append the terminal event. A cancel that came first turns it into `cancelled`."""
@@ -338,5 +287,5 @@ class Answer:
             if status.end or status.n != self.held.n or status.last == 0:
                 return False
             if status.cancel and not isinstance(end, Cancelled):
-                end = self._end(Cancelled(uid=new_uid()))
+                end = self._draft.sealed(Cancelled(uid=new_uid()))
             self.held.last = status.last

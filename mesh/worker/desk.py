@@ -179,8 +179,9 @@ class Desk:
         while True:
             await asyncio.sleep(every)
             now = time.monotonic()
-            stalled = [answer for answer in self._answers.values() if answer.stalled(now)]
-            if stalled and len(stalled) == len(self._answers):
+            at_it = [answer for answer in self._answers.values() if answer.generating]
+            stalled = [answer for answer in at_it if answer.stalled(now)]
+            if stalled and len(stalled) == len(at_it):
                 self.stuck.set()
             for answer in stalled:
                 answer.leave_stalled()

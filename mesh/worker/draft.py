@@ -1,0 +1,96 @@
+"""What is written of one answer so far, and what its end will say of that. Generates nothing."""
+
+import time
+from hashlib import sha256
+from itertools import chain
+
+from msgspec.structs import replace
+
+from mesh.protocol.messages import End, Request, RunStatus, Timings, Usage
+from mesh.protocol.run import Run
+from mesh.worker.engines.base import Job, Step
+from mesh.worker.gate import Piece
+from mesh.worker.prompt import BuiltPrompt
+
+
+class Draft:
+    """The pieces of an answer, those of earlier workers included, and what was measured meanwhile.
+
+    n: the number of the claim under which it is written; first: Unix time of our engine's first
+    step, None before.
+    """
+
+    def __init__(self, request: Request, n: int) -> None:
+        self.pieces: list[Piece] = []
+        self.first: float | None = None
+        self._request = request
+        self._n = n
+        self._claimed = time.time()
+        self._usage = Usage()
+
+    def take_over(self, status: RunStatus, fingerprint: str) -> None:
+        """Begin with the pieces that earlier holders of the pen have delivered.
+
+        fingerprint: our engine's. Unless theirs are all the same, their ids mean something else
+        here: then it goes on by the text.
+        """
+        ids: list[tuple[int, ...] | None] = [None] * len(status.texts)
+        if status.ids is not None and all(theirs == fingerprint for theirs in status.fingerprints):
+            ids = list(status.ids)
+        self.pieces = [Piece(text, ids[k]) for k, text in enumerate(status.texts)]
+
+    def prompted(self, built: BuiltPrompt) -> None:
+        """Count the tokens of the prompt, as far as they are known before the engine says."""
+        self._usage = Usage(prompt_tokens=len(built.ids))
+
+    def note(self, step: Step) -> None:
+        """Take note of what a step of the engine says besides its text."""
+        if self.first is None:
+            self.first = time.time()
+        if step.prompt_tokens is not None:
+            self._usage = Usage(
+                prompt_tokens=step.prompt_tokens, cached_tokens=step.cached_tokens or 0
+            )
+
+    def tokens(self) -> int:
+        """How many tokens there are; of pieces without ids each counts as one."""
+        return sum(1 if piece.ids is None else len(piece.ids) for piece in self.pieces)
+
+    def job(self, built: BuiltPrompt, left: int) -> Job:
+        """What the engine has to do: `left` more tokens at most."""
+        request = self._request
+        known = [piece.ids for piece in self.pieces if piece.ids is not None]
+        prefix_ids = tuple(chain.from_iterable(known)) if len(known) == len(self.pieces) else None
+        seed = request.sampling.seed
+        return Job(
+            rid=request.rid,
+            messages=built.messages,
+            prompt=built.text,
+            prompt_ids=built.ids,
+            prefix_text="".join(piece.text for piece in self.pieces),
+            prefix_ids=prefix_ids,
+            sampling=request.sampling,
+            max_tokens=left,
+            seed=int(sha256(request.rid.encode()).hexdigest()[:8], 16) if seed is None else seed,
+            grammar=request.grammar,
+        )
+
+    def sealed(self, end: End) -> End:
+        """An end with what all ends have in common: text, counts, times and the seal."""
+        run = Run(texts=[piece.text for piece in self.pieces])
+        run.ids = [piece.ids for piece in self.pieces if piece.ids is not None]
+        if len(run.ids) < len(run.texts):
+            run.ids = None
+        now, first = time.time(), self.first
+        return replace(
+            end,
+            text=run.text,
+            usage=replace(self._usage, completion_tokens=self.tokens()),
+            timings=Timings(
+                queue=max(0.0, self._claimed - self._request.created),
+                first_token=None if first is None else first - self._claimed,
+                generate=0.0 if first is None else now - first,
+            ),
+            seal=run.seal(),
+            n=self._n,
+        )

@@ -1,0 +1,78 @@
+"""When an engine counts as stalled on an answer: while it has to do something, and does nothing."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from nats.aio.client import Client
+
+from mesh.bus.appender import FrameWriter
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.bus.pull import Item
+from mesh.protocol.messages import Done, Message, Prompt, Request
+from mesh.protocol.subjects import Writer
+from mesh.settings import WorkerSettings
+from mesh.worker.answer import Answer, Patience
+from mesh.worker.claim import Claims, Held
+from mesh.worker.engines.echo import EchoEngine
+from mesh.worker.meter import Meter
+from mesh.worker.prompt import PromptBuilder
+
+REQUEST = Request(
+    rid="r1",
+    reply="gw1",
+    tenant="t",
+    model="echo",
+    messages=(Message(role="user", content="one two three"),),
+    created=0.0,
+    deadline=4e9,
+)
+LONG = 1_000.0
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[EchoEngine]:
+    engine = EchoEngine(WorkerSettings(engine="echo"))
+    yield engine
+    await engine.close()
+
+
+def an_answer(engine: EchoEngine) -> Answer:
+    """An answer of a worker that has no connection: what it writes waits for one."""
+    bus, writer = Bus(Client(), "w1"), Writer("w1", "i1")
+    js = JetStream(bus)
+    return Answer(
+        Held(Item(Prompt(queued=1, request=REQUEST), "", 1, 1), 1, 2),
+        Claims(bus, js, writer, engine.info.fingerprint),
+        engine,
+        PromptBuilder(engine),
+        FrameWriter(js, REQUEST.reply, writer),
+        Meter(),
+        Patience(first=60.0, between=60.0, losses=2),
+    )
+
+
+async def test_an_engine_that_makes_no_step_has_stalled() -> None:
+    engine = EchoEngine(WorkerSettings(engine="echo", echo_delay=LONG))
+    answer = an_answer(engine)
+    working = asyncio.create_task(answer.work())
+    while not answer.stalled(time.monotonic() + LONG):
+        await asyncio.sleep(0.01)
+    assert not answer.stalled(time.monotonic() + 10)
+    answer.cancel()
+    await working
+    await engine.close()
+
+
+async def test_an_engine_that_is_not_asked_yet_has_not(engine: EchoEngine) -> None:
+    """Its worker waits for a gateway, to learn what others wrote of this answer."""
+    assert not an_answer(engine).stalled(time.monotonic() + LONG)
+
+
+async def test_an_engine_that_is_done_has_not(engine: EchoEngine) -> None:
+    """Its worker waits for the broker, to store the end."""
+    answer = an_answer(engine)
+    assert isinstance(await answer.work(), Done)
+    assert not answer.stalled(time.monotonic() + LONG)
