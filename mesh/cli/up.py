@@ -108,8 +108,11 @@ class Up:
                 await self._asked.wait()
                 starting.cancel()
                 await self._stop()
-        except* MeshError as failures:
-            raise failures.exceptions[0] from None
+        except ExceptionGroup as failures:  # not `except*`: before Python 3.11.4 it wraps its raise
+            ours, others = failures.split(MeshError)
+            if ours is None or others is not None:
+                raise
+            raise ours.exceptions[0] from None
 
     async def _start(self, group: asyncio.TaskGroup, leash: Leash, server: str) -> None:
         def launch(*programs: Program) -> list[Child]:
