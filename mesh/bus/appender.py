@@ -19,7 +19,7 @@ from mesh.protocol.subjects import Writer
 log = logging.getLogger(__name__)
 
 FRAME_BYTES = 256 << 10
-"""Bytes of text in one frame at most; what is more goes into the next."""
+"""Bytes of a frame, about; what is more goes into the next. A broker takes many times as much."""
 
 BACKLOG = 20_000
 """Pieces waiting to be stored, over all requests, at which the engine has to wait."""
@@ -94,6 +94,22 @@ class _Open:
         self.texts: list[str] = []
         self.ids: list[tuple[int, ...]] | None = []
         self.odds: list[Odds] = []
+
+    def size(self) -> int:
+        """About how many bytes it takes in a frame."""
+        odds = sum(24 * len(each.top) + 24 for each in self.odds)
+        return sum(map(len, self.texts)) + 16 * len(self.texts) + 48 + odds
+
+    def cut(self, keep: int) -> "_Open":
+        """Keep the first pieces only; an entry of the others."""
+        rest = _Open(self.index + keep)
+        self.texts, rest.texts = self.texts[:keep], self.texts[keep:]
+        self.odds, rest.odds = self.odds[:keep], self.odds[keep:]
+        if self.ids is None:
+            rest.ids = None
+        else:
+            self.ids, rest.ids = self.ids[:keep], self.ids[keep:]
+        return rest
 
 
 class FrameWriter:
@@ -198,8 +214,10 @@ class FrameWriter:
             if size >= FRAME_BYTES:
                 break
             entry = self._open.pop(pen)
-            size += sum(map(len, entry.texts)) + 16 * len(entry.texts) + 48
-            size += sum(24 * len(each.top) + 24 for each in entry.odds)
+            of_entry = entry.size()
+            if of_entry > FRAME_BYTES and len(entry.texts) > 1:  # the broker was away for long
+                self._open[pen] = entry.cut(max(1, len(entry.texts) * FRAME_BYTES // of_entry))
+            size += of_entry
             taken.append(Entry(*pen, entry.index, entry.texts, entry.ids))
             odds.append(entry.odds)
         return Frame(taken, odds if any(odds) else [])

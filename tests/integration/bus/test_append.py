@@ -9,10 +9,12 @@ from mesh.bus import appender
 from mesh.bus.appender import Fenced, FrameWriter, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import NO_CONSUMER, ApiError, JetStream
+from mesh.bus.replay import apply
 from mesh.bus.topology import declare, run_stream
 from mesh.protocol import subjects
-from mesh.protocol.codec import decode_frame
-from mesh.protocol.messages import Claim, Queued
+from mesh.protocol.codec import decode_frame, encode
+from mesh.protocol.messages import Claim, Odds, Queued
+from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker
@@ -72,6 +74,32 @@ async def test_the_fence_holds_across_reply_addresses(js: JetStream) -> None:
     await queue(js, "r1")
     with pytest.raises(Fenced):
         await append_event(js, "gw2", "r1", Writer("gateway", "b"), claim(), 0)
+
+
+async def test_however_much_waits_it_is_stored_in_frames_that_the_broker_takes(
+    js: JetStream, connect: Connect
+) -> None:
+    """Pieces with their odds, as many as may wait while the broker is away."""
+    writer = Writer("w1", "a")
+    frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
+    odds = Odds(-0.1, tuple((f"token {k}", -0.123456789) for k in range(20)))
+    pieces = [f"{k} " for k in range(appender.BACKLOG)]
+    assert len(pieces) * len(encode(odds)) > js.bus.max_payload
+    for k, piece in enumerate(pieces):
+        frames.put("r1", 1, k, piece, (k,), odds)
+    writing = asyncio.create_task(frames.run())
+    storing = asyncio.create_task(frames.stored(frames.mark))
+    await asyncio.wait([writing, storing], return_when=asyncio.FIRST_COMPLETED)
+    writing.cancel()
+    assert storing.done()
+    run = Run()
+    run.event(claim(), writer, 1)
+    async for batch in js.read(subjects.RUN_STREAM, subjects.tokens("gw1", writer), 1, 1 << 40):
+        for stored in batch:
+            apply({"r1": run}, stored)
+    assert run.texts == pieces
+    assert run.ids == [(k,) for k in range(len(pieces))]
+    assert run.odds == [odds] * len(pieces)
 
 
 async def test_an_append_waits_for_a_broker_that_is_away(js: JetStream, broker: Broker) -> None:
