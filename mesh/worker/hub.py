@@ -5,7 +5,6 @@ so are the variables HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE. What was
 is used when the hub cannot be reached.
 """
 
-import re
 from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
@@ -18,12 +17,12 @@ from huggingface_hub.errors import (
 )
 
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.worker.engines.files import parts
 
 PREFIX = "hf:"
 FOLDER_FILES = ["*.json", "*.jinja", "*.safetensors"]
 """What is fetched of a repository without a GGUF file."""
 
-_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
 _SHOWN = 12
 
 
@@ -86,7 +85,7 @@ class _Repository:
                     cache_dir=self._cache,
                 )
             )
-        return [self._download(part) for part in _parts(file)][0]
+        return [self._download(part.as_posix()) for part in parts(Path(file))][0]
 
     def _download(self, file: str) -> Path:
         return Path(
@@ -97,8 +96,7 @@ class _Repository:
         """The only GGUF file, or "" for a repository that is a folder of safetensors."""
         files = self._files()
         models = [name for name in files if name.endswith(".gguf") and "mmproj" not in name]
-        whole = [name for name in models if not re.search(r"-\d{5}-of-\d{5}\.gguf$", name)]
-        choices = whole + [name for name in models if _PART.search(name)]
+        choices = [name for name in models if parts(Path(name))[0] == Path(name)]
         if len(choices) == 1:
             return choices[0]
         if choices:
@@ -123,15 +121,6 @@ class _Repository:
 
     def _error(self, what: str) -> MeshError:
         return MeshError(ErrorCode.MODEL_NOT_FOUND, f"The model {self._model} {what}.")
-
-
-def _parts(file: str) -> list[str]:
-    """All parts of a model split over several files, of which `file` is the first."""
-    match = _PART.search(file)
-    if match is None:
-        return [file]
-    stem, count = file[: match.start()], match[1]
-    return [f"{stem}-{part:05}-of-{count}.gguf" for part in range(1, int(count) + 1)]
 
 
 def _listed(names: list[str]) -> str:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from mesh.protocol.errors import MeshError
 from mesh.worker.bundled import PATH as BUNDLED
-from mesh.worker.engines.files import PART, size_of
+from mesh.worker.engines.files import parts, size_of
 
 Place = Literal["bundled", "cache", "folder"]
 DEEP = 3
@@ -81,8 +81,7 @@ def _models(folder: Path, depth: int = DEEP) -> Iterator[Path]:
         if path.is_dir():
             yield from _models(path, depth - 1) if depth else ()
         elif path.suffix == ".gguf" and "mmproj" not in path.name:
-            part = PART.search(path.name)
-            if part is None or int(part[1]) == 1:
+            if parts(path)[0] == path:
                 yield path
 
 

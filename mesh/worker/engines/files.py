@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+_PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 """The end of a GGUF file's name that is one of several."""
 
 
 def parts(file: Path) -> list[Path]:
-    """All parts of a model that is split over several GGUF files, of which `file` is one."""
-    match = PART.search(file.name)
+    """All parts of a model in several GGUF files, in order, of which `file` is one; else itself."""
+    match = _PART.search(file.name)
     if match is None:
         return [file]
     stem, count = file.name[: match.start()], match[2]
