@@ -44,6 +44,8 @@ class Living:
     async def _look(self) -> None:
         leases = await held(self._js)
         living = {name.removeprefix(_PREFIX) for name in leases if name.startswith(_PREFIX)}
+        for name in living - self._missed.keys():
+            log.info("The gateway %s lives", name)
         for name in living | self._missed.keys():
             self._missed[name] = 0 if name in living else self._missed[name] + 1
         self.gone = {name for name, missed in self._missed.items() if missed >= MISSED}

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -53,7 +52,7 @@ def test_what_nobody_can_read_on_is_cancelled_when_its_gateway_is_gone(
     processes: Processes,
 ) -> None:
     """Its client has hung up with it; one with a key may come back to any gateway."""
-    processes.gateway()
+    first = processes.gateway()
     processes.worker("w1", *SLOW)
     processes.await_workers(1)
     gateway, url = processes.second_gateway()
@@ -61,7 +60,7 @@ def test_what_nobody_can_read_on_is_cancelled_when_its_gateway_is_gone(
     for reading in (nameless, named):
         reading.start()
         reading.await_tokens(5)
-    time.sleep(5)  # until it was seen to live
+    until("it was seen to live", lambda: "The gateway gw2 lives" in first.log.read_text())
     gateway.kill()
 
     def cancelled() -> bool:
