@@ -4,7 +4,9 @@ A grammar's state after a text is a set of stacks of what is still to come. Writ
 alternatives they are the grammar of the rest: so another worker goes on within an answer.
 """
 
+import math
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -109,20 +111,30 @@ def gbnf(grammar: Grammar) -> str:
 
 def shortest(grammar: Grammar) -> str:
     """A shortest text of the grammar, always the same."""
-    best: list[str | None] = [None] * len(grammar.rules)
+    best: list[Alternative] = [()] * len(grammar.rules)
+    lengths = [math.inf] * len(grammar.rules)
     changed = True
     while changed:
         changed = False
         for number, rule in enumerate(grammar.rules):
             for alternative in rule:
-                parts = [_shortest_of(element, best) for element in alternative]
-                if None in parts:
-                    continue
-                text = "".join(part for part in parts if part is not None)
-                old = best[number]
-                if old is None or len(text) < len(old):
-                    best[number], changed = text, True
-    return best[0] or ""
+                length = sum(_length(element, lengths) for element in alternative)
+                if length < lengths[number]:
+                    lengths[number], best[number], changed = length, alternative, True
+    return "".join(_said(best))
+
+
+def _said(best: list[Alternative]) -> Iterator[str]:
+    """The text of rule 0, where each rule has one alternative."""
+    waiting: list[Element] = [0]
+    while waiting:
+        match waiting.pop():
+            case int(number):
+                waiting += reversed(best[number])
+            case str(text):
+                yield text
+            case chars:
+                yield next((c for c in _PREFERRED if chars.has(c)), chars.ranges[:1])
 
 
 def _moved(place: _Place | None, character: str) -> _Place | None:
@@ -161,13 +173,13 @@ def _shifted(alternative: Alternative) -> Alternative:
     return tuple(each + 1 if isinstance(each, int) else each for each in alternative)
 
 
-def _shortest_of(element: Element, best: list[str | None]) -> str | None:
+def _length(element: Element, lengths: list[float]) -> float:
     match element:
         case str():
-            return element
+            return len(element)
         case int():
-            return best[element]
-    return next((c for c in _PREFERRED if element.has(c)), element.ranges[:1])
+            return lengths[element]
+    return 1
 
 
 def _name(number: int) -> str:

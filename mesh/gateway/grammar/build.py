@@ -5,25 +5,31 @@ from collections.abc import Callable
 from mesh.protocol.grammar import Alternative, Element, Grammar, Rule
 
 MOST_RULES = 20_000
-"""Rules of a grammar at most: it travels with the request."""
+MOST_ELEMENTS = 500_000
+"""Rules of a grammar at most, and elements of all rules and characters of their texts together: it
+travels with the request."""
 
 
 class TooLarge(Exception):
-    """The grammar would have more than MOST_RULES rules."""
+    """The grammar would have more than MOST_RULES rules, or MOST_ELEMENTS elements."""
 
 
 class Builder:
-    """Collects rules; rule 0 is the whole answer, and is filled in last."""
+    """Collects rules; rule 0 is the whole answer, and is filled in last.
+
+    alike: of rules whose alternatives may begin with the same text and go on into other rules, how
+    many of them may.
+    """
 
     def __init__(self) -> None:
+        self.alike: dict[int, int] = {}
         self._rules: list[Rule] = [()]
+        self._elements = 0
         self._named: dict[str, int] = {}
 
     def rule(self, *alternatives: Alternative) -> int:
         """Add a rule; returns its number."""
-        number = self.reserve()
-        self._rules[number] = alternatives
-        return number
+        return self.fill(self.reserve(), *alternatives)
 
     def reserve(self) -> int:
         """A rule that is filled in later, so that others, or itself, can refer to it."""
@@ -33,6 +39,10 @@ class Builder:
         return len(self._rules) - 1
 
     def fill(self, number: int, *alternatives: Alternative) -> int:
+        for alternative in alternatives:
+            self._elements += sum(len(e) if isinstance(e, str) else 1 for e in alternative)
+        if self._elements > MOST_ELEMENTS:
+            raise TooLarge
         self._rules[number] = alternatives
         return number
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from mesh.gateway.grammar import json_schema
 from mesh.gateway.grammar.build import Builder
+from mesh.gateway.grammar.keywords import SchemaError
 from mesh.protocol.grammar import Alternative, Chars, Grammar
 
 OPEN, CLOSE = "<tool_call>", "}\n</tool_call>"
@@ -52,8 +53,8 @@ def _call(b: Builder, function: Function) -> int:
     try:
         json_schema.grammar(function.schema)
         arguments = json_schema.rule(b, function.schema)
-    except json_schema.SchemaError as error:
-        raise json_schema.SchemaError(function.where + error.where, str(error)) from error
+    except SchemaError as error:
+        raise SchemaError(function.where + error.where, str(error)) from error
     return b.rule((f"{NAME}{function.name}{ARGUMENTS}", arguments, CLOSE))
 
 

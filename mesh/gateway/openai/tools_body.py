@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mesh.gateway.grammar import json_schema, tool_calls
-from mesh.gateway.grammar.json_schema import SchemaError
+from mesh.gateway.grammar.keywords import SchemaError
 from mesh.gateway.grammar.tool_calls import Function
 from mesh.gateway.openai.asked import bad, unsupported
 from mesh.protocol.grammar import Grammar

@@ -1,9 +1,11 @@
 """How an answer is spelled in chunks, without a mesh."""
 
+from msgspec.structs import replace
+
 from mesh.gateway.openai.asked import Asked
 from mesh.gateway.openai.completion import DONE, Book, Chunks
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Done, End, Failed, Request, Sampling, Usage
+from mesh.protocol.messages import Cancelled, Done, End, Failed, Request, Sampling, Tool, Usage
 from mesh.protocol.run import Run
 
 REQUEST = Request(
@@ -62,6 +64,14 @@ def test_each_piece_is_an_event_with_its_number() -> None:
         True,
         False,
     ]
+
+
+def test_who_reads_on_within_a_call_is_told_the_rest_of_its_arguments() -> None:
+    texts = ["<tool_call>", '\n{"name": "f", "arguments": {"x"', ": 1}", "}\n</tool_call>"]
+    book = Book(replace(asked(), tools=(Tool(name="f"),)), REQUEST)
+    events = Chunks(book, 0, Run(texts=texts), opened=True).tokens(texts[2:], 2)
+    assert b'"tool_calls":[{"index":0,"function":{"arguments":": 1"}}]' in events
+    assert b'"content"' not in events and b'"name"' not in events
 
 
 def test_usage_comes_last_and_without_a_choice() -> None:
