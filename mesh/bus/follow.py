@@ -3,9 +3,9 @@
 Readers listen to the republished subjects, never to those that are written: a subscriber there
 would also see appends that the stream rejected. Republishing is at most once, so a follower
 trusts nothing: it checks every link (the sequence before on the same subject, the sequence an
-event was fenced with, the index of each entry), compares itself with the leader once a second,
-and reads again whatever it doubts. What it applies to each `Run` is decided by the rule of the
-latest claim alone.
+event was fenced with, the index of each entry), compares itself with the log once a second,
+message by message, and reads again whatever it doubts. What it applies to each `Run` is decided by
+the rule of the latest claim alone.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream, Stored, republished
 from mesh.bus.replay import Replayer, anchor, apply, last_event, read_event, read_frame
 from mesh.protocol import subjects
-from mesh.protocol.messages import RunEvent, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.protocol.messages import End, RunEvent, WorkerLost, WorkerStarted, WorkerStopped
 from mesh.protocol.run import Applied, Run
 from mesh.protocol.subjects import RunSubject, Writer
 
 log = logging.getLogger(__name__)
 
 CHECK = 1.0
-"""Seconds between two comparisons with the leader."""
+"""Seconds between two comparisons with the log."""
 
 PATIENCE = 0.3
 """Seconds that a message may take from the log to us before it counts as missed."""
@@ -86,6 +86,7 @@ class Follower:
         self._since = 0
         self._sound = 0
         self._applied = 0
+        self._heard: set[int] = set()
         self._backlog: deque[Stored] = deque()
         self._filling: asyncio.Task[None] | None = None
         self._doubts = 0
@@ -158,7 +159,7 @@ class Follower:
             self._filling = asyncio.create_task(self._fill())
 
     async def watch(self) -> None:
-        """Compare with the leader once a second, until cancelled."""
+        """Compare with the log once a second, until cancelled."""
         while True:
             await asyncio.sleep(CHECK)
             if not self._bus.connected or self._filling is not None:
@@ -174,8 +175,26 @@ class Follower:
             await asyncio.sleep(PATIENCE)
         if target < self._since or target > self._applied:
             self.doubt()
-        elif self._filling is None:
-            self._sound = max(self._sound, target)
+        elif self._filling is None and target > self._sound:
+            await self._compare(target)
+
+    async def _compare(self, target: int) -> None:
+        """Hold what is stored up to `target` against what was heard of it.
+
+        A message may be lost in the middle, where no later one speaks of it: the end of one
+        request, while others go on. All up to `_sound` is known to be applied.
+        """
+        log_of = subjects.log_of(self._reply)
+        stored: list[int] = []
+        async for batch in self._js.read(subjects.RUN_STREAM, log_of, self._sound + 1, target):
+            stored += [each.seq for each in batch]
+        if self._filling is not None:
+            return
+        if not self._heard.issuperset(stored):
+            self.doubt()
+        elif stored and stored[-1] == target:  # else a replica that lags behind has answered
+            self._sound = target
+            self._heard = {seq for seq in self._heard if seq > target}
 
     async def _leader(self) -> int:
         last = await self._js.last(subjects.RUN_STREAM, subjects.log_of(self._reply))
@@ -198,10 +217,19 @@ class Follower:
         where = subjects.parse_run(stored.subject)
         if where.kind == "tok" and stored.previous > self._last_of.get(stored.subject, self._since):
             return False
-        if self._apply(where, stored):
+        if self._unvouched(where, stored) or self._apply(where, stored):
             return False
         self._applied = stored.seq
+        self._heard.add(stored.seq)
         return True
+
+    def _unvouched(self, where: RunSubject, stored: Stored) -> bool:
+        """Whether this is an end without a seal, which does not say how much came before it."""
+        track = self._tracks.get(where.rid)
+        if track is None or track.run.pen is None:
+            return False
+        event = read_event(stored)
+        return isinstance(event, End) and event.seal is None
 
     def _apply(self, where: RunSubject, stored: Stored) -> list[Track]:
         """Apply a message to the tracks it is about; returns those that miss something before."""
@@ -291,6 +319,7 @@ class Follower:
                 await asyncio.sleep(PATIENCE / 3)
                 target = min(target, await self._leader())
         self._applied = max(self._applied, target)
+        self._heard.clear()
         await asyncio.gather(*(self._rebuild(track) for track in broken.values()))
 
     async def _rebuild(self, track: Track) -> None:
@@ -307,6 +336,7 @@ class Follower:
         """The stream was created anew, or restored from a backup: read all of it again."""
         log.warning("The log of %s went back: it was replaced or restored", self._reply)
         self._since = self._sound = self._applied = 0
+        self._heard.clear()
         self._last_of.clear()
         for track in self._tracks.values():
             track.start, track.run = 1, Run()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mesh.bus.connection import BusError
+from mesh.bus.connection import BusError, Silence
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, decode_frame
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 RETRY = 0.2
 """Seconds between two tries of a read that failed."""
+
+ATTEMPTS = 10
+"""Times that a request's events are read before a replica that lacks some is given up."""
 
 
 def read_event(stored: Stored) -> LogEvent | None:
@@ -69,11 +72,13 @@ async def last_event(js: JetStream, rid: str) -> Stored | None:
 
 
 async def anchor(js: JetStream, rid: str, upto: int) -> tuple[Stored, Queued] | None:
-    """The `queued` event of a request, or None where the log has it no more."""
-    async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(rid), 1, upto):
-        event = read_event(batch[0])
-        return (batch[0], event) if isinstance(event, Queued) else None
-    return None
+    """The `queued` event of a request, or None where the log has it no more.
+
+    By the leader's word, for a replica that lags behind may not have it yet.
+    """
+    first = await js.next(subjects.RUN_STREAM, subjects.events_of(rid), 1)
+    event = None if first is None or first.seq > upto else read_event(first)
+    return (first, event) if first is not None and isinstance(event, Queued) else None
 
 
 async def story(js: JetStream, rid: str) -> Run | None:
@@ -84,12 +89,16 @@ async def story(js: JetStream, rid: str) -> Run | None:
     last = await last_event(js, rid)
     if last is None:
         return None
-    run = Run(bare=True)
-    async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(rid), 1, last.seq):
-        for stored in batch:
-            apply({rid: run}, stored)
-    apply({rid: run}, last)  # by the leader's word, should a lagging replica have been read
-    return run
+    run, at = Run(bare=True), 0
+    for _ in range(ATTEMPTS):  # a replica that lags behind may answer
+        async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(rid), at + 1, last.seq):
+            for stored in batch:
+                apply({rid: run}, stored)
+            at = batch[-1].seq
+        if at == last.seq:
+            return run
+        await asyncio.sleep(RETRY)
+    raise Silence(f"the events of {rid} could not be read to their end")
 
 
 @dataclass

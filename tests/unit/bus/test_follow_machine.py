@@ -1,0 +1,393 @@
+"""A follower under every course of events: what it applies is the log, however badly it hears.
+
+A state machine writes a log as workers and gateways do, and decides of each stored message
+whether it is heard, lost, heard twice or late. What the log says is reckoned here by itself, and
+held against the tracks: never a word that is not in it, and in the end all of them.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from mesh.bus.follow import Follower, Track
+from mesh.protocol import subjects
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import (
+    Cancel,
+    Claim,
+    Done,
+    Entry,
+    Failed,
+    Frame,
+    Queued,
+    RunEvent,
+)
+from mesh.protocol.run import Applied, Run
+from mesh.protocol.subjects import Writer
+from tests.integration.bus.conftest import a_request
+from tests.unit.bus.memory import Clockwork, MemoryLog
+
+T = TypeVar("T")
+
+GATEWAY = Writer("gateway", "a")
+WORKERS = [Writer(f"w{k}", "a") for k in range(2)]
+RIDS = ["r0", "r1"]
+
+picks = st.integers(0, 5)
+workers = st.integers(0, len(WORKERS) - 1)
+
+
+@dataclass
+class Pen:
+    """A worker's claim as it sees it: it may have been taken over, and not know."""
+
+    n: int
+    texts: list[str]
+
+
+@dataclass
+class Told:
+    """What the log says of one request. last: sequence of its last event."""
+
+    last: int
+    n: int = 0
+    holder: int = -1
+    texts: list[str] = field(default_factory=list)
+    ended: bool = False
+
+
+class Following(RuleBasedStateMachine):
+    """Writers, a wire, and one follower."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = Clockwork()
+        self.log = MemoryLog()
+        self.told: dict[str, Told] = {}
+        self.pens: dict[tuple[int, str], Pen] = {}
+        self.tracks: dict[str, Track] = {}
+        self.read: dict[str, list[str]] = {}
+        self.follower = Follower(self.log.bus, self.log.js, "gw1")
+        self.do(self.follower.start())
+        self.watching = self.loop.create_task(self.follower.watch())
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    def now(self, work: Callable[[], T]) -> T:
+        """Do something at once, on the loop."""
+
+        async def step() -> T:
+            return work()
+
+        return self.do(step())
+
+    def open(self) -> list[str]:
+        return [rid for rid, told in self.told.items() if not told.ended]
+
+    def held(self) -> list[str]:
+        return [rid for rid in self.open() if self.told[rid].holder >= 0]
+
+    # --- what is written --------------------------------------------------------------------------
+
+    def append(self, rid: str, writer: Writer, event: RunEvent) -> None:
+        told = self.told[rid]
+        told.last = self.log.store(subjects.event("gw1", rid, writer), event, told.last)
+
+    @precondition(lambda self: len(self.told) < len(RIDS))
+    @rule()
+    def queue(self) -> None:
+        rid = RIDS[len(self.told)]
+        self.told[rid] = Told(last=0)
+        self.follow(self.now(lambda: self.follower.track(rid)))
+        self.append(rid, GATEWAY, Queued(uid="q", request=a_request(rid)))
+
+    @precondition(lambda self: self.open())
+    @rule(pick=picks, who=workers)
+    def claim(self, pick: int, who: int) -> None:
+        rid = self.open()[pick % len(self.open())]
+        told = self.told[rid]
+        told.n, told.holder = told.n + 1, who
+        self.pens[who, rid] = Pen(told.n, list(told.texts))
+        event = Claim(uid="c", n=told.n, item=1, ack_reply="a", model="m")
+        self.append(rid, WORKERS[who], event)
+
+    @precondition(lambda self: self.pens)
+    @rule(pick=picks, count=st.integers(1, 3), together=st.booleans())
+    def write(self, pick: int, count: int, together: bool) -> None:
+        """A frame of words that nobody else would write, with the pen or without."""
+        who, rid = list(self.pens)[pick % len(self.pens)]
+        mine = [other for writer, other in self.pens if writer == who] if together else [rid]
+        entries = [self.entry(who, other, count) for other in mine]
+        self.log.store(subjects.tokens("gw1", WORKERS[who]), Frame(entries))
+
+    def entry(self, who: int, rid: str, count: int) -> Entry:
+        pen, told = self.pens[who, rid], self.told[rid]
+        words = [f"{who}.{pen.n}.{len(pen.texts) + k} " for k in range(count)]
+        entry = Entry(rid, pen.n, len(pen.texts), words)
+        pen.texts += words
+        if (told.holder, told.n) == (who, pen.n) and not told.ended:
+            told.texts += words
+        return entry
+
+    @precondition(lambda self: self.held())
+    @rule(pick=picks)
+    def finish(self, pick: int) -> None:
+        rid = self.held()[pick % len(self.held())]
+        told = self.told[rid]
+        told.ended = True
+        seal = Run(texts=list(told.texts), ids=None).seal()
+        end = Done(uid="d", finish="stop", text="".join(told.texts), seal=seal)
+        self.append(rid, WORKERS[told.holder], end)
+
+    @precondition(lambda self: self.open())
+    @rule(pick=picks, ends=st.booleans())
+    def interfere(self, pick: int, ends: bool) -> None:
+        """The gateway asks to stop, or ends what nobody else does: an end without a seal."""
+        rid = self.open()[pick % len(self.open())]
+        self.told[rid].ended = ends
+        failed = Failed(uid="f", code=ErrorCode.DEADLINE_EXCEEDED)
+        self.append(rid, GATEWAY, failed if ends else Cancel(uid="x"))
+
+    # --- what is heard ----------------------------------------------------------------------------
+
+    @rule(count=st.integers(1, 6))
+    def hear(self, count: int) -> None:
+        for _ in range(min(count, len(self.log.wire))):
+            self.now(lambda: self.log.tell(self.log.wire.popleft()))
+
+    @precondition(lambda self: self.log.wire)
+    @rule(back=st.integers(0, 8))
+    def hear_twice(self, back: int) -> None:
+        again = self.log.ever[max(0, len(self.log.ever) - len(self.log.wire) - back)]
+        self.now(lambda: self.log.tell(self.log.wire.popleft()))
+        self.now(lambda: self.log.tell(again))
+
+    @precondition(lambda self: self.log.wire)
+    @rule()
+    def lose(self) -> None:
+        self.log.wire.popleft()
+
+    @precondition(lambda self: len(self.log.wire) > 1)
+    @rule(places=st.integers(1, 3))
+    def overtake(self, places: int) -> None:
+        self.log.wire.rotate(-places)
+
+    @rule(silent=st.integers(0, 2))
+    def break_connection(self, silent: int) -> None:
+        self.log.wire.clear()
+        self.log.silent = silent
+        self.now(self.log.doubt)
+
+    @rule(lag=st.integers(1, 4))
+    def lag_behind(self, lag: int) -> None:
+        self.log.lag = lag
+
+    @rule(seconds=st.sampled_from([0.001, 0.002, 0.01, 1.1]))
+    def wait(self, seconds: float) -> None:
+        self.do(asyncio.sleep(seconds))
+
+    # --- who reads --------------------------------------------------------------------------------
+
+    def follow(self, track: Track) -> None:
+        track.readers += 1
+        self.tracks[track.rid] = track
+
+    @precondition(lambda self: self.tracks)
+    @rule(pick=picks)
+    def leave(self, pick: int) -> None:
+        rid = list(self.tracks)[pick % len(self.tracks)]
+        self.follower.drop(self.tracks.pop(rid))
+
+    @precondition(lambda self: self.told.keys() - self.tracks.keys())
+    @rule()
+    def come_back(self) -> None:
+        """What was stored before it was asked for is there."""
+        rid = min(self.told.keys() - self.tracks.keys())
+        self.log.silent = 0
+        stored, ended = len(self.told[rid].texts), self.told[rid].ended
+        track = self.do(self.follower.attach(rid))
+        assert track is not None
+        assert len(track.run.texts) >= stored
+        assert track.run.end is not None or not ended
+        self.follow(track)
+
+    @invariant()
+    def never_a_word_that_is_not_in_the_log(self) -> None:
+        for rid, track in self.tracks.items():
+            texts, told = track.run.texts, self.told[rid]
+            assert texts == told.texts[: len(texts)], rid
+            assert track.run.end is None or told.ended
+            before = self.read.get(rid, [])
+            if track.run.end is not None:
+                assert texts == told.texts, f"{rid} was ended too early"
+            assert len(texts) >= len(before) or texts == before[: len(texts)]
+            self.read[rid] = list(texts)
+
+    def teardown(self) -> None:
+        """Whatever was lost, is found within seconds: nobody waits for ever."""
+        self.log.silent = 0
+        self.do(asyncio.sleep(6.0))
+        missing = self.missing()
+        self.watching.cancel()
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.do(asyncio.sleep(0))
+        self.loop.close()
+        assert not missing
+
+    def missing(self) -> list[str]:
+        """The requests whose tracks do not say what the log says."""
+        return [
+            rid
+            for rid, track in self.tracks.items()
+            if track.run.texts != self.told[rid].texts
+            or (track.run.end is not None) != self.told[rid].ended
+        ]
+
+
+SETTINGS = settings(
+    max_examples=200,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_a_follower_arrives_at_the_log_whatever_it_hears() -> None:
+    run_state_machine_as_test(Following, settings=SETTINGS)
+
+
+# --- negative controls: a follower that lacks something is noticed --------------------------------
+
+
+def without_gap_filling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Follower, "doubt", lambda self: self._backlog.clear())
+
+
+def without_the_look_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(self: Follower) -> None:
+        return
+
+    monkeypatch.setattr(Follower, "_check", check)
+
+
+def without_the_rule_of_the_latest_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = Run.entry
+
+    def entry(self: Run, entry: Entry, writer: Writer, *odds: Any) -> Applied:
+        if self.pen is not None:
+            self.pen = (entry.n, writer)
+        return counts(self, entry, writer, *odds)
+
+    monkeypatch.setattr(Run, "entry", entry)
+
+
+def without_heed_of_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(self: Run, entry: Entry, writer: Writer, *odds: Any) -> Applied:
+        if self.end is not None or self.pen != (entry.n, writer):
+            return Applied.IGNORED
+        self.texts += entry.texts
+        return Applied.COUNTED
+
+    monkeypatch.setattr(Run, "entry", entry)
+    monkeypatch.setattr(Follower, "_step", _believing)
+
+
+def _believing(self: Follower, stored: Any) -> bool:
+    self._apply(subjects.parse_run(stored.subject), stored)
+    self._applied = stored.seq
+    return True
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        without_gap_filling,
+        without_the_look_at_the_end,
+        without_the_rule_of_the_latest_claim,
+        without_heed_of_repetitions,
+    ],
+)
+def test_without_the_mechanism_the_machine_notices(
+    lacking: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking(monkeypatch)
+    quick = settings(SETTINGS, report_multiple_bugs=False, phases=(Phase.generate,))
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Following, settings=quick)
+
+
+# --- two courses of events that are too rare to be left to chance ---------------------------------
+
+
+def an_end_is_lost_while_others_go_on() -> None:
+    world = Following()
+    world.queue()
+    world.queue()
+    world.hear(count=6)
+    world.interfere(pick=0, ends=True)
+    world.lose()
+    world.claim(pick=0, who=0)
+    world.hear(count=6)
+    world.teardown()
+
+
+def words_are_lost_before_an_end_that_has_no_seal() -> None:
+    world = Following()
+    world.queue()
+    world.claim(pick=0, who=0)
+    world.hear(count=6)
+    world.write(pick=0, count=1, together=False)
+    world.lose()
+    world.interfere(pick=0, ends=True)
+    world.hear(count=6)
+    try:
+        world.never_a_word_that_is_not_in_the_log()
+    finally:
+        world.teardown()
+
+
+def without_counting_what_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever heard the last message believes to have heard those before it."""
+
+    async def compare(self: Follower, target: int) -> None:
+        self._sound = target
+
+    monkeypatch.setattr(Follower, "_compare", compare)
+
+
+def without_doubt_of_such_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Follower, "_unvouched", lambda *_: False)
+
+
+@pytest.mark.parametrize(
+    ("course", "lacking"),
+    [
+        (an_end_is_lost_while_others_go_on, without_counting_what_was_heard),
+        (words_are_lost_before_an_end_that_has_no_seal, without_doubt_of_such_an_end),
+    ],
+)
+def test_a_rare_loss_is_made_good_and_would_not_be_without_the_mechanism(
+    course: Callable[[], None],
+    lacking: Callable[[pytest.MonkeyPatch], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    course()
+    lacking(monkeypatch)
+    with pytest.raises(AssertionError):
+        course()
