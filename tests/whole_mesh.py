@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from msgspec import Struct
 
 from mesh.gateway import app as gateway
 from mesh.settings import GatewaySettings, StoreSettings, WorkerSettings
@@ -44,7 +45,7 @@ class Service:
 
 
 class Mesh:
-    """Broker, store, gateway and workers of the models. `limits`: settings of the gateway."""
+    """Broker, store, gateway and workers of the models. `limits`: settings of gateway and store."""
 
     def __init__(self, broker: Broker, **limits: Any) -> None:
         self.broker = broker
@@ -118,11 +119,14 @@ class Mesh:
         password = self.broker.credentials(name).password
         match name:
             case "store":
-                stored = StoreSettings(store_password=password, **common)
+                stored = StoreSettings(store_password=password, **common, **self._of(StoreSettings))
                 return lambda stop: store.run(stored, stop)
             case "gateway":
                 served = GatewaySettings(
-                    gateway_password=password, port=self.port, **common, **self._limits
+                    gateway_password=password,
+                    port=self.port,
+                    **common,
+                    **self._of(GatewaySettings),
                 )
                 return lambda stop: gateway.run(served, stop)
             case _:
@@ -136,6 +140,10 @@ class Mesh:
                     **common,
                 )
                 return lambda stop: worker.run(echo, name, password, stop)
+
+    def _of(self, kind: type[Struct]) -> dict[str, Any]:
+        """Those of the limits that a service knows."""
+        return {name: self._limits[name] for name in self._limits if name in kind.__struct_fields__}
 
     async def _ready(self) -> None:
         """Wait until what was started answers; raise what it failed with."""

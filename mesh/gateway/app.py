@@ -16,9 +16,11 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
+from mesh.gateway.accounts import Accounts
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.dead_letters import DeadLetters
-from mesh.gateway.door import Door, Doorman, Rules
+from mesh.gateway.door import Door, Rules
+from mesh.gateway.doorman import Doorman
 from mesh.gateway.errors import HANDLERS
 from mesh.gateway.head import Head
 from mesh.gateway.living import Living
@@ -67,6 +69,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     finally:
         await services.streams.settle()
         await services.requests.close()
+        await services.accounts.report()
         await services.bus.close()
 
 
@@ -156,12 +159,14 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     await _declare(js, settings)
     waiting = WaitingRoom()
     crowd = Crowd(waiting, settings.max_waiting)
-    usher = Usher(js, Tail(bus, js), crowd.hear, settings.gateway_name)
+    unfinished = Unfinished(Tail(bus, js))
+    usher = Usher(js, Tail(bus, js), crowd.hear, settings.gateway_name, unfinished.hear)
     requests = Requests(bus, js, settings.gateway_name, usher.hear, crowd)
     fleet = Fleet(bus, js)
     models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
-    unfinished = Unfinished(Tail(bus, js))
+    store = Store(bus)
+    accounts = Accounts(bus, js, store)
     services = Services(
         settings=settings,
         bus=bus,
@@ -173,9 +178,10 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         waiting=waiting,
         seen=Seen(),
         lookout=Lookout(Tail(bus, js), unfinished),
-        store=Store(bus),
+        store=store,
+        accounts=accounts,
         tokens=tokens,
-        doorman=Doorman(tokens, rules),
+        doorman=Doorman(tokens, accounts, rules),
         rules=rules,
     )
     await _start(services, usher, unfinished)
@@ -210,6 +216,7 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
     await usher.start()
     await fleet.start()
     await models.start()
+    await services.accounts.start()
 
     async def welcome(subject: str, data: bytes) -> HelloReply:
         return await models.welcome(subject.rpartition(".")[2], decode(data, Hello))
@@ -225,5 +232,6 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
         living.run(),
         recover(unfinished, requests, take_over, name),
         sweeper.run(),
+        services.accounts.run(),
     ):
         requests.background(work)

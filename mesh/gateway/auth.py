@@ -1,58 +1,52 @@
-"""Signing in and staying so: the debug login, access tokens and refresh tokens.
-
-The debug login believes any name, so it is there on loopback only. A refresh token is a random
-word that the store knows by its SHA-256 alone; access tokens are signed (`tokens.py`).
-"""
+"""Signing in with a name and a password, or on loopback by name alone; staying so; signing out."""
 
 import re
-import time
-from hashlib import sha256
-from secrets import token_urlsafe
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
-from litestar import MediaType, Response, get
+from litestar import MediaType, Response, delete, get, post
 from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Redirect
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from mesh.gateway import sessions
+from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
-from mesh.protocol.accounts import SaveRefresh, SignIn, User, UseRefresh
+from mesh.gateway.sessions import NOT_KEPT, Renewed, TokenPair
+from mesh.protocol.accounts import LogIn, RevokeRefresh, SignIn
 from mesh.protocol.errors import ErrorCode, MeshError
 
-PROVIDER = "debug"
+DEBUG = "debug"
+PASSWORD = "password"
 LONGEST_NAME = 100
 NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd]")
 """Control characters, and what invalid UTF-8 is read as."""
-NOT_KEPT = {"Cache-Control": "no-store"}
+
+RefreshHeader = Annotated[str, HeaderParameter(name="Refresh")]
 
 
-class AccessToken(Struct, frozen=True):
-    """What goes into `Authorization: Bearer …`."""
+class NameAndPassword(Struct):
+    """What `POST /auth/login` takes."""
 
-    access_token: str
-    token_type: Literal["bearer"] = "bearer"
-
-
-class RefreshToken(Struct, frozen=True):
-    """What goes into the `Refresh` header of `GET /auth/refresh`, to get another access token."""
-
-    access_token: str
-    token_type: Literal["refresh"] = "refresh"
-
-
-class TokenPair(Struct, frozen=True):
-    """What a login gives."""
-
-    access_token: AccessToken
-    refresh_token: RefreshToken
+    username: Annotated[str, Meta(max_length=LONGEST_NAME)]
+    password: Annotated[str, Meta(max_length=4096)]
 
 
 @get("/auth/providers", public=True)
 async def providers(services: Wired) -> list[str]:
     """The ways to sign in to this gateway."""
-    return [PROVIDER] if services.rules.private else []
+    return [*([DEBUG] if services.rules.private else []), PASSWORD]
+
+
+@post("/auth/login", status_code=200, body=NameAndPassword, public=True)
+async def password_login(request: AnyRequest, services: Wired) -> Response[TokenPair]:
+    """Sign in with a name and a password."""
+    body = await read_body(request, NameAndPassword)
+    address = request.client.host if request.client else ""
+    query = LogIn(account=body.username, password=body.password, address=address)
+    user = await services.store.ask(query)
+    return Response(await sessions.begin(services, user), headers=NOT_KEPT)
 
 
 @get("/auth/login/debug", public=True, redirects=True)
@@ -72,28 +66,30 @@ async def login(
 async def callback(services: Wired, code: FromQuery[str] = "") -> Response[TokenPair]:
     """Sign in by name (`code`), on loopback only; creates the user when new."""
     name = _check(services, code)
-    user = await services.store.ask(SignIn(provider=PROVIDER, account=name, display_name=name))
-    refresh = token_urlsafe(32)
-    expires = time.time() + services.settings.refresh_ttl
-    await services.store.ask(
-        SaveRefresh(user_id=user.id, token_hash=_hash(refresh), expires_at=expires)
-    )
-    return Response(TokenPair(_access(services, user), RefreshToken(refresh)), headers=NOT_KEPT)
+    user = await services.store.ask(SignIn(provider=DEBUG, account=name, display_name=name))
+    return Response(await sessions.begin(services, user), headers=NOT_KEPT)
 
 
 @get("/auth/refresh", public=True)
-async def refresh(
-    services: Wired, token: Annotated[str, HeaderParameter(name="Refresh")] = ""
-) -> Response[AccessToken]:
-    """A new access token for a refresh token."""
-    if not token:
-        raise MeshError(ErrorCode.NOT_AUTHENTICATED, "Send your refresh token as: Refresh: …")
-    if services.tokens.signed(token):
-        raise MeshError(
-            ErrorCode.BAD_REQUEST, "This is an access token; send the refresh token instead."
-        )
-    user = await services.store.ask(UseRefresh(token_hash=_hash(token)))
-    return Response(_access(services, user), headers=NOT_KEPT)
+async def refresh(services: Wired, token: RefreshHeader = "") -> Response[Renewed]:
+    """A new access token for a refresh token, and the refresh token to use the next time.
+
+    Who uses a refresh token again that was used before ends its whole family, save within seconds.
+    """
+    return Response(await sessions.renew(services, token), headers=NOT_KEPT)
+
+
+@post("/auth/logout", status_code=200, public=True)
+async def logout(services: Wired, token: RefreshHeader = "") -> None:
+    """Sign out: the refresh token in the header `Refresh` is worth nothing from now on."""
+    await sessions.end(services, token)
+
+
+@delete("/auth/sessions", status_code=200)
+async def sign_out_everywhere(request: AnyRequest, services: Wired) -> None:
+    """Sign out everywhere: all of one's refresh and access tokens end; keys stay."""
+    user = services.doorman.signed_in(request)
+    await services.store.ask(RevokeRefresh(user_id=user.user_id))
 
 
 @get("/auth/check", reply=str)
@@ -122,11 +118,3 @@ def _check(services: Services, username: str) -> str:
             param="code",
         )
     return name
-
-
-def _access(services: Services, user: User) -> AccessToken:
-    return AccessToken(services.tokens.access(user))
-
-
-def _hash(token: str) -> str:
-    return sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The front door: names each HTTP request, checks its size, where it comes from, and who asks.
+"""The front door: names each HTTP request, checks its size and where it comes from.
 
 A request whose Host is none of ours is turned away (a page of some other site may have pointed
 its own name at the loopback address), and so is a browser's request from a foreign Origin, save to
@@ -15,7 +15,6 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.gateway.errors import AnyRequest, answer
-from mesh.gateway.tokens import GUEST, Principal, Tokens
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import GatewaySettings
 
@@ -184,39 +183,6 @@ async def _read_away(receive: Receive) -> None:
                 if message["type"] != "http.request" or not message["more_body"]:
                     return
                 read += len(message["body"])
-
-
-class Doorman:
-    """Says who asks, by the Authorization header."""
-
-    def __init__(self, tokens: Tokens, rules: Rules) -> None:
-        self._tokens = tokens
-        self._rules = rules
-
-    def principal(self, request: AnyRequest) -> Principal:
-        """The signed-in user, or the guest where guests are allowed.
-
-        Raises MeshError: not_authenticated, invalid_token, token_expired.
-        """
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        token = token.strip()
-        if not scheme or (self._rules.private and token == GUEST):
-            return self._guest()
-        if scheme.lower() != "bearer" or not token:
-            raise MeshError(ErrorCode.INVALID_TOKEN, "Send the header as: Authorization: Bearer …")
-        return self._tokens.principal(token)
-
-    def signed_in(self, request: AnyRequest) -> Principal:
-        """The signed-in user; guests are not enough. Raises MeshError as `principal`."""
-        principal = self.principal(request)
-        if principal.guest:
-            raise MeshError(ErrorCode.NOT_AUTHENTICATED)
-        return principal
-
-    def _guest(self) -> Principal:
-        if not self._rules.private:
-            raise MeshError(ErrorCode.NOT_AUTHENTICATED)
-        return Principal(GUEST, "Guest", guest=True)
 
 
 def _names(listed: str) -> set[str]:

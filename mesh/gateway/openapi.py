@@ -17,6 +17,7 @@ from litestar.typing import FieldDefinition
 from msgspec import Meta
 
 from mesh import __version__
+from mesh.gateway.access import rule
 from mesh.gateway.errors import AnyRequest, ErrorBody, OpenAIError
 
 REFERENCE = "#/components/schemas/{name}"
@@ -109,7 +110,7 @@ def _operation(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
         "summary": summary.strip(),
         "parameters": _parameters(path, handler, schemas),
         "responses": _responses(path, handler, schemas),
-        "security": [] if opt.get("public") else [{"bearer": []}],
+        "security": [] if opt.get("public") else [{"bearer": _scopes(path)}],
     }
     if description.strip():
         operation["description"] = " ".join(description.split())
@@ -120,6 +121,12 @@ def _operation(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
             "content": {"application/json": {"schema": schema}},
         }
     return operation
+
+
+def _scopes(path: str) -> list[str]:
+    """What a key needs; OpenAPI 3.1 has room for such names beside any way to sign in."""
+    found = rule(path)
+    return [found.scope] if found is not None and found.scope is not None else []
 
 
 def _responses(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:

@@ -2,7 +2,25 @@
 
 from litestar.types import ControllerRouterHandler
 
-from mesh.gateway.auth import callback, check, login, providers, refresh
+from mesh.gateway.account import (
+    change_password,
+    create_key,
+    delete_account,
+    get_account,
+    list_keys,
+    revoke_key,
+)
+from mesh.gateway.admin import add_user, list_users, remove_user, set_role, sign_out_user
+from mesh.gateway.auth import (
+    callback,
+    check,
+    login,
+    logout,
+    password_login,
+    providers,
+    refresh,
+    sign_out_everywhere,
+)
 from mesh.gateway.cancel_token import cancel_by_token, cancel_token
 from mesh.gateway.chats import (
     create_chat,
@@ -47,8 +65,22 @@ ROUTES: list[ControllerRouterHandler] = [
     callback,
     check,
     login,
+    logout,
+    password_login,
     providers,
     refresh,
+    sign_out_everywhere,
+    change_password,
+    create_key,
+    delete_account,
+    get_account,
+    list_keys,
+    revoke_key,
+    add_user,
+    list_users,
+    remove_user,
+    set_role,
+    sign_out_user,
     create_chat,
     delete_chat,
     get_chat,

@@ -12,7 +12,9 @@ from litestar.di import NamedDependency
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
-from mesh.gateway.door import Doorman, Rules
+from mesh.gateway.accounts import Accounts
+from mesh.gateway.door import Rules
+from mesh.gateway.doorman import Doorman
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.models import Models
 from mesh.gateway.requests import Requests
@@ -43,6 +45,7 @@ class Services:
     seen: Seen
     lookout: Lookout
     store: Store
+    accounts: Accounts
     tokens: Tokens
     doorman: Doorman
     rules: Rules

@@ -10,7 +10,7 @@ from secrets import token_hex
 import jwt
 from msgspec import Struct
 
-from mesh.protocol.accounts import Role, User
+from mesh.protocol.accounts import Role, Scope, User
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import GatewaySettings
 
@@ -25,12 +25,19 @@ _CUT_OFF = "The signing key in {path} is cut off: delete the file, and a new key
 
 
 class Principal(Struct, frozen=True):
-    """Who asks. `user_id` is also the tenant of what they ask for."""
+    """Who asks. `user_id` is also the tenant of what they ask for.
+
+    key: the id of the API key, where that is how they asked; scopes: what that key may be used for,
+    None: everything; trusted: a trusted client says so.
+    """
 
     user_id: str
     name: str
     role: Role = "user"
     guest: bool = False
+    key: str = ""
+    scopes: frozenset[Scope] | None = None
+    trusted: bool = False
 
 
 class Tokens:
@@ -48,16 +55,19 @@ class Tokens:
             "name": user.display_name,
             "role": user.role,
             "type": "access",
-            "iat": int(now),
+            "iat": now,
             "exp": now + self._access_ttl,
         }
         return jwt.encode(claims, self._key, ALGORITHM)
 
-    def principal(self, token: str) -> Principal:
-        """Who a token speaks for. Raises MeshError: invalid_token, token_expired."""
+    def read(self, token: str) -> tuple[Principal, float]:
+        """Who a token speaks for, and since when (Unix time).
+
+        Raises MeshError: invalid_token, token_expired.
+        """
         try:
             claims = jwt.decode(
-                token, self._key, [ALGORITHM], options={"require": ["sub", "exp", "type"]}
+                token, self._key, [ALGORITHM], options={"require": ["sub", "exp", "iat", "type"]}
             )
         except jwt.ExpiredSignatureError:
             raise MeshError(ErrorCode.TOKEN_EXPIRED) from None
@@ -66,7 +76,7 @@ class Tokens:
         if claims["type"] != "access":
             raise MeshError(ErrorCode.INVALID_TOKEN, "This is not an access token; send that one.")
         role: Role = claims.get("role", "user")
-        return Principal(claims["sub"], claims.get("name", ""), role)
+        return Principal(claims["sub"], claims.get("name", ""), role), float(claims["iat"])
 
     def signed(self, token: str) -> bool:
         """Whether this is one of our access tokens, expired or not."""

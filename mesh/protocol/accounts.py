@@ -118,14 +118,12 @@ class AccountMark(Wire, frozen=True, kw_only=True, tag="account_mark"):
 class SignIn(Asks[User], frozen=True, kw_only=True, tag="sign_in"):
     """The user behind an account of an identity provider; created when new. -> User
 
-    user_id: the id that a new one gets; "": a random one. known_only: not_found instead of a new
-    one.
+    known_only: not_found instead of a new one.
     """
 
     provider: str
     account: str
     display_name: str
-    user_id: str = ""
     known_only: bool = False
 
 

@@ -27,7 +27,7 @@ async def test_the_debug_login_creates_the_user_and_gives_a_pair(mesh: Mesh) -> 
 
 async def test_the_login_page_leads_to_the_callback(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
-        assert ok(await http.get("/auth/providers")) == ["debug"]
+        assert ok(await http.get("/auth/providers")) == ["debug", "password"]
         asked = {"username": "ann e&x", "state": "s 1"}
         response = await http.get("/auth/login/debug", params=asked)
         assert response.status_code == 302
@@ -74,7 +74,7 @@ async def test_a_token_signed_with_another_key_or_not_at_all_is_refused(mesh: Me
             refusal(response, 401, "invalid_token")
 
 
-async def test_a_refresh_token_gives_new_access_tokens(mesh: Mesh) -> None:
+async def test_a_refresh_token_gives_another_pair(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
         pair = ok(await http.get("/auth/callback/debug", params={"code": "refresher"}))
         refresh = {"Refresh": pair["refresh_token"]["access_token"]}
@@ -83,6 +83,41 @@ async def test_a_refresh_token_gives_new_access_tokens(mesh: Mesh) -> None:
             assert fresh["token_type"] == "bearer"
             bearer = {"Authorization": f"Bearer {fresh['access_token']}"}
             ok(await http.get("/auth/check", headers=bearer))
+            again = {"Refresh": fresh["refresh_token"]["access_token"]}
+            assert again != refresh
+            refresh = again
+
+
+async def test_a_refresh_token_that_is_used_twice_signs_the_whole_family_out(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh(refresh_leeway=0.0)
+    mesh.start("store", "gateway")
+    async with mesh.anonymous() as http:
+        pair = ok(await http.get("/auth/callback/debug", params={"code": "robbed"}))
+        stolen = {"Refresh": pair["refresh_token"]["access_token"]}
+        fresh = ok(await http.get("/auth/refresh", headers=stolen))
+        refusal(await http.get("/auth/refresh", headers=stolen), 401, "invalid_token")
+        latest = {"Refresh": fresh["refresh_token"]["access_token"]}
+        refusal(await http.get("/auth/refresh", headers=latest), 401, "invalid_token")
+
+
+async def test_signing_out_ends_the_refresh_token(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        pair = ok(await http.get("/auth/callback/debug", params={"code": "leaver"}))
+        refresh = {"Refresh": pair["refresh_token"]["access_token"]}
+        refusal(await http.post("/auth/logout"), 401, "not_authenticated")
+        ok(await http.post("/auth/logout", headers=refresh))
+        refusal(await http.get("/auth/refresh", headers=refresh), 401, "invalid_token")
+
+
+async def test_signing_out_everywhere_ends_access_tokens_too(mesh: Mesh) -> None:
+    async with await mesh.client("everywhere") as one, await mesh.client("everywhere") as other:
+        ok(await one.delete("/auth/sessions"))
+        for http in (one, other):
+            refusal(await http.get("/auth/check"), 401, "token_expired")
+    async with await mesh.client("everywhere") as again:
+        ok(await again.get("/auth/check"))
 
 
 async def test_refreshing_needs_a_refresh_token(mesh: Mesh) -> None:
@@ -115,7 +150,7 @@ async def test_on_a_network_nobody_is_believed_by_name(new_mesh: Callable[..., M
     mesh = new_mesh(allowed_hosts="127.0.0.1")
     mesh.start("store", "gateway")
     async with mesh.anonymous() as http:
-        assert ok(await http.get("/auth/providers")) == []
+        assert ok(await http.get("/auth/providers")) == ["password"]
         for path in ("/auth/callback/debug?code=eve", "/auth/login/debug?username=eve"):
             refusal(await http.get(path), 403, "forbidden")
         refusal(await http.get("/configs/model_configs"), 401, "not_authenticated")

@@ -30,15 +30,15 @@ async def sign_in(session: AsyncSession, query: SignIn, now: float) -> wire.User
     if user is None:
         if query.known_only:
             raise no_such("user")
-        user = _new(query.provider, query.account, "user", now, query.user_id)
+        user = _new(query.provider, query.account, "user", now)
         session.add(user)
     user.display_name = query.display_name
     return view.user(user)
 
 
-def _new(provider: str, account: str, role: wire.Role, now: float, user_id: str = "") -> User:
+def _new(provider: str, account: str, role: wire.Role, now: float) -> User:
     return User(
-        id=user_id or token_hex(16),
+        id=token_hex(16),
         provider=provider,
         account=account,
         display_name=account,

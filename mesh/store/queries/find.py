@@ -29,11 +29,8 @@ async def person(session: AsyncSession, named: str) -> User:
     provider, colon, account = named.partition(":")
     if not colon:
         provider, account = PASSWORD, account_name(named)
-    row = await session.scalar(
-        select(User).where(
-            (User.id == named) | ((User.provider == provider) & (User.account == account))
-        )
-    )
+    typed = select(User).where(User.provider == provider, User.account == account)
+    row = await session.get(User, named) or await session.scalar(typed)
     if row is None:
         raise MeshError(
             ErrorCode.NOT_FOUND, f"There is no user {named!r}; `mesh user list` shows them."

@@ -10,6 +10,7 @@ from litestar.di import Provide
 from litestar.routes import HTTPRoute
 from openapi_spec_validator import validate
 
+from mesh.gateway.access import rule
 from mesh.gateway.openapi import document
 from mesh.gateway.routes import ROUTES
 
@@ -71,6 +72,7 @@ def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
         "embeddings",
         "generate_title",
         "hide_all_chats",
+        "logout",
     }
     for _, method, operation in operations(openapi):
         takes = method in ("post", "put") and operation["operationId"] not in bodyless
@@ -82,7 +84,9 @@ def test_only_signing_in_health_and_the_document_are_public(openapi: Any) -> Non
     assert public == {
         "/",
         "/auth/callback/debug",
+        "/auth/login",
         "/auth/login/debug",
+        "/auth/logout",
         "/auth/providers",
         "/auth/refresh",
         "/cancel",
@@ -90,6 +94,15 @@ def test_only_signing_in_health_and_the_document_are_public(openapi: Any) -> Non
         "/page/{name}",
         "/v1/health",
     }
+
+
+def test_every_route_that_is_not_public_has_a_rule(openapi: Any) -> None:
+    for path, method, operation in operations(openapi):
+        if operation["security"]:
+            found = rule(path)
+            assert found is not None, f"{method} {path}: add a rule to mesh/gateway/access.py"
+            scopes = [] if found.scope is None else [found.scope]
+            assert operation["security"] == [{"bearer": scopes}]
 
 
 def test_parameters_say_where_they_go_and_how_far(openapi: Any) -> None:
@@ -115,6 +128,6 @@ def test_streams_name_the_kinds_of_their_events(openapi: Any) -> None:
 
 
 def test_every_route_is_documented(openapi: Any) -> None:
-    pages = "".join((DOCS / page).read_text() for page in ("api.md", "openai.md"))
+    pages = "".join((DOCS / page).read_text() for page in ("accounts.md", "api.md", "openai.md"))
     for path, method, _ in operations(openapi):
         assert f"`{method.upper()} {path}" in pages, (method, path)

@@ -1,0 +1,58 @@
+"""Who may call what: one rule for each part of the API, by how the path begins. Pure.
+
+A person who is signed in has every scope; a key has those that it was made with. A path without a
+rule is open to no key, and a test holds that there is none.
+"""
+
+from typing import NamedTuple
+
+from mesh.gateway.tokens import Principal
+from mesh.protocol.accounts import Role, Scope
+from mesh.protocol.errors import ErrorCode, MeshError
+
+
+class Rule(NamedTuple):
+    """scope: what a key needs, None: any key will do; role: the least that a person needs."""
+
+    scope: Scope | None
+    role: Role = "user"
+
+
+RULES: dict[str, Rule] = {
+    "/v1": Rule("ask"),
+    "/generate": Rule("ask"),
+    "/tokenize": Rule("ask"),
+    "/configs": Rule("ask"),
+    "/api": Rule("ask"),
+    "/chats": Rule("chats"),
+    "/workers": Rule("mesh"),
+    "/mesh": Rule("mesh"),
+    "/account": Rule("account"),
+    "/auth/check": Rule(None),
+    "/auth/sessions": Rule("account"),
+    "/admin": Rule("account", role="admin"),
+}
+
+_RANKS: tuple[Role, ...] = ("user", "operator", "admin")
+
+
+def rule(path: str) -> Rule | None:
+    """The rule for a path, that of its longest beginning; None if there is none."""
+    parts = path.split("/")
+    for count in range(len(parts), 1, -1):
+        found = RULES.get("/".join(parts[:count]))
+        if found is not None:
+            return found
+    return None
+
+
+def check(path: str, principal: Principal) -> None:
+    """Raise MeshError (forbidden) unless somebody may call a path."""
+    found = rule(path) or Rule("account", role="admin")
+    if principal.scopes is not None and found.scope not in (None, *principal.scopes):
+        raise MeshError(
+            ErrorCode.FORBIDDEN,
+            f"This key may not be used here: it lacks the scope {found.scope!r}.",
+        )
+    if _RANKS.index(principal.role) < _RANKS.index(found.role):
+        raise MeshError(ErrorCode.FORBIDDEN, f"This is for the role {found.role!r} only.")

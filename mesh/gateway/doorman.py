@@ -1,0 +1,60 @@
+"""Says who asks: by an access token, a key, or as the guest; and whether they may ask for this.
+
+What a trusted client says of its users is looked up before (`trusted.py`).
+"""
+
+from mesh.gateway import access
+from mesh.gateway.accounts import Accounts, looks_like_key
+from mesh.gateway.door import Rules
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.tokens import GUEST, Principal, Tokens
+from mesh.protocol.errors import ErrorCode, MeshError
+
+TRUSTED = "principal"
+"""Where a request keeps whom a trusted client speaks for."""
+
+
+class Doorman:
+    """Asks nobody: signatures and the gateway's own copy of the accounts are enough."""
+
+    def __init__(self, tokens: Tokens, accounts: Accounts, rules: Rules) -> None:
+        self._tokens = tokens
+        self._accounts = accounts
+        self._rules = rules
+
+    def principal(self, request: AnyRequest) -> Principal:
+        """The signed-in user, or the guest where guests are allowed.
+
+        Raises MeshError: not_authenticated, invalid_token, token_expired, forbidden.
+        """
+        principal = self._who(request)
+        access.check(request.scope["path"], principal)
+        return principal
+
+    def signed_in(self, request: AnyRequest) -> Principal:
+        """The signed-in user; guests are not enough. Raises MeshError as `principal`."""
+        principal = self.principal(request)
+        if principal.guest:
+            raise MeshError(ErrorCode.NOT_AUTHENTICATED)
+        return principal
+
+    def _who(self, request: AnyRequest) -> Principal:
+        trusted: Principal | None = request.scope.get("state", {}).get(TRUSTED)
+        if trusted is not None:
+            return trusted
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        token = token.strip()
+        if not scheme or (self._rules.private and token == GUEST):
+            return self._guest()
+        if scheme.lower() != "bearer" or not token:
+            raise MeshError(ErrorCode.INVALID_TOKEN, "Send the header as: Authorization: Bearer …")
+        if looks_like_key(token):
+            return self._accounts.by_key(token)
+        principal, issued = self._tokens.read(token)
+        self._accounts.check(principal.user_id, issued)
+        return principal
+
+    def _guest(self) -> Principal:
+        if not self._rules.private:
+            raise MeshError(ErrorCode.NOT_AUTHENTICATED)
+        return Principal(GUEST, "Guest", guest=True)

@@ -1,0 +1,94 @@
+"""What a login gives: an access token and a refresh token, and how they are renewed and ended.
+
+A refresh token is a random word that the store knows by its SHA-256 alone; each is good for one
+use. Access tokens are signed (`tokens.py`).
+"""
+
+import time
+from hashlib import sha256
+from secrets import token_urlsafe
+from typing import Literal
+
+from msgspec import Struct
+
+from mesh.gateway.services import Services
+from mesh.protocol.accounts import RevokeRefresh, SaveRefresh, User, UseRefresh
+from mesh.protocol.errors import ErrorCode, MeshError
+
+NOT_KEPT = {"Cache-Control": "no-store"}
+
+
+class AccessToken(Struct, frozen=True):
+    """What goes into `Authorization: Bearer …`."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"
+
+
+class RefreshToken(Struct, frozen=True):
+    """What goes into the `Refresh` header of `GET /auth/refresh`, once, to get another pair."""
+
+    access_token: str
+    token_type: Literal["refresh"] = "refresh"
+
+
+class TokenPair(Struct, frozen=True):
+    """What a login gives."""
+
+    access_token: AccessToken
+    refresh_token: RefreshToken
+
+
+class Renewed(Struct, frozen=True):
+    """A new access token, and the refresh token that takes the place of the one that was sent."""
+
+    access_token: str
+    refresh_token: RefreshToken
+    token_type: Literal["bearer"] = "bearer"
+
+
+async def begin(services: Services, user: User) -> TokenPair:
+    """Sign a user in. Raises MeshError (store_unavailable)."""
+    token, expires = _new_refresh(services)
+    await services.store.ask(
+        SaveRefresh(user_id=user.id, token_hash=hashed(token), expires_at=expires)
+    )
+    return TokenPair(AccessToken(services.tokens.access(user)), RefreshToken(token))
+
+
+async def renew(services: Services, token: str) -> Renewed:
+    """Take a refresh token for a new pair.
+
+    Raises MeshError: not_authenticated, bad_request, invalid_token, token_expired,
+    store_unavailable.
+    """
+    _check_kind(services, token)
+    new, expires = _new_refresh(services)
+    user = await services.store.ask(
+        UseRefresh(token_hash=hashed(token), new_hash=hashed(new), expires_at=expires)
+    )
+    return Renewed(services.tokens.access(user), RefreshToken(new))
+
+
+async def end(services: Services, token: str) -> None:
+    """Forget a refresh token and those that came of it. Raises MeshError as `renew`."""
+    _check_kind(services, token)
+    await services.store.ask(RevokeRefresh(user_id="", token_hash=hashed(token)))
+
+
+def hashed(secret: str) -> str:
+    """How a long random secret is kept: SHA-256 in hex."""
+    return sha256(secret.encode()).hexdigest()
+
+
+def _new_refresh(services: Services) -> tuple[str, float]:
+    return token_urlsafe(32), time.time() + services.settings.refresh_ttl
+
+
+def _check_kind(services: Services, token: str) -> None:
+    if not token:
+        raise MeshError(ErrorCode.NOT_AUTHENTICATED, "Send your refresh token as: Refresh: …")
+    if services.tokens.signed(token):
+        raise MeshError(
+            ErrorCode.BAD_REQUEST, "This is an access token; send the refresh token instead."
+        )

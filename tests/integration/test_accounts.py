@@ -1,0 +1,283 @@
+"""Accounts over HTTP: passwords, keys, roles, and what works while the store is down."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from secrets import token_hex
+from typing import Any
+
+import httpx
+import pytest
+
+from mesh.store.attempts import PER_NAME
+from tests.chatting import answer, new_chat, ok, refusal
+from tests.whole_mesh import Mesh
+
+PASSWORD = "correct horse battery"
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def log_in(http: httpx.AsyncClient, name: str, password: str = PASSWORD) -> dict[str, Any]:
+    body = {"username": name, "password": password}
+    pair: dict[str, Any] = ok(await http.post("/auth/login", json=body))
+    return pair
+
+
+@asynccontextmanager
+async def signed_in(
+    mesh: Mesh, name: str, password: str = PASSWORD
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client signed in with a password."""
+    async with mesh.anonymous() as http:
+        pair = await log_in(http, name, password)
+        http.headers.update(bearer(pair["access_token"]["access_token"]))
+        yield http
+
+
+@asynccontextmanager
+async def admin(mesh: Mesh) -> AsyncIterator[httpx.AsyncClient]:
+    """A client signed in as the admin that the first start has made."""
+    password = (mesh.broker.data_dir / "admin-password").read_text().strip()
+    async with signed_in(mesh, "admin", password) as http:
+        yield http
+
+
+async def add(mesh: Mesh, role: str = "user") -> tuple[str, str]:
+    """A new user with a password: name and id."""
+    name = f"user-{token_hex(4)}"
+    async with admin(mesh) as http:
+        body = {"account": name, "password": PASSWORD, "role": role}
+        made = ok(await http.post("/admin/users", json=body))
+    return name, made["id"]
+
+
+async def make_key(http: httpx.AsyncClient, **fields: Any) -> tuple[str, str]:
+    """A new key of whoever is signed in: its id and its secret."""
+    made = ok(await http.post("/account/keys", json={"name": "test"} | fields))
+    return made["key"]["id"], made["secret"]
+
+
+@pytest.fixture
+def alone(new_mesh: Callable[..., Mesh]) -> Mesh:
+    """A mesh on a network, as far as it knows: nobody gets in without an account."""
+    mesh = new_mesh(allowed_hosts="127.0.0.1")
+    mesh.start("store", "gateway", "echo")
+    return mesh
+
+
+# --- passwords ------------------------------------------------------------------------------------
+
+
+async def test_the_first_start_makes_an_admin_whose_password_lies_in_a_file(mesh: Mesh) -> None:
+    path = mesh.broker.data_dir / "admin-password"
+    assert path.stat().st_mode & 0o777 == 0o600
+    async with admin(mesh) as http:
+        found = ok(await http.get("/account"))
+    assert (found["account"], found["provider"], found["role"]) == ("admin", "password", "admin")
+
+
+async def test_a_name_and_a_password_give_a_pair_of_tokens(mesh: Mesh) -> None:
+    name, user_id = await add(mesh)
+    async with mesh.anonymous() as http:
+        pair = await log_in(http, name.upper())
+        assert pair["refresh_token"]["token_type"] == "refresh"
+        headers = bearer(pair["access_token"]["access_token"])
+        assert ok(await http.get("/auth/check", headers=headers)) == user_id
+
+
+async def test_a_wrong_password_and_an_unknown_name_are_told_the_same(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    said = set()
+    async with mesh.anonymous() as http:
+        for username in (name, f"nobody-{token_hex(4)}"):
+            body = {"username": username, "password": "wrong horse"}
+            said.add(refusal(await http.post("/auth/login", json=body), 401, "invalid_token"))
+    assert len(said) == 1
+
+
+async def test_who_guesses_has_to_wait(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    async with mesh.anonymous() as http:
+        wrong = {"username": name, "password": "wrong horse"}
+        for _ in range(PER_NAME):
+            refusal(await http.post("/auth/login", json=wrong), 401, "invalid_token")
+        right = {"username": name, "password": PASSWORD}
+        response = await http.post("/auth/login", json=right)
+        refusal(response, 429, "rate_limited")
+        assert 0 < int(response.headers["retry-after"]) <= 600
+
+
+async def test_a_changed_password_signs_out_everywhere_but_keys_stay(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    async with signed_in(mesh, name) as http, mesh.anonymous() as other:
+        _, key = await make_key(http)
+        wrong = {"old": "wrong horse", "new": "another horse"}
+        refusal(await http.put("/account/password", json=wrong), 401, "invalid_token")
+        ok(await http.put("/account/password", json={"old": PASSWORD, "new": "another horse"}))
+        refusal(await http.get("/account"), 401, "token_expired")
+        ok(await other.get("/chats", headers=bearer(key)))
+    async with signed_in(mesh, name, "another horse") as http:
+        ok(await http.get("/account"))
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+async def test_a_key_is_shown_once_and_used_like_a_token(mesh: Mesh) -> None:
+    name, user_id = await add(mesh)
+    async with signed_in(mesh, name) as http, mesh.anonymous() as other:
+        key_id, key = await make_key(http)
+        assert ok(await other.get("/auth/check", headers=bearer(key))) == user_id
+        body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+        ok(await other.post("/v1/chat/completions", json=body, headers=bearer(key)))
+        (listed,) = ok(await http.get("/account/keys"))["keys"]
+        assert listed["id"] == key_id and listed["last_used_at"] is not None
+        assert key.startswith(listed["hint"]) and key not in str(listed)
+    for file in mesh.broker.data_dir.rglob("*"):
+        if file.is_file():
+            assert key.encode() not in file.read_bytes(), file
+
+
+async def test_a_revoked_key_is_refused_from_then_on(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    async with signed_in(mesh, name) as http, mesh.anonymous() as other:
+        key_id, key = await make_key(http)
+        ok(await other.get("/chats", headers=bearer(key)))
+        ok(await http.delete(f"/account/keys/{key_id}"))
+        refusal(await other.get("/chats", headers=bearer(key)), 401, "invalid_token")
+        refusal(await http.delete(f"/account/keys/{key_id}"), 404, "not_found")
+
+
+async def test_anothers_key_is_not_there(mesh: Mesh) -> None:
+    (name, _), (other_name, _) = await add(mesh), await add(mesh)
+    async with signed_in(mesh, name) as http, signed_in(mesh, other_name) as other:
+        key_id, _ = await make_key(http)
+        refusal(await other.delete(f"/account/keys/{key_id}"), 404, "not_found")
+        assert ok(await other.get("/account/keys"))["keys"] == []
+
+
+async def test_a_key_opens_the_doors_it_was_made_for(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    doors = {
+        "ask": ("GET", "/v1/models"),
+        "chats": ("GET", "/chats"),
+        "mesh": ("GET", "/workers"),
+        "account": ("GET", "/account"),
+    }
+    async with signed_in(mesh, name) as http, mesh.anonymous() as other:
+        for scope in doors:
+            _, key = await make_key(http, scopes=[scope])
+            for wanted, (method, path) in doors.items():
+                response = await other.request(method, path, headers=bearer(key))
+                assert response.status_code == (200 if wanted == scope else 403), (scope, path)
+        _, usual = await make_key(http)
+        refused = await other.post("/account/keys", json={"name": "x"}, headers=bearer(usual))
+        refusal(refused, 403, "forbidden")
+
+
+async def test_a_key_expires(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    async with signed_in(mesh, name) as http, mesh.anonymous() as other:
+        _, key = await make_key(http, expires_in=0.5)
+        headers = bearer(key)
+        while (response := await other.get("/chats", headers=headers)).status_code == 200:
+            pass
+        refusal(response, 401, "token_expired")
+
+
+# --- roles ----------------------------------------------------------------------------------------
+
+
+async def test_what_is_for_admins_is_for_nobody_else(mesh: Mesh) -> None:
+    for role in ("user", "operator"):
+        name, user_id = await add(mesh, role)
+        async with signed_in(mesh, name) as http:
+            for method, path in (
+                ("GET", "/admin/users"),
+                ("POST", "/admin/users"),
+                ("PUT", f"/admin/users/{user_id}/role"),
+                ("DELETE", f"/admin/users/{user_id}"),
+                ("DELETE", f"/admin/refresh_tokens/{user_id}"),
+            ):
+                refusal(await http.request(method, path), 403, "forbidden")
+
+
+async def test_a_role_counts_at_once_for_keys_too(mesh: Mesh) -> None:
+    name, user_id = await add(mesh)
+    async with signed_in(mesh, name) as http, admin(mesh) as boss, mesh.anonymous() as other:
+        _, key = await make_key(http, scopes=["account"])
+        refusal(await other.get("/admin/users", headers=bearer(key)), 403, "forbidden")
+        ok(await boss.put(f"/admin/users/{user_id}/role", json={"role": "admin"}))
+        ok(await other.get("/admin/users", headers=bearer(key)))
+        refusal(await http.get("/admin/users"), 401, "token_expired")
+        ok(await boss.put(f"/admin/users/{user_id}/role", json={"role": "user"}))
+        refusal(await other.get("/admin/users", headers=bearer(key)), 403, "forbidden")
+
+
+async def test_an_admin_lists_people_signs_them_out_and_removes_them(mesh: Mesh) -> None:
+    name, user_id = await add(mesh)
+    async with signed_in(mesh, name) as http, admin(mesh) as boss:
+        page = ok(await boss.get("/admin/users", params={"limit": 1000}))
+        (mine,) = [a for a in page["accounts"] if a["user"]["id"] == user_id]
+        assert (mine["user"]["account"], mine["password"]) == (name, True)
+        ok(await boss.delete(f"/admin/refresh_tokens/{user_id}"))
+        refusal(await http.get("/account"), 401, "token_expired")
+        ok(await boss.delete(f"/admin/users/{user_id}"))
+        refusal(await http.get("/account"), 401, "invalid_token")
+        refusal(await boss.delete(f"/admin/users/{user_id}"), 404, "not_found")
+
+
+# --- leaving --------------------------------------------------------------------------------------
+
+
+async def test_who_deletes_the_account_leaves_nothing_behind(alone: Mesh) -> None:
+    name, _ = await add(alone)
+    words = f"secret-{token_hex(8)}"
+    async with signed_in(alone, name) as http, alone.anonymous() as other:
+        pair = await log_in(other, name)
+        _, key = await make_key(http)
+        chat = await new_chat(http)
+        await answer(http, chat, words)
+        ok(await http.delete("/account/"))
+        for headers in (dict(http.headers), bearer(key)):
+            refusal(await other.get("/chats", headers=headers), 401, "invalid_token")
+        refresh = {"Refresh": pair["refresh_token"]["access_token"]}
+        refusal(await other.get("/auth/refresh", headers=refresh), 401, "invalid_token")
+        again = {"username": name, "password": PASSWORD}
+        refusal(await other.post("/auth/login", json=again), 401, "invalid_token")
+    alone.stop("store")
+    for file in alone.broker.data_dir.glob("mesh.db*"):
+        assert words.encode() not in file.read_bytes(), file
+
+
+# --- without the store ----------------------------------------------------------------------------
+
+
+async def test_keys_and_revocations_hold_while_the_store_is_down(alone: Mesh) -> None:
+    name, _ = await add(alone)
+    async with signed_in(alone, name) as http, alone.anonymous() as other:
+        key_id, revoked = await make_key(http)
+        _, key = await make_key(http)
+        ok(await http.delete(f"/account/keys/{key_id}"))
+        ok(await http.delete("/auth/sessions"))
+        alone.stop("store")
+        for _ in range(2):
+            ok(await other.get("/configs/model_configs", headers=bearer(key)))
+            gone = await other.get("/configs/model_configs", headers=bearer(revoked))
+            refusal(gone, 401, "invalid_token")
+            refusal(await http.get("/configs/model_configs"), 401, "token_expired")
+            alone.stop("gateway")  # and one that begins now knows it too
+            alone.start("gateway")
+
+
+async def test_the_use_of_a_key_reaches_the_store_when_it_is_back(alone: Mesh) -> None:
+    name, _ = await add(alone)
+    async with signed_in(alone, name) as http, alone.anonymous() as other:
+        _, key = await make_key(http)
+        alone.stop("store")
+        ok(await other.get("/v1/models", headers=bearer(key)))
+        alone.start("store")
+        (listed,) = ok(await http.get("/account/keys"))["keys"]
+        assert listed["last_used_at"] is not None
