@@ -10,24 +10,23 @@ import pytest
 from mesh.protocol.messages import Cancelled
 from tests.acceptance.conftest import Process, Processes
 from tests.acceptance.whole import Mesh
-from tests.terminal import Terminal
+from tests.sitting import CTRL_C, CTRL_D, Sitting, idle
 from tests.truth import truth_of
 
-CTRL_C, CTRL_D = "\x03", "\x04"
 RATE = 25
 COUNT = 150
 NUMBERED = " ".join(f"<{n}>" for n in range(COUNT))
 """A question whose every word is told apart; the echo engine says it back, a token a word."""
 
-Open = Callable[..., Terminal]
+Open = Callable[..., Sitting]
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+def opened(tmp_path: Path) -> Iterator[Callable[..., Sitting]]:
     """Opens `mesh chat` in terminals that are closed with the test."""
-    terminals: list[Terminal] = []
+    terminals: list[Sitting] = []
 
-    def open_it(environment: dict[str, str], *words: str) -> Terminal:
+    def open_it(environment: dict[str, str], *words: str) -> Sitting:
         environment = {
             name: value
             for name, value in environment.items()
@@ -41,7 +40,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
             "TERM": "xterm-256color",
         }
         command = [sys.executable, "-m", "mesh", "chat", *words]
-        terminals.append(Terminal(command, environment, columns=100, rows=30))
+        terminals.append(Sitting(command, environment, columns=100, rows=30))
         return terminals[-1]
 
     yield open_it
@@ -62,20 +61,14 @@ def gateway(processes: Processes) -> Process:
 
 @pytest.fixture
 def chat(
-    processes: Processes, gateway: Process, opened: Callable[..., Terminal]
-) -> Callable[..., Terminal]:
-    def open_it(*words: str) -> Terminal:
+    processes: Processes, gateway: Process, opened: Callable[..., Sitting]
+) -> Callable[..., Sitting]:
+    def open_it(*words: str) -> Sitting:
         terminal = opened(processes.env | {"MESH_URL": processes.url}, *words)
         terminal.wait_for("mesh chat at", "echo · connected")
         return terminal
 
     return open_it
-
-
-def idle(text: str) -> bool:
-    """An empty input line stands above the toolbar."""
-    *_, prompt, toolbar = ["", "", *filter(None, (line.strip() for line in text.split("\n")))]
-    return prompt == "›" and "connected" in toolbar
 
 
 def answered(question: str) -> Callable[[str], bool]:

@@ -1,6 +1,6 @@
 """The slash commands: their names, what they take and mean, and what a line that was typed is.
 
-Pure; what they do is in `app`.
+Pure; what they do is in `doing`.
 """
 
 import re

@@ -1,43 +1,23 @@
-"""What the slash commands do. What a line means is in `commands`; how one talks, in `app`."""
+"""What the slash commands do. What a line means is in `commands`; how one talks, in `talking`."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from mesh_client import files
-from mesh_client.async_client import AsyncAnswer
 from mesh_client.errors import MeshClientError
 from mesh_client.repl import saying, tree
 from mesh_client.repl.commands import COMMANDS, KEYS, Command
 from mesh_client.repl.parameters import PARAMETERS, setting
 from mesh_client.repl.session import Question, Session
+from mesh_client.repl.talking import Talking
 from mesh_client.terminal import printable
-
-
-class Talk(Protocol):
-    """What commands need of the sitting, the session aside."""
-
-    def quit(self) -> None:
-        """Leave."""
-
-    def offer(self, line: str) -> None:
-        """Put a line where it can be changed and sent."""
-
-    async def converse(self, question: Question) -> None:
-        """Ask, and show the answer."""
-
-    async def follow(self, answer: AsyncAnswer) -> None:
-        """Read along with a running answer."""
-
-    async def attach(self) -> bool:
-        """Rejoin the answer that was left last; whether there was one."""
 
 
 class Doing:
     """The commands, by name."""
 
-    def __init__(self, session: Session, talk: Talk) -> None:
+    def __init__(self, session: Session, talking: Talking) -> None:
         self._session = session
-        self._talk = talk
+        self._talking = talking
         self._do: dict[str, Callable[[str], Awaitable[None]]] = {
             "help": self._help,
             "new": self._new,
@@ -90,17 +70,17 @@ class Doing:
                 saying.message(message)
                 saying.blank()
         if running is not None:
-            await self._talk.follow(running)
+            await self._talking.follow(running)
 
     async def _attach(self, argument: str) -> None:
-        if await self._talk.attach():
+        if await self._talking.attach():
             return
         chat = self._session.talked()
         await chat.refresh()
         running = chat.running()
         if running is None:
             raise _wrong("Nothing is being answered here; /resume goes on with another chat.")
-        await self._talk.follow(running)
+        await self._talking.follow(running)
 
     async def _detach(self, argument: str) -> None:
         raise _wrong("Nothing is being answered; /detach leaves an answer while it is written.")
@@ -170,14 +150,14 @@ class Doing:
         if argument:
             await self._session.check_model(argument)
         line = f"/retry {argument}".strip()
-        await self._talk.converse(Question(line, None, model=argument))
+        await self._talking.converse(Question(line, None, model=argument))
 
     async def _edit(self, argument: str) -> None:
         asked = self._session.talked().thread.last_question()
         if argument:
-            await self._talk.converse(Question(f"/edit {argument}", argument, edits=True))
+            await self._talking.converse(Question(f"/edit {argument}", argument, edits=True))
         else:
-            self._talk.offer(f"/edit {asked.content or ''}")
+            self._talking.offer(f"/edit {asked.content or ''}")
 
     async def _tree(self, argument: str) -> None:
         chat = self._session.talked()
@@ -216,7 +196,7 @@ class Doing:
             saying.table([*KEYS], "class:name", "")
 
     async def _quit(self, argument: str) -> None:
-        self._talk.quit()
+        self._talking.quit()
 
 
 def _wrong(sentence: str) -> MeshClientError:

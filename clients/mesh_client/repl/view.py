@@ -10,85 +10,71 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Literal
 
 from prompt_toolkit.application import Application
-from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
-from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
-from prompt_toolkit.history import History
-from prompt_toolkit.layout import ConditionalContainer, Dimension, HSplit, Layout, Window
-from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
-from prompt_toolkit.layout.processors import AppendAutoSuggestion, BeforeInput
+from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
+from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.renderer import print_formatted_text
-from prompt_toolkit.styles import BaseStyle
 
+from mesh_client.repl.drafting import Drafting
 from mesh_client.repl.keys import Typing, answer_keys
 from mesh_client.repl.markdown import MarkdownPrinter
 from mesh_client.repl.markdown.rows import Row, cells, last
+from mesh_client.repl.prompt import Writing
+from mesh_client.repl.theme import STYLE
 
 FRAME = 0.04
 """Seconds between two pictures at least, so that fast models do not burn the terminal."""
-
-DRAFT_ROWS = 8
-"""Rows that what is typed ahead takes at most."""
 
 
 class AnswerView:
     """Runs beside a piece of work and shows the text that it is given.
 
-    `draft` is what was typed ahead, `queued` what was sent ahead with Enter. `parted` says how
-    the user left before the end: to do something else (detached), or the whole sitting (left).
-    `interrupt` is told of each Ctrl-C, with whether there was a draft to clear, and answers
-    whether to leave; `at_once` is offered each line that is sent, and may take it; the work goes
-    on until `before_parting` returns.
+    `queued` is what was sent ahead with Enter. `parted` says how the user left before the end: to
+    do something else (detached), or the whole sitting (left). `interrupt` is told of each Ctrl-C,
+    with whether there was a draft to clear, and answers whether to leave; `at_once` is offered each
+    line that is sent, and may take it; the work goes on until `before_parting` returns.
     """
 
     def __init__(
         self,
         toolbar: Callable[[], StyleAndTextTuples],
-        interrupt: Callable[[bool], bool],
-        style: BaseStyle,
+        writing: Writing,
         draft: str = "",
         *,
-        history: History | None = None,
-        at_once: Callable[[str], bool] = lambda line: False,
-        paste: Callable[[str], str] = lambda text: text,
+        interrupt: Callable[[bool], bool],
+        at_once: Callable[[str], bool],
         before_parting: Callable[[], Awaitable[None]],
     ) -> None:
-        self.draft = Buffer(multiline=True, history=history, auto_suggest=AutoSuggestFromHistory())
         self.queued: list[str] = []
         self.parted: Literal["", "detached", "left"] = ""
         self._toolbar = toolbar
         self._interrupt = interrupt
         self._at_once = at_once
         self._before_parting = before_parting
-        self._style = style
         self._printer = MarkdownPrinter()
         self._changed = asyncio.Event()
-        self.draft.on_text_changed += lambda _: self._focus()
         self._work: asyncio.Task[None] | None = None
         self._tail = Window(
             FormattedTextControl(self._tail_text, focusable=True, show_cursor=False),
             wrap_lines=True,
             dont_extend_height=True,
         )
-        self._input = Window(
-            BufferControl(
-                self.draft,
-                input_processors=[BeforeInput("› ", "class:prompt"), AppendAutoSuggestion()],
-            ),
-            height=Dimension(max=DRAFT_ROWS),
-            wrap_lines=True,
-            dont_extend_height=True,
-        )
-        typing = Typing(self.draft, self._send, self._interrupted, self.part, paste)
+        self._drafting = Drafting(writing, draft)
         self._app: Application[None] = Application(
             Layout(self._rows(), self._tail),
-            key_bindings=answer_keys(typing),
-            style=style,
+            key_bindings=answer_keys(self._typing(writing)),
+            style=STYLE,
             erase_when_done=True,
             refresh_interval=0.5,
         )
-        self.draft.insert_text(draft)
+        self._drafting.buffer.on_text_changed += self._focus
+        self._app.before_render += self._focus  # a search that is given up leaves it at the line
+
+    @property
+    def draft(self) -> str:
+        """What is typed, and not sent."""
+        return self._drafting.buffer.text
 
     def text(self, text: str) -> None:
         """Show more of the answer."""
@@ -121,6 +107,7 @@ class AnswerView:
         await asyncio.gather(self._work, return_exceptions=True)
 
     def _begin(self) -> None:
+        self._drafting.recall()
         self._app.create_background_task(self._paint())
 
     async def _paint(self) -> None:
@@ -150,27 +137,26 @@ class AnswerView:
             print_formatted_text(
                 self._app.output,
                 FormattedText(text),
-                self._style,
+                STYLE,
                 color_depth=self._app.color_depth,
             )
             self._app.renderer.render(self._app, self._app.layout)
 
     def _rows(self) -> HSplit:
-        typed = Condition(lambda: bool(self.draft.text))
         queued = Condition(lambda: bool(self.queued))
         return HSplit([
             self._tail,
             ConditionalContainer(
                 Window(FormattedTextControl(self._queued_text), dont_extend_height=True), queued
             ),
-            ConditionalContainer(self._input, typed),
+            *self._drafting.rows(),
             Window(FormattedTextControl(self._toolbar), height=1, style="class:bottom-toolbar"),
         ])  # fmt: skip
 
     def _tail_text(self) -> StyleAndTextTuples:
         """The last rows of what is not done, as many as there is room for."""
         size = self._app.output.get_size()
-        room = max(1, size.rows - 4 - (DRAFT_ROWS if self.draft.text else 0))
+        room = max(1, size.rows - 4 - self._drafting.height)
         text: StyleAndTextTuples = []
         for row in reversed(self._printer.tail(size.columns)):
             height = max(1, -(-cells(row) // max(1, size.columns)))
@@ -185,17 +171,25 @@ class AnswerView:
         lines = (f"next: {text.splitlines()[0]}" for text in self.queued)
         return [("class:dim", "\n".join(lines))]
 
+    def _typing(self, writing: Writing) -> Typing:
+        return Typing(
+            self._drafting.buffer,
+            send=self._send,
+            interrupt=self._interrupted,
+            part=self.part,
+            search=lambda: self._drafting.search(self._app.layout),
+            pasted=writing.pasted,
+        )
+
     def _send(self) -> None:
-        line = self.draft.text
-        self.draft.reset(append_to_history=False)
+        line = self._drafting.clear()
         if not self._at_once(line):
             self.queued.append(line)
 
     def _interrupted(self) -> None:
-        leaves = self._interrupt(bool(self.draft.text))
-        self.draft.reset()
+        leaves = self._interrupt(bool(self._drafting.clear()))
         if leaves:
             self.part("left")
 
-    def _focus(self) -> None:
-        self._app.layout.focus(self._input if self.draft.text else self._tail)
+    def _focus(self, _: object) -> None:
+        self._drafting.focus(self._app.layout, self._tail)

@@ -89,6 +89,15 @@ class ScriptedGateway:
     def text(self) -> str:
         return "".join(self.pieces)
 
+    @property
+    def questions(self) -> list[object]:
+        """The questions that were accepted, each once."""
+        return [exchange["prompter_message"]["content"] for exchange in self.asked.values()]
+
+    def last_body(self) -> dict[str, object]:
+        """What was last asked, as it arrived."""
+        return msgspec.json.decode(self.requests("/messages")[-1].body, type=dict[str, object])
+
     def requests(self, path_end: str) -> list[Seen]:
         return [seen for seen in self.seen if seen.path.split("?")[0].endswith(path_end)]
 

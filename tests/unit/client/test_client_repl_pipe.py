@@ -25,10 +25,6 @@ async def sitting(
                 yield Repl(client, watcher, folder / "history"), keys
 
 
-def asked(gateway: ScriptedGateway) -> list[object]:
-    return [exchange["prompter_message"]["content"] for exchange in gateway.asked.values()]
-
-
 @pytest.mark.parametrize(
     ("typed", "questions"),
     [
@@ -57,7 +53,7 @@ async def test_keys_become_questions(
         else:
             keys.send_text("\x04")
         await repl.run()
-    assert asked(gateway) == questions
+    assert gateway.questions == questions
 
 
 async def test_a_sitting_remembers_for_the_next_one(
@@ -67,4 +63,4 @@ async def test_a_sitting_remembers_for_the_next_one(
         async with sitting(async_client, gateway, tmp_path) as (repl, keys):
             keys.send_text(typed)
             await repl.run()
-    assert asked(gateway) == ["Count.", "Count."]
+    assert gateway.questions == ["Count.", "Count."]
