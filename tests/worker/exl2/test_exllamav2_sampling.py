@@ -122,6 +122,30 @@ async def test_xtc_leaves_out_likely_tokens_as_often_as_asked(engine: Engine) ->
     assert 30 < half.count("y") < 70
 
 
+async def test_whether_xtc_leaves_out_says_nothing_of_the_token_chosen(engine: Engine) -> None:
+    """Were both one random number, x would never come: it is the first half of what there is."""
+
+    def known(model: StandinModel, sequence: list[int], logits: torch.Tensor) -> None:
+        logits.fill_(float("-inf"))
+        for character, probability in zip("xyvw", (0.5, 0.3, 0.1, 0.1), strict=True):
+            logits[token(character)] = log(probability)
+
+    LOGIT_HOOKS.append(known)
+    plain: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+    text = await say(engine, "B", 200, xtc_probability=0.5, xtc_threshold=0.25, **plain)
+    found = {character: text.count(character) for character in "xyvw"}
+    assert 30 < found["x"] < 70 and 70 < found["y"] < 110, found
+    assert found["v"] > 15 and found["w"] > 15, found
+
+
+async def test_xtc_leaves_the_end_of_an_answer_alone(engine: Engine) -> None:
+    def ending(model: StandinModel, sequence: list[int], logits: torch.Tensor) -> None:
+        logits[END], logits[token("x")] = 20.0, 19.5
+
+    LOGIT_HOOKS.append(ending)
+    assert await say(engine, "B", 20, xtc_probability=1.0, xtc_threshold=0.1) == ""
+
+
 def test_xtc_keeps_the_least_likely_of_the_likely_and_those_to_be_kept() -> None:
     logits = torch.tensor([[[3.0, 2.9, 2.8, 2.7, 0.0]]])
     leave_out(logits, 0.1, kept=[0])
