@@ -10,7 +10,7 @@ import httpx
 
 from mesh_client import calls
 from mesh_client.credentials import Credentials, CredentialStore
-from mesh_client.objects import Bearer, TokenPair
+from mesh_client.objects import Renewed, TokenPair
 
 Flow = Generator[httpx.Request, httpx.Response, None]
 
@@ -66,10 +66,12 @@ class Renewal(httpx.Auth):
         response = yield _request(url, call)
         if response.status_code != httpx.codes.OK:
             return None
+        renewed = call.read(response.content)
+        following = renewed.refresh_token
         return Credentials(
             username=kept.username,
-            access_token=call.read(response.content).access_token,
-            refresh_token=kept.refresh_token,
+            access_token=renewed.access_token,
+            refresh_token=following.access_token if following else kept.refresh_token,
         )
 
     def _login(
@@ -136,7 +138,7 @@ def _body_matters(
     return outgoing is not request or response.status_code >= 400
 
 
-def _request(url: httpx.URL, call: calls.Call[TokenPair] | calls.Call[Bearer]) -> httpx.Request:
+def _request(url: httpx.URL, call: calls.Call[TokenPair] | calls.Call[Renewed]) -> httpx.Request:
     """A request to the same gateway."""
     target = url.copy_with(path=call.path, query=None)
     return httpx.Request(call.method, target, params=call.params, headers=call.headers)

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from mesh_client.errors import BadReply
 from mesh_client.objects import (
-    Bearer,
     CancelReply,
     CancelToken,
     ChatInfo,
@@ -21,6 +20,7 @@ from mesh_client.objects import (
     Exchange,
     Message,
     ModelList,
+    Renewed,
     TokenPair,
     WorkerEventList,
     WorkerList,
@@ -183,9 +183,9 @@ def login(username: str) -> Call[TokenPair]:
     return Call("GET", "/auth/callback/debug", TokenPair, params={"code": username})
 
 
-def refresh(token: str) -> Call[Bearer]:
-    """A new access token for a refresh token."""
-    return Call("GET", "/auth/refresh", Bearer, headers={"Refresh": token})
+def refresh(token: str) -> Call[Renewed]:
+    """A new access token for a refresh token, which is good for one use."""
+    return Call("GET", "/auth/refresh", Renewed, headers={"Refresh": token})
 
 
 def check() -> Call[str]:

@@ -204,6 +204,13 @@ class Bearer(Reply, frozen=True, kw_only=True):
     token_type: str = "bearer"
 
 
+class Renewed(Reply, frozen=True, kw_only=True):
+    """A new access token, and the refresh token for the next time; null: the same again."""
+
+    access_token: str
+    refresh_token: Bearer | None = None
+
+
 class TokenPair(Reply, frozen=True, kw_only=True):
     """What a login gives: a short-lived access token and a refresh token."""
 

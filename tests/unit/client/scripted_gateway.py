@@ -214,17 +214,19 @@ class ScriptedGateway:
 
     def _login(self, query: str) -> Answer:
         access = {"access_token": "a1", "token_type": "bearer"}
-        refresh = {"access_token": "r1", "token_type": "refresh"}
+        refresh = {"access_token": f"r{self._renewals}", "token_type": "refresh"}
         self.tokens_accepted.add("a1")
         return Answer(body={"access_token": access, "refresh_token": refresh})
 
     def _refresh(self, request: Seen) -> Answer:
-        if request.headers.get("refresh") != "r1":
+        """Each refresh token is good for one use."""
+        if request.headers.get("refresh") != f"r{self._renewals}":
             return _problem(401, "invalid_token", "This token is not valid here; sign in again.")
         self._renewals += 1
         token = f"a{self._renewals}"
         self.tokens_accepted = {token}
-        return Answer(body={"access_token": token, "token_type": "bearer"})
+        following = {"access_token": f"r{self._renewals}", "token_type": "refresh"}
+        return Answer(body={"access_token": token, "refresh_token": following})
 
     def _page(self, request: Seen) -> dict[str, object]:
         if "after=" in request.path:

@@ -237,6 +237,17 @@ def test_a_token_that_ran_out_is_renewed_in_mid_use(
     assert len(gateway.requests("/refresh")) == 1
 
 
+def test_each_renewal_uses_the_token_that_the_last_one_gave(
+    client: Client, gateway: ScriptedGateway
+) -> None:
+    client.login("ada")
+    for _ in range(3):
+        gateway.tokens_accepted = set()
+        assert client.user() == "user-1"
+    assert [seen.headers["refresh"] for seen in gateway.requests("/refresh")] == ["r1", "r2", "r3"]
+    assert len(gateway.requests("/debug")) == 1
+
+
 async def test_the_async_client_renews_its_token_too(
     async_client: AsyncClient, gateway: ScriptedGateway
 ) -> None:
