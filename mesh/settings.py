@@ -23,6 +23,10 @@ HOUR, DAY, YEAR = 3_600.0, 86_400.0, 31_536_000.0
 """Upper bounds of time spans, in seconds: without one, `inf` would be a number like any other."""
 
 
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Where, and under which names, nobody but this machine itself reaches a server."""
+
+
 def reachable(host: str) -> str:
     """How this machine itself reaches a server that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -180,6 +184,12 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
             description="Seconds to wait for the first event before a stream's headers.",
         ),
     ] = 5.0
+
+    @property
+    def private(self) -> bool:
+        """Whether only this machine is served, under its own names: there guests and the debug
+        login are allowed, and nowhere else."""
+        return self.host.strip("[]") in LOOPBACK and not self.allowed_hosts.strip(", ")
 
 
 class StoreSettings(Settings, frozen=True, kw_only=True):

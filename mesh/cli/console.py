@@ -19,6 +19,9 @@ _EXPECTED = re.compile("Plaintext passwords detected|.*TLS handshake error: EOF$
 
 WIDTH = 9
 
+PRIVATE = "this machine only, where no password is asked for"
+ACCOUNTS_ONLY = "the network, for those with an account: `mesh user add`"
+
 
 class Console:
     """Where the children's lines go: stdout, one line each, never mixed."""
@@ -42,13 +45,21 @@ def _of_broker(text: str) -> str:
     return f"{time} {_BROKER_LEVELS[level]:<7} {rest}"
 
 
-def banner(version: str, running: Running, data: Path, workers: list[WorkerInfo]) -> str:
-    """What to know of a mesh that is up, in aligned lines."""
+def banner(
+    version: str, running: Running, data: Path, workers: list[WorkerInfo], private: bool = True
+) -> str:
+    """What to know of a mesh that is up, in aligned lines. private: see `GatewaySettings`.
+
+    The admin's password is said only where it lies, and only until it is changed.
+    """
+    password = data / "admin-password"
     rows = {
         "Gateway": running.gateway,
+        "Open to": PRIVATE if private else ACCOUNTS_ONLY,
         "Broker": running.nats,
         "Data folder": str(data),
         "Model": models(workers),
+        **({"Admin": f"admin, password in {password}"} if password.exists() else {}),
         "Next": f"{myself()} chat    (in another terminal)",
         "Stop": "Ctrl-C",
     }

@@ -27,6 +27,8 @@ COMMANDS = {
     "drain": ("up", "Let a worker finish or hand over its answers, and leave."),
     "dlq": ("up", "Look at requests that took their workers down."),
     "doctor": ("up", "Say what is wrong, and how to mend it."),
+    "user": ("up", "Look after accounts: add, list, passwd, role, remove."),
+    "key": ("up", "Look after API keys: create, list, revoke."),
     "config": ("up", "Show the settings, and where they come from."),
     "completion": ("up", "Print what makes your shell complete `mesh`."),
     "bench": ("up", "Put a load on a running mesh and measure it."),

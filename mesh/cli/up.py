@@ -139,7 +139,8 @@ class Up:
             self._folder.ca,
         )
         notice.cancel()
-        click.echo(banner(mesh.__version__, self._running, self._folder.data, present))
+        private = self._settings.private
+        click.echo(banner(mesh.__version__, self._running, self._folder.data, present, private))
 
     def _broker(self, server: str) -> Program:
         settings, secrets = self._settings, self._folder.secrets()

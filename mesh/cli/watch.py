@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TypeVar
 
 import click
@@ -14,6 +13,7 @@ from rich.text import Text
 from mesh.cli.screen import console
 
 T = TypeVar("T")
+Trouble = type[Exception] | tuple[type[Exception], ...]
 F = TypeVar("F", bound=Callable[..., object])
 
 EVERY = 1.0
@@ -35,7 +35,7 @@ async def show(
     *,
     watch: bool,
     as_json: bool,
-    trouble: type[Exception],
+    trouble: Trouble,
 ) -> None:
     """Look, and show what was seen; with `watch` without end.
 
@@ -50,19 +50,21 @@ async def show(
         await _pictures(first, look, draw, trouble)
 
 
-async def _lines(first: T, look: Callable[[], Awaitable[T]], trouble: type[Exception]) -> None:
+async def _lines(first: T, look: Callable[[], Awaitable[T]], trouble: Trouble) -> None:
     _print_json(first)
     while True:
         await asyncio.sleep(EVERY)
-        with suppress(trouble):
+        try:
             _print_json(await look())
+        except trouble:
+            pass
 
 
 async def _pictures(
     first: T,
     look: Callable[[], Awaitable[T]],
     draw: Callable[[T], RenderableType],
-    trouble: type[Exception],
+    trouble: Trouble,
 ) -> None:
     screen = console()
     with Live(draw(first), console=screen, screen=screen.is_terminal, auto_refresh=False) as live:

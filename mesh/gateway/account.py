@@ -1,19 +1,17 @@
 """One's own account: who one is, password, keys, everything as a file, and leaving for good."""
 
 import time
-from secrets import token_urlsafe
-from typing import Annotated, get_args
+from typing import Annotated
 
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from mesh.gateway.accounts import KEY_PREFIX
 from mesh.gateway.answering import cancel_all
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.sessions import NOT_KEPT, hashed
+from mesh.gateway.sessions import NOT_KEPT
 from mesh.protocol.accounts import (
     CreateKey,
     GetUser,
@@ -26,13 +24,9 @@ from mesh.protocol.accounts import (
     SetPassword,
     User,
 )
+from mesh.protocol.keys import USUAL_SCOPES, new_key
 
 LONGEST_PASSWORD = 4096
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-USUAL_SCOPES: tuple[Scope, ...] = ("ask", "chats", "mesh")
-"""All but the account itself: a key that leaks should not lock its owner out."""
-HINT = len(KEY_PREFIX) + 4
-"""Characters of a key that lists show."""
 
 
 class UserRead(Struct, frozen=True, kw_only=True):
@@ -127,18 +121,18 @@ async def create_key(request: AnyRequest, services: Wired) -> Response[MadeKey]:
     """Make a key to use in one's own name; its secret is in this answer and nowhere else."""
     user = services.doorman.signed_in(request)
     body = await read_body(request, NewKey)
-    secret = KEY_PREFIX + token_urlsafe(32)
+    made = new_key()
     key = await services.store.ask(
         CreateKey(
             user=user.user_id,
             name=body.name,
-            key_hash=hashed(secret),
-            hint=secret[:HINT],
+            key_hash=made.hash,
+            hint=made.hint,
             scopes=USUAL_SCOPES if body.scopes is None else body.scopes,
             expires_at=None if body.expires_in is None else time.time() + body.expires_in,
         )
     )
-    return Response(MadeKey(key=_read(key), secret=secret), headers=NOT_KEPT)
+    return Response(MadeKey(key=_read(key), secret=made.secret), headers=NOT_KEPT)
 
 
 @get("/account/keys")

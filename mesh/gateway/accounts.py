@@ -7,7 +7,6 @@ by hash: what it takes to find a key tells nothing of one, for keys are random a
 import asyncio
 import logging
 import time
-from hashlib import sha256
 
 import msgspec
 
@@ -20,11 +19,9 @@ from mesh.protocol import subjects
 from mesh.protocol.accounts import AccountMark, KeyCard, KeyUse, NoteKeyUse
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.keys import hash_of
 
 log = logging.getLogger(__name__)
-
-KEY_PREFIX = "sk-mesh-"
-"""How every key begins, so that people and scanners know one when they see it."""
 
 EVERY = 10.0
 """Seconds between two reports of when keys were used, and two comparisons with the bucket."""
@@ -94,7 +91,7 @@ class Accounts:
 
     def card(self, key: str) -> KeyCard | None:
         """What is known of a key, which counts as used. Raises MeshError (token_expired)."""
-        card = self._keys.get(sha256(key.encode()).hexdigest())
+        card = self._keys.get(hash_of(key))
         if card is None:
             return None
         now = time.time()
@@ -149,8 +146,3 @@ class Accounts:
 def _name(subject: str) -> str:
     """The hash or id that a message of the bucket is about."""
     return subject.rpartition(".")[2]
-
-
-def looks_like_key(token: str) -> bool:
-    """Whether this is meant to be a key, and not an access token."""
-    return token.startswith(KEY_PREFIX)

@@ -52,6 +52,9 @@ log = logging.getLogger(__name__)
 LEAVE = 3.0
 """Seconds that the HTTP server may take to stop."""
 
+PRIVATE = "Listening on %s port %d, for this machine only: guests need no account"
+PUBLIC = "Listening on %s port %d, for the network: nobody gets in without an account"
+
 QUEUE = "gateways"
 """The queue group in which gateways share the workers' questions."""
 
@@ -102,6 +105,7 @@ async def _serve(services: Services, stop: asyncio.Event) -> None:
         log_level=LogLevels.error,
     )
     serving = asyncio.create_task(server.serve())
+    log.info(PRIVATE if settings.private else PUBLIC, settings.host, settings.port)
     broken = asyncio.create_task(services.bus.closed.wait())
     try:
         if await _first(stop, serving, broken):

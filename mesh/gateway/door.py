@@ -16,9 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.gateway.errors import AnyRequest, answer
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.settings import GatewaySettings
-
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+from mesh.settings import LOOPBACK, GatewaySettings
 
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 """A Host header (RFC 9110, section 7.2): a name or an address, IPv6 in brackets, maybe a port."""
@@ -56,7 +54,7 @@ class Rules:
     def __init__(self, settings: GatewaySettings) -> None:
         named = _names(settings.allowed_hosts)
         bound = settings.host.strip("[]")
-        self.private = bound in LOOPBACK and not named
+        self.private = settings.private
         self.hosts = named or (LOOPBACK if bound in LOOPBACK else {bound} | LOOPBACK)
         self.origins = frozenset(_names(settings.allowed_origins))
         self.any_host = bound in ("0.0.0.0", "::") and not named

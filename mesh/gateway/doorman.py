@@ -4,11 +4,12 @@ What a trusted client says of its users is looked up before (`trusted.py`).
 """
 
 from mesh.gateway import access
-from mesh.gateway.accounts import Accounts, looks_like_key
+from mesh.gateway.accounts import Accounts
 from mesh.gateway.door import Rules
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.tokens import GUEST, Principal, Tokens
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.keys import looks_like_key
 
 TRUSTED = "principal"
 """Where a request keeps whom a trusted client speaks for."""

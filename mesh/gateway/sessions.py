@@ -5,7 +5,6 @@ use. Access tokens are signed (`tokens.py`).
 """
 
 import time
-from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Literal
 
@@ -14,6 +13,7 @@ from msgspec import Struct
 from mesh.gateway.services import Services
 from mesh.protocol.accounts import RevokeRefresh, SaveRefresh, User, UseRefresh
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.keys import hash_of
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -51,7 +51,7 @@ async def begin(services: Services, user: User) -> TokenPair:
     """Sign a user in. Raises MeshError (store_unavailable)."""
     token, expires = _new_refresh(services)
     await services.store.ask(
-        SaveRefresh(user_id=user.id, token_hash=hashed(token), expires_at=expires)
+        SaveRefresh(user_id=user.id, token_hash=hash_of(token), expires_at=expires)
     )
     return TokenPair(AccessToken(services.tokens.access(user)), RefreshToken(token))
 
@@ -65,7 +65,7 @@ async def renew(services: Services, token: str) -> Renewed:
     _check_kind(services, token)
     new, expires = _new_refresh(services)
     user = await services.store.ask(
-        UseRefresh(token_hash=hashed(token), new_hash=hashed(new), expires_at=expires)
+        UseRefresh(token_hash=hash_of(token), new_hash=hash_of(new), expires_at=expires)
     )
     return Renewed(services.tokens.access(user), RefreshToken(new))
 
@@ -73,12 +73,7 @@ async def renew(services: Services, token: str) -> Renewed:
 async def end(services: Services, token: str) -> None:
     """Forget a refresh token and those that came of it. Raises MeshError as `renew`."""
     _check_kind(services, token)
-    await services.store.ask(RevokeRefresh(user_id="", token_hash=hashed(token)))
-
-
-def hashed(secret: str) -> str:
-    """How a long random secret is kept: SHA-256 in hex."""
-    return sha256(secret.encode()).hexdigest()
+    await services.store.ask(RevokeRefresh(user_id="", token_hash=hash_of(token)))
 
 
 def _new_refresh(services: Services) -> tuple[str, float]:

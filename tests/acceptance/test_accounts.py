@@ -1,0 +1,134 @@
+"""Accounts on a mesh of real processes, from its first start on, by its operator's commands."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fleet import Fleet, fleet
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Fleet]:
+    """Broker, gateway, store and a worker; the gateway goes by a name, so it serves a network."""
+    with fleet(tmp_path) as found:
+        found.environment["MESH_LOG_LEVEL"] = "debug"
+        found.gateway("--allowed-hosts", "127.0.0.1")
+        found.store()
+        found.worker("w1")
+        yield found
+
+
+def mesh(network: Fleet, *words: str, typed: str = "") -> str:
+    """What a command prints that has to succeed. typed: its stdin."""
+    found = subprocess.run(
+        [sys.executable, "-m", "mesh", *words],
+        env=network.environment,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def add(network: Fleet, name: str, *flags: str) -> None:
+    mesh(network, "user", "add", name, "--password-stdin", *flags, typed=f"{PASSWORD}\n")
+
+
+def log_in(network: Fleet, name: str, password: str = PASSWORD) -> httpx.Response:
+    body = {"username": name, "password": password}
+    return httpx.post(f"{network.url}/auth/login", json=body, timeout=30)
+
+
+def with_key(network: Fleet, key: str, path: str = "/v1/models") -> int:
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.get(f"{network.url}{path}", headers=headers, timeout=30).status_code
+
+
+def test_the_first_admin_gets_in_by_the_file_and_changes_the_password(network: Fleet) -> None:
+    path = network.broker.data_dir / "admin-password"
+    assert log_in(network, "admin", path.read_text().strip()).status_code == 200
+    assert str(path) in network.log("store")
+    mesh(network, "user", "passwd", "admin", "--password-stdin", typed=f"{PASSWORD}\n")
+    assert not path.exists()
+    assert log_in(network, "admin").status_code == 200
+    network.stop("store")
+    network.store()
+    assert not path.exists(), "only the first start makes an admin"
+
+
+def test_a_network_is_served_to_accounts_only_and_the_gateway_says_so(network: Fleet) -> None:
+    assert "nobody gets in without an account" in network.log("gateway")
+    for path in ("/v1/models", "/chats", "/workers", "/auth/check"):
+        assert httpx.get(f"{network.url}{path}", timeout=30).status_code == 401
+    guest = {"Authorization": "Bearer guest"}
+    assert httpx.get(f"{network.url}/v1/models", headers=guest, timeout=30).status_code == 401
+
+
+def test_people_come_change_and_go_by_command(network: Fleet) -> None:
+    add(network, "ada", "--role", "operator")
+    refused = network.run("user", "add", "ada")
+    assert refused.returncode == 78 and "--password-stdin" in refused.stderr
+    listed = json.loads(mesh(network, "user", "list", "--json"))["users"]
+    roles = {each["user"]["account"]: each["user"].get("role", "user") for each in listed}
+    assert roles == {"admin": "admin", "ada": "operator"}
+    assert "ada" in mesh(network, "user", "list")
+    assert log_in(network, "ada").status_code == 200
+    mesh(network, "user", "role", "ada", "user")
+    mesh(network, "user", "remove", "ada", "--yes")
+    assert log_in(network, "ada").status_code == 401
+    nobody = network.run("user", "role", "ada", "admin")
+    assert nobody.returncode == 78 and "mesh user list" in nobody.stderr
+    last = network.run("user", "remove", "admin", "--yes")
+    assert last.returncode == 78 and "only admin" in last.stderr
+
+
+def test_a_key_is_made_used_listed_and_revoked_by_command(network: Fleet) -> None:
+    add(network, "ada")
+    key = mesh(network, "key", "create", "ada", "--name", "laptop", "--scope", "ask").strip()
+    assert key.startswith("sk-mesh-")
+    assert (with_key(network, key), with_key(network, key, "/chats")) == (200, 403)
+    listed = mesh(network, "key", "list", "ada", "--json")
+    (row,) = json.loads(listed)["keys"]
+    assert (row["owner"], row["key"]["name"]) == ("ada", "laptop")
+    assert key not in listed and "laptop" in mesh(network, "key", "list")
+    mesh(network, "key", "revoke", row["key"]["id"])
+    assert with_key(network, key) == 401
+    assert json.loads(mesh(network, "key", "list", "--json"))["keys"] == []
+
+
+def test_keys_hold_through_kills_of_gateway_and_store(network: Fleet) -> None:
+    add(network, "ada")
+    key = mesh(network, "key", "create", "ada").strip()
+    gone = json.loads(mesh(network, "key", "create", "ada", "--json"))
+    mesh(network, "key", "revoke", gone["key"]["id"])
+    network.kill("store")
+    network.kill("gateway")
+    network.gateway("--allowed-hosts", "127.0.0.1")
+    assert with_key(network, key) == 200
+    assert with_key(network, gone["secret"]) == 401
+
+
+def test_no_secret_reaches_a_log(network: Fleet) -> None:
+    add(network, "ada")
+    key = mesh(network, "key", "create", "ada").strip()
+    pair = log_in(network, "ada").json()
+    tokens = [pair["access_token"]["access_token"], pair["refresh_token"]["access_token"]]
+    with_key(network, key)
+    with_key(network, f"{key}x")
+    log_in(network, "ada", "a wrong horse")
+    for header in ("Refresh", "Authorization"):
+        for token in tokens:
+            httpx.get(f"{network.url}/auth/refresh", headers={header: token}, timeout=30)
+    admin = (network.broker.data_dir / "admin-password").read_text().strip()
+    secrets = [PASSWORD, "a wrong horse", key, admin, *tokens]
+    for name in ("gateway", "store", "w1"):
+        assert not [secret for secret in secrets if secret in network.log(name)], name
