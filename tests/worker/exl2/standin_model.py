@@ -9,9 +9,11 @@ from a hash of the whole sequence.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 from zlib import crc32
 
+import exllamav2
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,6 +21,8 @@ from torch import Tensor
 from tests.worker.chain_model import successors
 from tests.worker.exl2.folders import VOCABULARY
 
+REAL_MODEL = exllamav2.ExLlamaV2
+"""This module is imported before the stand-in takes its place."""
 LIKELY = 8.0
 """The logit of the token that has to come; the others' are between -1 and 1."""
 STEP_HOOKS: list[Callable[["StandinModel", Tensor], object]] = []
@@ -35,6 +39,7 @@ class StandinModel:
         self.cache_map: dict[int, str] = {}
         self.unloaded = False
         self.chunks: list[tuple[int, int]] = []
+        self.loras: list[Sequence[object] | None] = []
 
     def load_autosplit(self, cache: Any, reserve_vram: int, callback: Callable[..., None]) -> None:
         self.config.max_input_len = min(self.config.max_input_len, self.config.max_seq_len)
@@ -44,6 +49,17 @@ class StandinModel:
             callback(layer, layers)
         cache.update_cache_tensors()
         callback(layers, layers)
+
+    @cached_property
+    def modules_dict(self) -> dict[str, Any]:
+        """The library's own modules, without weights, for LoRAs to be put into."""
+        modules: dict[str, Any] = REAL_MODEL(self.config).modules_dict
+        for module in modules.values():
+            module.set_device_idx(-1)
+        return modules
+
+    def update_loras(self) -> None:
+        """What LoRAs change on a GPU is told to the extension here."""
 
     def unload(self) -> None:
         self.unloaded = True
@@ -61,6 +77,7 @@ class StandinModel:
         for hook in STEP_HOOKS:
             hook(self, input_ids)
         self.chunks.append((input_ids.shape[0], input_ids.shape[1]))
+        self.loras.append(loras)
         rows = [
             self._row(input_ids[row], attn_params, row, cache, preprocess_only)
             for row in range(input_ids.shape[0])

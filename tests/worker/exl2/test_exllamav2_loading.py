@@ -1,6 +1,5 @@
 """Loading a model: what its folder says, what the settings ask for, what fits and what does not."""
 
-import asyncio
 import json
 import logging
 import subprocess
@@ -10,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import exllamav2
 import pytest
 import torch
 from safetensors.numpy import save_file
@@ -24,7 +22,7 @@ from mesh.worker.engines.exllamav2.engine import ExLlamaV2Engine
 from tests.worker.chain_model import ALPHABET, TEMPLATE
 from tests.worker.engine_contract import collect, job, text_of
 from tests.worker.exl2 import folders, standin
-from tests.worker.exl2.standin_model import STEP_HOOKS, StandinModel
+from tests.worker.exl2.standin_model import StandinModel
 
 
 @asynccontextmanager
@@ -190,37 +188,6 @@ async def test_any_context_can_be_had_and_used_up(chain: Path, context: int) -> 
         asked = job(engine, "A", 10_000)
         steps = await collect(engine, asked)
         assert sum(len(step.ids or ()) for step in steps) == got - len(asked.prompt_ids)
-
-
-async def test_loras_are_on_also_after_a_failed_step(
-    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = []
-
-    def from_directory(model: object, path: str, scale: float) -> object:
-        found.append((path, scale))
-        return path
-
-    monkeypatch.setattr(exllamav2.ExLlamaV2Lora, "from_directory", from_directory)
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "adapter_config.json").write_text("{}")
-    one, two = str(tmp_path / "one"), str(tmp_path / "two")
-    async with loaded(chain, lora=f"{one}, {two}=0.5") as engine, loaded(chain) as plain:
-        assert found == [(one, 1.0), (two, 0.5)]
-        assert generator(engine).current_loras == [one, two]
-        assert engine.info.fingerprint != plain.info.fingerprint
-        failing = iter([True])
-
-        def hook(model: StandinModel, ids: torch.Tensor) -> None:
-            if next(failing, False):
-                raise RuntimeError("boom")
-
-        STEP_HOOKS.append(hook)
-        await asyncio.gather(collect(engine, job(engine, "A", 5)), return_exceptions=True)
-        STEP_HOOKS.remove(hook)
-        await collect(engine, job(engine, "A", 5))
-        assert generator(engine).current_loras == [one, two]
 
 
 async def test_loading_shows_its_progress(chain: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -471,12 +438,6 @@ async def test_a_draft_model_of_other_tokens_is_refused(chain: Path, tmp_path: P
     change(other / "config.json", vocab_size=300)
     assert "has 300 tokens, the model 258" in await refusal(chain, draft=str(other))
     assert "is not a folder" in await refusal(chain, draft=str(tmp_path / "none"))
-
-
-@pytest.mark.parametrize("lora", ["/nowhere", "{folder}=much", "{folder}"])
-async def test_a_lora_that_is_none_is_refused(chain: Path, tmp_path: Path, lora: str) -> None:
-    (tmp_path / "adapter_config.json").write_text("{}")
-    assert "MESH_LORA" in await refusal(chain, lora=lora.format(folder=tmp_path))
 
 
 def in_a_process_of_its_own(code: str) -> str:

@@ -12,9 +12,10 @@ from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, refuse
 from mesh.worker.engines.exllamav2.answer import Answer
 from mesh.worker.engines.exllamav2.driver import CLOSED, Driver
+from mesh.worker.engines.exllamav2.folder import fingerprint
 from mesh.worker.engines.exllamav2.loading import Loaded, load
 from mesh.worker.engines.exllamav2.memory import Device
-from mesh.worker.engines.exllamav2.plan import Plan
+from mesh.worker.engines.exllamav2.plan import Plan, loras
 
 
 class ExLlamaV2Engine:
@@ -124,7 +125,8 @@ def _info(
 
 def _fingerprint(plan: Plan, settings: WorkerSettings) -> str:
     """The folder's, and what else changes which tokens come: LoRAs and the rotary settings."""
-    others = [settings.lora, settings.rope_scale, settings.rope_alpha]
+    adapters = [(fingerprint(sorted(path.iterdir())), scale) for path, scale in loras(settings)]
+    others = [adapters, settings.rope_scale, settings.rope_alpha]
     if not any(others):
         return plan.folder.fingerprint
     return sha256(f"{plan.folder.fingerprint} {others}".encode()).hexdigest()

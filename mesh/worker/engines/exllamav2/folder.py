@@ -6,7 +6,7 @@ weights being EXL2, GPTQ or 16 and 32 bit floats.
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -152,7 +152,7 @@ def read_folder(path: Path) -> ModelFolder:
         add_bos=named.add_bos_token,
         end_ids=_end_ids(path, config, tokens, eos),
         special_ids=frozenset(token.id for token in tokens if token.special),
-        fingerprint=_fingerprint([path / "config.json", path / "tokenizer.json", *files]),
+        fingerprint=fingerprint([path / "config.json", path / "tokenizer.json", *files]),
     )
 
 
@@ -241,7 +241,7 @@ def _end_ids(
     return frozenset(ends)
 
 
-def _fingerprint(files: list[Path]) -> str:
+def fingerprint(files: Iterable[Path]) -> str:
     """SHA-256 of each file's size and of 64 pieces of 64 KiB spread over it: enough to tell two
     trainings apart, without reading tens of gigabytes at every start."""
     digest = sha256()

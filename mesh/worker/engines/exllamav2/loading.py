@@ -178,8 +178,10 @@ def _check_architecture(folder: ModelFolder, config: Any) -> None:
 def _load_lora(model: Any, path: Path, scale: float) -> object:
     try:
         return exllamav2.ExLlamaV2Lora.from_directory(model, str(path), scale)
-    except (AssertionError, ValueError, KeyError, OSError, RuntimeError) as error:
-        raise _bad(f"MESH_LORA: {path} does not fit this model: {_said(error)}.") from error
+    except Exception as error:  # Of three libraries, which have no exception in common.
+        raise _bad(
+            f"MESH_LORA: {path} is no LoRA of this model, or not whole: {_said(error)}."
+        ) from error
 
 
 @contextmanager
