@@ -26,7 +26,6 @@ TRANSIENT_LAST = 10164
 STORE_FAILED = 10077
 NOT_FOUND = 10037
 NO_STREAM = 10059
-NO_CONSUMER = 10014
 BATCH = 512
 """Messages asked for at once in a batched read; bounded in bytes by the broker as well."""
 
@@ -71,7 +70,6 @@ class _Raw(Struct):
     subject: str
     seq: int
     data: str = ""
-    hdrs: str = ""
     time: str = ""
 
 
@@ -121,7 +119,6 @@ class StreamInfo(Struct):
 
 
 class Delivered(Struct):
-    consumer_seq: int = 0
     stream_seq: int = 0
 
 
@@ -131,8 +128,6 @@ class ConsumerInfo(Struct):
     name: str
     num_pending: int = 0
     num_ack_pending: int = 0
-    num_redelivered: int = 0
-    num_waiting: int = 0
     delivered: Delivered = field(default_factory=Delivered)
     error: _Error | None = None
 
@@ -220,14 +215,6 @@ class JetStream:
     async def consumer_names(self, stream: str) -> list[str]:
         names: _Names = await self.api(f"CONSUMER.NAMES.{stream}", {}, _Names)
         return names.consumers or []
-
-    async def delete(self, stream: str, seq: int) -> bool:
-        """Delete one message; False if it was not there any more."""
-        try:
-            await self.api(f"STREAM.MSG.DELETE.{stream}", {"seq": seq, "no_erase": True}, _Ack)
-        except ApiError:
-            return False
-        return True
 
     async def api(self, verb: str, query: object, kind: type[T]) -> T:
         """One call of `$JS.API.<verb>`; raises ApiError on a refusal."""

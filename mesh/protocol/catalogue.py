@@ -316,11 +316,6 @@ CALLS = (
         callers=_LOOK,
         purpose="A prompt that waits.",
     ),
-    Call(
-        pattern="$JS.API.STREAM.MSG.DELETE.REQ",
-        callers=(Role.GATEWAY,),
-        purpose="Take a cancelled prompt out of the queue.",
-    ),
     Call(pattern="$JS.API.DIRECT.GET.RUN", callers=_READ_LOG, purpose="Read the log in batches."),
     Call(
         pattern="$JS.API.DIRECT.GET.KV_workers",
@@ -376,6 +371,11 @@ CALLS = (
         pattern="$JS.API.STREAM.MSG.DELETE.RUN",
         callers=(),
         purpose="Nobody takes anything out of the log.",
+    ),
+    Call(
+        pattern="$JS.API.STREAM.MSG.DELETE.REQ",
+        callers=(),
+        purpose="Nor out of the queue, but by acknowledging it.",
     ),
     Call(
         pattern="$JS.API.STREAM.SNAPSHOT.KV_workers",
