@@ -5,10 +5,14 @@ from typing import Self
 
 
 class Proxy:
-    """Forwards connections to a port. `deaf` swallows all answers; `cut` breaks all connections."""
+    """Forwards connections to a port. `deaf` swallows all answers; `cut` breaks all connections.
 
-    def __init__(self, port: int) -> None:
+    deaf_at: once these bytes were said to the broker, it is deaf.
+    """
+
+    def __init__(self, port: int, deaf_at: bytes = b"") -> None:
         self._target = port
+        self._deaf_at = deaf_at
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -50,6 +54,8 @@ class Proxy:
     ) -> None:
         try:
             while data := await source.read(65536):
+                if self._deaf_at and self._deaf_at in data and not answers:
+                    self.deaf = True
                 if answers and self.deaf:
                     self.swallowed.set()
                 else:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mesh.cli.enrol import BrokerFolder, write_private
+from mesh.cli.moving import refuse_half_restored
 from mesh.settings import Settings, broker_url, origins, reachable, read
 
 S = TypeVar("S", bound=Settings)
@@ -33,6 +34,7 @@ class Running(Struct, frozen=True, kw_only=True):
 def settings_of(role: str, kind: type[S], flags: dict[str, Any]) -> S:
     """The settings of gateway, store or operator, with the password the data folder keeps."""
     settings = with_address(kind, flags)
+    refuse_half_restored(settings.data_path)
     field = f"{role}_password"
     if getattr(settings, field):
         return settings

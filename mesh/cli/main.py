@@ -29,6 +29,8 @@ COMMANDS = {
     "doctor": ("up", "Say what is wrong, and how to mend it."),
     "user": ("up", "Look after accounts: add, list, passwd, role, remove."),
     "key": ("up", "Look after API keys: create, list, revoke."),
+    "backup": ("up", "Take a backup of chats, log and queue."),
+    "restore": ("up", "Make a mesh of a backup."),
     "config": ("up", "Show the settings, and where they come from."),
     "completion": ("up", "Print what makes your shell complete `mesh`."),
     "bench": ("up", "Put a load on a running mesh and measure it."),

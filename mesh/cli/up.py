@@ -22,6 +22,7 @@ from mesh.cli.enrol import BrokerFolder
 from mesh.cli.leash import Leash
 from mesh.cli.local import Running, forget, recall, remember
 from mesh.cli.locks import Held, folder_lock
+from mesh.cli.moving import refuse_half_restored
 from mesh.cli.options import options
 from mesh.cli.ports import check_free, free_port
 from mesh.cli.supervise import Child, Program
@@ -57,6 +58,7 @@ def command(**flags: Any) -> None:
     if settings.port == 0:
         settings = msgspec.structs.replace(settings, port=free_port(settings.host))
     folder = BrokerFolder(settings.data_path.absolute())
+    refuse_half_restored(folder.data)
     folder.prepare()
     try:
         with folder_lock(folder.data):
