@@ -52,6 +52,11 @@ class Tab:
         self.page.get_by_role("button", name="Begin").click()
         expect(self.input).to_be_focused()
 
+    def sign_in_with(self, name: str, password: str) -> None:
+        self.page.get_by_label("Your name").fill(name)
+        self.page.get_by_label("Password").fill(password)
+        self.button("Sign in").click()
+
     def ask(self, text: str, model: str = "") -> None:
         """Say something, to a model if one is named."""
         if model:

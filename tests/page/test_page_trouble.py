@@ -192,12 +192,3 @@ def test_a_chat_that_is_not_there_says_so(tab: Tab) -> None:
     tab.page.goto(f"{tab.url}/#/chat/{'0' * 32}")
     expect(tab.page.get_by_text("This chat cannot be shown")).to_be_visible()
     expect(tab.page.get_by_role("main")).to_contain_text("There is no such chat.")
-
-
-def test_a_gateway_without_a_way_to_sign_in_says_so(
-    new_mesh: Callable[..., Mesh], new_tab: Callable[..., Tab]
-) -> None:
-    mesh = new_mesh(allowed_hosts="127.0.0.1")
-    mesh.start("store", "gateway")
-    tab = new_tab(mesh.url)
-    expect(tab.page.get_by_role("main")).to_contain_text("no way to sign in")

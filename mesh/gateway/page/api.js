@@ -120,6 +120,11 @@ async function ask() {
   const before = session();
   const response = await once("GET", "/auth/refresh", { headers: { Refresh: before.refresh } });
   if (response.status === 401) return session()?.access !== before.access;
-  renewed((await (await checked(response)).json()).access_token);
+  renewed(await (await checked(response)).json());
   return true;
+}
+
+/** Tell the gateway that this session is over; nobody waits for it. */
+export function logOut() {
+  once("POST", "/auth/logout", { headers: { Refresh: session()?.refresh ?? "" } }).catch(() => {});
 }

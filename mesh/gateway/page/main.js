@@ -1,6 +1,6 @@
 // The page: signs in, and shows a chat or the mesh, as the address says.
 
-import { get, whenSignedOut } from "./api.js";
+import { get, logOut, post, whenSignedOut } from "./api.js";
 import { Chat } from "./chat.js";
 import { field } from "./dialogs.js";
 import { current, h, iconButton } from "./dom.js";
@@ -72,39 +72,56 @@ function start() {
 function signOut() {
   shell?.view?.close();
   shell = null;
+  logOut();
   signedOut();
   history.replaceState(null, "", "#/"); // who comes next has other chats
   showSignIn();
 }
 
-/** A form to sign in with, or a sentence about why there is none. */
-async function showSignIn(reason = "") {
+/** A form to sign in with, by whichever way this gateway offers. */
+async function showSignIn(reason = "", chosen = null) {
   const box = h("main", { class: "alone", id: "main" }, h("img", { src: "/page/icon.svg", alt: "", width: "56", height: "56" }), h("h1", {}, "Mesh"));
   app.replaceChildren(box);
   try {
-    const providers = await get("/auth/providers");
-    box.append(providers.includes("debug") ? byName(reason) : h("p", {}, "This gateway offers no way to sign in with a browser. It serves a network, and signing in by name alone is there on its own machine only; ask whoever runs it for an account."));
+    const offered = (await get("/auth/providers")).filter((way) => way in WAYS);
+    const way = chosen ?? offered[0];
+    const others = offered.filter((other) => other !== way).map((other) => h("button", { type: "button", class: "quiet", onclick: () => showSignIn("", other) }, WAYS[other].instead));
+    box.append(way ? signInForm(reason, WAYS[way], others) : h("p", {}, "This gateway offers no way to sign in that this page knows."));
   } catch (error) {
-    box.append(h("p", { class: "trouble", role: "alert" }, error.message), h("button", { type: "button", onclick: () => showSignIn(reason) }, "Try again"));
+    box.append(h("p", { class: "trouble", role: "alert" }, error.message), h("button", { type: "button", onclick: () => showSignIn(reason, chosen) }, "Try again"));
   }
 }
 
-function byName(reason) {
+/** The ways to sign in, the easiest first: {hint, secret, instead, enter(name, password)}. */
+const WAYS = {
+  debug: {
+    hint: "This mesh is on your own machine: a name is enough, and it finds your chats again.",
+    instead: "Sign in by name alone",
+    enter: async (name) => signedIn(name, await get(`/auth/callback/debug?code=${encodeURIComponent(name)}`)),
+  },
+  password: {
+    secret: true,
+    instead: "Sign in with a password",
+    enter: async (name, password) => signedIn(name, await post("/auth/login", { username: name, password }), "password"),
+  },
+};
+
+function signInForm(reason, { hint, secret, enter }, others) {
   const trouble = h("p", { class: "trouble", role: "alert", hidden: !reason }, reason);
   const input = h("input", { name: "name", required: true, maxlength: "100", autocomplete: "username", dir: "auto", value: lastName() });
+  const password = secret && h("input", { name: "password", type: "password", required: true, autocomplete: "current-password" });
   const submit = async (event) => {
     event.preventDefault();
     try {
-      const name = input.value.trim();
-      signedIn(name, await get(`/auth/callback/debug?code=${encodeURIComponent(name)}`));
+      await enter(input.value.trim(), password?.value);
       start();
     } catch (error) {
       trouble.textContent = error.message;
       trouble.hidden = false;
     }
   };
-  queueMicrotask(() => input.focus());
-  return h("form", { class: "sign-in", onsubmit: submit }, trouble, field("Your name", input, "This mesh is on your own machine: a name is enough, and it finds your chats again."), h("button", { class: "primary" }, "Begin"));
+  queueMicrotask(() => (secret && input.value ? password : input).focus());
+  return h("form", { class: "sign-in", onsubmit: submit }, trouble, field("Your name", input, hint), secret && field("Password", password), h("button", { class: "primary" }, secret ? "Sign in" : "Begin"), ...others);
 }
 
 function shortcut(event) {

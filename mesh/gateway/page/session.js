@@ -4,24 +4,28 @@ import { belongsTo, keep, kept } from "./keep.js";
 
 const KEY = "session";
 
-/** {name, access, refresh} or null. */
+/** {name, person, access, refresh} or null. `person`: whom drafts and choices belong to. */
 export const session = () => kept(KEY);
 
 /** Who was here last, to be greeted by name. */
 export const lastName = () => kept("name") ?? "";
 
-export function signedIn(name, pair) {
-  keep(KEY, { name, access: pair.access_token.access_token, refresh: pair.refresh_token.access_token });
+/** provider: who knows this name; "": nobody but the mesh on one's own machine. */
+export function signedIn(name, pair, provider = "") {
+  const person = provider ? `${provider}:${name}` : name;
+  keep(KEY, { name, person, access: pair.access_token.access_token, refresh: pair.refresh_token.access_token });
   keep("name", name);
-  belongsTo(name);
+  belongsTo(person);
 }
 
-export function renewed(access) {
-  keep(KEY, { ...session(), access });
+/** A new access token, and the refresh token for the next time: each is good for one use. */
+export function renewed({ access_token: access, refresh_token: next }) {
+  const now = session();
+  keep(KEY, { ...now, access, refresh: next?.access_token ?? now.refresh });
 }
 
 export function signedOut() {
   keep(KEY, null);
 }
 
-belongsTo(session()?.name ?? "");
+belongsTo(session()?.person ?? "");
