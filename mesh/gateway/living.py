@@ -19,6 +19,9 @@ EVERY = 2.0
 MISSED = 4
 """Looks in a row at which a gateway was missing: after the broker was away they all come late."""
 
+NAMESAKE = 8
+"""Looks in a row at which our own lease was another's: one of our former start is over by then."""
+
 _PREFIX = "gateway-"
 
 
@@ -27,23 +30,32 @@ class Living:
 
     def __init__(self, js: JetStream, name: str) -> None:
         self._js = js
+        self._name = name
         self._lease = Lease(js, f"{_PREFIX}{name}", name)
+        self._refused = 0
         self._missed: dict[str, int] = {}
         self.gone: set[str] = set()
 
     async def run(self) -> None:
         """Live and look, until cancelled."""
         while True:
-            await self._lease.hold()
+            mine = await self._lease.hold()
             try:
-                await self._look()
+                await self._look(mine)
             except BusError as error:
                 log.debug("Looking for other gateways: %s", error)
             await asyncio.sleep(EVERY)
 
-    async def _look(self) -> None:
+    async def _look(self, mine: bool) -> None:
         leases = await held(self._js)
         living = {name.removeprefix(_PREFIX) for name in leases if name.startswith(_PREFIX)}
+        self._refused = 0 if mine or self._name not in living else self._refused + 1
+        if self._refused == NAMESAKE:
+            log.error(
+                "Another gateway is called %s as well, and each ends requests of the other when it "
+                "starts: give one of them a name of its own with MESH_GATEWAY_NAME.",
+                self._name,
+            )
         for name in living - self._missed.keys():
             log.info("The gateway %s lives", name)
         for name in living | self._missed.keys():

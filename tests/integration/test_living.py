@@ -1,0 +1,66 @@
+"""Gateways know of one another: who lives, who is gone, who has taken another's name."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.bus.topology import declare
+from mesh.gateway import living
+from mesh.gateway.living import Living
+from mesh.settings import Limits
+from tests.conftest import Broker
+
+
+@pytest.fixture
+async def js(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[JetStream]:
+    monkeypatch.setattr(living, "EVERY", 0.05)
+    bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
+    js = JetStream(bus)
+    await declare(js, Limits())
+    yield js
+    await bus.close()
+
+
+@asynccontextmanager
+async def gateway(js: JetStream, name: str) -> AsyncIterator[Living]:
+    living = Living(js, name)
+    running = asyncio.create_task(living.run())
+    yield living
+    running.cancel()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(40):
+        while not holds():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_gateway_that_stops_is_gone_and_comes_back(
+    js: JetStream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mesh")
+    async with gateway(js, "first") as first:
+        async with gateway(js, "second"):
+            await until(lambda: caplog.messages.count("The gateway second lives") == 2)
+            assert not first.gone
+        await until(lambda: first.gone == {"second"})
+        async with gateway(js, "second"):
+            await until(lambda: not first.gone)
+
+
+async def test_who_takes_anothers_name_is_told(
+    js: JetStream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mesh")
+    async with gateway(js, "same"):
+        await until(lambda: "The gateway same lives" in caplog.messages)
+        caplog.set_level(logging.ERROR, "mesh")
+        caplog.clear()
+        async with gateway(js, "same"):
+            await until(lambda: bool(caplog.messages))
+    assert "MESH_GATEWAY_NAME" in "".join(caplog.messages)
