@@ -4,6 +4,7 @@ Every decoding raises msgspec.DecodeError (of which ValidationError is a kind) w
 not the message that was expected.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -25,27 +26,33 @@ from mesh.protocol.queries import Query, Reply
 T = TypeVar("T", bound=msgspec.Struct)
 
 _encoder = msgspec.json.Encoder()
-_events: Decoder[LogEvent] = Decoder(LogEvent)
-_frames = Decoder(Frame)
-_orders: Decoder[Order] = Decoder(Order)
-_order_replies: Decoder[OrderReply] = Decoder(OrderReply)
-_hello_replies: Decoder[HelloReply] = Decoder(HelloReply)
-_resume_replies: Decoder[ResumeReply] = Decoder(ResumeReply)
-_letters: Decoder[Letter] = Decoder(Letter)
-_ask_again_replies: Decoder[AskAgainReply] = Decoder(AskAgainReply)
-_queries: Decoder[Query] = Decoder(Query)
-_replies: Decoder[Reply] = Decoder(Reply)
 
-decode_event = _events.decode
-decode_frame = _frames.decode
-decode_order = _orders.decode
-decode_order_reply = _order_replies.decode
-decode_hello_reply = _hello_replies.decode
-decode_resume_reply = _resume_replies.decode
-decode_letter = _letters.decode
-decode_ask_again_reply = _ask_again_replies.decode
-decode_query = _queries.decode
-decode_reply = _replies.decode
+
+def _reader(kind: Any) -> Callable[[bytes], Any]:
+    """Reads messages of a kind, or of a union of kinds."""
+    read = Decoder(kind).decode
+
+    def decode(data: bytes) -> Any:
+        try:
+            return read(data)
+        except RecursionError as error:
+            raise msgspec.DecodeError("JSON is nested too deeply") from error
+        except UnicodeDecodeError as error:
+            raise msgspec.DecodeError(f"JSON is not UTF-8: {error}") from error
+
+    return decode
+
+
+decode_event: Callable[[bytes], LogEvent] = _reader(LogEvent)
+decode_frame: Callable[[bytes], Frame] = _reader(Frame)
+decode_order: Callable[[bytes], Order] = _reader(Order)
+decode_order_reply: Callable[[bytes], OrderReply] = _reader(OrderReply)
+decode_hello_reply: Callable[[bytes], HelloReply] = _reader(HelloReply)
+decode_resume_reply: Callable[[bytes], ResumeReply] = _reader(ResumeReply)
+decode_letter: Callable[[bytes], Letter] = _reader(Letter)
+decode_ask_again_reply: Callable[[bytes], AskAgainReply] = _reader(AskAgainReply)
+decode_query: Callable[[bytes], Query] = _reader(Query)
+decode_reply: Callable[[bytes], Reply] = _reader(Reply)
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -53,12 +60,10 @@ def encode(message: msgspec.Struct) -> bytes:
     return _encoder.encode(message)
 
 
-@cache
-def _decoder(kind: Any) -> Decoder[Any]:
-    return Decoder(kind)
+_reader_of = cache(_reader)
 
 
 def decode(data: bytes, kind: type[T]) -> T:
     """Read a message of the one given kind."""
-    message: T = _decoder(kind).decode(data)
+    message: T = _reader_of(kind)(data)
     return message

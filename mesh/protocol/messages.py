@@ -293,8 +293,9 @@ class Frame(Struct, frozen=True, tag="frame", gc=False, omit_defaults=True):
     odds: list[list[Odds]] = []
 
     def odds_of(self, at: int) -> list[Odds]:
-        """The odds of entry `at`."""
-        return self.odds[at] if self.odds else []
+        """The odds of entry `at`, one for each of its texts; none, if they are not as many."""
+        found = self.odds[at] if at < len(self.odds) else []
+        return found if len(found) == len(self.entries[at].texts) else []
 
 
 # --- the fleet ------------------------------------------------------------------------------------

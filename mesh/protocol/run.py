@@ -126,7 +126,7 @@ class Run:
         self.texts += entry.texts[-new:]
         self.odds += odds[-new:]
         if self.ids is not None:
-            if entry.ids is None:
+            if entry.ids is None or len(entry.ids) != len(entry.texts):
                 self.ids = None
             else:
                 self.ids += entry.ids[-new:]
