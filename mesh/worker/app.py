@@ -89,8 +89,9 @@ class Worker:
         self._writer = writer
         claims = Claims(bus, self._js, writer, loader.info.fingerprint)
         patience = Patience(settings.first_token_limit, settings.stall_limit, settings.poison_after)
-        self._offer = Offer(loader, settings, self._new_puller, self._join, self._tell_presence)
-        self._desk = Desk(bus, self._js, claims, loader, patience, self._offer.ready)
+        offer = Offer(loader, settings, self._new_puller, self._join, self._tell_presence)
+        self._offer = offer
+        self._desk = Desk(bus, self._js, claims, loader, patience, offer.ready, offer.wake)
         self._started = time.time()
         self._ordered = asyncio.Event()
         self._leaving = False
@@ -116,7 +117,6 @@ class Worker:
             pulling = [
                 group.create_task(self._offer.run(self._desk)),
                 group.create_task(self._offer.rest(self._desk, self._idle_unload)),
-                group.create_task(self._wake()),
             ]
             await _first(stop, self._ordered, self._desk.stuck, self._bus.closed)
             for task in pulling:
@@ -205,12 +205,6 @@ class Worker:
     async def _tell(self, event: WorkerStarted | WorkerStopped, expected: int) -> int:
         story = subjects.process(self._writer)
         return await append_event(self._js, subjects.FLEET, story, self._writer, event, expected)
-
-    async def _wake(self) -> None:
-        while True:
-            await self._desk.freed.wait()
-            self._desk.freed.clear()
-            self._offer.wake()
 
     async def _obey(self, subject: str, data: bytes) -> Accepted | None:
         match decode_order(data):

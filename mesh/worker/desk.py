@@ -39,10 +39,10 @@ class NotReady(Exception):
 class Desk:
     """At most as many requests at once as the engine has slots.
 
-    `freed` is set whenever a slot became free, `stuck` when the engine has stalled on everything,
-    or says itself that it is broken.
+    `stuck` is set when the engine has stalled on everything, or says itself that it is broken.
     ack_wait, in seconds, is the queue's patience, `patience` the one with the engine. `ready` is
     waited for before each claim; with NotReady it says that the model cannot be had just now.
+    `freed` is called whenever a slot became free.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class Desk:
         engine: Engine,
         patience: Patience,
         ready: Callable[[], Awaitable[None]],
+        freed: Callable[[], None],
     ) -> None:
         self.ack_wait = 6.0
-        self.freed = asyncio.Event()
         self.stuck = asyncio.Event()
         self._patience = patience
         self._bus = bus
@@ -63,6 +63,7 @@ class Desk:
         self._claims = claims
         self._engine = engine
         self._ready = ready
+        self._freed = freed
         self._prompts = PromptBuilder(engine)
         self._answers: dict[str, Answer] = {}
         self._claiming: dict[str, Item] = {}
@@ -230,7 +231,7 @@ class Desk:
     def _slot_given_up(self) -> Iterator[None]:
         """The engine is done with an answer: let the next one in while its end is stored."""
         self._storing += 1
-        self.freed.set()
+        self._freed()
         try:
             yield
         finally:
@@ -251,7 +252,7 @@ class Desk:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self.freed.set()
+        self._freed()
         if not task.cancelled() and task.exception() is not None:
             log.error("An answer failed in the worker itself", exc_info=task.exception())
 
