@@ -27,7 +27,8 @@ NUMBERS = (
 )  # fmt: skip
 RAW = (
     b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"1" * 5000, b"01", b"+1", b".5",
-    b"0x10", b'"\\ud800"', b'"\\udc00\\ud800"', b'"\xff\xfe"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b'"\x01"',
+    b"0x10",
+    b'"\\ud800"', b'"\\udc00\\ud800"', b'"\xff\xfe"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b'"\x01"',
     b'"\\x41"', b"'a'", b"tru", b"/**/1", b"undefined", b"",
     b"[" * 20_000 + b"]" * 20_000, b'{"a":' * 20_000 + b"1" + b"}" * 20_000, b"[" * 5_000,
     b'"' + b"x" * 300_000 + b'"',
