@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from mesh.gateway.answering import cancel_all
 from mesh.gateway.body import read_body
+from mesh.gateway.dead_letters import forget
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.sessions import NOT_KEPT
@@ -132,7 +133,7 @@ async def create_key(request: AnyRequest, services: Wired) -> Response[MadeKey]:
             expires_at=None if body.expires_in is None else time.time() + body.expires_in,
         )
     )
-    return Response(MadeKey(key=_read(key), secret=made.secret), headers=NOT_KEPT)
+    return Response(MadeKey(key=key_read(key), secret=made.secret), headers=NOT_KEPT)
 
 
 @get("/account/keys")
@@ -141,7 +142,7 @@ async def list_keys(request: AnyRequest, services: Wired) -> KeyList:
     user = services.doorman.signed_in(request)
     await services.accounts.report()
     found = await services.store.ask(ListKeys(user=user.user_id))
-    return KeyList(tuple(_read(key) for key in found.keys))
+    return KeyList(tuple(key_read(key) for key in found.keys))
 
 
 @delete("/account/keys/{key_id:str}", status_code=200)
@@ -155,6 +156,7 @@ async def remove(services: Services, user_id: str) -> None:
     """Delete a person with everything, and stop what is written for them. Raises MeshError."""
     done = await services.store.ask(RemoveUser(user=user_id))
     cancel_all(services, done.unfinished, by="account deleted")
+    await forget(services.js, user_id)
 
 
 async def _user(services: Services, request: AnyRequest) -> User:
@@ -162,7 +164,7 @@ async def _user(services: Services, request: AnyRequest) -> User:
     return await services.store.ask(GetUser(user_id=user.user_id))
 
 
-def _read(key: Key) -> KeyRead:
+def key_read(key: Key) -> KeyRead:
     return KeyRead(
         id=key.id,
         name=key.name,

@@ -10,7 +10,7 @@ from secrets import token_hex
 from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, persist
-from mesh.bus.dlq import letter_of
+from mesh.bus.dlq import letter_of, letters
 from mesh.bus.jetstream import JetStream, Stored, fence
 from mesh.bus.replay import last_event, read_event
 from mesh.gateway.requests import Requests
@@ -106,6 +106,16 @@ class DeadLetters:
             text=end.text,
             attempts=tuple(attempts),
         )
+
+
+async def forget(js: JetStream, tenant: str) -> None:
+    """Drop every dead letter of somebody who is gone. Raises BusError."""
+    for seq, letter in await letters(js):
+        if letter.request.tenant == tenant:
+            try:
+                await persist(js, _subject(letter), encode(LetterGone(at=time.time())), fence(seq))
+            except Fenced:
+                log.debug("%s is not a dead letter any more", letter.request.rid)
 
 
 def _attempt(stored: Stored, claim: Claim) -> Attempt:

@@ -55,8 +55,10 @@ from mesh.gateway.openai.texts import completions
 from mesh.gateway.openai.tokenize import tokenize
 from mesh.gateway.openapi import openapi
 from mesh.gateway.orders import cancel_request, drain_worker
+from mesh.gateway.own_data import export_account
 from mesh.gateway.presets import model_configs
 from mesh.gateway.search import search_chats
+from mesh.gateway.sharing import list_shares, revoke_share, share_chat, shared_chat
 from mesh.gateway.site import index, page_file
 from mesh.gateway.titles import generate_title
 from mesh.gateway.worker_events import worker_events
@@ -81,6 +83,11 @@ ROUTES: list[ControllerRouterHandler] = [
     remove_user,
     set_role,
     sign_out_user,
+    export_account,
+    list_shares,
+    revoke_share,
+    share_chat,
+    shared_chat,
     create_chat,
     delete_chat,
     get_chat,

@@ -78,16 +78,16 @@ def page_files() -> dict[str, PageFile]:
 @get("/", public=True)
 async def index(request: AnyRequest) -> Response[bytes]:
     """The page: chats and the mesh, for a browser."""
-    return _file(request, START)
+    return served(request, START)
 
 
 @get("/page/{name:str}", public=True)
 async def page_file(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A file of the page."""
-    return _file(request, name)
+    return served(request, name)
 
 
-def _file(request: AnyRequest, name: str) -> Response[bytes]:
+def served(request: AnyRequest, name: str) -> Response[bytes]:
     """A file, packed for those who can unpack it; 304 for those who have it."""
     file = page_files().get(name)
     if file is None:

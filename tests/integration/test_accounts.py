@@ -1,5 +1,6 @@
 """Accounts over HTTP: passwords, keys, roles, and what works while the store is down."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from secrets import token_hex
@@ -8,8 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
+from mesh.bus.connection import Bus
+from mesh.bus.dlq import letters
+from mesh.bus.jetstream import JetStream
+from mesh.protocol import subjects
+from mesh.protocol.codec import encode
+from mesh.protocol.messages import DeadLetter
 from mesh.store.attempts import PER_NAME
 from tests.chatting import answer, new_chat, ok, refusal
+from tests.unit.store.story import queued
 from tests.whole_mesh import Mesh
 
 PASSWORD = "correct horse battery"
@@ -252,6 +260,21 @@ async def test_who_deletes_the_account_leaves_nothing_behind(alone: Mesh) -> Non
         assert words.encode() not in file.read_bytes(), file
 
 
+async def test_the_dead_letters_of_who_goes_are_dropped(alone: Mesh) -> None:
+    (name, user_id), (_, other_id) = await add(alone), await add(alone)
+    password = alone.broker.credentials("gateway").password
+    bus = await Bus.connect([alone.broker.url], "gateway", password)
+    js = JetStream(bus)
+    for rid, tenant in (("1" * 32, user_id), ("2" * 32, other_id)):
+        request = queued(rid, tenant=tenant).request
+        letter = DeadLetter(request=request, at=0.0, why="It takes workers down.")
+        await js.append(subjects.dead_letter("echo", rid), encode(letter))
+    async with signed_in(alone, name) as http:
+        ok(await http.delete("/account"))
+    assert [letter.request.tenant for _, letter in await letters(js)] == [other_id]
+    await bus.close()
+
+
 # --- without the store ----------------------------------------------------------------------------
 
 
@@ -281,3 +304,59 @@ async def test_the_use_of_a_key_reaches_the_store_when_it_is_back(alone: Mesh) -
         alone.start("store")
         (listed,) = ok(await http.get("/account/keys"))["keys"]
         assert listed["last_used_at"] is not None
+
+
+# --- sharing and taking along ---------------------------------------------------------------------
+
+
+async def test_a_link_shows_a_chat_to_anybody_until_it_is_taken_back(alone: Mesh) -> None:
+    name, _ = await add(alone)
+    async with signed_in(alone, name) as http, alone.anonymous() as other:
+        chat = await new_chat(http)
+        options = {"system_prompt": "be secret", "user_profile": "about me"}
+        said = await answer(http, chat, "before", **options)
+        link = ok(await http.post(f"/chats/{chat}/shares"))
+        await answer(http, chat, "after", parent=said["id"])
+        shown = ok(await other.get(link["path"]))
+        assert [message["content"] for message in shown["messages"]] == ["before", said["content"]]
+        for secret in (name, "be secret", "about me", chat):
+            assert secret not in str(shown)
+        for method in ("PUT", "POST", "DELETE"):
+            assert (await other.request(method, link["path"])).status_code == 405
+        page = await other.get(link["path"], headers={"Accept": "text/html"})
+        assert page.headers["content-type"].startswith("text/html")
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        ok(await http.delete(f"/chats/{chat}/shares/{link['id']}"))
+        refusal(await other.get(link["path"]), 404, "not_found")
+        assert ok(await http.get(f"/chats/{chat}/shares"))["shares"] == []
+
+
+async def test_only_its_owner_shares_a_chat(mesh: Mesh) -> None:
+    async with await mesh.client("sharer") as http, await mesh.client("stranger") as other:
+        chat = await new_chat(http)
+        link = ok(await http.post(f"/chats/{chat}/shares"))
+        path = f"/chats/{chat}/shares"
+        for method, where in (("POST", path), ("GET", path), ("DELETE", f"{path}/{link['id']}")):
+            refusal(await other.request(method, where), 404, "not_found")
+
+
+async def test_one_takes_along_all_that_is_kept(alone: Mesh) -> None:
+    name, user_id = await add(alone)
+    async with signed_in(alone, name) as http:
+        key_id, key = await make_key(http)
+        chat = await new_chat(http)
+        said = await answer(http, chat, "hello")
+        ok(await http.put(f"/chats/{chat}", json={"hidden": True, "allow_data_use": False}))
+        body = {"model": "echo", "messages": [{"role": "user", "content": "outside"}]}
+        ok(await http.post("/v1/chat/completions", json=body))
+        for _ in range(200):  # the store follows the log by itself
+            lines = [
+                json.loads(line) for line in (await http.get("/account/export")).text.splitlines()
+            ]
+            if any(line["kind"] == "run" for line in lines):
+                break
+    kinds = [line["kind"] for line in lines]
+    assert kinds == ["account", "key", "chat", "run", "end"] and lines[-1]["lines"] == 4
+    assert lines[0]["account"]["id"] == user_id and lines[1]["key"]["id"] == key_id
+    assert said["content"] in [message.get("content") for message in lines[2]["messages"]]
+    assert "outside" in lines[3]["run"]["text"] and key not in str(lines)

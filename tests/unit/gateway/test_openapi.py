@@ -73,6 +73,7 @@ def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
         "generate_title",
         "hide_all_chats",
         "logout",
+        "share_chat",
     }
     for _, method, operation in operations(openapi):
         takes = method in ("post", "put") and operation["operationId"] not in bodyless
@@ -92,6 +93,7 @@ def test_only_signing_in_health_and_the_document_are_public(openapi: Any) -> Non
         "/cancel",
         "/openapi.json",
         "/page/{name}",
+        "/shared/{share_id}",
         "/v1/health",
     }
 

@@ -1,0 +1,128 @@
+"""`GET /account/export`: all that the mesh keeps of somebody, as JSON lines, for themselves.
+
+The account, then its keys, then a line per chat with its whole tree, then a line per generation
+outside chats, then an end; without that line something is missing.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import msgspec
+from litestar import get
+from litestar.response import Stream
+from msgspec import Struct
+
+from mesh.gateway.account import KeyRead, UserRead, key_read, user_read
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.services import Services, Wired
+from mesh.protocol.accounts import GetUser, ListKeys, ListRuns, ListShares, User
+from mesh.protocol.chats import Chat, ChatMessage, GetChat, ListChats, RunRow
+
+PAGE = 100
+KIND = "application/x-ndjson"
+
+
+class AccountLine(Struct, frozen=True, kw_only=True):
+    """The first line."""
+
+    kind: Literal["account"] = "account"
+    account: UserRead
+
+
+class KeyLine(Struct, frozen=True, kw_only=True):
+    """A key, without its secret, which nobody has."""
+
+    kind: Literal["key"] = "key"
+    key: KeyRead
+
+
+class ChatLine(Struct, frozen=True, kw_only=True):
+    """A chat with its tree of messages, and the ids of its links."""
+
+    kind: Literal["chat"] = "chat"
+    chat: Chat
+    messages: list[ChatMessage]
+    shares: list[str]
+
+
+class RunLine(Struct, frozen=True, kw_only=True):
+    """A generation outside chats."""
+
+    kind: Literal["run"] = "run"
+    run: RunRow
+
+
+class EndLine(Struct, frozen=True, kw_only=True):
+    """The last line: how many there were before it."""
+
+    kind: Literal["end"] = "end"
+    lines: int
+
+
+Line = AccountLine | KeyLine | ChatLine | RunLine
+
+
+@get("/account/export")
+async def export_account(request: AnyRequest, services: Wired) -> Stream:
+    """All that the mesh keeps of one, as JSON lines; the last one is of the kind `end`."""
+    principal = services.doorman.signed_in(request)
+    user = await services.store.ask(GetUser(user_id=principal.user_id))
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": 'attachment; filename="mesh-export.jsonl"',
+    }
+    return Stream(lambda: _encoded(services, user), media_type=KIND, headers=headers)
+
+
+async def _encoded(services: Services, user: User) -> AsyncIterator[bytes]:
+    count = 0
+    async for line in _lines(services, user):
+        count += 1
+        yield msgspec.json.encode(line) + b"\n"
+    yield msgspec.json.encode(EndLine(lines=count)) + b"\n"
+
+
+async def _lines(services: Services, user: User) -> AsyncIterator[Line]:
+    yield AccountLine(account=user_read(user))
+    for key in (await services.store.ask(ListKeys(user=user.id))).keys:
+        yield KeyLine(key=key_read(key))
+    async for chat in _chats(services, user):
+        yield await _chat(services, user, chat)
+    async for run in _runs(services, user):
+        yield RunLine(run=run)
+
+
+async def _chats(services: Services, user: User) -> AsyncIterator[Chat]:
+    after: str | None = None
+    while True:
+        query = ListChats(user_id=user.id, include_hidden=True, limit=PAGE, after=after)
+        page = await services.store.ask(query)
+        for chat in page.chats:
+            yield chat
+        after = page.next
+        if after is None:
+            return
+
+
+async def _chat(services: Services, user: User, chat: Chat) -> ChatLine:
+    messages: list[ChatMessage] = []
+    after: str | None = None
+    while True:
+        tree = await services.store.ask(GetChat(user_id=user.id, chat_id=chat.id, after=after))
+        messages += tree.messages
+        after = tree.next
+        if after is None:
+            break
+    links = await services.store.ask(ListShares(user_id=user.id, chat_id=chat.id))
+    return ChatLine(chat=chat, messages=messages, shares=[share.id for share in links.shares])
+
+
+async def _runs(services: Services, user: User) -> AsyncIterator[RunRow]:
+    after: str | None = None
+    while True:
+        page = await services.store.ask(ListRuns(tenant=user.id, after=after, limit=PAGE))
+        for run in page.runs:
+            yield run
+        after = page.next
+        if after is None:
+            return
