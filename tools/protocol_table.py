@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from mesh.protocol.catalogue import CALLS, CHANNELS, Channel, Role
+from mesh.protocol.calls import CALLS
+from mesh.protocol.catalogue import CHANNELS, Channel, Role
 from tools.markdown import table
 
 

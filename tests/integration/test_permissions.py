@@ -16,7 +16,8 @@ from mesh.bus.topology import declare, declare_model
 from mesh.cli import broker as process
 from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
-from mesh.protocol.catalogue import CALLS, CHANNELS, Call, Channel, Role
+from mesh.protocol.calls import CALLS, Call
+from mesh.protocol.catalogue import CHANNELS, Channel, Role
 from mesh.protocol.messages import Alive, Ask, Cancel, Claim
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits

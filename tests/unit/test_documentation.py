@@ -13,7 +13,8 @@ from litestar.routes import HTTPRoute
 
 from mesh.cli.main import COMMANDS
 from mesh.gateway.routes import ROUTES
-from mesh.protocol.catalogue import CALLS, CHANNELS
+from mesh.protocol.calls import CALLS
+from mesh.protocol.catalogue import CHANNELS
 from mesh.protocol.errors import ErrorCode
 from mesh.settings import env_name
 from tools import generated
