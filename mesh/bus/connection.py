@@ -33,6 +33,9 @@ MINIMUM_SERVER = (2, 12)
 REFUSALS = 10
 """Times in a row that the broker may refuse our password before we give up: it was taken away."""
 
+NOTICE = 2.0
+"""Seconds of waiting for a broker after which we say so."""
+
 Handler = Callable[[str, bytes], Awaitable[Struct | None]]
 Callback = Callable[[Msg], None]
 
@@ -307,6 +310,10 @@ async def _dial(
             tls_handshake_first=tls is not None,  # who stands in between cannot talk us out of it
         )
     )
+    telling = asyncio.get_running_loop().call_later(
+        NOTICE, log.info, "No broker answers at %s yet; waiting for one", ", ".join(servers)
+    )
+    dialling.add_done_callback(lambda _: telling.cancel())
     while not dialling.done():
         await asyncio.wait([dialling], timeout=0.2)
         if distrust:

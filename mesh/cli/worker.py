@@ -1,5 +1,6 @@
 """`mesh worker`: one worker, enrolled on the way if the broker's folder is on this machine."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,11 +30,13 @@ def command(**flags: Any) -> None:
     from mesh.worker import app
 
     settings = with_address(WorkerSettings, flags)
-    with enrolled(settings) as (name, password):
-        try:
+    try:
+        with enrolled(settings) as (name, password):
             serve(settings, lambda stop: app.run(settings, name, password, stop))
-        except app.Drained:
-            sys.exit(DRAINED)
+    except app.Drained:
+        sys.exit(DRAINED)
+    except app.Interrupted:
+        os._exit(0)  # Python would wait for the thread that loads
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from litestar.di import Provide
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
+from mesh.bus.stopping import unless
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
 from mesh.gateway.accounts import Accounts
@@ -61,12 +62,9 @@ QUEUE = "gateways"
 
 async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raises MeshError when it cannot begin, or cannot go on."""
-    beginning = asyncio.create_task(_begin(settings))
-    if not await _first(stop, beginning):
-        beginning.cancel()
-        await asyncio.wait([beginning])
+    services = await unless(stop, _begin(settings))
+    if services is None:
         return
-    services = beginning.result()
     try:
         await _serve(services, stop)
     finally:

@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any, TypeVar
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
+from mesh.bus.stopping import unless
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_query
@@ -21,7 +20,6 @@ from mesh.store.first_admin import first_admin
 from mesh.store.follower import Follower
 from mesh.store.mirror import Mirror
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 USER = "store"
@@ -40,7 +38,7 @@ async def run(settings: StoreSettings, stop: asyncio.Event) -> None:
         connecting = Bus.connect(
             settings.servers, USER, settings.store_password, USER, settings.nats_ca
         )
-        bus = await _unless(stop, connecting)
+        bus = await unless(stop, connecting)
         if bus is not None:
             try:
                 await _serve(bus, database, settings, stop)
@@ -76,20 +74,8 @@ async def _serve(
         ]
         await bus.serve(subjects.STORE_ALL, answer, QUEUE)
         log.info("The store keeps %s", database.path)
-        await _unless(stop, bus.closed.wait())
+        await unless(stop, bus.closed.wait())
         for task in running:
             task.cancel()
     if not stop.is_set():
         raise MeshError(ErrorCode.BROKER_UNAVAILABLE, "The broker ended the connection for good.")
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """The result of `work`, or None if `stop` was set before it was there."""
-    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        for task in (working, stopped):
-            task.cancel()
-        await asyncio.gather(working, stopped, return_exceptions=True)

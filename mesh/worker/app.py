@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import mesh
@@ -13,6 +14,7 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import announce, withdraw
 from mesh.bus.pull import Puller
+from mesh.bus.stopping import unless
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, decode_hello_reply, decode_order
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -49,11 +51,21 @@ GOODBYE = 2.0
 
 
 async def run(settings: WorkerSettings, name: str, password: str, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then drain. Raises MeshError when the worker cannot join."""
-    loader = await Loader.start(settings)
+    """Serve until `stop` is set, then drain.
+
+    Raises MeshError when the worker cannot join; Interrupted when it was still loading its model.
+    """
+    loader = await unless(stop, Loader.start(settings))
+    if loader is None:
+        # The thread that loads cannot be interrupted: here nobody is to wait for it.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=1))
+        raise Interrupted
     try:
         writer = Writer(name, new_uid())
-        bus = await Bus.connect(settings.servers, name, password, str(writer), settings.nats_ca)
+        connecting = Bus.connect(settings.servers, name, password, str(writer), settings.nats_ca)
+        bus = await unless(stop, connecting)
+        if bus is None:
+            return
         try:
             await Worker(bus, loader, writer, settings).serve(stop)
         finally:
@@ -63,6 +75,10 @@ async def run(settings: WorkerSettings, name: str, password: str, stop: asyncio.
         os._exit(1)  # its threads would never end
     finally:
         await loader.close()
+
+
+class Interrupted(Exception):
+    """It was asked to stop while a thread still loads the model: nothing was begun yet."""
 
 
 class Drained(Exception):
