@@ -170,6 +170,17 @@ class Bus:
         """Hand every message on `subject` to a quick, synchronous callback."""
         return await self._subscribe(subject, callback, queue)
 
+    async def listen_once(self, subject: str, callback: Callback) -> None:
+        """Hand the next message on `subject` to the callback; the broker sends only that one.
+
+        Raises Disconnected once the connection is closed for good.
+        """
+        try:
+            subscription = await self._subscribe(subject, callback)
+            await subscription.unsubscribe(limit=1)
+        except NatsError as error:
+            raise Disconnected(f"the connection to the broker is closed: {error}") from error
+
     async def serve(self, subject: str, handler: Handler, queue: str = "") -> Subscription:
         """Answer requests, each in a task of its own; an error becomes a `Refused`.
 

@@ -1,9 +1,11 @@
 """The events of the whole log, in order, for those who keep a position of their own.
 
-Reads by sequence and needs no consumer at the broker; the live subjects only say when to look.
+Reads by sequence and needs no consumer at the broker; the live subjects only say when to look,
+and are listened to only while somebody waits: who reads on anyhow needs no message per event.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import NamedTuple
 
 from nats.aio.msg import Msg
@@ -32,10 +34,7 @@ class Tail:
         self._subject = subjects.RUN_ALL if tokens else subjects.RUN_EVENTS
         self._live = subjects.LIVE_ALL if tokens else subjects.LIVE_EVENTS
         self._news = asyncio.Event()
-
-    async def start(self) -> None:
-        """Listen for news. Raises BusError."""
-        await self._bus.listen(self._live, self._ring)
+        self._belled = False
         self._bus.on_doubt(self.wake)
 
     async def head(self) -> Head:
@@ -59,12 +58,18 @@ class Tail:
         return found[:limit]
 
     async def wait(self, timeout: float) -> None:
-        """Wait until something new may be there, at most `timeout` seconds."""
-        try:
+        """Wait until something new may be there, at most `timeout` seconds. Raises BusError.
+
+        Begins by hanging up the bell, where it has rung, and returns at once then: what came
+        before it hung did not ring.
+        """
+        if not self._belled:
+            self._belled = True
+            await self._bus.listen_once(self._live, self._ring)
+            return
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._news.wait()
-        except TimeoutError:
-            pass
         self._news.clear()
 
     def wake(self) -> None:
@@ -72,4 +77,5 @@ class Tail:
         self._news.set()
 
     def _ring(self, msg: Msg) -> None:
+        self._belled = False
         self.wake()

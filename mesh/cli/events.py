@@ -80,7 +80,6 @@ async def _watch(
     async with connected(settings) as js:
         tail = Tail(js.bus, js, tokens)
         try:
-            await tail.start()
             after = await _beginning(js, since)
         except BusError as error:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, _NO_LOG.format(error=error)) from error

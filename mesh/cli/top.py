@@ -129,7 +129,6 @@ async def _follow(js: JetStream, screen: Screen) -> None:
     while True:
         try:
             if after is None:
-                await tail.start()
                 after = max(0, (await tail.head()).last - EVENTS)
             batch = await tail.read(after, EVENTS)
         except BusError:

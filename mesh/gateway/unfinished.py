@@ -4,6 +4,7 @@ Reads, for all in one gateway who want to know, and does nothing about them.
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from mesh.bus.jetstream import Stored
 from mesh.bus.replay import apply
@@ -25,6 +26,7 @@ class Unfinished:
         self._tail = tail
         self._reading = asyncio.Lock()
         self._at = 0
+        self._heard = 0
         self._runs: dict[str, Run] = {}
         self.poisoned: list[str] = []
 
@@ -35,13 +37,27 @@ class Unfinished:
         """
         async with self._reading:
             if await self._tail.last() < self._at:  # the log was replaced, or an older one restored
-                self._at, self._runs = 0, {}
+                self._start_over()
             while batch := await self._tail.read(self._at, BATCH):
                 self._apply(batch)
         # Of some the log has forgotten the beginning; nothing can be done about them.
         return {rid: run for rid, run in self._runs.items() if run.queued is not None}
 
-    def _apply(self, batch: list[Stored]) -> None:
+    def hear(self, after: int, batch: Sequence[Stored]) -> None:
+        """What another has read of the log beyond a sequence, to be spared reading it again.
+
+        Of no use while we read ourselves, or where something between is missing.
+        """
+        if after < self._heard:  # the other one went back: the log was replaced
+            self._start_over()
+        self._heard = batch[-1].seq
+        if after <= self._at < batch[-1].seq and not self._reading.locked():
+            self._apply([stored for stored in batch if stored.seq > self._at])
+
+    def _start_over(self) -> None:
+        self._at, self._runs = 0, {}
+
+    def _apply(self, batch: Sequence[Stored]) -> None:
         for stored in batch:
             where = subjects.parse_run(stored.subject)
             if where.reply != subjects.FLEET:

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 Hear = Callable[[str, RunEvent, int], None]
 """Hears a request's id, an event of it, and the sequence at which it is stored."""
 
+Read = Callable[[int, Sequence[Stored]], None]
+"""Gets what was read of the log, and the sequence that it follows on."""
+
 PACE = 0.25
 """Seconds between two looks at the log."""
 
@@ -30,12 +33,16 @@ BATCH = 1024
 
 
 class Usher:
-    """Tells `hear` each event of any request, in the log's order. name: our reply address."""
+    """Tells `hear` each event of any request, in the log's order. name: our reply address.
 
-    def __init__(self, js: JetStream, tail: Tail, hear: Hear, name: str) -> None:
+    pass_on: gets the log as it is read here, so that nobody else in this gateway has to.
+    """
+
+    def __init__(self, js: JetStream, tail: Tail, hear: Hear, name: str, pass_on: Read) -> None:
         self._js = js
         self._tail = tail
         self._tell_room = hear
+        self._pass_on = pass_on
         self._name = name
         self._at = 0
         self._held: list[tuple[int, str, RunEvent]] | None = []
@@ -51,7 +58,6 @@ class Usher:
 
     async def start(self) -> None:
         """Learn who waits already, from the oldest of them on. Call it once we follow."""
-        await self._tail.start()
         self._at = await self._oldest() - 1
         while batch := await self._tail.read(self._at, BATCH):
             self._tell(batch, own=True)
@@ -63,8 +69,8 @@ class Usher:
     async def run(self) -> None:
         """Tell what happens at other gateways, until cancelled."""
         while True:
-            await self._tail.wait(1.0)
             try:
+                await self._tail.wait(1.0)
                 self._at = min(self._at, await self._tail.last())  # the log may have been replaced
                 while batch := await self._tail.read(self._at, BATCH):
                     self._tell(batch, own=False)
@@ -95,4 +101,5 @@ class Usher:
             event = read_event(stored)
             if event is not None and not isinstance(event, FleetEvent):
                 self._tell_room(where.rid, event, stored.seq)
+        self._pass_on(self._at, batch)
         self._at = batch[-1].seq

@@ -53,7 +53,6 @@ async def _serve(
 ) -> None:
     js = JetStream(bus)
     tail = Tail(bus, js)
-    await tail.start()
     follower = Follower(database, tail)
     mirror = Mirror(database, js)
     accounts = Accounts(database, mirror, settings.refresh_leeway)

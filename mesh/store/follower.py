@@ -22,14 +22,14 @@ from mesh.store.database import Database, sentence
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-BATCH = 256
+BATCH = 512
 """Events per transaction at most: some tens of milliseconds, so that queries need not wait."""
 POLL = 1.0
 """Seconds between two looks at the log when nothing wakes us."""
-GATHER = 0.05
-"""Seconds in which events gather before they are read, so that a busy log is not read one event
+GATHER = 0.25
+"""Seconds in which events gather before they are read: a busy log is not read one event (and one
 
-(and one transaction, and one fsync on the broker's disk) at a time. Nobody who asks waits for it.
+transaction) at a time, and a short answer is one row written once. Nobody who asks waits for it.
 """
 BACKOFF = (0.1, 5.0)
 """Seconds to wait after a first failure, and at most; each next one doubles."""
