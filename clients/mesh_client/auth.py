@@ -15,6 +15,17 @@ from mesh_client.objects import Renewed, TokenPair
 Flow = Generator[httpx.Request, httpx.Response, None]
 
 
+class Given(httpx.Auth):
+    """Sends the token that it was given, a key for instance, and has no other."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
 class Renewal(httpx.Auth):
     """Sends the access token; on a refusal refreshes it, or signs in again, and asks once more.
 
@@ -110,6 +121,11 @@ class Renewal(httpx.Auth):
                 outgoing = flow.send(response)
             except StopIteration:
                 return
+
+
+def signing(store: CredentialStore, username: str, token: str) -> httpx.Auth:
+    """How requests are signed: with a token where there is one, else as a user who signs in."""
+    return Given(token) if token else Renewal(store, username)
 
 
 def credentials(username: str, pair: TokenPair) -> Credentials:

@@ -178,8 +178,15 @@ def _key(options: AnswerOptions) -> dict[str, str]:
 # --- signing in -----------------------------------------------------------------------------------
 
 
-def login(username: str) -> Call[TokenPair]:
-    """The debug login, which gateways on loopback offer."""
+class _Login(Struct):
+    username: str
+    password: str
+
+
+def login(username: str, password: str = "") -> Call[TokenPair]:
+    """Sign in to an account; without a password by the debug login, which there is on loopback."""
+    if password:
+        return Call("POST", "/auth/login", TokenPair, body=_Login(username, password))
     return Call("GET", "/auth/callback/debug", TokenPair, params={"code": username})
 
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from mesh_client import calls
-from mesh_client.auth import Renewal, credentials
+from mesh_client.auth import credentials, signing
 from mesh_client.calls import AnswerOptions
 from mesh_client.config import DEFAULT_URL, clean_url, surroundings
 from mesh_client.connection import Connection
@@ -36,9 +36,9 @@ class Client:
     """One user's way into a mesh.
 
     url: the gateway's address; username: whom to sign in as, unless that one is signed in
-    already ("": whoever is signed in, else call `login`); store: where tokens are kept, by
-    default a file of the user's own; retry: how patient to be while the gateway is away. Use it
-    in a `with`, or `close` it.
+    already ("": whoever is signed in, else call `login`); token: a key or an access token to use
+    instead; store: where tokens are kept, by default a file of the user's own; retry: how patient
+    to be while the gateway is away. Use it in a `with`, or `close` it.
     """
 
     def __init__(
@@ -46,29 +46,35 @@ class Client:
         url: str = DEFAULT_URL,
         *,
         username: str = "",
+        token: str = "",
         store: CredentialStore | None = None,
         retry: Retry | None = None,
     ) -> None:
         self.url = clean_url(url)
         self._store = store or FileStore(self.url)
-        self._connection = Connection(self.url, Renewal(self._store, username), retry or Retry())
+        sign = signing(self._store, username, token)
+        self._connection = Connection(self.url, sign, retry or Retry())
 
     @classmethod
     def from_env(cls, *, url: str = "", username: str = "", retry: Retry | None = None) -> Self:
         """A client for MESH_URL and MESH_USER, unless an argument says otherwise.
 
         Where nothing names the user, it is whoever signed in to this gateway last, else the
-        system's user.
+        system's user. MESH_TOKEN, a key or an access token, stands for a user who is not named.
         """
         said = surroundings()
         url = clean_url(url) if url else said.url
         store = FileStore(url)
+        token = "" if username else said.token
         username = username or said.username or known_user(store)
-        return cls(url, username=username, store=store, retry=retry)
+        return cls(url, username=username, token=token, store=store, retry=retry)
 
-    def login(self, username: str) -> None:
-        """Sign in, and keep the tokens for this and later clients of this gateway."""
-        pair = self._connection.send(calls.login(username), signed=False)
+    def login(self, username: str, password: str = "") -> None:
+        """Sign in, and keep the tokens for this and later clients of this gateway.
+
+        On the gateway's own machine a name is enough.
+        """
+        pair = self._connection.send(calls.login(username, password), signed=False)
         self._store.save(credentials(username, pair))
 
     def logout(self) -> None:

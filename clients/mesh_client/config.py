@@ -19,17 +19,20 @@ IDLE_TIMEOUT = 40.0
 
 
 class Surroundings(NamedTuple):
-    """What the environment says: the gateway's address, and the user's name ("": says nothing)."""
+    """What the environment says: the gateway's address, the user's name, and a token to use instead
+    of signing in ("": says nothing)."""
 
     url: str
     username: str
+    token: str
 
 
 def surroundings(env: Mapping[str, str] | None = None) -> Surroundings:
-    """MESH_URL and MESH_USER. Without an address it is loopback, with MESH_PORT if that is set."""
+    """MESH_URL (else loopback, with MESH_PORT if that is set), MESH_USER and MESH_TOKEN."""
     env = os.environ if env is None else env
     url = env.get("MESH_URL") or f"http://127.0.0.1:{env.get('MESH_PORT') or DEFAULT_PORT}"
-    return Surroundings(url=clean_url(url), username=env.get("MESH_USER", ""))
+    username, token = env.get("MESH_USER", ""), env.get("MESH_TOKEN", "")
+    return Surroundings(url=clean_url(url), username=username, token=token)
 
 
 def system_user() -> str:

@@ -66,6 +66,6 @@ async def _sit(model: str, system: str, resume: str | None, url: str, user: str)
     history = user_state_path("mesh") / "history"
     async with (
         AsyncClient.from_env(url=url, username=user, retry=impatient) as client,
-        AsyncClient(client.url, retry=Retry(call_patience=0.0)) as watcher,
+        AsyncClient.from_env(url=url, username=user, retry=Retry(call_patience=0.0)) as watcher,
     ):
         await Repl(client, watcher, history).run(model=model, system=system, resume=resume)
