@@ -77,15 +77,13 @@ class Fleet:
         self._hear(msg.subject, msg.data)
 
     def _hear(self, subject: str, data: bytes) -> None:
-        name = subject.rpartition(".")[2]
+        name = _name(subject)
         if not data:
             self._heard.pop(name, None)
             self.workers.pop(name, None)
             return
-        try:
-            info = decode(data, WorkerInfo)
-        except msgspec.DecodeError as error:
-            log.warning("The presence of %s cannot be read: %s", name, error)
+        info = _read(name, data)
+        if info is None:
             return
         before = self.workers.get(name)
         if before is not None and before.inc != info.inc:
@@ -115,9 +113,22 @@ async def present(js: JetStream) -> list[WorkerInfo]:
         subjects.WORKERS_STREAM, subjects.PRESENCE_ALL, 1, info.state.last_seq
     ):
         for stored in batch:
-            if stored.data:
-                worker = decode(stored.data, WorkerInfo)
-                found[worker.name] = worker
-            else:
-                found.pop(stored.subject.rpartition(".")[2], None)
+            name = _name(stored.subject)
+            worker = _read(name, stored.data) if stored.data else None
+            found.pop(name, None)
+            if worker is not None:
+                found[name] = worker
     return sorted(found.values(), key=lambda worker: worker.name)
+
+
+def _name(subject: str) -> str:
+    return subject.rpartition(".")[2]
+
+
+def _read(name: str, data: bytes) -> WorkerInfo | None:
+    """A worker's sign of life; None, with a warning, where it cannot be read."""
+    try:
+        return decode(data, WorkerInfo)
+    except msgspec.DecodeError as error:
+        log.warning("The presence of %s cannot be read: %s", name, error)
+        return None

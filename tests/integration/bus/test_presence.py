@@ -9,6 +9,7 @@ from mesh.bus import presence
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet, announce, present, withdraw
+from mesh.protocol import subjects
 from mesh.protocol.messages import WorkerInfo
 from tests.integration.bus.conftest import Connect
 
@@ -47,6 +48,19 @@ async def test_who_was_there_before_is_known_at_once(
     fleet = Fleet(gateway, js)
     await fleet.start()
     assert list(fleet.workers) == ["w1"]
+
+
+async def test_a_sign_of_life_that_cannot_be_read_hides_no_other(
+    gateway: Bus, js: JetStream, connect: Connect
+) -> None:
+    first, odd = await connect("w1"), await connect("w2")
+    fleet = Fleet(gateway, js)
+    await fleet.start()
+    await odd.publish(subjects.presence("w2"), b'{"type": "worker"}')
+    announcing = asyncio.create_task(announce(first, lambda: INFO))
+    await settled(fleet, ["w1"])
+    announcing.cancel()
+    assert [info.name for info in await present(js)] == ["w1"]
 
 
 async def test_a_silent_worker_is_lost(
