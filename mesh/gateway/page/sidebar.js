@@ -6,6 +6,7 @@ import { current, h, icon, iconButton } from "./dom.js";
 import { ago } from "./format.js";
 import { keep, kept } from "./keep.js";
 import { session } from "./session.js";
+import { share } from "./sharing.js";
 
 const PAGE = 50;
 const PAUSE = 200; // milliseconds of not typing after which a search begins
@@ -102,6 +103,7 @@ export class Sidebar {
   #menu(chat) {
     return [
       { label: "Rename …", act: () => this.#rename(chat) },
+      { label: "Share …", act: () => share(chat).catch((error) => this.#say(error.message, () => share(chat))) },
       { label: chat.hidden ? "Show again" : "Hide", act: () => this.#change(chat, { hidden: !chat.hidden }) },
       { label: chat.allow_data_use ? "Keep out of exports" : "Allow in exports", act: () => this.#change(chat, { allow_data_use: !chat.allow_data_use }) },
       { label: "Delete …", act: () => this.#delete(chat), danger: true },
