@@ -16,6 +16,7 @@ from zlib import crc32
 import exllamav2
 import numpy as np
 import torch
+from exllamav2.tensor_p import TPContext
 from torch import Tensor
 
 from tests.worker.chain_model import successors
@@ -40,6 +41,7 @@ class StandinModel:
         self.unloaded = False
         self.chunks: list[tuple[int, int]] = []
         self.loras: list[Sequence[object] | None] = []
+        self.tp_context: TPContext | None = None
 
     def load_autosplit(self, cache: Any, reserve_vram: int, callback: Callable[..., None]) -> None:
         self.config.max_input_len = min(self.config.max_input_len, self.config.max_seq_len)
@@ -49,6 +51,19 @@ class StandinModel:
             callback(layer, layers)
         cache.update_cache_tensors()
         callback(layers, layers)
+
+    def load_tp(
+        self,
+        gpu_split: list[float],
+        callback: Callable[..., None],
+        expect_cache_tokens: int,
+        expect_cache_base: type,
+    ) -> None:
+        """The library's own division among the GPUs; all of them are the CPU."""
+        real = REAL_MODEL(self.config)
+        self.tp_context = TPContext(real, gpu_split, expect_cache_tokens, expect_cache_base)
+        self.cache_map = dict.fromkeys(range(self.config.num_hidden_layers), "cpu")
+        callback(1, 1)
 
     @cached_property
     def modules_dict(self) -> dict[str, Any]:
@@ -89,9 +104,10 @@ class StandinModel:
         assert past + len(ids) <= self.config.max_seq_len, "beyond the positions there are"
         places = torch.arange(past + len(ids))
         slots = params.block_index[row].long()[places // page] * page + places % page
-        store = cache.key_states[0][0, :, 0]
-        store[slots[past:], 0] = (ids // 256).to(store.dtype)
-        store[slots[past:], 1] = (ids % 256).to(store.dtype)
+        for each in getattr(cache, "caches", [cache]):  # of each GPU, where they work together
+            store = each.key_states[0][0, :, 0]
+            store[slots[past:], 0] = (ids // 256).to(store.dtype)
+            store[slots[past:], 1] = (ids % 256).to(store.dtype)
         if preprocess_only:
             return ids
         read = store[slots, :2].long()

@@ -10,7 +10,6 @@ from exllamav2 import attn
 from exllamav2.attn import ExLlamaV2Attention
 from torch import Tensor
 
-from mesh.protocol.errors import MeshError
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.exllamav2 import attention, start
 from mesh.worker.engines.exllamav2.attention import paged_attention
@@ -201,11 +200,3 @@ async def test_an_old_flash_attn_is_not_asked_for_what_it_cannot_do(
     assert attn.flash_attn_with_kvcache is paged_attention
     assert "cannot do what this model needs" in caplog.text
     await engine.close()
-
-
-async def test_tensor_parallel_needs_flash_attn(
-    chain: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(attn, "has_flash_attn_with_paged", False)
-    with pytest.raises(MeshError, match="needs flash-attn"):
-        await start.load(chain, WorkerSettings(slots=2, gpu_split="tensor"))

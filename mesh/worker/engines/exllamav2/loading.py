@@ -17,8 +17,9 @@ from tokenizers import Tokenizer
 
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.exllamav2 import attention
+from mesh.worker.engines.exllamav2 import attention, tensor
 from mesh.worker.engines.exllamav2.folder import ModelFolder
+from mesh.worker.engines.exllamav2.memory import GIB
 from mesh.worker.engines.exllamav2.plan import NGRAM, Plan, loras
 
 log = logging.getLogger(__name__)
@@ -62,9 +63,14 @@ class Loaded(Struct, kw_only=True):
 
 def load(plan: Plan, settings: WorkerSettings) -> Loaded:
     """Raises MeshError: bad_request where the settings can mend it, engine_failed otherwise."""
-    _choose_attention(settings)
+    config = _config(plan.folder, plan, settings)
+    spread = settings.gpu_split == "tensor"
+    if spread:
+        tensor.check(plan.folder, config, settings)
+    guessing = _config(plan.draft, plan, settings) if plan.draft is not None else None
+    _choose_attention(config, guessing or config)
     tokenizer = _tokenizer(plan.folder)
-    model, cache = _load_model(plan.folder, plan, settings)
+    model, cache = _load_model(plan.folder, config, plan.pool, settings, spread)
     arguments: dict[str, object] = {
         "model": model,
         "cache": cache,
@@ -79,7 +85,7 @@ def load(plan: Plan, settings: WorkerSettings) -> Loaded:
     models = [model]
     if plan.draft is not None:
         _check_vocabulary(tokenizer, plan.draft)
-        guesser, guesses = _load_model(plan.draft, plan, settings)
+        guesser, guesses = _load_model(plan.draft, guessing, plan.pool, settings)
         arguments |= {"draft_model": guesser, "draft_cache": guesses}
         models.append(guesser)
     adapters = [_load_lora(model, path, scale) for path, scale in loras(settings)]
@@ -92,13 +98,15 @@ def load(plan: Plan, settings: WorkerSettings) -> Loaded:
     )
 
 
-def _choose_attention(settings: WorkerSettings) -> None:
-    if attention.is_there():
-        return
-    if settings.gpu_split == "tensor":
-        raise _bad("MESH_GPU_SPLIT=tensor needs flash-attn, which is not installed.")
-    attention.replace_flash_attn()
-    log.warning(attention.WARNING)
+def _choose_attention(*configs: Any) -> None:
+    """Let PyTorch compute it where flash-attn is not there, or cannot do what a model needs."""
+    there = attention.is_there()
+    if not there or any(config.no_flash_attn for config in configs):
+        attention.replace_flash_attn()
+        old = "The flash-attn here cannot do what this model needs. " if there else ""
+        log.warning("%s%s", old, attention.WARNING)
+    for config in configs:
+        config.no_flash_attn = False
 
 
 def _tokenizer(folder: ModelFolder) -> Tokenizer:
@@ -119,25 +127,23 @@ def _check_vocabulary(tokenizer: Tokenizer, draft: ModelFolder) -> None:
         )
 
 
-def _load_model(folder: ModelFolder, plan: Plan, settings: WorkerSettings) -> tuple[Any, Any]:
-    """A model and its cache, with a progress bar on stderr."""
-    config = _config(folder, plan, settings)
+def _load_model(
+    folder: ModelFolder, config: Any, pool: int, settings: WorkerSettings, spread: bool = False
+) -> tuple[Any, Any]:
+    """A model and its cache of so many tokens, with a progress bar on stderr. spread: each matrix
+    over all GPUs."""
     kind = getattr(exllamav2, _CACHES[settings.cache_type])
     try:
         model = exllamav2.ExLlamaV2(config)
         with _progress(folder.path.name) as report:
-            if settings.gpu_split == "tensor":
-                model.load_tp(
-                    callback=report, expect_cache_tokens=plan.pool, expect_cache_base=kind
-                )
-                cache = exllamav2.ExLlamaV2Cache_TP(model, base=kind, max_seq_len=plan.pool)
-            else:
-                cache = kind(model, max_seq_len=plan.pool, lazy=True)
-                reserve = int(settings.gpu_reserve * (1 << 30))
-                model.load_autosplit(cache, reserve_vram=reserve, callback=report)
+            if spread:
+                return model, tensor.load(model, kind, pool, settings, report)
+            cache = kind(model, max_seq_len=pool, lazy=True)
+            reserve = int(settings.gpu_reserve * GIB)
+            model.load_autosplit(cache, reserve_vram=reserve, callback=report)
+            return model, cache
     except (RuntimeError, AssertionError, ValueError, KeyError, OSError) as error:
         raise _failed(folder, error) from error
-    return model, cache
 
 
 def _config(folder: ModelFolder, plan: Plan, settings: WorkerSettings) -> Any:
@@ -159,10 +165,6 @@ def _config(folder: ModelFolder, plan: Plan, settings: WorkerSettings) -> Any:
     config.scale_pos_emb = settings.rope_scale or config.scale_pos_emb
     config.scale_alpha_value = settings.rope_alpha or config.scale_alpha_value
     config.arch_compat_overrides(quiet=True)
-    if config.no_flash_attn and attention.is_there():
-        attention.replace_flash_attn()
-        log.warning("The flash-attn here cannot do what this model needs. %s", attention.WARNING)
-    config.no_flash_attn = False
     return config
 
 
