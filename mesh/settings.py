@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -35,6 +36,20 @@ def reachable(host: str) -> str:
 def broker_url(host: str, port: int, tls: bool = False) -> str:
     """A broker's URL."""
     return f"{'tls' if tls else 'nats'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _refuse_no_address(url: str) -> None:
+    try:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        sound = bool(parts.hostname) and parts.port != 0  # a port that is none raises
+    except ValueError:
+        sound = False
+    if not sound:
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            "Set MESH_NATS to the brokers' addresses, such as nats://192.0.2.2:4222, with commas "
+            "between them: one of those it has is no address.",
+        )
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -75,8 +90,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def servers(self) -> list[str]:
-        """Broker URLs to try."""
+        """Broker URLs to try. Raises MeshError (bad_request) where one is none."""
         named = [url.strip() for url in self.nats.split(",") if url.strip()]
+        for url in named:
+            _refuse_no_address(url)
         return named or [broker_url(reachable(self.nats_host), self.nats_port)]
 
 

@@ -89,7 +89,7 @@ def _with_password(settings: OperatorSettings) -> OperatorSettings:
         return settings
     try:
         password = BrokerFolder(settings.data_path).credential("operator").password
-    except (MeshError, OSError):
+    except MeshError:
         return settings
     return msgspec.structs.replace(settings, operator_password=password)
 

@@ -102,16 +102,29 @@ class BrokerFolder:
         return secrets
 
     def secrets(self) -> Secrets:
-        """The passwords; raises MeshError (not_found) where no broker was ever set up."""
+        """The passwords. Raises MeshError: not_found where no broker was ever set up, forbidden
+        where we may not read them, conflict where they are damaged."""
         try:
             return msgspec.json.decode(self._secrets.read_bytes(), type=Secrets)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise MeshError(
                 ErrorCode.NOT_FOUND,
                 f"There is no mesh in {self.data}: start one with `mesh up`, name another folder "
                 "with --data-dir or MESH_DATA_DIR, or, for a mesh on another machine, type the "
                 "line that `mesh join` prints there.",
             ) from None
+        except OSError as error:
+            raise MeshError(
+                ErrorCode.FORBIDDEN,
+                f"{self._secrets} cannot be read, {(error.strerror or str(error)).lower()}: run "
+                "this as the owner of the data folder.",
+            ) from error
+        except msgspec.DecodeError as error:
+            raise MeshError(
+                ErrorCode.CONFLICT,
+                f"{self._secrets} is damaged: put it back from a backup, or remove it. Without it "
+                "`mesh up` makes new passwords, and workers elsewhere have to join again.",
+            ) from error
 
     def credential(self, user: str) -> Credential:
         return Credential(user, self.secrets().of(user))

@@ -28,7 +28,7 @@ from mesh.cli.screen import size
 from mesh.protocol import subjects
 from mesh.protocol.chats import GetHealth, Health
 from mesh.protocol.codec import decode_reply
-from mesh.protocol.errors import MeshError
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import OperatorSettings
 
 STREAMS = (subjects.RUN_STREAM, subjects.REQ_STREAM, subjects.WORKERS_STREAM)
@@ -72,10 +72,8 @@ def folder(path: Path, remote: bool) -> Iterator[Finding]:
     try:
         BrokerFolder(path).secrets()
     except MeshError as error:
-        yield ok(check, "It is on another machine.") if remote else fail(check, error.detail)
-        return
-    except OSError as error:
-        yield fail(check, f"{path} cannot be read ({error.strerror}): run this as its owner.")
+        away = remote and error.code == ErrorCode.NOT_FOUND
+        yield ok(check, "It is on another machine.") if away else fail(check, error.detail)
         return
     if not _open_to_others(path):
         yield ok(check, f"{path} is private.")

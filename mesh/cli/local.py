@@ -59,10 +59,11 @@ def remember(data_path: Path, running: Running) -> None:
 
 
 def recall(data_path: Path) -> Running | None:
-    """What `remember` wrote, or None. It outlives a `mesh up` that was killed."""
+    """What `remember` wrote, or None if it cannot be read. It outlives a `mesh up` that was
+    killed."""
     try:
         return msgspec.json.decode(_record(data_path).read_bytes(), type=Running)
-    except FileNotFoundError:
+    except (OSError, msgspec.DecodeError):
         return None
 
 

@@ -97,7 +97,7 @@ class Places:
 
 def refuse_half_restored(data: Path) -> None:
     """Raise MeshError (conflict) where `mesh restore` is at work, or was cut off."""
-    if (data / STAGING).exists():
+    if os.path.exists(data / STAGING):  # not Path.exists: what we may not read is said elsewhere
         raise MeshError(
             ErrorCode.CONFLICT,
             f"{data} is being restored, or that was cut off: wait for `mesh restore`, or run it "

@@ -66,3 +66,14 @@ def test_empty_text_is_a_value_where_the_default_is_empty(tmp_path: Path) -> Non
     file.write_text('model = "tiny"\nport = 9\n')
     found = read(UpSettings, env={"MESH_MODEL": "", "MESH_PORT": ""}, files=(file,))
     assert (found.model, found.port) == ("", 9)
+
+
+@pytest.mark.parametrize("nats", [":::", "nats://h:99999", "h:port", "nats://[::1", "a:1,nats://"])
+def test_what_is_no_address_of_a_broker_is_said_in_a_sentence(nats: str) -> None:
+    with pytest.raises(MeshError, match="^Set MESH_NATS to"):
+        _ = OperatorSettings(nats=nats).servers
+
+
+def test_brokers_are_named_with_or_without_a_scheme() -> None:
+    named = "nats://a:4222, b, tls://[::1]:4223"
+    assert OperatorSettings(nats=named).servers == ["nats://a:4222", "b", "tls://[::1]:4223"]

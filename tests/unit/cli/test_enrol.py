@@ -97,3 +97,21 @@ def test_every_workers_rights_carry_its_own_name() -> None:
     users = [line for line in render({"w1": "a", "w2": "b"}).splitlines() if '"user"' in line]
     assert len(users) == 2
     assert "w2" not in users[0] and "w1" not in users[1]
+
+
+def test_passwords_that_cannot_be_read_are_said_in_a_sentence(folder: BrokerFolder) -> None:
+    secrets = folder.path / "secrets.json"
+    secrets.write_text("{")
+    with pytest.raises(MeshError, match="secrets.json is damaged"):
+        folder.secrets()
+    secrets.unlink()
+    secrets.mkdir()
+    with pytest.raises(MeshError, match="secrets.json cannot be read, is a directory"):
+        folder.secrets()
+
+
+def test_a_file_in_the_place_of_a_data_folder_is_no_mesh(tmp_path: Path) -> None:
+    file = tmp_path / "data"
+    file.write_text("")
+    with pytest.raises(MeshError, match="There is no mesh in"):
+        BrokerFolder(file).secrets()
