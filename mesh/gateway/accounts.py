@@ -106,12 +106,15 @@ class Accounts:
         token_expired where signing in again helps, invalid_token where the account is gone.
         """
         mark = self._marks.get(user_id)
-        if mark is None:
-            return
-        if mark.gone:
+        if mark is not None and mark.gone:
             raise MeshError(ErrorCode.INVALID_TOKEN, GONE)
-        if issued < mark.since:
+        if mark is not None and issued < mark.since:
             raise MeshError(ErrorCode.TOKEN_EXPIRED)
+
+    def is_gone(self, user_id: str) -> bool:
+        """Whether an account was deleted."""
+        mark = self._marks.get(user_id)
+        return mark is not None and mark.gone
 
     async def _read(self) -> None:
         """Take over what the bucket has, save where something newer was heard of late."""

@@ -39,6 +39,7 @@ from mesh.gateway.stream import Streams
 from mesh.gateway.sweeper import Sweeper
 from mesh.gateway.takeover import TakeOver
 from mesh.gateway.tokens import Tokens, signing_key
+from mesh.gateway.trusted_clients import TrustedClients
 from mesh.gateway.unfinished import Unfinished
 from mesh.gateway.usher import Usher
 from mesh.gateway.waiting import WaitingRoom
@@ -147,6 +148,7 @@ def create_app(services: Services) -> Door:
     routes = Litestar(
         ROUTES,
         dependencies={"services": Provide(lambda: services, sync_to_thread=False, use_cache=True)},
+        before_request=services.trusted.identify,
         exception_handlers=HANDLERS,
         request_max_body_size=max_body,
         openapi_config=None,
@@ -184,6 +186,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         accounts=accounts,
         tokens=tokens,
         doorman=Doorman(tokens, accounts, rules),
+        trusted=TrustedClients(accounts, store),
         rules=rules,
     )
     await _start(services, usher, unfinished)

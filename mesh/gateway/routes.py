@@ -61,6 +61,7 @@ from mesh.gateway.search import search_chats
 from mesh.gateway.sharing import list_shares, revoke_share, share_chat, shared_chat
 from mesh.gateway.site import index, page_file
 from mesh.gateway.titles import generate_title
+from mesh.gateway.trusted import trusted
 from mesh.gateway.worker_events import worker_events
 
 ROUTES: list[ControllerRouterHandler] = [
@@ -88,6 +89,7 @@ ROUTES: list[ControllerRouterHandler] = [
     revoke_share,
     share_chat,
     shared_chat,
+    trusted,
     create_chat,
     delete_chat,
     get_chat,

@@ -22,6 +22,7 @@ from mesh.gateway.seen import Seen
 from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
 from mesh.gateway.tokens import Principal, Tokens
+from mesh.gateway.trusted_clients import TrustedClients
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.abilities import lacking
 from mesh.protocol.messages import Message, Request, Sampling
@@ -48,6 +49,7 @@ class Services:
     accounts: Accounts
     tokens: Tokens
     doorman: Doorman
+    trusted: TrustedClients
     rules: Rules
 
     def new_request(

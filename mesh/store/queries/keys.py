@@ -1,5 +1,6 @@
 """API keys: made, listed, revoked, and when they were used last. Their secrets are never here."""
 
+import re
 from secrets import token_hex
 
 from sqlalchemy import func, select, update
@@ -18,6 +19,7 @@ from mesh.store.refusals import bad, no_such
 MOST = 100
 """Keys of one person."""
 LONGEST_NAME = 100
+CLIENT = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 
 async def create_key(session: AsyncSession, query: CreateKey, now: float, news: News) -> wire.Key:
@@ -27,6 +29,8 @@ async def create_key(session: AsyncSession, query: CreateKey, now: float, news: 
         raise bad(f"A key has a name of 1 to {LONGEST_NAME} printable characters.", "name")
     if query.expires_at is not None and query.expires_at <= now:
         raise bad("This key would have expired already; give a later time.", "expires_at")
+    if query.client and not CLIENT.fullmatch(query.client):
+        raise bad("A client's name has 1 to 40 letters, digits, dots, - and _.", "client")
     if query.client and owner.role != "admin":
         raise MeshError(
             ErrorCode.FORBIDDEN, "Only an admin's key may speak for others, as a trusted client."

@@ -74,6 +74,7 @@ def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
         "hide_all_chats",
         "logout",
         "share_chat",
+        "trusted",
     }
     for _, method, operation in operations(openapi):
         takes = method in ("post", "put") and operation["operationId"] not in bodyless
@@ -90,6 +91,7 @@ def test_only_signing_in_health_and_the_document_are_public(openapi: Any) -> Non
         "/auth/logout",
         "/auth/providers",
         "/auth/refresh",
+        "/auth/trusted",
         "/cancel",
         "/openapi.json",
         "/page/{name}",

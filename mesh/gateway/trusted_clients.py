@@ -1,0 +1,102 @@
+"""Trusted clients: a site with users of its own says, in a header, whom it asks for.
+
+`TrustedClient: base64(JSON of {api_key, client, user_id, provider_account_id, username})`. The key
+is one that an admin made for this client (`mesh key create … --trusted-client`), and opens nothing
+as a bearer. Each of the client's users is a user here, made by `POST /auth/trusted` (`trusted.py`).
+"""
+
+import time
+from base64 import b64decode
+from binascii import Error as BadBase64
+from hmac import compare_digest
+
+import msgspec
+from msgspec import Struct
+
+from mesh.gateway.accounts import Accounts
+from mesh.gateway.doorman import TRUSTED
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.store import Store
+from mesh.gateway.tokens import Principal
+from mesh.protocol.accounts import SignIn
+from mesh.protocol.errors import ErrorCode, MeshError
+
+HEADER = "TrustedClient"
+PROVIDER = "client"
+LONGEST_ID = 200
+REMEMBERED = 60.0
+"""Seconds for which the store is not asked again who a client's user is."""
+MOST_REMEMBERED = 10_000
+
+UNREADABLE = f"The header {HEADER} has to be base64 of a JSON object with api_key, client, user_id."
+UNKNOWN_CLIENT = "This key does not belong to a trusted client of this name."
+
+
+class Claims(Struct):
+    """What a trusted client says. user_id: its own id of its user."""
+
+    api_key: str
+    client: str
+    user_id: str
+    provider_account_id: str = ""
+    username: str = ""
+
+    @property
+    def account(self) -> str:
+        """Under which name this user is kept here; a client's name has no colon."""
+        return f"{self.client}:{self.user_id}"
+
+
+class TrustedClients:
+    """Looks up whom trusted clients speak for, before a request reaches its handler."""
+
+    def __init__(self, accounts: Accounts, store: Store) -> None:
+        self._accounts = accounts
+        self._store = store
+        self._known: dict[str, tuple[Principal, float]] = {}
+
+    async def identify(self, request: AnyRequest) -> None:
+        """Note on a request whom it is for, where a trusted client says so.
+
+        Raises MeshError: invalid_token, not_found for a user who is not there yet.
+        """
+        header = request.headers.get(HEADER.lower())
+        if header is not None and request.scope["path"].rstrip("/") != "/auth/trusted":
+            principal = await self._principal(self.claims(header))
+            request.scope["state"][TRUSTED] = principal
+
+    def claims(self, header: str) -> Claims:
+        """What a trusted client says, if it is one. Raises MeshError (invalid_token)."""
+        try:
+            claims = msgspec.json.decode(b64decode(header, validate=True), type=Claims)
+        except (BadBase64, ValueError) as error:
+            raise MeshError(ErrorCode.INVALID_TOKEN, UNREADABLE) from error
+        card = self._accounts.card(claims.api_key)
+        named = claims.client.encode()
+        if card is None or not card.client or not compare_digest(card.client.encode(), named):
+            raise MeshError(ErrorCode.INVALID_TOKEN, UNKNOWN_CLIENT)
+        if not 1 <= len(claims.user_id) <= LONGEST_ID or not claims.user_id.isprintable():
+            raise MeshError(ErrorCode.INVALID_TOKEN, UNREADABLE)
+        return claims
+
+    async def _principal(self, claims: Claims) -> Principal:
+        now = time.monotonic()
+        known, until = self._known.get(claims.account, (None, 0.0))
+        if known is not None and until > now and not self._accounts.is_gone(known.user_id):
+            return known
+        user = await self._store.ask(sign_in(claims, known_only=True))
+        principal = Principal(user.id, user.display_name, user.role, trusted=True)
+        while len(self._known) >= MOST_REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[claims.account] = principal, now + REMEMBERED
+        return principal
+
+
+def sign_in(claims: Claims, *, known_only: bool) -> SignIn:
+    """The query for a trusted client's user."""
+    return SignIn(
+        provider=PROVIDER,
+        account=claims.account,
+        display_name=(claims.username or claims.user_id)[:LONGEST_ID],
+        known_only=known_only,
+    )

@@ -1,0 +1,145 @@
+"""Trusted clients: a site speaks for its own users, with a key of an admin's (A4)."""
+
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from secrets import token_hex
+from typing import Any
+
+import httpx
+import pytest
+
+from mesh.bus.connection import Bus
+from mesh.gateway.store import Store
+from mesh.protocol.accounts import CreateKey, RevokeKey
+from mesh.protocol.keys import new_key
+from tests.chatting import answer, messages, new_chat, ok, refusal
+from tests.whole_mesh import Mesh
+
+
+class Site:
+    """A trusted client with its key; `header` of a user as it would send it."""
+
+    def __init__(self, client: str, key: str, key_id: str) -> None:
+        self.client, self.key, self.key_id = client, key, key_id
+
+    def header(self, user_id: str, **changed: Any) -> dict[str, str]:
+        claims = {
+            "api_key": self.key,
+            "client": self.client,
+            "user_id": user_id,
+            "provider_account_id": f"github-{user_id}",
+            "username": f"User {user_id}",
+        }
+        return {"TrustedClient": b64encode(json.dumps(claims | changed).encode()).decode()}
+
+
+@pytest.fixture
+async def store(mesh: Mesh) -> AsyncIterator[Store]:
+    """The store, as the operator asks it."""
+    password = mesh.broker.credentials("operator").password
+    bus = await Bus.connect([mesh.broker.url], "operator", password)
+    yield Store(bus)
+    await bus.close()
+
+
+async def site(store: Store, client: str = "") -> Site:
+    client = client or f"site-{token_hex(4)}"
+    made = new_key()
+    key = await store.ask(
+        CreateKey(
+            user="admin",
+            name=client,
+            key_hash=made.hash,
+            hint=made.hint,
+            scopes=(),
+            client=client,
+        )
+    )
+    return Site(client, made.secret, key.id)
+
+
+async def test_a_site_speaks_for_its_users(mesh: Mesh, store: Store) -> None:
+    website = await site(store)
+    ada, bob = website.header("ada"), website.header("bob")
+    async with mesh.anonymous() as http:
+        refusal(await http.post("/chats", json={}, headers=ada), 404, "not_found")
+        made = ok(await http.post("/auth/trusted", headers=ada))
+        assert made["provider"] == website.client
+        assert (made["provider_account_id"], made["display_name"]) == ("github-ada", "User ada")
+        assert ok(await http.post("/auth/trusted", headers=ada)) == made
+        assert ok(await http.get("/auth/check", headers=ada)) == made["id"]
+        ok(await http.post("/auth/trusted", headers=bob))
+    async with mesh.anonymous(headers=ada) as http, mesh.anonymous(headers=bob) as other:
+        chat = await new_chat(http)
+        await answer(http, chat, "hello")
+        assert len(await messages(http, chat)) == 2
+        refusal(await other.get(f"/chats/{chat}"), 404, "not_found")
+
+
+async def test_each_site_has_its_own_users(mesh: Mesh, store: Store) -> None:
+    ids = set()
+    async with mesh.anonymous() as http:
+        for _ in range(2):
+            header = (await site(store)).header("1")
+            ids.add(ok(await http.post("/auth/trusted", headers=header))["id"])
+    assert len(ids) == 2
+
+
+async def test_who_is_no_trusted_client_is_refused(mesh: Mesh, store: Store) -> None:
+    website, other = await site(store), await site(store)
+    plain = await person_key(mesh)
+    wrong: list[httpx._types.HeaderTypes] = [
+        website.header("ada", api_key="guessed"),
+        website.header("ada", api_key=other.key),
+        website.header("ada", api_key=plain),
+        website.header("ada", client=other.client),
+        website.header("ada", client="wébsite"),
+        website.header(""),
+        website.header("a\nb"),
+        {"TrustedClient": "no base64"},
+        {"TrustedClient": b64encode(b"[1]").decode()},
+        {"TrustedClient": b64encode(b"\xff").decode()},
+        {"TrustedClient": ""},
+    ]
+    async with mesh.anonymous() as http:
+        refusal(await http.post("/auth/trusted"), 401, "not_authenticated")
+        for headers in wrong:
+            refusal(await http.post("/auth/trusted", headers=headers), 401, "invalid_token")
+            refusal(await http.get("/chats", headers=headers), 401, "invalid_token")
+
+
+async def person_key(mesh: Mesh) -> str:
+    """An ordinary key of somebody."""
+    async with await mesh.client(f"somebody-{token_hex(4)}") as http:
+        secret: str = ok(await http.post("/account/keys", json={"name": "n"}))["secret"]
+        return secret
+
+
+async def test_a_site_s_key_opens_nothing_by_itself(mesh: Mesh, store: Store) -> None:
+    website = await site(store)
+    async with mesh.anonymous(headers={"Authorization": f"Bearer {website.key}"}) as http:
+        refusal(await http.get("/chats"), 401, "invalid_token")
+        refusal(await http.get("/admin/users"), 401, "invalid_token")
+
+
+async def test_a_revoked_site_speaks_for_nobody(mesh: Mesh, store: Store) -> None:
+    website = await site(store)
+    ada = website.header("ada")
+    async with mesh.anonymous() as http:
+        ok(await http.post("/auth/trusted", headers=ada))
+        ok(await http.get("/chats", headers=ada))
+        await store.ask(RevokeKey(key_id=website.key_id))
+        refusal(await http.get("/chats", headers=ada), 401, "invalid_token")
+
+
+async def test_a_site_s_user_who_leaves_is_gone_and_may_come_again(
+    mesh: Mesh, store: Store
+) -> None:
+    ada = (await site(store)).header("ada")
+    async with mesh.anonymous() as http:
+        first = ok(await http.post("/auth/trusted", headers=ada))
+        ok(await http.get("/chats", headers=ada))
+        ok(await http.delete("/account", headers=ada))
+        refusal(await http.get("/chats", headers=ada), 404, "not_found")
+        assert ok(await http.post("/auth/trusted", headers=ada))["id"] != first["id"]
