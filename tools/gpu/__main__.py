@@ -7,12 +7,14 @@ whatever became of the others: ExLlamaV2's extension is built; the bundled model
 engine's contract and exact continuation are tested for real; greedy answers are held against
 llama.cpp and transformers; a worker is killed in mid-answer; throughput is measured through the
 mesh and in the bare generator loop, in turns, in the same run. The report replaces
-docs/gpu-report.md. --stand-in tries all of that without a GPU, and writes its report elsewhere.
+docs/gpu-report.md. Where there is no GPU it says so, and writes none. --stand-in tries all of that
+without a GPU, and writes its report elsewhere.
 """
 
 import argparse
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,8 +38,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.wheels is not None:
         install(options.wheels)
-    from tools.gpu.run import Run  # Needs what has just been installed.
+    if find_spec("torch") is None:
+        raise SystemExit("PyTorch is not installed: pip install -e '.[dev,exllamav2]'")
+    from tools.gpu.run import Run, look_for_gpus  # Needs what has just been installed.
 
+    if not options.stand_in:
+        look_for_gpus()
     run = Run(options)
     run.all()
     page = options.work / "gpu-report.md" if options.stand_in else PAGE

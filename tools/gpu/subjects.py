@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -70,8 +70,8 @@ class Machine:
         }
         with ExitStack() as opened:
             up = ["mesh", "up", "--workers", "0"]
-            opened.enter_context(self._process("up", up, model))
-            self._await(lambda: self._health(url) is not None)
+            running = [opened.enter_context(self._process("up", up, model))]
+            self._await(lambda: self._health(url) is not None, running)
             started = []
             for number in range(1, workers + 1):
                 name = f"gpu{number}"
@@ -79,7 +79,8 @@ class Machine:
                 command = [program, "worker", "--worker-name", name]
                 process = self._process(name, command, model, gpu=number - 1)
                 started.append(Worker(name, opened.enter_context(process)))
-            self._await(lambda: self._health(url) == workers)
+            running += [worker.process for worker in started]
+            self._await(lambda: self._health(url) == workers, running)
             yield Mesh(url, started)
 
     @contextmanager
@@ -116,10 +117,12 @@ class Machine:
         except (httpx.TransportError, ValueError):
             return None
 
-    def _await(self, holds: object) -> None:
-        assert callable(holds)
+    def _await(self, holds: Callable[[], bool], running: Sequence[subprocess.Popen[bytes]]) -> None:
+        """Wait until it holds, unless one of these processes ends first."""
         until = time.monotonic() + READY
         while not holds():
+            if any(process.poll() is not None for process in running):
+                raise RuntimeError(f"a process has ended; its log is in {self._folder}")
             if time.monotonic() > until:
                 raise TimeoutError(f"not ready; see the logs in {self._folder}")
             time.sleep(0.1)
