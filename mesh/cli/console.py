@@ -10,6 +10,7 @@ import click
 
 from mesh.cli.local import Running
 from mesh.protocol.messages import WorkerInfo
+from mesh.settings import UpSettings
 
 _COLOURS = {"broker": "blue", "store": "magenta", "gateway": "cyan", "worker": "green"}
 _BROKER_LINE = re.compile(r"\[\d+\] \S+ (\d\d:\d\d:\d\d)\.\d+ \[(\w+)\] ?(.*)")
@@ -60,13 +61,19 @@ def banner(
         "Data folder": str(data),
         "Model": models(workers),
         **({"Admin": f"admin, password in {password}"} if password.exists() else {}),
-        "Next": f"{myself()} chat    (in another terminal)",
+        "Next": f"{_where(running)}{myself()} chat    (in another terminal)",
         "Stop": "Ctrl-C",
     }
     width = max(len(label) for label in rows) + 2
     lines = [f"  {click.style(f'{label:<{width}}', bold=True)}{row}" for label, row in rows.items()]
     title = click.style(f"The mesh is up (version {version})", bold=True, fg="green")
     return "\n".join(["", f"  {title}", "", *lines, ""])
+
+
+def _where(running: Running) -> str:
+    """What a client has to be told beforehand, unless it looks there by itself."""
+    looked_for = f"http://127.0.0.1:{UpSettings().port}"
+    return "" if running.gateway == looked_for else f"MESH_URL={running.gateway} "
 
 
 def models(workers: list[WorkerInfo]) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from mesh.cli.console import Console, banner, models
@@ -28,6 +29,17 @@ def test_the_banner_is_aligned_and_names_all_there_is_to_know() -> None:
     assert len(set(starts)) == 1
     for fact in ("http://127.0.0.1:8000", "nats://127.0.0.1:4222", "/data", "tiny", "chat"):
         assert fact in text
+
+
+def test_the_next_command_finds_a_gateway_where_clients_do_not_look_by_themselves() -> None:
+    def next_command(gateway: str) -> str:
+        running = msgspec.structs.replace(RUNNING, gateway=gateway)
+        text = click.unstyle(banner("1.2", running, Path("/data"), []))
+        line = next(line for line in text.splitlines() if line.strip().startswith("Next"))
+        return line.strip().removeprefix("Next").strip()
+
+    assert not next_command("http://127.0.0.1:8000").startswith("MESH_URL")
+    assert next_command("http://127.0.0.1:8080").startswith("MESH_URL=http://127.0.0.1:8080 ")
 
 
 def test_models_count_their_workers_and_slots() -> None:
