@@ -24,3 +24,10 @@ def test_every_promise_is_shown_by_something() -> None:
     shown = re.compile(r"`test_|\]\(images/|`tests/|`python -m benchmarks")
     head = ("| what is promised |", "| trouble |")
     assert [row for row in rows if not row.startswith(head) and not shown.search(row)] == []
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    text = "\n".join(page.read_text() for page in pages)
+    there = {path.name for path in (ROOT / "docs" / "images").iterdir()}
+    assert {name for name in there if f"images/{name}" not in text} == set()

@@ -6,57 +6,20 @@ Writes docs/images/page-*.png. Only the model is not real: its answers are writt
 """
 
 import argparse
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.acceptance.whole import Mesh
 from tests.browser import ARGUMENTS, MISSING, chromium
-from tools.pictures.scripted_model import ScriptedModel
+from tools.pictures.stage import IMAGES, Stage, folder
 
-IMAGES = Path("docs/images")
-MODEL = "fox-7b"
 WIDE, PHONE = (1280, 800), (375, 740)
 
-ANSWERS = {
-    "Write a title": "Binary search, step by step",
-    "binary search": """\
-Binary search halves a **sorted** list until one place is left. Each step asks *one* question:
-
-1. Look at the middle.
-2. Too small? Go on in the right half.
-3. Too big? Go on in the left half.
-
-```python
-def find(items: list[int], wanted: int) -> int | None:
-    \"\"\"The place of `wanted`, or None.\"\"\"
-    low, high = 0, len(items)
-    while low < high:
-        middle = (low + high) // 2
-        if items[middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    found = low < len(items) and items[low] == wanted
-    return low if found else None
-```
-
-| items | steps |
-|------:|------:|
-| 1,000 | 10 |
-| 1,000,000 | 20 |
-
-> It needs `O(log n)` steps, and a list that is sorted already.
-""",
-    "story": "Once upon a time a fox and a raven lived by a river. " * 60,
-    "languages": """\
+LANGUAGES = """\
 **العربية** — عبر الثعلب النهر ثم عاد إلى الغابة، ولم يره أحد بعد ذلك (the fox crossed).
 
 **עברית** — השועל חצה את הנהר.
@@ -68,41 +31,16 @@ def find(items: list[int], wanted: int) -> int | None:
 ```
 one very long line that goes on and on beyond the right edge of whatever box it is in
 ```
-""",
-    "ravens": "Ravens are the largest songbirds, and they plan ahead.",
-    "foxes": "Foxes are small wild dogs; the red fox lives on four continents.",
-}
+"""
 
 
-class Studio:
-    """A mesh with the scripted model, and a browser to look at it."""
+class Studio(Stage):
+    """The mesh, and a browser to look at it."""
 
     def __init__(self, folder: Path, browser: Browser, to: Path) -> None:
-        self.mesh = Mesh(folder, workers="0")
-        self.model = ScriptedModel(ANSWERS, rate=60)
+        super().__init__(folder, LANGUAGES, workers="0")
         self._browser = browser
         self._to = to
-        self._workers: dict[str, subprocess.Popen[bytes]] = {}
-
-    @contextmanager
-    def open(self) -> Iterator["Studio"]:
-        with self.model.serving():
-            try:
-                self.mesh.start()
-                self.worker("attic")
-                yield self
-            finally:
-                for name in list(self._workers):
-                    self.kill(name)
-                self.mesh.end()
-
-    def worker(self, name: str, slots: int = 4) -> None:
-        """Start a worker of the model, and wait until it is there."""
-        upstream = ("--engine", "openai", "--upstream", self.model.url, "--model", MODEL)
-        words = ("worker", "--worker-name", name, "--slots", str(slots), *upstream)
-        self._workers[name] = self.mesh.spawn(*words)
-        while name not in self.mesh.run("ps", "--json").stdout:
-            time.sleep(0.2)
 
     def await_gateway(self) -> None:
         """Wait until the gateway answers, which `mesh up` starts again."""
@@ -112,11 +50,6 @@ class Studio:
                 return
             except httpx.TransportError:
                 time.sleep(0.2)
-
-    def kill(self, name: str) -> None:
-        process = self._workers.pop(name)
-        process.kill()
-        process.wait()
 
     def page(self, size: tuple[int, int] = WIDE, dark: bool = False, user: str = "ada") -> Page:
         """A page of a browser of its own; signed in, if a user is named."""
@@ -167,6 +100,9 @@ def to_mesh(page: Page) -> None:
 
 def sign_in(studio: Studio) -> None:
     studio.picture(studio.page(PHONE, user=""), "sign-in")
+    page = studio.page(PHONE, dark=True, user="")
+    page.get_by_role("button", name="Sign in with a password").click()
+    studio.picture(page, "password")
 
 
 def empty(studio: Studio) -> None:
@@ -228,6 +164,15 @@ def stopped(studio: Studio) -> None:
     studio.picture(page, "stopped")
 
 
+def waiting(studio: Studio) -> None:
+    with studio.asking(4):
+        page = studio.page(user="edsger")
+        page.get_by_label("Your message").fill("Tell me about foxes.")
+        page.get_by_role("button", name="Send").click()
+        page.get_by_text("questions before yours").wait_for()
+        studio.picture(page, "waiting")
+
+
 def options(studio: Studio) -> None:
     page = studio.page((1280, 1080))
     page.get_by_role("button", name="How to answer").click()
@@ -280,8 +225,8 @@ def mesh(studio: Studio) -> None:
 SCENES: dict[str, Callable[[Studio], None]] = {
     scene.__name__: scene
     for scene in (
-        sign_in, empty, chat, streaming, phone, languages, branches, stopped, options, search,
-        mesh, trouble,
+        sign_in, empty, chat, streaming, phone, languages, branches, stopped, waiting, options,
+        search, mesh, trouble,
     )
 }  # fmt: skip
 
@@ -294,9 +239,11 @@ def main() -> None:
     path = chromium()
     if path is None:
         sys.exit(MISSING)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with folder() as own, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        with Studio(Path(folder), browser, given.to).open() as studio:
+        studio = Studio(own, browser, given.to)
+        with studio.up():
+            studio.worker("attic")
             for name in given.scenes or SCENES:
                 SCENES[name](studio)
         browser.close()

@@ -7,107 +7,49 @@ is one. Only the model is not real: its answers are written down below.
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from tests.acceptance.whole import Mesh
+from tests.conftest import free_port
+from tests.sitting import idle
 from tests.terminal import Terminal
-from tools.pictures.scripted_model import ScriptedModel
+from tools.pictures.stage import IMAGES, MODEL, Stage, folder
 from tools.pictures.svg import svg
 
-IMAGES = Path("docs/images")
-MODEL = "fox-7b"
 PORT = 8000
-"""As everybody's mesh has it, so that pictures do not differ without need."""
+"""As everybody's mesh has it."""
 
-ANSWERS = {
-    "binary search": """\
-Binary search halves a **sorted** list until one place is left. Each step asks *one* question:
-
-1. Look at the middle.
-2. Too small? Go on in the right half.
-3. Too big? Go on in the left half.
-
-```python
-def find(items: list[int], wanted: int) -> int | None:
-    \"\"\"The place of `wanted`, or None.\"\"\"
-    low, high = 0, len(items)
-    while low < high:
-        middle = (low + high) // 2
-        if items[middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    found = low < len(items) and items[low] == wanted
-    return low if found else None
-```
-
-| items | steps |
-|------:|------:|
-| 1,000 | 10 |
-| 1,000,000 | 20 |
-
-> It needs `O(log n)` steps, and a list that is sorted already.
-""",
-    "story": "Once upon a time a fox and a raven lived by a river. " * 40,
-    "languages": """\
+LANGUAGES = """\
 - 日本語:狐は川を渡り、向こう岸の森へ帰っていきました。それからもう誰も狐を見ませんでした。
 - العربية: عبر الثعلب النهر.
 - Emoji: 🦊 crosses 🌊 to the 🌲🌲🌲 — and a very long word:
   Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft_and_so_on
-""",
-    "Hello": "Hello! What shall we look at today?",
-    "ravens": "Ravens are the largest songbirds, and they plan ahead.",
-    "foxes": "Foxes are small wild dogs; the red fox lives on four continents.",
-}
+"""
 
 
-class Studio:
-    """A mesh with the scripted model, and terminals to look at it."""
+class Studio(Stage):
+    """The mesh, and terminals to look at it."""
 
     def __init__(self, folder: Path, png: Path | None) -> None:
-        self.mesh = Mesh(folder)
+        super().__init__(folder, LANGUAGES)
         self.mesh.port = PORT
         self.mesh.environment["MESH_PORT"] = str(PORT)
-        self.model = ScriptedModel(ANSWERS, rate=60)
         self._folder = folder
         self._png = png
         self._terminals: list[Terminal] = []
-        self._worker: subprocess.Popen[bytes] | None = None
 
-    @contextmanager
-    def open(self) -> Iterator["Studio"]:
-        with self.model.serving():
-            try:
-                self.mesh.start()
-                self.start_worker()
-                yield self
-            finally:
-                for terminal in self._terminals:
-                    terminal.close()
-                self.stop_worker()
-                self.mesh.end()
+    def close(self) -> None:
+        """End what runs in the terminals."""
+        for terminal in self._terminals:
+            terminal.close()
 
-    def start_worker(self) -> None:
-        upstream = ("--engine", "openai", "--upstream", self.model.url, "--model", MODEL)
-        self._worker = self.mesh.spawn(
-            "worker", "--worker-name", "attic", "--slots", "2", *upstream
-        )
-        while MODEL not in self.mesh.run("ps", "--json").stdout:
-            time.sleep(0.2)
-
-    def stop_worker(self) -> None:
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker.wait()
-
-    def terminal(self, *words: str, columns: int = 92, rows: int = 40) -> Terminal:
+    def terminal(self, *words: str, columns: int = 92, rows: int = 40, **settings: str) -> Terminal:
         environment = {
             name: value
             for name, value in self.mesh.environment.items()
@@ -119,6 +61,7 @@ class Studio:
             "PYTHONUTF8": "1",
             "TERM": "xterm-256color",
             "EDITOR": "true",
+            **settings,
         }
         command = [sys.executable, "-m", "mesh", *words]
         self._terminals.append(Terminal(command, environment, columns, rows))
@@ -158,12 +101,6 @@ def _size(picture: str) -> tuple[int, int]:
     return int(float(width)), int(float(height))
 
 
-def idle(text: str) -> bool:
-    """An empty input line stands above the toolbar."""
-    *_, prompt, toolbar = ["", "", *filter(None, (line.strip() for line in text.split("\n")))]
-    return prompt == "›" and "connected" in toolbar
-
-
 def settle(terminal: Terminal) -> None:
     """Wait until nothing has moved for a moment: the last key is drawn."""
     before = ""
@@ -191,6 +128,15 @@ def streaming(studio: Studio) -> None:
     terminal.type("What about a tree")
     terminal.wait_for("What about a tree")
     studio.picture(terminal, "streaming", "mesh chat: typing ahead while an answer is written")
+
+
+def ahead(studio: Studio) -> None:
+    terminal = studio.chat(rows=18)
+    terminal.type("Tell me a story.\r")
+    terminal.wait_for("by a river. Once upon a time", "tokens/s", timeout=60)
+    terminal.type("/re")
+    terminal.wait_for("/resume", "/retry")
+    studio.picture(terminal, "ahead", "mesh chat: completion while an answer is written")
 
 
 def stopped(studio: Studio) -> None:
@@ -265,7 +211,7 @@ def trouble(studio: Studio) -> None:
 
 
 def waiting(studio: Studio) -> None:
-    with asking(studio, 4):
+    with studio.asking(4):
         terminal = studio.chat(rows=20)
         terminal.type("Tell me of foxes.\r")
         terminal.wait_for("before you · 3 s", timeout=30)
@@ -285,27 +231,11 @@ def offline(studio: Studio) -> None:
 
 
 def top(studio: Studio) -> None:
-    with asking(studio, 3):
+    with studio.asking(3):
         terminal = studio.terminal("top", columns=110, rows=26)
         terminal.wait(lambda text: text.count("claim") >= 2, timeout=30)
         time.sleep(6)  # so that there is a curve to see
         studio.picture(terminal, "top", "mesh top")
-
-
-@contextmanager
-def asking(studio: Studio, count: int) -> Iterator[None]:
-    """Others ask as well; there are two slots."""
-    words = ("ask", "-m", MODEL, "--url", studio.mesh.url, "Tell me a story.")
-    processes = [studio.mesh.spawn(*words) for _ in range(count)]
-    busy = '"running":2'
-    try:
-        while busy not in studio.mesh.run("ps", "--json").stdout:
-            time.sleep(0.2)
-        yield
-    finally:
-        for process in processes:
-            process.terminate()
-            process.wait()
 
 
 def chats(studio: Studio) -> None:
@@ -322,6 +252,26 @@ def config(studio: Studio) -> None:
     shell(studio, "config", "mesh config show --origin", "config", "show", "--origin", "--changed")
 
 
+def up(studio: Studio) -> None:
+    """Another mesh, that comes up and asks for a port that is taken."""
+    folder = studio.mesh.data_dir.with_name("mesh")
+    own = {"MESH_DATA_DIR": str(folder), "MESH_NATS_PORT": str(free_port())}
+    own |= {"MESH_ENGINE": "auto", "PATH": f"{Path(sys.executable).parent}:{os.defpath}"}
+    terminal = studio.terminal("up", columns=100, rows=18, **own, MESH_PORT="8001")
+    terminal.wait_for("The mesh is up", timeout=60)
+    settle(terminal)
+    studio.picture(terminal, "up", "mesh up")
+    terminal.type("\x03")
+    terminal.exit_status()
+    terminal = studio.terminal("up", columns=100, rows=12, **own)
+    assert terminal.exit_status() != 0, terminal.text()
+    studio.picture(terminal, "taken", "mesh up: a port that is taken")
+
+
+def doctor(studio: Studio) -> None:
+    shell(studio, "doctor", "mesh doctor", "doctor")
+
+
 def shell(studio: Studio, name: str, title: str, *words: str) -> None:
     """A command that prints something and ends."""
     terminal = studio.terminal(*words, columns=100, rows=24)
@@ -332,8 +282,8 @@ def shell(studio: Studio, name: str, title: str, *words: str) -> None:
 SCENES: dict[str, Callable[[Studio], None]] = {
     scene.__name__: scene
     for scene in (
-        answer, streaming, stopped, branches, languages, completion, help, detached, trouble,
-        waiting, offline, top, chats, ps, config,
+        answer, streaming, ahead, stopped, branches, languages, completion, help, detached, trouble,
+        waiting, offline, top, chats, ps, config, doctor, up,
     )
 }  # fmt: skip
 
@@ -347,8 +297,10 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     if chosen.png is not None:
         chosen.png.mkdir(exist_ok=True, parents=True)
-    with tempfile.TemporaryDirectory() as folder:
-        with Studio(Path(folder), chosen.png).open() as studio:
+    with folder() as own:
+        studio = Studio(own, chosen.png)
+        with studio.up(), closing(studio):
+            studio.worker("attic")
             for name in chosen.scenes or SCENES:
                 SCENES[name](studio)
 
