@@ -3,7 +3,7 @@
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import Condition, is_searching
+from prompt_toolkit.filters import Condition, is_searching, to_filter
 from prompt_toolkit.layout import (
     ConditionalContainer,
     Container,
@@ -62,11 +62,10 @@ class Drafting:
     def rows(self) -> list[Container]:
         """What is seen of it, top to bottom."""
         shown = Condition(lambda: bool(self.buffer.text)) | is_searching
-        return [
-            ConditionalContainer(self._input, shown),
-            CompletionsMenu(max_height=MENU, scroll_offset=1),
-            self._search.container,
-        ]
+        menu = CompletionsMenu(max_height=MENU, scroll_offset=1)
+        assert isinstance(menu.content, Window)
+        menu.content.dont_extend_height = to_filter(True)  # the toolbar stands right below it
+        return [ConditionalContainer(self._input, shown), menu, self._search.container]
 
     @property
     def height(self) -> int:
