@@ -123,6 +123,30 @@ def test_a_full_queue_is_said_and_what_was_typed_stays(
     talk.run("running.stop()")
 
 
+def test_a_chat_that_is_full_is_said_and_what_was_typed_stays(
+    talk: Kernel, new_mesh: Callable[..., Mesh]
+) -> None:
+    mesh = new_mesh(chat_max_messages=2)
+    mesh.start("store", "gateway", ECHO)
+    show(talk, mesh.url, ECHO, "collector")
+    send(talk, "first")
+    talk.until("the answer", lambda: any("> first" in m for m in talk.markdown()))
+    talk.until("nothing is being written", lambda: talk.shown()["phase"] == "idle")
+    send(talk, "second")
+    talk.until("a sentence", lambda: "messages" in talk.shown().get("status", ""))
+    assert talk.shown()["tone"] == "bad"
+    talk.until("what was typed", lambda: talk.trait("draft") == "second")
+
+
+def test_a_disk_that_keeps_nothing_costs_no_answer(mesh: Mesh, tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("")  # no folder can be made under a file
+    with kernel(tmp_path) as talk:
+        talk.run(f"import os; os.environ['XDG_CONFIG_HOME'] = {str(tmp_path / 'full')!r}")
+        talk.run("from mesh_client.notebook import Chat, Mesh")
+        talk.run(f"chat = Chat(mesh=Mesh({mesh.url!r}, 'diskless'), model={ECHO!r})")
+        assert talk.run("print(chat.ask('hello', show=False))") == "hello\n"
+
+
 def test_a_failed_answer_is_said_and_can_be_tried_again(talk: Kernel, mesh: Mesh) -> None:
     show(talk, mesh.url, FAILING, "failing")
     send(talk, TOO_LONG)
