@@ -92,6 +92,7 @@ class StreamState(Struct):
 
 class StreamConfig(Struct):
     name: str
+    subjects: list[str] = field(default_factory=list)
     max_bytes: int = -1
     max_msgs: int = -1
     max_age: int = 0

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from mesh.bus.jetstream import ApiError, JetStream
+from mesh.bus.versions import refuse_other_protocol
 from mesh.protocol import subjects
 from mesh.settings import Limits
 
@@ -65,7 +66,11 @@ class _Answer(Struct):
 
 
 async def declare(js: JetStream, limits: Limits) -> None:
-    """Create the streams and buckets, or bring their limits up to the settings."""
+    """Create the streams and buckets, or bring their limits up to the settings.
+
+    Raises MeshError (protocol_version) where they are of another version's.
+    """
+    await refuse_other_protocol(js, "gateway")
     for stream in (
         _req(limits),
         run_stream(limits),

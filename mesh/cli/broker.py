@@ -22,6 +22,7 @@ from msgspec import Struct
 from mesh.bus.trust import tls_context
 from mesh.cli.enrol import BrokerFolder, Credential, Secrets
 from mesh.cli.locks import Held, folder_lock, is_locked
+from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
 
 MINIMUM = (2, 12)
@@ -134,8 +135,11 @@ def admit(
 ) -> Credential:
     """Enrol a worker, and return when the broker running on this folder, if any, lets it in.
 
-    Raises MeshError (forbidden) when it will not.
+    Raises MeshError: forbidden when it will not, protocol_version where it is another version's,
+    whose workers would lose their rights.
     """
+    if is_running(folder):
+        _refuse_other_protocol(folder)
     new = elsewhere or name not in folder.secrets().workers
     credential = folder.enrol(name, elsewhere=elsewhere)
     if not is_running(folder):
@@ -155,6 +159,17 @@ def admit(
         reload(folder)
         time.sleep(RELOADING)
     return credential
+
+
+def _refuse_other_protocol(folder: BrokerFolder) -> None:
+    """Raise MeshError (protocol_version) if the rights of its users are spelled in another one."""
+    written = re.search(r'"m(\d+)\.req\.', (folder.path / "nats.conf").read_text())
+    if written and int(written[1]) != subjects.VERSION:
+        raise MeshError(
+            ErrorCode.PROTOCOL_VERSION,
+            f"The mesh on {folder.data} speaks protocol {written[1]}, this command speaks "
+            f"protocol {subjects.VERSION}: upgrade the older of the two.",
+        )
 
 
 def expel(folder: BrokerFolder) -> None:

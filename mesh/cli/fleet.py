@@ -6,16 +6,17 @@ Speaks to the broker alone, so it works while gateway and store are down. Change
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from mesh.bus.connection import Bus
+from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream
 from mesh.bus.presence import present
 from mesh.bus.replay import read_event
+from mesh.bus.versions import refuse_other_protocol
 from mesh.cli import broker
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
@@ -102,7 +103,10 @@ async def connected(settings: OperatorSettings) -> AsyncIterator[JetStream]:
     except TimeoutError:
         raise _unreachable(settings) from None
     try:
-        yield JetStream(bus)
+        js = JetStream(bus)
+        with suppress(BusError):  # whoever asks for something hears of it then
+            await refuse_other_protocol(js, "command")
+        yield js
     finally:
         await bus.close()
 

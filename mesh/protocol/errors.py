@@ -41,6 +41,11 @@ class ErrorCode(StrEnum):
     PROTOCOL_VERSION = "protocol_version"
     INTERNAL = "internal"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ErrorCode":
+        """A code that a newer version has and this one does not: an end is an end all the same."""
+        return cls.INTERNAL
+
     @property
     def sentence(self) -> str:
         """What happened and what to do, for a person, without the particulars."""

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
-from mesh.bus.connection import Bus
+from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.stopping import unless
 from mesh.bus.tail import Tail
+from mesh.bus.versions import refuse_other_protocol
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_query
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -52,6 +54,8 @@ async def _serve(
     bus: Bus, database: Database, settings: StoreSettings, stop: asyncio.Event
 ) -> None:
     js = JetStream(bus)
+    with suppress(BusError):  # the follower tries until the broker answers
+        await refuse_other_protocol(js, "store")
     tail = Tail(bus, js)
     follower = Follower(database, tail)
     mirror = Mirror(database, js)

@@ -39,11 +39,40 @@ def downgrade(path: Path, revision: str) -> None:
         command.downgrade(_config(connection), revision)
 
 
+def newest() -> str:
+    """The schema of this version."""
+    head = _scripts().get_current_head()
+    assert head is not None
+    return head
+
+
+def change(path: Path, revision: str) -> None:
+    """Take the database to one of the schemas that this version knows, older or newer.
+
+    What an older one has no place for is gone. Raises MeshError: bad_request for a revision that
+    is none, not_found, unsupported if a newer version wrote the database, store_unavailable.
+    """
+    newest_first = [script.revision for script in _scripts().walk_revisions()]
+    if revision not in newest_first:
+        known = ", ".join(reversed(newest_first))
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            f"This version of the mesh knows no schema {revision!r}, only {known}.",
+        )
+    if not path.exists():
+        raise MeshError(ErrorCode.NOT_FOUND, f"There is no database at {path}.")
+    with _transaction(path) as connection:
+        _refuse_newer(path, connection)
+        now = _revision(connection)
+        older = now in newest_first and newest_first.index(revision) > newest_first.index(now)
+        (command.downgrade if older else command.upgrade)(_config(connection), revision)
+
+
 def check(path: Path) -> None:
     """Raise MeshError (unsupported) unless the file has exactly this version's schema."""
     with _transaction(path, READ_ONLY) as connection:
         _refuse_newer(path, connection)
-        if _revision(connection) != _scripts().get_current_head():
+        if _revision(connection) != newest():
             raise MeshError(
                 ErrorCode.UNSUPPORTED,
                 f"The database {path} was written by an older version of the mesh; "
@@ -64,11 +93,14 @@ def _create(path: Path) -> None:
 
 def _refuse_newer(path: Path, connection: Connection) -> None:
     known = {script.revision for script in _scripts().walk_revisions()}
-    if _revision(connection) not in known | {None}:
+    found = _revision(connection)
+    if found not in known | {None}:
         raise MeshError(
             ErrorCode.UNSUPPORTED,
-            f"The database {path} was written by a newer version of the mesh; "
-            "upgrade this one, or name another file with MESH_DATABASE.",
+            f"The database {path} was written by a newer version of the mesh (schema {found}, "
+            f"this one knows up to {newest()}): upgrade this one, or take the database back with "
+            f"that version's `mesh store --schema {newest()}`, or name another file with "
+            "MESH_DATABASE.",
         )
 
 
