@@ -7,9 +7,10 @@ import { follow, unfinished } from "./follow.js";
 import { count } from "./format.js";
 import { report, vote } from "./judging.js";
 import { Log } from "./log.js";
-import { Answer, question } from "./message.js";
+import { Answer, outcome, question } from "./message.js";
 import { about, answerOptions, Choice, keepOptions, optionsOf } from "./options.js";
 import { persist } from "./persist.js";
+import { greeting, notShown } from "./placeholders.js";
 import { Tree } from "./tree.js";
 
 const tabs = new BroadcastChannel("mesh.chats");
@@ -21,7 +22,7 @@ export class Chat {
   #followed = null;
   #sending = null;
 
-  /** on: created(chat), changed(chat), gone(sentence). */
+  /** on: created(chat), changed(). */
   constructor(on) {
     this.on = on;
     this.id = null;
@@ -44,7 +45,7 @@ export class Chat {
     this.#views.clear();
     this.composer.open(id);
     this.composer.state("ready");
-    this.log.greet(id ? "" : this.#greeting());
+    this.log.greet(id ? "" : greeting());
     this.choice.open(id);
     if (id) await this.#refresh();
     if (matchMedia("(hover: hover)").matches) this.composer.input.focus();
@@ -59,10 +60,6 @@ export class Chat {
     this.composer.close();
   }
 
-  #greeting() {
-    return h("div", { class: "empty" }, h("h2", {}, "What would you like to know?"), h("p", {}, "Your question goes to whichever worker of this mesh is free. The answer is kept, also if you close this page."));
-  }
-
   async #refresh() {
     const id = this.id;
     try {
@@ -73,7 +70,7 @@ export class Chat {
       this.#render();
     } catch (error) {
       if (id !== this.id) return;
-      this.log.greet(h("div", { class: "empty" }, h("h2", {}, "This chat cannot be shown"), h("p", { class: "trouble" }, error.message), h("button", { type: "button", onclick: () => this.open(id) }, "Try again")));
+      this.log.greet(notShown(error, () => this.open(id)));
     }
   }
 
@@ -137,8 +134,7 @@ export class Chat {
     this.stopped = "";
     this.#unfollow();
     this.log.stick();
-    const tokens = count(message.usage?.completion_tokens ?? 0, "token");
-    say(message.state === "complete" ? `The answer is complete: ${tokens}.` : message.state === "cancelled" ? `Stopped after ${tokens}.` : `The answer failed: ${message.error}`);
+    say(outcome(message));
     this.#title();
   }
 

@@ -173,6 +173,13 @@ export class Answer {
   }
 }
 
+/** How an answer ended, in a sentence for who does not see it. */
+export function outcome({ state, usage, error }) {
+  const tokens = count(usage?.completion_tokens ?? 0, "token");
+  if (state === "complete") return `The answer is complete: ${tokens}.`;
+  return state === "cancelled" ? `Stopped after ${tokens}.` : `The answer failed: ${error}`;
+}
+
 /** Who answered, how much and how fast. */
 function figures({ work_parameters: work, worker, usage, timings, attempts }) {
   const tokens = usage?.completion_tokens ?? 0;
