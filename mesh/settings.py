@@ -163,6 +163,49 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     refresh_ttl: Annotated[
         float, Meta(gt=0, le=10 * YEAR, description="Seconds a refresh token lasts.")
     ] = 604_800.0
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://[^ /]+/*)?$",
+            description="Address by which browsers reach the gateway, where a proxy is between;"
+            " empty: as they ask.",
+        ),
+    ] = ""
+    oauth_allow: Annotated[
+        str,
+        Meta(
+            description="Who gets an account by signing in through another site, by commas: ada@"
+            "example.org, @example.org, github:ada, * for all; empty: only who has one."
+        ),
+    ] = ""
+    oidc_name: Annotated[
+        str,
+        Meta(
+            pattern="^(?!(debug|password|client|google|github|discord|trusted)$)[a-z0-9-]{1,20}$",
+            description="Name of the OpenID Connect issuer to sign in through.",
+        ),
+    ] = "oidc"
+    oidc_issuer: Annotated[
+        str, Meta(description="Address of the OpenID Connect issuer; https, save on loopback.")
+    ] = ""
+    oidc_client_id: Annotated[str, Meta(description="Our client id there; empty: none.")] = ""
+    oidc_client_secret: Annotated[str, Meta(description="Our client secret there.")] = ""
+    google_client_id: Annotated[
+        str, Meta(description="Our client id at Google; empty: nobody signs in through it.")
+    ] = ""
+    google_client_secret: Annotated[str, Meta(description="Our client secret at Google.")] = ""
+    github_client_id: Annotated[
+        str, Meta(description="Our client id at GitHub; empty: nobody signs in through it.")
+    ] = ""
+    github_client_secret: Annotated[str, Meta(description="Our client secret at GitHub.")] = ""
+    github_url: Annotated[
+        str, Meta(description="Address of GitHub, or of an own GitHub Enterprise Server.")
+    ] = "https://github.com"
+    discord_client_id: Annotated[
+        str, Meta(description="Our client id at Discord; empty: nobody signs in through it.")
+    ] = ""
+    discord_client_secret: Annotated[str, Meta(description="Our client secret at Discord.")] = ""
+    discord_url: Annotated[str, Meta(description="Address of Discord.")] = "https://discord.com"
     default_model: Annotated[
         str,
         Meta(

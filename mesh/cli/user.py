@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mesh.gateway.store import Store
 
 ROLES: tuple[Role, ...] = get_args(Role)
+PASSWORD = "password"
 FIRST_ADMIN = "admin-password"
 """The file in which the store leaves the first admin's password."""
 
@@ -62,12 +63,20 @@ def command() -> None:
 @command.command("add")
 @click.argument("name")
 @click.option("--role", type=role_choice, default="user", show_default=True)
+@click.option(
+    "--provider",
+    default=PASSWORD,
+    help="The site NAME signs in through, NAME being its id there; no password then.",
+)
 @from_stdin
 @as_json
 @where
-def add(name: str, role: Role, password_stdin: bool, as_json: bool, **flags: Any) -> None:
+def add(
+    name: str, role: Role, provider: str, password_stdin: bool, as_json: bool, **flags: Any
+) -> None:
     """Make an account for NAME, who then signs in with that name and the password you give."""
-    query = AddUser(account=name, password=_password(password_stdin), role=role)
+    password = _password(password_stdin) if provider == PASSWORD else ""
+    query = AddUser(account=name, password=password, role=role, provider=provider)
     user = asked(flags, lambda store: store.ask(query))
     _say(user, as_json, f"{user.account} may sign in now ({user.role}).")
 

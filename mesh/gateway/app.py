@@ -28,6 +28,8 @@ from mesh.gateway.living import Living
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.lost import report_lost
 from mesh.gateway.models import Models
+from mesh.gateway.oauth.providers import providers
+from mesh.gateway.oauth.site import Site
 from mesh.gateway.recovery import recover
 from mesh.gateway.requests import Requests
 from mesh.gateway.resume import Resumer
@@ -187,6 +189,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         tokens=tokens,
         doorman=Doorman(tokens, accounts, rules),
         trusted=TrustedClients(accounts, store),
+        sites={name: Site(each) for name, each in providers(settings).items()},
         rules=rules,
     )
     await _start(services, usher, unfinished)

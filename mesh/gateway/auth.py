@@ -36,7 +36,7 @@ class NameAndPassword(Struct):
 @get("/auth/providers", public=True)
 async def providers(services: Wired) -> list[str]:
     """The ways to sign in to this gateway."""
-    return [*([DEBUG] if services.rules.private else []), PASSWORD]
+    return [*([DEBUG] if services.rules.private else []), PASSWORD, *services.sites]
 
 
 @post("/auth/login", status_code=200, body=NameAndPassword, public=True)

@@ -36,6 +36,7 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.NO_WORKER: 503,
     ErrorCode.STORE_UNAVAILABLE: 503,
     ErrorCode.BROKER_UNAVAILABLE: 503,
+    ErrorCode.PROVIDER_UNAVAILABLE: 503,
     ErrorCode.CANCELLED: 409,
     ErrorCode.DEADLINE_EXCEEDED: 504,
     ErrorCode.ENGINE_FAILED: 500,

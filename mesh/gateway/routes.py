@@ -43,6 +43,7 @@ from mesh.gateway.messages import (
     report,
     vote,
 )
+from mesh.gateway.oauth.routes import provider_callback, provider_login, ticket
 from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.embeddings import embeddings
 from mesh.gateway.openai.models import get_model, list_models
@@ -90,6 +91,9 @@ ROUTES: list[ControllerRouterHandler] = [
     share_chat,
     shared_chat,
     trusted,
+    provider_callback,
+    provider_login,
+    ticket,
     create_chat,
     delete_chat,
     get_chat,

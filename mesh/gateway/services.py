@@ -17,6 +17,7 @@ from mesh.gateway.door import Rules
 from mesh.gateway.doorman import Doorman
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.models import Models
+from mesh.gateway.oauth.site import Site
 from mesh.gateway.requests import Requests
 from mesh.gateway.seen import Seen
 from mesh.gateway.store import Store
@@ -50,6 +51,7 @@ class Services:
     tokens: Tokens
     doorman: Doorman
     trusted: TrustedClients
+    sites: dict[str, Site]
     rules: Rules
 
     def new_request(

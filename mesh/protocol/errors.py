@@ -34,6 +34,7 @@ class ErrorCode(StrEnum):
     NO_WORKER = "no_worker"
     STORE_UNAVAILABLE = "store_unavailable"
     BROKER_UNAVAILABLE = "broker_unavailable"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
     CANCELLED = "cancelled"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     ENGINE_FAILED = "engine_failed"
@@ -76,6 +77,9 @@ _SENTENCES = {
         "The store does not answer, so chats cannot be read or changed now; try again in a while."
     ),
     ErrorCode.BROKER_UNAVAILABLE: "The broker does not answer; try again in a while.",
+    ErrorCode.PROVIDER_UNAVAILABLE: (
+        "The site to sign in through does not work now; try again in a while."
+    ),
     ErrorCode.CANCELLED: "The answer was cancelled before its end; ask again if you want it.",
     ErrorCode.DEADLINE_EXCEEDED: "The answer was not finished by its deadline; ask again.",
     ErrorCode.ENGINE_FAILED: "The model's engine failed on this request; ask again.",

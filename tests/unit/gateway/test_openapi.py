@@ -74,6 +74,7 @@ def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
         "hide_all_chats",
         "logout",
         "share_chat",
+        "ticket",
         "trusted",
     }
     for _, method, operation in operations(openapi):
@@ -86,11 +87,14 @@ def test_only_signing_in_health_and_the_document_are_public(openapi: Any) -> Non
     assert public == {
         "/",
         "/auth/callback/debug",
+        "/auth/callback/{provider}",
         "/auth/login",
         "/auth/login/debug",
+        "/auth/login/{provider}",
         "/auth/logout",
         "/auth/providers",
         "/auth/refresh",
+        "/auth/ticket",
         "/auth/trusted",
         "/cancel",
         "/openapi.json",
