@@ -52,6 +52,12 @@ def _refuse_no_address(url: str) -> None:
         )
 
 
+def gateway_url(host: str, port: int) -> str:
+    """How this machine itself reaches a gateway that listens on `host`."""
+    host = reachable(host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What every service wants to know."""
 

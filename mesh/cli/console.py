@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mesh.cli.local import Running
+from mesh.cli.screen import count
 from mesh.protocol.messages import WorkerInfo
 from mesh.settings import UpSettings
 
@@ -83,14 +84,10 @@ def models(workers: list[WorkerInfo]) -> str:
         for card in worker.models:
             offers.setdefault((card.name, card.engine), []).append(worker.slots)
     parts = [
-        f"{name} ({engine}, {_count(len(slots), 'worker')}, {_count(sum(slots), 'slot')})"
+        f"{name} ({engine}, {count(len(slots), 'worker')}, {count(sum(slots), 'slot')})"
         for (name, engine), slots in offers.items()
     ]
     return ", ".join(parts) or "none: add one with `mesh worker`"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def myself() -> str:

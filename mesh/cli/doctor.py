@@ -19,7 +19,7 @@ from mesh.cli.local import recall, with_address
 from mesh.cli.options import options
 from mesh.cli.watch import listed, show
 from mesh.protocol.errors import MeshError
-from mesh.settings import OperatorSettings, origins, reachable
+from mesh.settings import OperatorSettings, gateway_url, origins
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -101,5 +101,4 @@ def _gateway(settings: OperatorSettings, flags: dict[str, Any]) -> str:
     running = None if told else recall(settings.data_path)
     if running is not None:
         return running.gateway
-    host = reachable(settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return gateway_url(settings.host, settings.port)

@@ -15,6 +15,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.cli.fleet import connected, workers_present
 from mesh.cli.local import settings_of
 from mesh.cli.options import options
+from mesh.cli.screen import count
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Drain, WorkerInfo
@@ -93,7 +94,7 @@ async def find_worker(js: JetStream, name: str) -> WorkerInfo:
 
 
 def _sentence(drained: Drained) -> str:
-    answers = f"{drained.running} answer{'s' if drained.running != 1 else ''} under way"
+    answers = f"{count(drained.running, 'answer')} under way"
     if drained.left:
         return f"{drained.worker} has left after {drained.seconds:g} s ({answers} when told)."
     return f"{drained.worker} takes nothing new and will leave ({answers})."

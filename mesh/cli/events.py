@@ -15,7 +15,7 @@ from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored, unix
 from mesh.bus.tail import Tail
 from mesh.cli.fleet import connected
-from mesh.cli.lines import Line, lines
+from mesh.cli.lines import STYLES, Line, lines
 from mesh.cli.local import settings_of
 from mesh.cli.options import options
 from mesh.cli.screen import console
@@ -30,18 +30,6 @@ WAIT = 2.0
 Show = Callable[[Line], None]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_STYLES = {
-    "queued": "cyan",
-    "claim": "blue",
-    "done": "green",
-    "failed": "red",
-    "cancel": "magenta",
-    "cancelled": "magenta",
-    "started": "green",
-    "stopped": "yellow",
-    "lost": "red",
-    "tokens": "dim",
-}
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -129,7 +117,7 @@ def _show_json(line: Line) -> None:
 def _shower(screen: Console) -> Show:
     def show(line: Line) -> None:
         clock, subject, event, said = line.parts()
-        style = _STYLES.get(line.event, "")
+        style = STYLES.get(line.event, "")
         spelled = ((clock, "dim"), subject, (event, style), said)
         screen.print(Text("  ").join(Text.assemble(part) for part in spelled))
 

@@ -28,6 +28,20 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.subjects import RunSubject
 
+STYLES = {
+    "queued": "cyan",
+    "claim": "blue",
+    "done": "green",
+    "failed": "red",
+    "cancel": "magenta",
+    "cancelled": "magenta",
+    "started": "green",
+    "stopped": "yellow",
+    "lost": "red",
+    "tokens": "dim",
+}
+"""The colour of each event on a terminal."""
+
 
 class Line(Struct, frozen=True, kw_only=True):
     """One event. seq: of the log; at: Unix time by the broker's clock; by: who wrote it.

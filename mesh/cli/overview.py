@@ -10,25 +10,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mesh.cli.fleet import Queue, Snapshot, Worker
-from mesh.cli.lines import Line
+from mesh.cli.fleet import Snapshot, Worker
+from mesh.cli.lines import STYLES, Line
+from mesh.cli.ps import queues_table
 from mesh.cli.screen import count, duration, table
 
 SAMPLES = 60
 """Looks that a curve remembers."""
 
 _BARS = "▁▂▃▄▅▆▇█"
-_STYLES = {
-    "queued": "cyan",
-    "claim": "blue",
-    "done": "green",
-    "failed": "red",
-    "cancel": "magenta",
-    "cancelled": "magenta",
-    "started": "green",
-    "stopped": "yellow",
-    "lost": "red",
-}
 
 
 @dataclass
@@ -118,7 +108,7 @@ def _tables(overview: Overview, columns: int) -> list[RenderableType]:
         return []
     return [
         _workers(overview.now.workers, overview.speeds, columns),
-        _queues(overview.now.queues),
+        queues_table(overview.now.queues),
     ]
 
 
@@ -127,7 +117,8 @@ def _workers(
 ) -> RenderableType:
     if not workers:
         return Text("No worker is there: start one with `mesh worker`.", style="yellow")
-    made = _table("WORKER", "MODEL", "SLOTS", "TOKENS/S", "LAST MINUTE", "UP", "HOST", "")
+    names = ("WORKER", "MODEL", "SLOTS", "TOKENS/S", "LAST MINUTE", "UP", "HOST", "")
+    made = table(None, *names, right=("TOKENS/S",))
     for worker in workers:
         full = worker.running >= worker.slots
         made.add_row(
@@ -146,24 +137,6 @@ def _workers(
     return made
 
 
-def _queues(queues: list[Queue]) -> RenderableType:
-    if not queues:
-        return Text("No model was ever served here.", style="dim")
-    numbers = ("WAITING", "IN WORK", "WORKERS", "SLOTS")
-    made = table("", "MODEL", *numbers, right=numbers)
-    made.title = None
-    for queue in queues:
-        stuck = queue.waiting and not queue.workers
-        made.add_row(
-            Text(queue.model),
-            Text(str(queue.waiting), style="red" if stuck else ""),
-            str(queue.in_work),
-            Text(str(queue.workers), style="" if queue.workers else "yellow"),
-            str(queue.slots),
-        )
-    return made
-
-
 def _events(latest: list[Line], columns: int) -> RenderableType:
     made = Table(
         box=None, show_header=True, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0)
@@ -172,16 +145,10 @@ def _events(latest: list[Line], columns: int) -> RenderableType:
         made.add_column(name, no_wrap=True, overflow="ellipsis")
     for line in latest:
         clock, subject, event, said = line.parts()
-        style = _STYLES.get(line.event, "")
+        style = STYLES.get(line.event, "")
         made.add_row(
             Text(clock, style="dim"), subject.strip()[:8], Text(event, style=style), Text(said)
         )
-    return made
-
-
-def _table(*columns: str) -> Table:
-    made = table("", *columns, right=("TOKENS/S",), shrinks=())
-    made.title = None
     return made
 
 

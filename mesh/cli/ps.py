@@ -55,7 +55,7 @@ def render(snapshot: Snapshot) -> RenderableType:
     """The snapshot as tables."""
     parts = [
         _workers(snapshot.workers),
-        _queues(snapshot.queues),
+        queues_table(snapshot.queues, "Queue"),
         _requests(snapshot.requests, snapshot.unfinished),
     ]
     return Group(*(line for part in parts for line in (part, Text())))
@@ -80,11 +80,12 @@ def _workers(workers: list[Worker]) -> RenderableType:
     return shown
 
 
-def _queues(queues: list[Queue]) -> RenderableType:
+def queues_table(queues: list[Queue], title: str | None = None) -> RenderableType:
+    """Each model's queue, and who serves it."""
     if not queues:
         return Text("No model was ever served here.", style="dim")
     numbers = ("WAITING", "IN WORK", "WORKERS", "SLOTS")
-    shown = table("Queue", "MODEL", *numbers, right=numbers)
+    shown = table(title, "MODEL", *numbers, right=numbers)
     for queue in queues:
         stuck = queue.waiting and not queue.workers
         shown.add_row(

@@ -16,9 +16,9 @@ def console() -> Console:
 
 
 def table(
-    title: str, *columns: str, right: tuple[str, ...] = (), shrinks: tuple[str, ...] = ()
+    title: str | None, *columns: str, right: tuple[str, ...] = (), shrinks: tuple[str, ...] = ()
 ) -> Table:
-    """A table without lines, its title above.
+    """A table without lines, its title, if it has one, above.
 
     right: columns of numbers; shrinks: those that give way where the terminal is narrow.
     """

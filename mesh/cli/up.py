@@ -27,7 +27,7 @@ from mesh.cli.options import options
 from mesh.cli.ports import check_free, free_port
 from mesh.cli.supervise import Child, Program
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.settings import UpSettings, env_name, reachable, read
+from mesh.settings import UpSettings, env_name, gateway_url, read
 
 FLAGS = (
     "data_dir",
@@ -81,7 +81,7 @@ class Up:
             pid=os.getpid(),
             nats_host=settings.nats_host,
             nats_port=settings.nats_port,
-            gateway=_gateway_url(settings),
+            gateway=gateway_url(settings.host, settings.port),
             tls=bool(folder.ca),
         )
         self._environment = _environment(settings, flags, self._running, folder.ca)
@@ -203,11 +203,6 @@ def _environment(
         "PYTHONUNBUFFERED": "1",
     }
     return os.environ | dict.fromkeys(_PASSWORDS, "") | given | own
-
-
-def _gateway_url(settings: UpSettings) -> str:
-    host = reachable(settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _already(folder: BrokerFolder) -> str:
