@@ -70,7 +70,7 @@ _COMMON = {
 CHAT = _COMMON | {
     "messages": _used("Roles system, developer (the same), user, assistant, tool; text only."),
     "max_completion_tokens": _used("The same under its newer name."),
-    "logprobs": _used("How likely each token was, where the engine tells: `echo`, `llamacpp`."),
+    "logprobs": _used("How likely each token was, where the engine tells: all but `openai`."),
     "top_logprobs": _used("0 to 20 of the likeliest tokens in each place; needs `logprobs`."),
     "tools": _used("Functions; their arguments are held to their JSON Schemas, strict or not."),
     "tool_choice": _used("`none`, `auto`, `required`, or one function by its name."),

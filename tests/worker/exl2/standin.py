@@ -1,7 +1,7 @@
 """Lets the real exllamav2 run without a GPU: stand-ins for its extension, its model, its devices.
 
 Run as a program, it is the `mesh` command with all of that in place. Each step of the model takes
-STANDIN_STEP seconds; the one after 50 raises STANDIN_FAULT, if that is set.
+STANDIN_STEP seconds; the one after 50, and no other, raises STANDIN_FAULT, if that is set.
 """
 
 import os
@@ -43,7 +43,7 @@ def main() -> None:
 
     def hook(model: object, ids: object) -> None:
         time.sleep(float(os.environ.get("STANDIN_STEP", "0")))
-        if next(steps) >= 50 and (fault := os.environ.get("STANDIN_FAULT")):
+        if next(steps) == 50 and (fault := os.environ.get("STANDIN_FAULT")):
             raise RuntimeError(fault)
 
     STEP_HOOKS.append(hook)

@@ -232,6 +232,26 @@ async def test_a_prompt_beyond_the_context_never_reaches_the_library(
     assert text_of(await collect(engine, job(engine, "Say A", 27))) == ALPHABET
 
 
+async def test_what_the_library_itself_refuses_fails_alone(engine: ExLlamaV2Engine) -> None:
+    generator = engine._driver._generator
+    room, generator.max_pages = generator.max_pages, 2
+    assert "Job requires 3 pages" in await failing(engine, "x" * 700 + "A")
+    generator.max_pages = room
+    assert generator.num_remaining_jobs() == 0
+    assert text_of(await collect(engine, job(engine, "Say A", 27))) == ALPHABET
+
+
+async def test_who_comes_later_joins_the_steps_of_who_was_there(engine: ExLlamaV2Engine) -> None:
+    there = engine.generate(job(engine, "Say A", 1000))
+    await anext(there)
+    model_of(engine).chunks.clear()
+    await asyncio.gather(*(collect(engine, job(engine, f"{k} Say A", 20)) for k in range(2)))
+    decoded = [requests for requests, rows in model_of(engine).chunks if rows == 1]
+    assert max(decoded) == 3, "three answers in one step"
+    assert (await anext(there)).finish is None
+    await there.aclose()
+
+
 async def test_more_tokens_than_the_context_has_are_cut_to_it(engine: ExLlamaV2Engine) -> None:
     asked = replace(job(engine, "A", 5), max_tokens=1_000_000)
     assert token_count(await collect(engine, asked)) == 2048 - len(asked.prompt_ids)

@@ -3,17 +3,19 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
 
+from mesh.cli.main import CONFIGURATION
 from tests.acceptance.conftest import Process, Processes, until
 from tests.acceptance.reading import Reading, holder
 from tests.conftest import Broker
 from tests.truth import truth_of
 from tests.worker.chain_model import ALPHABET
+from tests.worker.exl2 import folders
 
 ROOT = Path(__file__).parents[3]
 
@@ -114,3 +116,51 @@ def test_a_broken_gpu_ends_its_worker_and_loses_no_answer(
     assert faulty.popen.wait() == 1
     assert "an illegal memory access" in faulty.log.read_text()
     truth_of(processes.broker).check()
+
+
+@pytest.mark.parametrize("fault", ["CUDA out of memory. Tried to allocate 2 GiB", "boom"])
+def test_a_failed_step_loses_no_answer(processes: Processes, chain: Path, fault: str) -> None:
+    """The worker goes on with a new generator, and with what was in the step."""
+    processes.gateway()
+    processes.env["STANDIN_FAULT"] = fault
+    only = worker(processes, "w1", chain)
+    await_workers(processes, 1)
+    reading = Reading(processes.url, 100, prompt="Say A")
+    reading.start()
+    reading.finish()
+    assert "".join(reading.texts) == alphabet(100)
+    assert fault in only.log.read_text() and only.running
+    truth = truth_of(processes.broker)
+    truth.check()
+    assert [len(claims) for claims in truth.claims.values()] == [2]
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no tokenizer": (lambda p: (p / "tokenizer.json").unlink(), "tokenizer.json is missing"),
+    "half its weights": (
+        lambda p: (p / "model.safetensors").write_bytes(b"x" * 99),
+        "is not a safetensors file",
+    ),
+    "too large": (
+        lambda p: (p / "config.json").write_text(
+            (p / "config.json").read_text().replace('_layers": 2', '_layers": 2000000')
+        ),
+        "a model of fewer bits",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(SPOILT))
+def test_a_model_that_cannot_be_served_is_never_there(
+    processes: Processes, tmp_path: Path, name: str
+) -> None:
+    spoil, sentence = SPOILT[name]
+    path = folders.write(tmp_path / "spoilt")
+    spoil(path)
+    processes.gateway()
+    until("the gateway is there", lambda: processes.health() is not None)
+    started = worker(processes, "w1", path)
+    assert started.popen.wait(90) == CONFIGURATION
+    log = started.log.read_text()
+    assert sentence in log and "Traceback" not in log
+    assert (processes.health() or {})["workers"] == 0
