@@ -45,6 +45,8 @@ class Broker:
         self.data_dir = data_dir
         self.port = free_port()
         self.folder = BrokerFolder(data_dir)
+        self.prefix: tuple[str, ...] = ()
+        """What stands before its command."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -61,6 +63,7 @@ class Broker:
         """Start, or start again on the same folder and port, and wait until it listens."""
         secrets = self.folder.prepare()
         command = process.command(process.find(), self.folder, self.host, self.port)
+        command = [*self.prefix, *command]
         environment = os.environ | process.environment(secrets)
         with process.running_mark(self.folder) as mark, self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -42,11 +42,14 @@ class Process:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", self.module, *self._arguments],
+                self.command(),
                 env=self._env,
                 stdout=log,
                 stderr=log,
             )
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", self.module, *self._arguments]
 
     @property
     def running(self) -> bool:
