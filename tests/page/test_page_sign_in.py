@@ -77,3 +77,13 @@ def test_on_ones_own_machine_a_name_is_enough_and_a_password_will_do(
     tab.button("Sign in with a password").click()
     tab.sign_in_with("admin", password_of(mesh))
     expect(tab.page.locator(".who")).to_have_text("admin")
+
+
+def test_coming_back_from_another_site_with_nothing_says_so(
+    mesh: Mesh, new_tab: Callable[..., Tab]
+) -> None:
+    tab = new_tab(f"{mesh.url}/#/signed-in")
+    tab.expect_error(LOADING)
+    expect(tab.page.get_by_role("alert")).not_to_be_empty()
+    tab.sign_in("somebody")
+    assert tab.page.url.endswith("/#/")

@@ -1,13 +1,13 @@
-// The page: signs in, and shows a chat or the mesh, as the address says.
+// The page: shows a chat or the mesh, as the address says, to whoever is signed in.
 
-import { get, logOut, post, whenSignedOut } from "./api.js";
+import { logOut, whenSignedOut } from "./api.js";
 import { Chat } from "./chat.js";
-import { field } from "./dialogs.js";
 import { current, h, iconButton } from "./dom.js";
 import { onFull } from "./keep.js";
 import { MeshView } from "./mesh.js";
-import { lastName, session, signedIn, signedOut } from "./session.js";
+import { session, signedOut } from "./session.js";
 import { Sidebar } from "./sidebar.js";
+import { comeBack, showSignIn } from "./sign_in.js";
 
 const app = document.getElementById("app");
 let shell = null;
@@ -75,53 +75,7 @@ function signOut() {
   logOut();
   signedOut();
   history.replaceState(null, "", "#/"); // who comes next has other chats
-  showSignIn();
-}
-
-/** A form to sign in with, by whichever way this gateway offers. */
-async function showSignIn(reason = "", chosen = null) {
-  const box = h("main", { class: "alone", id: "main" }, h("img", { src: "/page/icon.svg", alt: "", width: "56", height: "56" }), h("h1", {}, "Mesh"));
-  app.replaceChildren(box);
-  try {
-    const offered = (await get("/auth/providers")).filter((way) => way in WAYS);
-    const way = chosen ?? offered[0];
-    const others = offered.filter((other) => other !== way).map((other) => h("button", { type: "button", class: "quiet", onclick: () => showSignIn("", other) }, WAYS[other].instead));
-    box.append(way ? signInForm(reason, WAYS[way], others) : h("p", {}, "This gateway offers no way to sign in that this page knows."));
-  } catch (error) {
-    box.append(h("p", { class: "trouble", role: "alert" }, error.message), h("button", { type: "button", onclick: () => showSignIn(reason, chosen) }, "Try again"));
-  }
-}
-
-/** The ways to sign in, the easiest first: {hint, secret, instead, enter(name, password)}. */
-const WAYS = {
-  debug: {
-    hint: "This mesh is on your own machine: a name is enough, and it finds your chats again.",
-    instead: "Sign in by name alone",
-    enter: async (name) => signedIn(name, await get(`/auth/callback/debug?code=${encodeURIComponent(name)}`)),
-  },
-  password: {
-    secret: true,
-    instead: "Sign in with a password",
-    enter: async (name, password) => signedIn(name, await post("/auth/login", { username: name, password }), "password"),
-  },
-};
-
-function signInForm(reason, { hint, secret, enter }, others) {
-  const trouble = h("p", { class: "trouble", role: "alert", hidden: !reason }, reason);
-  const input = h("input", { name: "name", required: true, maxlength: "100", autocomplete: "username", dir: "auto", value: lastName() });
-  const password = secret && h("input", { name: "password", type: "password", required: true, autocomplete: "current-password" });
-  const submit = async (event) => {
-    event.preventDefault();
-    try {
-      await enter(input.value.trim(), password?.value);
-      start();
-    } catch (error) {
-      trouble.textContent = error.message;
-      trouble.hidden = false;
-    }
-  };
-  queueMicrotask(() => (secret && input.value ? password : input).focus());
-  return h("form", { class: "sign-in", onsubmit: submit }, trouble, field("Your name", input, hint), secret && field("Password", password), h("button", { class: "primary" }, secret ? "Sign in" : "Begin"), ...others);
+  showSignIn(app, start);
 }
 
 function shortcut(event) {
@@ -135,10 +89,11 @@ function shortcut(event) {
 whenSignedOut((sentence) => {
   shell?.view?.close();
   shell = null;
-  showSignIn(sentence);
+  showSignIn(app, start, sentence);
 });
 onFull(() => shell?.tell("This browser's storage is full: what you type is kept only while this page is open."));
 addEventListener("hashchange", () => shell?.route());
 addEventListener("keydown", shortcut);
-if (session()) start();
-else showSignIn();
+if (location.hash === "#/signed-in") comeBack(app, start);
+else if (session()) start();
+else showSignIn(app, start);

@@ -10,9 +10,8 @@ export const session = () => kept(KEY);
 /** Who was here last, to be greeted by name. */
 export const lastName = () => kept("name") ?? "";
 
-/** provider: who knows this name; "": nobody but the mesh on one's own machine. */
-export function signedIn(name, pair, provider = "") {
-  const person = provider ? `${provider}:${name}` : name;
+/** person: whom drafts and choices belong to, where the name alone does not tell. */
+export function signedIn(name, pair, person = name) {
   keep(KEY, { name, person, access: pair.access_token.access_token, refresh: pair.refresh_token.access_token });
   keep("name", name);
   belongsTo(person);
