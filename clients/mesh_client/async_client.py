@@ -75,7 +75,7 @@ class AsyncClient:
         On the gateway's own machine a name is enough.
         """
         pair = await self._connection.send(calls.login(username, password), signed=False)
-        self._store.save(credentials(username, pair))
+        self._store.save(credentials(username, pair, by_name=not password))
 
     def logout(self) -> None:
         """Forget the tokens."""

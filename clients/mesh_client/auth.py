@@ -64,7 +64,8 @@ class Renewal(httpx.Auth):
         if kept is not None:
             renewed = yield from self._refresh(url, kept)
         username = kept.username if kept is not None else self._username
-        if renewed is None and username:
+        by_name = kept is None or kept.by_name  # never as another who has the same name
+        if renewed is None and username and by_name:
             renewed = yield from self._login(url, username)
         if renewed is not None:
             self._store.save(renewed)
@@ -83,6 +84,7 @@ class Renewal(httpx.Auth):
             username=kept.username,
             access_token=renewed.access_token,
             refresh_token=following.access_token if following else kept.refresh_token,
+            by_name=kept.by_name,
         )
 
     def _login(
@@ -128,12 +130,13 @@ def signing(store: CredentialStore, username: str, token: str) -> httpx.Auth:
     return Given(token) if token else Renewal(store, username)
 
 
-def credentials(username: str, pair: TokenPair) -> Credentials:
+def credentials(username: str, pair: TokenPair, *, by_name: bool = True) -> Credentials:
     """What is kept of a login."""
     return Credentials(
         username=username,
         access_token=pair.access_token.access_token,
         refresh_token=pair.refresh_token.access_token,
+        by_name=by_name,
     )
 
 

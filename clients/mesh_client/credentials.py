@@ -17,11 +17,15 @@ from mesh_client.config import system_user
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """One sign-in: who, the token for requests, and the one that renews it."""
+    """One sign-in: who, the token for requests, and the one that renews it.
+
+    by_name: the name alone was enough, and will be again.
+    """
 
     username: str
     access_token: str
     refresh_token: str
+    by_name: bool = True
 
     def __repr__(self) -> str:
         return f"Credentials(username={self.username!r})"

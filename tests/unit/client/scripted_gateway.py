@@ -178,6 +178,7 @@ class ScriptedGateway:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         open_routes: dict[str, Callable[[], Answer]] = {
             "/auth/callback/debug": lambda: self._login(query),
+            "/auth/login": lambda: self._login(query),
             "/auth/refresh": lambda: self._refresh(request),
             "/v1/models": lambda: Answer(body={"object": "list", "data": [{"id": "echo"}]}),
         }

@@ -248,6 +248,19 @@ def test_each_renewal_uses_the_token_that_the_last_one_gave(
     assert len(gateway.requests("/debug")) == 1
 
 
+def test_who_signed_in_with_a_password_is_never_signed_in_by_name_alone(
+    client: Client, gateway: ScriptedGateway
+) -> None:
+    client.login("ada", "correct horse")
+    gateway.tokens_accepted = set()
+    assert client.user() == "user-1"
+    over = Answer(401, {"detail": "Sign in again.", "code": "token_expired", "request_id": "r"})
+    gateway.tokens_accepted, gateway.refusals = set(), {"refresh": [over]}
+    with pytest.raises(mesh_client.NotSignedIn):
+        client.user()
+    assert gateway.requests("/debug") == []
+
+
 async def test_the_async_client_renews_its_token_too(
     async_client: AsyncClient, gateway: ScriptedGateway
 ) -> None:
