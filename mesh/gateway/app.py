@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
@@ -22,7 +23,7 @@ from mesh.gateway.crowd import Crowd
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.door import Door, Rules
 from mesh.gateway.doorman import Doorman
-from mesh.gateway.errors import HANDLERS
+from mesh.gateway.errors import HANDLERS, AnyRequest
 from mesh.gateway.head import Head
 from mesh.gateway.living import Living
 from mesh.gateway.lookout import Lookout
@@ -150,13 +151,23 @@ def create_app(services: Services) -> Door:
     routes = Litestar(
         ROUTES,
         dependencies={"services": Provide(lambda: services, sync_to_thread=False, use_cache=True)},
-        before_request=services.trusted.identify,
+        before_request=_admission(services),
         exception_handlers=HANDLERS,
         request_max_body_size=max_body,
         openapi_config=None,
         logging_config=None,
     )
     return Door(Head(routes), services.rules, max_body)
+
+
+def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[None]]:
+    """What every request goes through before its handler."""
+
+    async def admit(request: AnyRequest) -> None:
+        await services.trusted.identify(request)
+        services.doorman.admit(request)
+
+    return admit
 
 
 async def _open(settings: GatewaySettings, bus: Bus) -> Services:

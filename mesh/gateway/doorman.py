@@ -11,8 +11,8 @@ from mesh.gateway.tokens import GUEST, Principal, Tokens
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.keys import looks_like_key
 
-TRUSTED = "principal"
-"""Where a request keeps whom a trusted client speaks for."""
+TRUSTED, PRINCIPAL = "trusted", "principal"
+"""Where a request keeps whom a trusted client speaks for, and who asks."""
 
 
 class Doorman:
@@ -23,14 +23,25 @@ class Doorman:
         self._accounts = accounts
         self._rules = rules
 
+    def admit(self, request: AnyRequest) -> None:
+        """Turn away, before its handler sees it, whoever may not ask for this at all.
+
+        Every route is guarded so, save those that say that they are public. Raises as `principal`.
+        """
+        if not request.route_handler.opt.get("public"):
+            self.principal(request)
+
     def principal(self, request: AnyRequest) -> Principal:
         """The signed-in user, or the guest where guests are allowed.
 
         Raises MeshError: not_authenticated, invalid_token, token_expired, forbidden.
         """
-        principal = self._who(request)
-        access.check(request.scope["path"], principal)
-        return principal
+        state = request.scope["state"]
+        known: Principal | None = state.get(PRINCIPAL)
+        if known is None:
+            known = state[PRINCIPAL] = self._who(request)
+            access.check(request.scope["path"], known)
+        return known
 
     def signed_in(self, request: AnyRequest) -> Principal:
         """The signed-in user; guests are not enough. Raises MeshError as `principal`."""
@@ -40,7 +51,7 @@ class Doorman:
         return principal
 
     def _who(self, request: AnyRequest) -> Principal:
-        trusted: Principal | None = request.scope.get("state", {}).get(TRUSTED)
+        trusted: Principal | None = request.scope["state"].get(TRUSTED)
         if trusted is not None:
             return trusted
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
