@@ -212,6 +212,12 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     ] = ""
     discord_client_secret: Annotated[str, Meta(description="Our client secret at Discord.")] = ""
     discord_url: Annotated[str, Meta(description="Address of Discord.")] = "https://discord.com"
+    ask_history: Annotated[
+        int, Meta(ge=0, description="Characters of history that `POST /v1/ask` shows the model.")
+    ] = 3_000
+    client_quota: Annotated[
+        int, Meta(ge=0, description="Tokens that a client of `POST /v1/ask` may use; 0: no limit.")
+    ] = 500_000
     default_model: Annotated[
         str,
         Meta(

@@ -19,6 +19,7 @@ from mesh.bus.stopping import unless
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
 from mesh.gateway.accounts import Accounts
+from mesh.gateway.ask.quota import Quota
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.door import Door, Rules
@@ -202,6 +203,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         trusted=TrustedClients(accounts, store),
         sites={name: Site(each) for name, each in providers(settings).items()},
         rules=rules,
+        quota=Quota(store, settings.client_quota),
     )
     await _start(services, usher, unfinished)
     return services

@@ -31,6 +31,7 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.TOKEN_EXPIRED: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.QUOTA_EXHAUSTED: 402,
     ErrorCode.QUEUE_FULL: 503,
     ErrorCode.SHARE_FULL: 429,
     ErrorCode.NO_WORKER: 503,
@@ -44,6 +45,16 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.PROTOCOL_VERSION: 500,
     ErrorCode.INTERNAL: 500,
 }
+
+QUESTIONS = ("/v1/ask", "/v1/client/info")
+"""The routes whose errors have one key, `msg`."""
+
+SOMETHING_WRONG = "Something wrong!"
+
+CUT_OFF = "client disconnected prematurely"
+"""What Litestar raises, as a 500, where a body ends before its end (`Request.stream`)."""
+
+_BREAKS_OFF = "The body breaks off before its end; send it again, the whole of it."
 
 AnyRequest = Request[Any, Any, State]
 
@@ -60,6 +71,12 @@ class ErrorBody(Struct, omit_defaults=True):
     code: ErrorCode
     request_id: str
     param: str | None = None
+
+
+class AskError(Struct):
+    """An error of the routes of questions."""
+
+    msg: str
 
 
 class ErrorEvent(Struct):
@@ -112,15 +129,28 @@ def answer(request: AnyRequest, error: MeshError) -> Response[bytes]:
         headers["WWW-Authenticate"] = "Bearer"
     if path == "/generate":
         return _generate_refusal(error, headers)
-    body: Struct = ErrorBody(error.detail, error.code, request_id(request), error.param)
-    if path.startswith("/v1/"):
-        body = openai_error(error)
     return Response(
-        msgspec.json.encode(body),
+        msgspec.json.encode(_body(request, error)),
         status_code=STATUS[error.code],
         media_type="application/json",
         headers=headers,
     )
+
+
+def dialect(path: str) -> type[Struct]:
+    """The shape of the errors of a route."""
+    if path in QUESTIONS:
+        return AskError
+    return OpenAIError if path.startswith("/v1/") else ErrorBody
+
+
+def _body(request: AnyRequest, error: MeshError) -> Struct:
+    shape = dialect(request.scope["path"])
+    if shape is AskError:
+        return AskError(SOMETHING_WRONG if STATUS[error.code] == 500 else error.detail)
+    if shape is OpenAIError:
+        return openai_error(error)
+    return ErrorBody(error.detail, error.code, request_id(request), error.param)
 
 
 def _generate_refusal(error: MeshError, headers: dict[str, str]) -> Response[bytes]:
@@ -157,6 +187,8 @@ def on_bus_error(request: AnyRequest, error: BusError) -> Response[bytes]:
 
 def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """Errors of the framework itself: unknown paths, wrong methods, bad parameters."""
+    if error.detail == CUT_OFF:
+        return answer(request, MeshError(ErrorCode.BAD_REQUEST, _BREAKS_OFF))
     code = {404: ErrorCode.NOT_FOUND, 413: ErrorCode.TOO_LARGE}.get(
         error.status_code, ErrorCode.BAD_REQUEST if error.status_code < 500 else ErrorCode.INTERNAL
     )

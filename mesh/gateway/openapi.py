@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from mesh import __version__
 from mesh.gateway.access import rule
-from mesh.gateway.errors import AnyRequest, ErrorBody, OpenAIError
+from mesh.gateway.errors import AnyRequest, dialect
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -138,8 +138,7 @@ def _responses(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
         kinds = [schemas.of(kind) for kind in opt["events"]]
         content["text/event-stream"] = {"schema": {"description": "data", "oneOf": kinds}}
     success = 302 if opt.get("redirects") else handler.status_code
-    dialect = OpenAIError if path.startswith("/v1/") else ErrorBody
-    error = {"content": {"application/json": {"schema": schemas.of(dialect)}}}
+    error = {"content": {"application/json": {"schema": schemas.of(dialect(path))}}}
     responses: Json = {str(success): {"description": "Success"}}
     if content and success != 302:
         responses[str(success)]["content"] = content

@@ -25,6 +25,7 @@ from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
+    Charge,
     End,
     Prompt,
     Queued,
@@ -73,17 +74,24 @@ class Requests:
     # --- accepting --------------------------------------------------------------------------------
 
     async def submit(
-        self, request: Request, turn: Turn | None = None, body: str = "", note: str = ""
+        self,
+        request: Request,
+        turn: Turn | None = None,
+        body: str = "",
+        note: str = "",
+        charge: Charge | None = None,
     ) -> Track:
         """Queue a request and follow it. `body`: digest of what was asked, for idempotency;
-        `note`: what the route wants to find again in the log.
+        `note`: what the route wants to find again in the log; `charge`: who pays.
 
         A rid that is in the log already is not queued again: its track is returned. Raises
         MeshError: conflict (same rid, other body), too_large, queue_full, share_full,
         broker_unavailable.
         """
         request = replace(request, reply=self._name)
-        queued = Queued(uid=new_uid(), request=request, turn=turn, body=body, note=note)
+        queued = Queued(
+            uid=new_uid(), request=request, turn=turn, body=body, note=note, charge=charge
+        )
         if len(encode(queued)) + 1024 > self._bus.max_payload:
             raise MeshError(ErrorCode.TOO_LARGE)
         known = await self.again(request.rid, body) if body else None

@@ -11,6 +11,7 @@ from mesh.gateway.account import (
     revoke_key,
 )
 from mesh.gateway.admin import add_user, list_users, remove_user, set_role, sign_out_user
+from mesh.gateway.ask.routes import ask, client_info
 from mesh.gateway.auth import (
     callback,
     check,
@@ -125,6 +126,8 @@ ROUTES: list[ControllerRouterHandler] = [
     create_response,
     get_response,
     cancel_response,
+    ask,
+    client_info,
     search_chats,
     generate_title,
     mesh_events,

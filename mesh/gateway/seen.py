@@ -21,7 +21,11 @@ class Seen:
     def note(self, turn: Turn, seq: int) -> None:
         """Somebody is being told what stands in the log at this sequence, of this chat."""
         for id in (turn.user_id, turn.chat_id):
-            self._last[id] = max(seq, self._last.pop(id, 0))
+            self.heard(id, seq)
+
+    def heard(self, id: str, seq: int) -> None:
+        """Somebody is being told what stands in the log at this sequence, of what has this id."""
+        self._last[id] = max(seq, self._last.pop(id, 0))
         while len(self._last) > self._most:
             del self._last[next(iter(self._last))]
 

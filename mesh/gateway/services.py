@@ -13,6 +13,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.gateway.accounts import Accounts
+from mesh.gateway.ask.quota import Quota
 from mesh.gateway.door import Rules
 from mesh.gateway.doorman import Doorman
 from mesh.gateway.lookout import Lookout
@@ -53,6 +54,7 @@ class Services:
     trusted: TrustedClients
     sites: dict[str, Site]
     rules: Rules
+    quota: Quota
 
     def new_request(
         self,

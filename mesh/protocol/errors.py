@@ -27,6 +27,7 @@ class ErrorCode(StrEnum):
     TOKEN_EXPIRED = "token_expired"
     FORBIDDEN = "forbidden"
     RATE_LIMITED = "rate_limited"
+    QUOTA_EXHAUSTED = "quota_exhausted"
 
     # The mesh.
     QUEUE_FULL = "queue_full"
@@ -70,6 +71,7 @@ _SENTENCES = {
     ErrorCode.TOKEN_EXPIRED: "This token has expired; refresh it or sign in again.",
     ErrorCode.FORBIDDEN: "You may not do this.",
     ErrorCode.RATE_LIMITED: "You ask more often than you may; wait as long as Retry-After says.",
+    ErrorCode.QUOTA_EXHAUSTED: "The tokens that were granted are used up; ask for a larger quota.",
     ErrorCode.QUEUE_FULL: "The mesh is busy and its queue is full; try again in a while.",
     ErrorCode.SHARE_FULL: "You have as many requests waiting as you may; let some finish first.",
     ErrorCode.NO_WORKER: "No worker serves this model now; start one, or try again later.",

@@ -136,6 +136,13 @@ class Turn(Wire, frozen=True, kw_only=True):
     response_instructions: str = ""
 
 
+class Charge(Wire, frozen=True, kw_only=True):
+    """To which of the tenant's clients a request's tokens are charged, and whose of its users."""
+
+    client: str
+    user: str = ""
+
+
 class Prompt(Wire, frozen=True, kw_only=True, tag="prompt"):
     """An item of the queue: the request, and the sequence of its `queued` event to claim on."""
 
@@ -187,13 +194,14 @@ class Queued(Event, frozen=True, kw_only=True, tag="queued"):
     """The request was accepted: the anchor of its story and of its idempotency key.
 
     `body` is a digest of what was asked, so that the same key with another body is noticed; `note`
-    is what the route that took it wants to find again, in its own words.
+    is what the route that took it wants to find again, in its own words; `charge`: who pays.
     """
 
     request: Request
     turn: Turn | None = None
     body: str = ""
     note: str = ""
+    charge: Charge | None = None
 
 
 class Claim(Event, frozen=True, kw_only=True, tag="claim"):

@@ -56,6 +56,7 @@ from mesh.protocol.chats import (
     Vote,
     WorkerEvents,
 )
+from mesh.protocol.clients import ClientUsage, GetClient
 from mesh.protocol.messages import Refused
 
 AccountQuery = (
@@ -96,6 +97,7 @@ ChatQuery = (
     | AddReport
     | GetHealth
     | GetRun
+    | GetClient
     | ListWorkerEvents
 )
 
@@ -118,6 +120,7 @@ Reply = (
     | Ok
     | Health
     | RunRow
+    | ClientUsage
     | WorkerEvents
     | Refused
 )
@@ -157,6 +160,7 @@ QUERIES: dict[type[Query], type[Reply]] = {
     AddReport: Ok,
     GetHealth: Health,
     GetRun: RunRow,
+    GetClient: ClientUsage,
     ListWorkerEvents: WorkerEvents,
 }
 """Each query and the reply it hears, `Refused` aside."""

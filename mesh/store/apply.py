@@ -9,6 +9,7 @@ from mesh.protocol.chats import WorkParameters
 from mesh.protocol.messages import (
     Cancel,
     Cancelled,
+    Charge,
     Claim,
     Done,
     End,
@@ -21,7 +22,7 @@ from mesh.protocol.messages import (
     WorkerStopped,
 )
 from mesh.protocol.subjects import Writer
-from mesh.store import tree, workers
+from mesh.store import charges, tree, workers
 from mesh.store.models import Chat, Message, Run
 from mesh.store.records import Record, Unreadable
 from mesh.store.rows import Rows
@@ -56,7 +57,9 @@ def _queued(rows: Rows, event: Queued) -> None:
     chat = None if turn is None else _chat(rows, turn)
     if turn is not None and chat is not None:
         rows.add(tree.answer(chat, request.rid, request.created, _question(rows, chat, turn)))
-    rows.add(_run(request, turn, chat))
+    rows.add(_run(request, turn, chat, event.charge))
+    if event.charge is not None:
+        charges.asked(rows, request.tenant, event.charge)
 
 
 def _chat(rows: Rows, turn: Turn) -> Chat | None:
@@ -95,11 +98,13 @@ def _question(rows: Rows, chat: Chat, turn: Turn) -> Message:
     return question
 
 
-def _run(request: Request, turn: Turn | None, chat: Chat | None) -> Run:
+def _run(request: Request, turn: Turn | None, chat: Chat | None, charge: Charge | None) -> Run:
     return Run(
         rid=request.rid,
         chat_id=chat.id if chat else None,
         tenant=request.tenant,
+        client=charge.client if charge else None,
+        client_user=charge.user if charge else None,
         model=request.model,
         parameters=_parameters(request, turn),
         trace=request.trace,
@@ -163,6 +168,7 @@ def _ended(rows: Rows, record: Record, end: End) -> None:
         case Cancelled():
             run.state = "cancelled"
     _measure(run, end)
+    charges.ended(rows, run)
     workers.ended(rows, record, run, end)
 
 

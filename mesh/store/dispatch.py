@@ -31,6 +31,7 @@ from mesh.protocol.chats import (
     UpdateChat,
     Vote,
 )
+from mesh.protocol.clients import GetClient
 from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import UserMessage
 from mesh.protocol.queries import AccountQuery, Query, Reply
@@ -54,6 +55,7 @@ Read = (
     | GetMessage
     | PlanAnswer
     | GetRun
+    | GetClient
     | ListWorkerEvents
 )
 Change = CreateChat | UpdateChat | HideAllChats | DeleteChat | AddUserMessage | Vote | AddReport
@@ -105,6 +107,7 @@ class Dispatcher:
                 | UpdateChat(min_seq=seq)
                 | GetMessage(min_seq=seq)
                 | GetRun(min_seq=seq)
+                | GetClient(min_seq=seq)
             ) if seq > self._follower.applied:
                 behind = f"has applied the log up to {self._follower.applied}, not yet to {seq}"
                 await self._in_time(self._follower.reached(seq), behind)
@@ -153,6 +156,8 @@ class Dispatcher:
                 return await answers.plan_answer(session, query, now, most)
             case GetRun():
                 return await runs.get_run(session, query, now)
+            case GetClient():
+                return await runs.get_client(session, query)
             case ListWorkerEvents():
                 return await runs.list_worker_events(session, query)
 

@@ -219,7 +219,8 @@ class Run(Base):
     """One generation, in a chat or not, as its events tell it.
 
     state: queued, running, done, failed or cancelled. attempts: the highest claim; worker, inc,
-    claimed_at: of that claim. pieces and the checksums are the seal of the pen's holder.
+    claimed_at: of that claim. pieces and the checksums are the seal of the pen's holder. client,
+    client_user: whom of the tenant's the tokens are charged to.
     """
 
     __tablename__ = "runs"
@@ -227,6 +228,8 @@ class Run(Base):
     rid: Mapped[str] = mapped_column(primary_key=True)
     chat_id: Mapped[str | None] = mapped_column(ForeignKey("chats.id"), index=True)
     tenant: Mapped[str]
+    client: Mapped[str | None]
+    client_user: Mapped[str | None]
     model: Mapped[str]
     parameters: Mapped[WorkParameters] = mapped_column(Encoded(WorkParameters))
     trace: Mapped[str]
@@ -253,6 +256,19 @@ class Run(Base):
     pieces: Mapped[int | None] = mapped_column(BigInteger)
     text_checksum: Mapped[str | None]
     ids_checksum: Mapped[str | None]
+
+
+class ClientUsage(Base):
+    """What a user of a tenant's client has used; the sum over the users is the client's."""
+
+    __tablename__ = "client_usage"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    client: Mapped[str] = mapped_column(primary_key=True)
+    user: Mapped[str] = mapped_column(primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
 
 
 class Worker(Base):

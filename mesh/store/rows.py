@@ -3,10 +3,10 @@
 Applying an event then needs no database at all. Decides nothing; `apply.py` does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -14,6 +14,7 @@ from mesh.protocol.messages import Queued, Turn, WorkerLost, WorkerStarted, Work
 from mesh.store.models import (
     Base,
     Chat,
+    ClientUsage,
     DeletedChat,
     DeletedUser,
     Message,
@@ -26,6 +27,9 @@ from mesh.store.records import Record
 
 R = TypeVar("R", bound=Base)
 
+Payer = tuple[str, str, str]
+"""Tenant, client, and the client's user."""
+
 
 class Rows:
     """What is there, by its id, and what is new. Absent from here is absent from the database."""
@@ -37,11 +41,12 @@ class Rows:
         self.gone: dict[str, DeletedUser] = {}
         self.messages: dict[str, Message] = {}
         self.runs: dict[str, Run] = {}
+        self.usage: dict[Payer, ClientUsage] = {}
         self.workers: dict[str, Worker] = {}
         self.worker_events: dict[tuple[str, str], WorkerEvent] = {}
         self._new: dict[type[Base], list[Base]] = {}
 
-    def add(self, row: Chat | Message | Run | Worker | WorkerEvent) -> None:
+    def add(self, row: Chat | Message | Run | ClientUsage | Worker | WorkerEvent) -> None:
         """Take in a new row."""
         match row:
             case Chat():
@@ -50,6 +55,8 @@ class Rows:
                 self.messages[row.id] = row
             case Run():
                 self.runs[row.rid] = row
+            case ClientUsage():
+                self.usage[row.tenant, row.client, row.user] = row
             case Worker():
                 self.workers[row.name] = row
             case WorkerEvent():
@@ -58,7 +65,7 @@ class Rows:
 
     async def save(self, session: AsyncSession) -> None:
         """Write what is new, referred-to rows first, and what was changed."""
-        for kind in (Chat, Message, Run, Worker, WorkerEvent):
+        for kind in (Chat, Message, Run, ClientUsage, Worker, WorkerEvent):
             session.add_all(self._new.get(kind, ()))
             await session.flush()
 
@@ -75,6 +82,7 @@ async def load(session: AsyncSession, records: Sequence[Record]) -> Rows:
     rows.gone = await _by(session, DeletedUser.id, set(_tenants(records)))
     rows.messages = await _by(session, Message.id, _message_ids(turns))
     rows.runs = await _by(session, Run.rid, {record.rid for record in records if record.rid})
+    rows.usage = await _usage(session, set(_payers(records, rows.runs)))
     rows.workers = await _by(session, Worker.name, set(_workers(records)))
     if keys:
         query = select(WorkerEvent).where(WorkerEvent.key.in_(keys))
@@ -89,6 +97,25 @@ async def _by(
         return {}
     found = await session.scalars(select(column.class_).where(column.in_(ids)))
     return {getattr(row, column.key): row for row in found}
+
+
+async def _usage(session: AsyncSession, payers: set[Payer]) -> dict[Payer, ClientUsage]:
+    if not payers:
+        return {}
+    key = tuple_(ClientUsage.tenant, ClientUsage.client, ClientUsage.user)
+    found = await session.scalars(select(ClientUsage).where(key.in_(payers)))
+    return {(row.tenant, row.client, row.user): row for row in found}
+
+
+def _payers(records: Iterable[Record], runs: Mapping[str, Run]) -> Iterable[Payer]:
+    """Who is charged for what begins here, or was begun before."""
+    for record in records:
+        if isinstance(record.event, Queued) and record.event.charge is not None:
+            charge = record.event.charge
+            yield record.event.request.tenant, charge.client, charge.user
+    for run in runs.values():
+        if run.client is not None:
+            yield run.tenant, run.client, run.client_user or ""
 
 
 def _turn(record: Record) -> Turn | None:

@@ -9,6 +9,7 @@ from mesh.store.mirror import News
 from mesh.store.models import (
     ApiKey,
     Chat,
+    ClientUsage,
     DeletedUser,
     Password,
     RefreshToken,
@@ -34,7 +35,8 @@ async def remove_user(session: AsyncSession, query: RemoveUser, now: float, news
     await session.flush()
     for kind in (ApiKey, Password, RefreshToken, Vote, Report):
         await session.execute(delete(kind).where(kind.user_id == user.id))
-    await session.execute(delete(Run).where(Run.tenant == user.id))
+    for owned in (Run, ClientUsage):
+        await session.execute(delete(owned).where(owned.tenant == user.id))
     await session.delete(user)
     session.add(DeletedUser(id=user.id, deleted_at=now))
     news.gone(user.id)

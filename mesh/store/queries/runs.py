@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol.accounts import ListRuns, Runs
 from mesh.protocol.chats import GetRun, ListWorkerEvents, RunRow, WorkerEvents
+from mesh.protocol.clients import ClientUsage, GetClient
 from mesh.store import view
+from mesh.store.models import ClientUsage as Usage
 from mesh.store.models import Run, SkippedEvent, WorkerEvent
 from mesh.store.queries.messages import PAGE_BYTES
 from mesh.store.refusals import bad, no_such, not_there_yet
@@ -43,6 +45,25 @@ async def list_runs(session: AsyncSession, query: ListRuns, now: float) -> Runs:
     count = min(max(1, sum(1 for size in sizes if size <= PAGE_BYTES)), query.limit)
     shown = tuple(view.generation(row, now) for row in found[:count])
     return Runs(runs=shown, next=shown[-1].rid if len(found) > count else None)
+
+
+async def get_client(session: AsyncSession, query: GetClient) -> ClientUsage:
+    """The sum over its users."""
+    wanted = select(
+        func.count(),
+        func.sum(Usage.requests),
+        func.sum(Usage.prompt_tokens),
+        func.sum(Usage.completion_tokens),
+    ).where(Usage.tenant == query.tenant, Usage.client == query.client)
+    users, requests, prompt, completion = (await session.execute(wanted)).one()
+    if not users:
+        raise not_there_yet("client")
+    return ClientUsage(
+        client=query.client,
+        requests=requests,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+    )
 
 
 async def list_worker_events(session: AsyncSession, query: ListWorkerEvents) -> WorkerEvents:
