@@ -148,6 +148,30 @@ async def test_half_a_request_does_no_harm(mesh: Mesh) -> None:
         assert await new_chat(http)
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"Content-Length: 100\r\n\r\n{"],
+    ids=["no chunk", "cut off"],
+)
+@pytest.mark.parametrize("path", ["/chats", "/generate", "/v1/chat/completions"])
+async def test_a_body_that_breaks_off_is_the_clients_fault(
+    mesh: Mesh, path: str, sent: bytes
+) -> None:
+    async with mesh.anonymous() as http:
+        token = (await http.get("/auth/callback/debug?code=cut")).json()["access_token"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", mesh.port)
+    writer.write(
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {token['access_token']}\r\n".encode()
+        + sent
+    )
+    writer.write_eof()
+    async with asyncio.timeout(20):
+        status = await reader.readline()
+    writer.close()
+    assert status.startswith(b"HTTP/1.1 400 ")
+
+
 async def test_the_document_is_served(mesh: Mesh) -> None:
     async with httpx.AsyncClient(base_url=mesh.url) as http:
         assert ok(await http.get("/openapi.json"))["openapi"] == "3.1.0"
