@@ -10,7 +10,7 @@ import stat
 import subprocess
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
 import httpx
@@ -247,10 +247,12 @@ def test_checking_reads_it_all_and_writes_nothing(
 
 
 @asynccontextmanager
-async def half_way(mesh: Fleet, target: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """A backup that has the database, and waits for the rest."""
-    async with Proxy(mesh.broker.port, deaf_at=b"STREAM.SNAPSHOT.") as wire:
-        process = mesh.spawn("backup", str(target), "--nats", wire.url)
+async def half_way(
+    mesh: Fleet, port: int, words: bytes, *command: str
+) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """A command that hears nothing more of the broker once it has said these words."""
+    async with Proxy(port, deaf_at=words) as wire:
+        process = mesh.spawn(*command, "--nats", wire.url)
         try:
             await asyncio.wait_for(wire.swallowed.wait(), 30)
             yield process
@@ -261,11 +263,16 @@ async def half_way(mesh: Fleet, target: Path) -> AsyncIterator[subprocess.Popen[
             process.stdout.close()
 
 
+def backing_up(mesh: Fleet, target: Path) -> AbstractAsyncContextManager[subprocess.Popen[bytes]]:
+    """A backup that has the database, and waits for the rest."""
+    return half_way(mesh, mesh.broker.port, b"STREAM.SNAPSHOT.", "backup", str(target))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupted_backup_leaves_nothing_behind(
     mesh: Fleet, tmp_path: Path, number: signal.Signals
 ) -> None:
-    async with half_way(mesh, tmp_path / "one") as process:
+    async with backing_up(mesh, tmp_path / "one") as process:
         assert len(list(tmp_path.rglob("*.db"))) == 1
         process.send_signal(number)
         said, _ = await asyncio.to_thread(process.communicate)
@@ -276,12 +283,34 @@ async def test_an_interrupted_backup_leaves_nothing_behind(
 
 async def test_a_killed_backup_is_not_taken_for_one(mesh: Fleet, tmp_path: Path) -> None:
     target = tmp_path / "backups" / "one"
-    async with half_way(mesh, target) as process:
+    async with backing_up(mesh, target) as process:
         process.kill()
         await asyncio.to_thread(process.wait)
     (left,) = target.parent.iterdir()
     assert left.name != target.name
     refused(restore(mesh, left, tmp_path / "new", "--check"), "it has no manifest")
+
+
+async def test_an_interrupted_restore_leaves_nothing_behind(
+    mesh: Fleet, backup: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    other = Broker(tmp_path / "broker")
+    other.data_dir.mkdir()
+    other.start()
+    mesh.environment["MESH_OPERATOR_PASSWORD"] = other.credentials("operator").password
+    try:
+        command = ("restore", str(backup), "--data-dir", str(new))
+        async with half_way(mesh, other.port, b"STREAM.RESTORE.", *command) as process:
+            assert (new / STAGING).exists()
+            process.send_signal(signal.SIGINT)
+            said, _ = await asyncio.to_thread(process.communicate)
+        assert process.returncode == INTERRUPTED
+        assert said.decode().strip() == "Stopped: nothing was restored."
+        assert list(new.iterdir()) == []
+    finally:
+        del mesh.environment["MESH_OPERATOR_PASSWORD"]
+        other.kill()
 
 
 def test_what_was_restored_by_half_is_not_taken_for_a_mesh(
