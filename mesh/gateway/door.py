@@ -154,11 +154,12 @@ def _once(scope: Scope, name: bytes) -> str:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header; "" without one. Raises MeshError (bad_request)."""
+    """The name in a Host header. Raises MeshError (bad_request) where there is none, as RFC 9112,
+    3.2 has it."""
     match = HOST.fullmatch(host)
-    if host and match is None:
+    if match is None:
         raise MeshError(ErrorCode.BAD_REQUEST, "The Host header is no host name with a port.")
-    return match[1].strip("[]").lower() if match else ""
+    return match[1].strip("[]").lower()
 
 
 def _is_preflight(method: str, headers: Mapping[bytes, bytes]) -> bool:

@@ -36,6 +36,11 @@ async def test_a_host_that_is_none_is_refused(mesh: Mesh, host: bytes, path: str
         assert (error["error"] if path.startswith("/v1/") else error)["code"] == "bad_request"
 
 
+async def test_a_request_without_a_host_is_refused(mesh: Mesh) -> None:
+    status, _, body = await answered(mesh, b"")
+    assert (status, msgspec.json.decode(body)["code"]) == (400, "bad_request")
+
+
 async def test_two_hosts_are_refused(mesh: Mesh) -> None:
     status, _, body = await answered(mesh, b"Host: evil.example\r\nHost: 127.0.0.1\r\n")
     assert status == 400 and b"one Host" in body
