@@ -51,6 +51,7 @@ class Client:
         retry: Retry | None = None,
     ) -> None:
         self.url = clean_url(url)
+        self.username = "" if token else username
         self._store = store or FileStore(self.url)
         sign = signing(self._store, username, token)
         self._connection = Connection(self.url, sign, retry or Retry())

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from mesh_client import Client, MemoryStore, NotSignedIn
+from tests.sitting import Sitting, idle
 from tests.whole_mesh import ECHO, Mesh
 
 
@@ -62,3 +63,37 @@ def test_mesh_ask_uses_the_key_of_the_environment(network: Mesh, tmp_path: Path)
     done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
     assert not (tmp_path / "own").exists(), "a key is kept nowhere"
+
+
+def test_mesh_chat_asks_for_the_password_once(network: Mesh, tmp_path: Path) -> None:
+    own = {name: str(tmp_path) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")}
+    command = [sys.executable, "-m", "mesh", "chat", "--url", network.url, "--user", "admin"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"} | own
+    first = Sitting(command, environment, columns=100)
+    try:
+        first.wait_for(f"Password of admin at {network.url}")
+        first.send(password_of(network))
+        text = first.wait(idle)
+        assert password_of(network) not in text
+        first.say("hello")
+        first.leave()
+        second = Sitting(command, environment, columns=100)
+        second.wait(idle)
+        assert "Password" not in second.text()
+        second.close()
+    finally:
+        first.close()
+
+
+def test_mesh_chat_with_a_wrong_password_says_so(network: Mesh, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mesh", "chat", "--url", network.url, "--user", "admin"]
+    environment = {"PATH": os.environ["PATH"], "XDG_CONFIG_HOME": str(tmp_path)}
+    sitting = Sitting(command, environment, columns=100)
+    try:
+        sitting.wait_for("Password of admin")
+        sitting.send("wrong")
+        assert sitting.exit_status() != 0
+        assert "password" in sitting.text().partition("Password of admin")[2]
+        assert "Traceback" not in sitting.text()
+    finally:
+        sitting.close()

@@ -2,12 +2,17 @@
 
 import asyncio
 import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
 from mesh_client import completing
 from mesh_client.asking import status_of
-from mesh_client.errors import MeshClientError
+from mesh_client.errors import MeshClientError, NotSignedIn, Refused
+
+if TYPE_CHECKING:
+    from mesh_client.async_client import AsyncClient
 
 
 @click.command("chat")
@@ -68,4 +73,24 @@ async def _sit(model: str, system: str, resume: str | None, url: str, user: str)
         AsyncClient.from_env(url=url, username=user, retry=impatient) as client,
         AsyncClient.from_env(url=url, username=user, retry=Retry(call_patience=0.0)) as watcher,
     ):
+        await _sign_in(client)
         await Repl(client, watcher, history).run(model=model, system=system, resume=resume)
+
+
+async def _sign_in(client: "AsyncClient") -> None:
+    """Ask for the password where a name alone is not enough."""
+    try:
+        await client.user()
+    except NotSignedIn:
+        if not client.username:
+            raise
+        with suppress(Refused):  # not now: what is asked says so, and is kept
+            await _by_name_or_password(client)
+
+
+async def _by_name_or_password(client: "AsyncClient") -> None:
+    try:
+        await client.login(client.username)
+    except NotSignedIn:
+        asked = f"Password of {client.username} at {client.url}"
+        await client.login(client.username, click.prompt(asked, hide_input=True))
