@@ -84,6 +84,13 @@ def test_the_manifest_says_what_it_is_a_backup_of(mesh: Fleet, backup: Path) -> 
     assert manifest.database.log == log.created
 
 
+def test_the_database_is_taken_first_and_the_log_last(backup: Path) -> None:
+    """What comes later knows more, and the log is the one that is believed."""
+    order = [piece.name for piece in Backup(backup).manifest.pieces]
+    assert order[0] == DATABASE
+    assert order[-2:] == [snapshot_of(subjects.REQ_STREAM), snapshot_of(subjects.RUN_STREAM)]
+
+
 def test_a_backup_can_be_one_file(mesh: Fleet, backup: Path, tmp_path: Path) -> None:
     file = tmp_path / "mesh.tar"
     done = mesh.run("backup", str(file), "--json")

@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,27 @@ def test_the_steps_can_be_taken_back_and_made_again(path: Path) -> None:
     assert tables(path) == {"alembic_version"}
     schema.upgrade(path)
     assert tables(path) == made
+
+
+def test_what_an_older_schema_has_a_place_for_is_there_on_the_way_back(path: Path) -> None:
+    row = ("u1", "debug", "ada", "Ada", "user", 1.5)
+    columns = "id, provider, account, display_name, role, created_at"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"INSERT INTO users ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)
+    for revision in ("0001", schema.newest()):
+        schema.change(path, revision)
+        with closing(sqlite3.connect(path)) as connection:
+            (at,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            kept = connection.execute(f"SELECT {columns} FROM users").fetchall()
+        assert (at, kept) == (revision, [row])
+
+
+def test_a_schema_that_is_none_and_a_database_that_is_not_there_are_sentences(path: Path) -> None:
+    with pytest.raises(MeshError, match="knows no schema 'base', only 0001, "):
+        schema.change(path, "base")
+    with pytest.raises(MeshError, match="There is no database at"):
+        schema.change(path.with_name("other.db"), "0001")
+    assert not path.with_name("other.db").exists()
 
 
 def test_a_new_database_is_made_with_its_folder_for_its_owner_alone(tmp_path: Path) -> None:
