@@ -17,6 +17,7 @@ from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
 from mesh.protocol.accounts import GetUser, ListKeys, ListRuns, ListShares, User
 from mesh.protocol.chats import Chat, ChatMessage, GetChat, ListChats, RunRow
+from mesh.protocol.errors import ErrorCode, MeshError
 
 PAGE = 100
 KIND = "application/x-ndjson"
@@ -87,7 +88,9 @@ async def _lines(services: Services, user: User) -> AsyncIterator[Line]:
     for key in (await services.store.ask(ListKeys(user=user.id))).keys:
         yield KeyLine(key=key_read(key))
     async for chat in _chats(services, user):
-        yield await _chat(services, user, chat)
+        line = await _chat(services, user, chat)
+        if line is not None:
+            yield line
     async for run in _runs(services, user):
         yield RunLine(run=run)
 
@@ -104,7 +107,17 @@ async def _chats(services: Services, user: User) -> AsyncIterator[Chat]:
             return
 
 
-async def _chat(services: Services, user: User, chat: Chat) -> ChatLine:
+async def _chat(services: Services, user: User, chat: Chat) -> ChatLine | None:
+    """The line of a chat; None if it was deleted meanwhile."""
+    try:
+        return await _whole_chat(services, user, chat)
+    except MeshError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        return None
+
+
+async def _whole_chat(services: Services, user: User, chat: Chat) -> ChatLine:
     messages: list[ChatMessage] = []
     after: str | None = None
     while True:

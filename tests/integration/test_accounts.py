@@ -360,3 +360,15 @@ async def test_one_takes_along_all_that_is_kept(alone: Mesh) -> None:
     assert lines[0]["account"]["id"] == user_id and lines[1]["key"]["id"] == key_id
     assert said["content"] in [message.get("content") for message in lines[2]["messages"]]
     assert "outside" in lines[3]["run"]["text"] and key not in str(lines)
+
+
+async def test_a_chat_that_is_deleted_meanwhile_does_not_cut_the_export_off(mesh: Mesh) -> None:
+    async with await mesh.client("takes along") as http:
+        chats = [await new_chat(http) for _ in range(60)]
+        async with http.stream("GET", "/account/export") as response:
+            lines = response.aiter_lines()
+            kept = [json.loads(await anext(lines))]
+            ok(await http.delete(f"/chats/{chats[0]}"))
+            kept += [json.loads(line) async for line in lines]
+    assert kept[-1] == {"kind": "end", "lines": len(kept) - 1}
+    assert len(kept) >= 60
