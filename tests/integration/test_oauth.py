@@ -16,29 +16,10 @@ import pytest
 from tests.chatting import ok, refusal
 from tests.conftest import Broker, free_port
 from tests.fleet import wait_until
-from tests.identity_server import CLIENT_ID, CLIENT_SECRET
+from tests.identity import answers, sites
+from tests.identity import issuer as issuer
+from tests.identity_server import CLIENT_SECRET
 from tests.whole_mesh import Mesh
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=3).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[str]:
-    """The address of a running identity provider."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.identity_server", str(port)])
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until("the provider answers", lambda: answers(f"{url}/jwks"))
-        yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +34,6 @@ def mesh(issuer: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh
     finally:
         mesh.close()
         broker.kill()
-
-
-def sites(issuer: str) -> dict[str, Any]:
-    """The settings of a mesh whose every site is this one."""
-    settings: dict[str, Any] = {
-        "oidc_issuer": issuer,
-        "github_url": issuer,
-        "discord_url": issuer,
-        "allowed_hosts": "127.0.0.1",
-    }
-    for site in ("oidc", "github", "discord"):
-        settings |= {f"{site}_client_id": CLIENT_ID, f"{site}_client_secret": CLIENT_SECRET}
-    return settings
 
 
 class Browser:
@@ -231,6 +199,15 @@ async def test_another_browser_cannot_use_the_way_back(mesh: Mesh, browser: Open
         refusal(await victim.http.get(back), 401, "invalid_token")
         await victim.leave("oidc", "ada")  # has an attempt of its own
         refusal(await victim.http.get(back), 401, "invalid_token")
+
+
+async def test_the_way_back_has_to_bring_the_state_it_left_with(browser: Open) -> None:
+    mine = browser()
+    back = httpx.URL(await mine.leave("oidc", "ada"))
+    for state in ("", "x" * 43, "ü"):
+        changed = back.copy_set_param("state", state)
+        refusal(await mine.http.get(changed), 401, "invalid_token")
+    ok(await mine.http.get(back))
 
 
 async def test_the_way_back_of_one_site_is_not_anothers(mesh: Mesh, browser: Open) -> None:

@@ -19,6 +19,7 @@ class Tab:
         self.errors: list[str] = []
         self.requests: list[str] = []
         self.expected: list[str] = []
+        self.elsewhere: set[str] = set()
         self.page = context.new_page()
         self.page.set_default_timeout(15_000)
         self.page.on("console", self._said)
@@ -30,12 +31,16 @@ class Tab:
         """Errors of the console with this in them are what the test is about."""
         self.expected.append(part)
 
+    def expect_leaving(self, url: str) -> None:
+        """This server is visited, too."""
+        self.elsewhere.add(urlsplit(url).netloc)
+
     def check(self) -> None:
         """No error was on the console, and nobody but the gateway was asked for anything."""
         wrong = [e for e in self.errors if not any(part in e for part in self.expected)]
         assert wrong == []
-        home = urlsplit(self.url).netloc
-        assert {urlsplit(url).netloc for url in self.requests} <= {home}
+        allowed = {urlsplit(self.url).netloc} | self.elsewhere
+        assert {urlsplit(url).netloc for url in self.requests} <= allowed
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not QUIET.match(message.text):

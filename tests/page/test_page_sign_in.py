@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
+from tests.identity import issuer as issuer
+from tests.identity import sites
 from tests.page.tab import Tab
 from tests.whole_mesh import ECHO, Mesh
 
@@ -77,6 +79,32 @@ def test_on_ones_own_machine_a_name_is_enough_and_a_password_will_do(
     tab.button("Sign in with a password").click()
     tab.sign_in_with("admin", password_of(mesh))
     expect(tab.page.locator(".who")).to_have_text("admin")
+
+
+def as_ada(route: Route) -> None:
+    """On its way out the browser says who will sign in there."""
+    response = route.fetch(max_redirects=0)
+    headers = dict(response.headers)
+    headers["location"] += "&login_as=ada"
+    route.fulfill(response=response, headers=headers)
+
+
+def test_one_signs_in_through_another_site(
+    new_mesh: Callable[..., Mesh], new_tab: Callable[..., Tab], issuer: str
+) -> None:
+    mesh = new_mesh(**sites(issuer), oauth_allow="@example.org", access_ttl=2.0)
+    mesh.start("store", "gateway", ECHO)
+    tab = new_tab(mesh.url)
+    tab.expect_error(LOADING)
+    tab.expect_leaving(issuer)
+    tab.page.route("**/auth/login/oidc", as_ada)
+    tab.page.get_by_role("link", name="Sign in with your organisation").click()
+    expect(tab.page.locator(".who")).to_have_text("Ada of OIDC")
+    tab.ask("hello")
+    expect(tab.answers).to_have_text("hello")
+    tab.page.wait_for_timeout(2100)  # the session goes on with the next refresh token
+    tab.page.reload()
+    expect(tab.answers).to_have_text("hello")
 
 
 def test_coming_back_from_another_site_with_nothing_says_so(
