@@ -1,0 +1,80 @@
+"""What signing in through other sites rests on, part by part: attempts, sites, who is welcome."""
+
+from typing import Any
+
+import pytest
+
+from mesh.gateway.oauth import attempt as module
+from mesh.gateway.oauth.attempt import LASTS, Attempt
+from mesh.gateway.oauth.identity import Identity, is_welcome
+from mesh.gateway.oauth.providers import is_safe, providers
+from mesh.protocol.errors import MeshError
+from mesh.settings import GatewaySettings
+
+KEY = b"a key"
+
+
+def test_an_attempt_that_comes_back_is_the_one_that_left() -> None:
+    left = Attempt(KEY, "oidc")
+    back = Attempt.back(KEY, "oidc", left.cookie, left.state)
+    assert (back.verifier, back.nonce) == (left.verifier, left.nonce)
+    assert len(left.verifier) == 43 and left.challenge != left.verifier
+
+
+def test_a_cookie_of_another_key_or_site_or_time_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = Attempt(KEY, "oidc")
+    cookie = left.cookie
+    for key, site, brought in (
+        (b"another", "oidc", cookie),
+        (KEY, "github", cookie),
+        (KEY, "oidc", ""),
+        (KEY, "oidc", cookie[:-1]),
+        (KEY, "oidc", cookie.replace(".", ".9", 1)),
+    ):
+        with pytest.raises(MeshError):
+            Attempt.back(key, site, brought, left.state)
+    later = module.time.time() + LASTS + 1
+    monkeypatch.setattr(module.time, "time", lambda: later)
+    with pytest.raises(MeshError, match="took too long"):
+        Attempt.back(KEY, "oidc", cookie, left.state)
+
+
+ADA = Identity(account="1", name="Ada", username="Ada", email="Ada@Example.org")
+
+
+@pytest.mark.parametrize("listed", ["*", "x, @example.org", "ada@example.ORG", "github:ada"])
+def test_who_is_listed_is_welcome(listed: str) -> None:
+    assert is_welcome("github", ADA, listed)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ["", " , ", "@", "@ample.org", "example.org", "ada", "oidc:ada", "github:", "bob@example.org"],
+)
+def test_who_is_not_listed_is_not(listed: str) -> None:
+    assert not is_welcome("github", ADA, listed)
+    assert not is_welcome("github", Identity(account="2", name="Nobody"), listed or "@")
+
+
+def settings(**given: Any) -> GatewaySettings:
+    return GatewaySettings(**given)
+
+
+def test_sites_are_those_that_have_a_client_id() -> None:
+    assert providers(settings()) == {}
+    found = providers(settings(google_client_id="i", google_client_secret="s"))
+    assert found["google"].url == "https://accounts.google.com" and found["google"].kind == "oidc"
+
+
+def test_a_site_needs_a_secret_and_a_safe_address() -> None:
+    with pytest.raises(MeshError, match="MESH_GITHUB_CLIENT_SECRET"):
+        providers(settings(github_client_id="i"))
+    for issuer in ("", "http://id.example.org", "ftp://127.0.0.1", "id.example.org"):
+        with pytest.raises(MeshError, match="https"):
+            given = {"oidc_client_id": "i", "oidc_client_secret": "s", "oidc_issuer": issuer}
+            providers(settings(**given))
+
+
+def test_http_is_for_this_machine_alone() -> None:
+    assert is_safe("http://127.0.0.1:9/x") and is_safe("http://[::1]/") and is_safe("https://a.b")
+    assert not is_safe("http://127.0.0.1.example.org") and not is_safe("http://10.0.0.1")
