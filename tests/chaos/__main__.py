@@ -23,6 +23,7 @@ def report(outcome: Outcome) -> str:
         f"ends: {', '.join(f'{kind} {count}' for kind, count in sorted(verdict.ends.items()))}",
         f"taken over {verdict.takeovers} times; after kill -9: {spread(outcome.takeovers)}",
         f"the same amid other trouble: {spread(outcome.disturbed)}",
+        f"from the broker's return to the next piece: {spread(outcome.resumed)}",
         f"from hanging up or stopping to the end: {spread(outcome.cancels)}",
         f"items that the queue had lost: {outcome.lost_items}",
         f"lost {verdict.lost}, duplicated {verdict.duplicated}, out of order "

@@ -44,6 +44,7 @@ class Outcome:
     takeovers: list[float] = field(default_factory=list)
     disturbed: list[float] = field(default_factory=list)
     cancels: list[float] = field(default_factory=list)
+    resumed: list[float] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     seconds: float = 0.0
     settled: float = 0.0
@@ -101,6 +102,7 @@ class Campaign:
             takeovers=alone,
             disturbed=amid,
             cancels=_cancels(stories, people.hung_up),
+            resumed=_resumed(stories, faults),
             leftovers=await _leftovers(mesh, before),
             seconds=happened,
             settled=settled,
@@ -188,6 +190,27 @@ def _cancels(stories: list[Story], hung_up: dict[int, float]) -> list[float]:
         for story, at in found
         if story is not None and type(story.run.end).__name__ == "Cancelled"
     ]
+
+
+def _resumed(stories: list[Story], faults: Faults) -> list[float]:
+    """Seconds from each return of a broker that was killed to the next piece, or the end, of each
+
+    answer that was being written when it died and that no other trouble met.
+    """
+    found = []
+    for back in faults.returns:
+        for story in stories:
+            before = [at for at in story.written if at < back]
+            after = [at for at in (*story.written, story.ended) if at >= back]
+            if not before or not after:
+                continue
+            spoilt = any(
+                window.name != "broker" and window.meets(before[-1], min(after))
+                for window in faults.windows
+            )
+            if not spoilt:
+                found.append(min(after) - back)
+    return found
 
 
 async def _leftovers(mesh: Mesh, before: dict[str, tuple[int, int]]) -> list[str]:

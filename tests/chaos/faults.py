@@ -50,6 +50,8 @@ class Faults:
     happened: Counter[str] = field(default_factory=Counter)
     deaths: list[Death] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
+    returns: list[float] = field(default_factory=list)
+    """When a broker that was killed let people in again: Unix time."""
     _locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
@@ -112,6 +114,7 @@ class Faults:
         if action == "kill":
             await asyncio.to_thread(self.mesh.broker.kill)
             await asyncio.to_thread(self.mesh.broker.start)
+            self.returns.append(time.time())
         else:
             self.mesh.broker.pause()
             await asyncio.sleep(seconds)

@@ -1,12 +1,13 @@
 """The truth of a campaign: every request's story with its times, as the log alone has it."""
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream, Stored
-from mesh.bus.replay import read_event
+from mesh.bus.replay import read_event, read_frame
 from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
 from mesh.protocol.messages import Claim, Queued
@@ -33,13 +34,17 @@ class Claimed(NamedTuple):
 
 @dataclass
 class Story:
-    """One request. number: the one that its question names; ended: Unix time by the broker."""
+    """One request. number: the one that its question names; ended: Unix time by the broker;
+
+    written: when each frame with pieces of it was stored.
+    """
 
     rid: str
     run: Run
     claims: list[Claimed]
     ends: int
     ended: float
+    written: list[float]
 
     @property
     def number(self) -> int:
@@ -55,10 +60,14 @@ class TimedTruth(Truth):
         super().__init__()
         self._claimed: dict[str, list[Claimed]] = {}
         self._ended: dict[str, float] = {}
+        self._written: defaultdict[str, list[float]] = defaultdict(list)
 
     def add(self, stored: Stored) -> None:
         super().add(stored)
         where = subjects.parse_run(stored.subject)
+        frame = read_frame(stored) if where.kind == "tok" else None
+        for entry in frame.entries if frame is not None else ():
+            self._written[entry.rid].append(stored.at)
         if where.kind != "evt" or where.reply == subjects.FLEET:
             return
         event = read_event(stored)
@@ -78,6 +87,7 @@ class TimedTruth(Truth):
                 claims=self._claimed.get(rid, []),
                 ends=self.ends[rid],
                 ended=self._ended.get(rid, 0.0),
+                written=self._written[rid],
             )
             for rid, run in self.runs.items()
             if run.queued is not None
