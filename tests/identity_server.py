@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -137,11 +137,8 @@ class Handler(BaseHTTPRequestHandler):
         given = f"{form.get('client_id')}:{form.get('client_secret')}"
         basic = self.headers.get("Authorization", "")
         if basic:
-            given = base64.b64decode(basic.removeprefix("Basic ")).decode()
-        return given in (
-            f"{CLIENT_ID}:{CLIENT_SECRET}",
-            f"{CLIENT_ID}:{CLIENT_SECRET.replace(' ', '+')}",
-        )
+            given = unquote_plus(base64.b64decode(basic.removeprefix("Basic ")).decode())
+        return given == f"{CLIENT_ID}:{CLIENT_SECRET}"
 
     def _id_token(self, grant: Grant) -> str:
         now, fault = time.time(), grant.fault

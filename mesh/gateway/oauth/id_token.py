@@ -32,12 +32,12 @@ class Claims(Struct):
 
     sub: str = ""
     aud: str | list[str] = ""
-    azp: str = ""
-    nonce: str = ""
-    name: str = ""
-    preferred_username: str = ""
-    email: str = ""
-    email_verified: bool | str = False
+    azp: str | None = None
+    nonce: str | None = None
+    name: str | None = None
+    preferred_username: str | None = None
+    email: str | None = None
+    email_verified: bool | str | None = None
 
 
 def read(token: str, keys: dict[str, Any], issuer: str, client_id: str, nonce: str) -> Identity:
@@ -60,7 +60,7 @@ def read(token: str, keys: dict[str, Any], issuer: str, client_id: str, nonce: s
         claims = msgspec.convert(raw, Claims, strict=False)
     except (jwt.PyJWTError, msgspec.ValidationError, ValueError) as error:
         raise _refusal(str(error)) from error
-    if not compare_digest(claims.nonce.encode(), nonce.encode()):
+    if not compare_digest((claims.nonce or "").encode(), nonce.encode()):
         raise _refusal("it was made for another sign-in")
     shared = isinstance(claims.aud, list) and len(claims.aud) > 1
     if claims.azp != client_id and (claims.azp or shared):
@@ -76,8 +76,8 @@ def identity(claims: Claims) -> Identity:
     return Identity(
         account=claims.sub,
         name=claims.name or claims.preferred_username or claims.email or claims.sub,
-        username=claims.preferred_username,
-        email=claims.email if verified else "",
+        username=claims.preferred_username or "",
+        email=(claims.email or "") if verified else "",
     )
 
 

@@ -99,3 +99,22 @@ def test_a_folder_that_cannot_be_made_is_named_in_a_sentence(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with pytest.raises(MeshError, match="cannot be created"):
         schema.upgrade(tmp_path / "file" / "mesh.db")
+
+
+def test_who_is_signed_in_stays_so_when_accounts_come_and_when_they_go_again(path: Path) -> None:
+    schema.downgrade(path, "0001")
+    person = "INSERT INTO users VALUES ('u', 'debug', 'ada', 'Ada', 'user', 1.0)"
+    token = "INSERT INTO refresh_tokens VALUES ('hash', 'u', 1.0, 2.0)"
+    told = "SELECT user_id, family, rotated_at, valid_from FROM refresh_tokens, users"
+    run(path, person, token)
+    schema.upgrade(path, "0002")
+    assert run(path, told) == [("u", "hash", None, 0.0)]
+    schema.downgrade(path, "0001")
+    assert run(path, "SELECT * FROM refresh_tokens") == [("hash", "u", 1.0, 2.0)]
+    assert run(path, "SELECT * FROM users")[0][:3] == ("u", "debug", "ada")
+
+
+def run(path: Path, *statements: str) -> list[tuple[object, ...]]:
+    """The rows of the last statement."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return [connection.execute(statement).fetchall() for statement in statements][-1]

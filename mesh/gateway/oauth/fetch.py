@@ -1,0 +1,64 @@
+"""Speaks HTTP with a site: bounded in time and size, and every failure is a sentence."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from mesh.protocol.errors import ErrorCode, MeshError
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds for each answer of a site."""
+LARGEST = 1 << 20
+"""Bytes of an answer."""
+
+
+@asynccontextmanager
+async def http_client() -> AsyncIterator[httpx.AsyncClient]:
+    """A connection for one sign-in. Raises MeshError (provider_unavailable) for what goes wrong."""
+    headers = {"Accept": "application/json", "User-Agent": "inference-mesh"}
+    async with httpx.AsyncClient(timeout=PATIENCE, headers=headers) as http:
+        try:
+            yield http
+        except httpx.HTTPError as error:
+            raise unavailable(f"{type(error).__name__}") from error
+
+
+async def get(http: httpx.AsyncClient, url: str, kind: type[T], token: str = "") -> T:
+    """The JSON under an address, asked for with an access token if there is one. As `answer`."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return await answer(http, http.build_request("GET", url, headers=headers), kind)
+
+
+async def answer(
+    http: httpx.AsyncClient, request: httpx.Request, kind: type[T], auth: Any = None
+) -> T:
+    """The JSON of an answer. Raises MeshError: invalid_token for a 4xx, provider_unavailable."""
+    response = await http.send(request, auth=auth, stream=True)
+    body = b""
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > LARGEST:
+            await response.aclose()
+            raise unavailable("an answer without end")
+    await response.aclose()
+    if 400 <= response.status_code < 500:
+        raise MeshError(ErrorCode.INVALID_TOKEN, "The site did not accept this sign-in; try again.")
+    if response.status_code != 200:
+        raise unavailable(f"status {response.status_code}")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise unavailable("an answer that is not what it should be") from error
+
+
+def unavailable(what: str) -> MeshError:
+    return MeshError(
+        ErrorCode.PROVIDER_UNAVAILABLE,
+        f"The site to sign in through does not work now ({what}); try again in a while.",
+        retry_after=10.0,
+    )
