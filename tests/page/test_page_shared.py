@@ -27,3 +27,26 @@ def test_a_link_opens_without_an_account_until_it_is_taken_back(
     reader.expect_error("404")
     reader.page.reload()
     expect(reader.page.get_by_role("alert")).to_contain_text("This link leads nowhere")
+
+
+def test_a_link_that_cannot_be_taken_back_now_says_so(
+    new_mesh: Callable[..., Mesh], new_tab: Callable[..., Tab]
+) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", ECHO)
+    tab = new_tab(mesh.url)
+    tab.expect_error("Failed to load resource")
+    tab.sign_in("ada")
+    tab.ask("to share", ECHO)
+    expect(tab.answers).to_have_text("to share")
+    tab.menu_of("to share", "Share …")
+    tab.button("Make a link").click()
+    link = tab.page.get_by_role("textbox", name="Link")
+    expect(link).to_be_visible()
+    mesh.stop("gateway")
+    tab.button("Take back").click()
+    expect(tab.page.get_by_role("dialog")).to_contain_text("The gateway does not answer.")
+    expect(link).to_be_visible()
+    mesh.start("gateway")
+    tab.button("Take back").click()
+    expect(link).to_have_count(0)

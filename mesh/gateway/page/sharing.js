@@ -8,13 +8,21 @@ const EXPLAINED = "Who has a link can read this chat as it was when the link was
 
 function row(route, share) {
   const url = new URL(share.path, location.href).href;
-  const element = h("div", { class: "buttons" },
-    h("input", { readonly: true, value: url, "aria-label": "Link", onfocus: (event) => event.target.select() }),
-    copyButton("Copy the link", () => url),
-    iconButton("close", "Take back", async () => {
+  const trouble = h("p", { class: "trouble", role: "alert", hidden: true });
+  const takeBack = async () => {
+    try {
       await remove(`${route}/${share.id}`);
       element.remove();
-    }));
+    } catch (error) {
+      trouble.textContent = error.message;
+      trouble.hidden = false;
+    }
+  };
+  const element = h("div", {},
+    h("div", { class: "buttons" },
+      h("input", { readonly: true, value: url, "aria-label": "Link", onfocus: (event) => event.target.select() }),
+      copyButton("Copy the link", () => url), iconButton("close", "Take back", takeBack)),
+    trouble);
   return element;
 }
 
