@@ -10,6 +10,7 @@ from mesh_client.credentials import FileStore, MemoryStore
 from mesh_client.errors import (
     BadAddress,
     BadReply,
+    BadText,
     GenerationFailed,
     MeshClientError,
     NotFound,
@@ -31,6 +32,7 @@ __all__ = [
     "AsyncClient",
     "BadAddress",
     "BadReply",
+    "BadText",
     "CancelToken",
     "Chat",
     "ChatInfo",

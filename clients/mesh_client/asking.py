@@ -16,6 +16,7 @@ from mesh_client.async_client import AsyncAnswer, AsyncClient
 from mesh_client.calls import AnswerOptions
 from mesh_client.errors import (
     BadAddress,
+    BadText,
     GenerationFailed,
     MeshClientError,
     Refused,
@@ -54,7 +55,7 @@ class Asked(NamedTuple):
 def status_of(error: MeshClientError) -> Status:
     """The exit status that an error leads to."""
     match error:
-        case BadAddress():
+        case BadAddress() | BadText():
             return Status.USAGE
         case Unreachable():
             return Status.UNREACHABLE

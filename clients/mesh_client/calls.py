@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from mesh_client.errors import BadReply
+from mesh_client.errors import BadReply, BadText
 from mesh_client.objects import (
     CancelReply,
     CancelToken,
@@ -52,7 +52,10 @@ class AnswerOptions(TypedDict, total=False):
 
 
 class Call(Generic[T]):
-    """One request and the type of its reply. `repeatable`: sending it twice does no more."""
+    """One request and the type of its reply. `repeatable`: sending it twice does no more.
+
+    Raises BadText for words that UTF-8 cannot hold.
+    """
 
     def __init__(
         self,
@@ -69,7 +72,10 @@ class Call(Generic[T]):
         self.path = path
         self.params = params or {}
         self.headers = {"Accept": "application/json"} | (headers or {})
-        self.content = b"" if body is None else msgspec.json.encode(body)
+        try:
+            self.content = b"" if body is None else msgspec.json.encode(body)
+        except UnicodeEncodeError as error:
+            raise BadText from error
         if body is not None:
             self.headers["Content-Type"] = "application/json"
         self.repeatable = repeatable

@@ -2,6 +2,7 @@
 
     MeshClientError
      +-- BadAddress           the gateway's address is none
+     +-- BadText              what is to be sent is not Unicode text
      +-- Unreachable          no gateway answers, or it stayed away for too long
      +-- TimedOut             the time that was given is over
      +-- BadReply             the gateway said something that is not its protocol
@@ -12,8 +13,9 @@
           +-- Refused         429, 503: the mesh cannot take it now; see `retry_after`
 
 Each carries `code` (a value of `mesh.protocol.errors.ErrorCode`, or one of the client's own:
-`bad_address`, `unreachable`, `timed_out`, `bad_reply`), `sentence` (for a person), `request_id`
-(leads to the gateway's log) and `retry_after` (seconds), the last two None where nobody gave one.
+`bad_address`, `bad_text`, `unreachable`, `timed_out`, `bad_reply`), `sentence` (for a person),
+`request_id` (leads to the gateway's log) and `retry_after` (seconds), the last two None where
+nobody gave one.
 """
 
 from collections.abc import Mapping
@@ -46,6 +48,15 @@ class BadAddress(MeshClientError):
         super().__init__(
             f"{url!r} is no address of a gateway; one looks like http://127.0.0.1:8000.",
             code="bad_address",
+        )
+
+
+class BadText(MeshClientError):
+    """What is to be sent is not Unicode text, such as bytes of another encoding."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What is to be sent is not Unicode text; convert it first.", code="bad_text"
         )
 
 

@@ -1,6 +1,7 @@
 """`mesh top`: the whole mesh on one screen, as it is now and was the last minute."""
 
 import asyncio
+import sys
 import time
 from collections import deque
 from typing import Any
@@ -43,6 +44,8 @@ def command(**flags: Any) -> None:
     Asks the broker alone, so it works while the gateway is down. `mesh ps --watch --json` is the
     same for programs.
     """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("`mesh top` needs a terminal; in a pipe, use `mesh ps --watch`.")
     settings = settings_of("operator", OperatorSettings, flags)
     asyncio.run(_watch(settings))
 

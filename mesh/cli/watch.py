@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import click
 import msgspec
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -42,32 +42,39 @@ async def show(
     Trouble while watching is said, and waited for to pass; the first look raises it.
     """
     first = await look()
+    screen = console()
+
+    def print_(seen: T) -> None:
+        _print_json(seen) if as_json else screen.print(draw(seen))
+
     if not watch:
-        _print_json(first) if as_json else console().print(draw(first))
-    elif as_json:
-        await _lines(first, look, trouble)
+        print_(first)
+    elif as_json or not screen.is_terminal:
+        await _one_after_the_other(first, look, print_, trouble)
     else:
-        await _pictures(first, look, draw, trouble)
+        await _in_place(screen, first, look, draw, trouble)
 
 
-async def _lines(first: T, look: Callable[[], Awaitable[T]], trouble: Trouble) -> None:
-    _print_json(first)
+async def _one_after_the_other(
+    first: T, look: Callable[[], Awaitable[T]], print_: Callable[[T], None], trouble: Trouble
+) -> None:
+    print_(first)
     while True:
         await asyncio.sleep(EVERY)
         try:
-            _print_json(await look())
+            print_(await look())
         except trouble:
             pass
 
 
-async def _pictures(
+async def _in_place(
+    screen: Console,
     first: T,
     look: Callable[[], Awaitable[T]],
     draw: Callable[[T], RenderableType],
     trouble: Trouble,
 ) -> None:
-    screen = console()
-    with Live(draw(first), console=screen, screen=screen.is_terminal, auto_refresh=False) as live:
+    with Live(draw(first), console=screen, screen=True, auto_refresh=False) as live:
         live.refresh()
         while True:
             await asyncio.sleep(EVERY)

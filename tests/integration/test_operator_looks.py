@@ -88,6 +88,25 @@ def test_ps_watches(mesh: Fleet) -> None:
     assert looks[1]["at"] > looks[0]["at"]
 
 
+def test_ps_watches_in_a_pipe_for_people_too(mesh: Fleet) -> None:
+    watching = mesh.spawn("ps", "--watch")
+    assert watching.stdout is not None
+    looks = 0
+    for line in watching.stdout:
+        looks += line.startswith(b"Workers")
+        if looks == 2:
+            break
+    watching.terminate()
+    watching.communicate()
+    assert looks == 2
+
+
+def test_top_needs_a_terminal(mesh: Fleet) -> None:
+    done = mesh.run("top")
+    assert done.returncode == 2
+    assert "`mesh ps --watch`" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["ps", "events"])
 def test_without_a_broker_they_say_so(mesh: Fleet, command: str) -> None:
     mesh.end()

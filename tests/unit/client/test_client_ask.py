@@ -181,6 +181,12 @@ def test_a_pipe_that_is_not_text_is_usage(ask: Ask) -> None:
     assert result.returncode == 2 and b"not UTF-8" in result.stderr
 
 
+def test_words_that_are_not_text_are_usage(ask: Ask) -> None:
+    result = ask("caf\udce9")  # the byte E9, as Python passes it on
+    assert result.returncode == 2
+    assert result.stderr == b"mesh: What is to be sent is not Unicode text; convert it first.\n"
+
+
 def test_a_request_that_is_wrong_is_usage(ask: Ask, gateway: ScriptedGateway) -> None:
     body = {"detail": "No such model: x.", "code": "model_not_found", "request_id": "r"}
     gateway.refusals = {"messages": [Answer(422, body)]}
