@@ -26,3 +26,11 @@ class TestContract(TokenEngineContract):
 
 class TestContractWithNgrams(TestContract):
     DRAFT = "ngram"
+
+
+class TestContractWithADraftModel(TestContract):
+    """It guesses right also where an answer ends."""
+
+    @pytest.fixture(autouse=True)
+    def _draft(self, chain: Path) -> None:
+        self.DRAFT = str(chain)

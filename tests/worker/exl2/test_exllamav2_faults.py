@@ -317,6 +317,31 @@ async def test_drafts_give_exactly_the_tokens_asked_for(
         assert text_of(steps) == ALPHABET[:count]
 
 
+@pytest.mark.parametrize("drafts", [1, 4, 7])
+async def test_an_end_that_was_guessed_ends_an_answer_as_any_other(
+    chain: Path, drafts: int
+) -> None:
+    engine = await load(chain, draft=str(chain), draft_tokens=drafts)
+    async with asyncio.timeout(20):
+        steps = await collect(engine, job(engine, "1?", 40))
+    assert (text_of(steps), steps[-1].finish) == ("0123456789", "stop")
+    assert END not in [token for step in steps for token in step.ids or ()]
+    await engine.close()
+
+
+async def test_what_cannot_be_read_of_a_step_fails_its_answer_alone(
+    engine: ExLlamaV2Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no idea")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("mesh.worker.engines.exllamav2.answer.Answer.advance", fail)
+        async with asyncio.timeout(20):
+            assert "no idea" in await failing(engine, "Say A")
+    assert text_of(await collect(engine, job(engine, "Say A", 27))) == ALPHABET
+
+
 async def test_drafts_up_to_the_end_of_the_context_stay_within_it(
     chain: Path, tmp_path: Path
 ) -> None:

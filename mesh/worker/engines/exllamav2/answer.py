@@ -139,13 +139,15 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
     def ids(self, start: int, last: Finish | None) -> list[int]:
         """The new ids from `start` on that are certain, without the one that ended the answer.
 
-        Those that may yet become a banned string, and so be taken back, are not.
+        That one may be there before it is said to be the end: a step with drafts adds several
+        tokens, and has a result for each. Those that may yet become a banned string, and so be
+        taken back, are not certain.
         """
-        end = len(self._sequence.sequence_ids) - (last == "stop")
+        end = len(self._sequence.sequence_ids)
         if self.checkpoint is not None and last is None:
             end -= self.checkpoint["offset"]
         ids: list[int] = self._sequence.sequence_ids.torch_slice(start, end)[0].tolist()
-        return ids
+        return ids[:-1] if ids and ids[-1] in self.stop_tokens else ids
 
     def receive_logits(self, logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The library's hook: choose a token. logits: (1, 1, vocabulary), changed in place."""

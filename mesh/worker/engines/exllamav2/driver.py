@@ -119,15 +119,22 @@ class Driver:
         answer = task.answer
         try:
             steps = list(answer.advance(task, result))
-        except EngineError as error:
-            self._mail.append((answer.relay, error))
-            self._cancel(answer)
-            for page in task.pages:
-                _forget(page)
+        except Exception as error:  # with this thread all other answers would end as well
+            self._fail(answer, task, error)
         else:
             self._mail += [(answer.relay, step) for step in steps]
             if result["eos"]:
                 del self._running[answer]
+
+    def _fail(self, answer: Answer, task: Task, error: Exception) -> None:
+        """End one answer, and let its generator know."""
+        if not isinstance(error, EngineError):
+            log.error("What ExLlamaV2 gave cannot be read", exc_info=error)
+            error = EngineError(f"What ExLlamaV2 gave cannot be read: {error}")
+        self._mail.append((answer.relay, error))
+        self._cancel(answer)
+        for page in task.pages:
+            _forget(page)
 
     def _recover(self, error: Exception) -> None:
         """Fail the answers that were in the step; take the others into a new generator."""
