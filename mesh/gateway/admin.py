@@ -10,7 +10,15 @@ from mesh.gateway.account import LONGEST_PASSWORD, UserRead, remove, user_read
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Wired
-from mesh.protocol.accounts import Account, AddUser, ListUsers, RevokeRefresh, Role, SetRole
+from mesh.protocol.accounts import (
+    Account,
+    AddUser,
+    ListUsers,
+    RevokeRefresh,
+    Role,
+    SetPassword,
+    SetRole,
+)
 
 
 class AccountRead(Struct, frozen=True, kw_only=True):
@@ -35,6 +43,12 @@ class NewUser(Struct):
     account: Annotated[str, Meta(max_length=100)]
     password: Annotated[str, Meta(max_length=LONGEST_PASSWORD)]
     role: Role = "user"
+
+
+class NewPassword(Struct):
+    """What `PUT /admin/users/{user_id}/password` takes."""
+
+    password: Annotated[str, Meta(max_length=LONGEST_PASSWORD)]
 
 
 class NewRole(Struct):
@@ -71,6 +85,14 @@ async def set_role(request: AnyRequest, services: Wired, user_id: FromPath[str])
     services.doorman.signed_in(request)
     body = await read_body(request, NewRole)
     return user_read(await services.store.ask(SetRole(user=user_id, role=body.role)))
+
+
+@put("/admin/users/{user_id:str}/password", body=NewPassword)
+async def set_password(request: AnyRequest, services: Wired, user_id: FromPath[str]) -> None:
+    """Give somebody another password, which signs them out everywhere. For admins."""
+    services.doorman.signed_in(request)
+    body = await read_body(request, NewPassword)
+    await services.store.ask(SetPassword(user=user_id, password=body.password))
 
 
 @delete("/admin/users/{user_id:str}", status_code=200)

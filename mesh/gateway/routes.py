@@ -10,7 +10,14 @@ from mesh.gateway.account import (
     list_keys,
     revoke_key,
 )
-from mesh.gateway.admin import add_user, list_users, remove_user, set_role, sign_out_user
+from mesh.gateway.admin import (
+    add_user,
+    list_users,
+    remove_user,
+    set_password,
+    set_role,
+    sign_out_user,
+)
 from mesh.gateway.ask.routes import ask, client_info
 from mesh.gateway.auth import (
     callback,
@@ -84,6 +91,7 @@ ROUTES: list[ControllerRouterHandler] = [
     add_user,
     list_users,
     remove_user,
+    set_password,
     set_role,
     sign_out_user,
     export_account,

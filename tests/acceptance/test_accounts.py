@@ -10,6 +10,9 @@ import httpx
 import pytest
 
 from tests.fleet import Fleet, fleet
+from tests.identity import issuer as issuer
+from tests.identity import sites
+from tests.identity_server import CLIENT_SECRET
 
 PASSWORD = "correct horse battery"
 
@@ -132,3 +135,24 @@ def test_no_secret_reaches_a_log(network: Fleet) -> None:
     secrets = [PASSWORD, "a wrong horse", key, admin, *tokens]
     for name in ("gateway", "store", "w1"):
         assert not [secret for secret in secrets if secret in network.log(name)], name
+
+
+def test_signing_in_through_a_site_leaves_no_secret_in_a_log(tmp_path: Path, issuer: str) -> None:
+    with fleet(tmp_path) as found:
+        found.environment |= {
+            "MESH_LOG_LEVEL": "debug",
+            "MESH_OAUTH_ALLOW": "@example.org",
+            **{f"MESH_{name.upper()}": value for name, value in sites(issuer).items()},
+        }
+        found.gateway()
+        found.store()
+        with httpx.Client(base_url=found.url, timeout=30) as browser:
+            away = httpx.URL(browser.get("/auth/login/oidc").headers["location"])
+            back = httpx.get(away.copy_merge_params({"login_as": "ada"})).headers["location"]
+            pair = browser.get(back).raise_for_status().json()
+        code = httpx.URL(back).params["code"]
+        tokens = [pair["access_token"]["access_token"], pair["refresh_token"]["access_token"]]
+        listed = json.loads(mesh(found, "user", "list", "--json"))["users"]
+        assert "id-ada" in [each["user"]["account"] for each in listed]
+        for secret in (CLIENT_SECRET, code, *tokens):
+            assert secret not in found.log("gateway") + found.log("store")

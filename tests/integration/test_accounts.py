@@ -13,7 +13,9 @@ from mesh.bus.connection import Bus
 from mesh.bus.dlq import letters
 from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
+from mesh.protocol.accounts import KeyCard
 from mesh.protocol.codec import encode
+from mesh.protocol.keys import new_key
 from mesh.protocol.messages import DeadLetter
 from mesh.store.attempts import PER_NAME
 from tests.chatting import answer, new_chat, ok, refusal
@@ -206,6 +208,7 @@ async def test_what_is_for_admins_is_for_nobody_else(mesh: Mesh) -> None:
                 ("GET", "/admin/users"),
                 ("POST", "/admin/users"),
                 ("PUT", f"/admin/users/{user_id}/role"),
+                ("PUT", f"/admin/users/{user_id}/password"),
                 ("DELETE", f"/admin/users/{user_id}"),
                 ("DELETE", f"/admin/refresh_tokens/{user_id}"),
             ):
@@ -232,6 +235,10 @@ async def test_an_admin_lists_people_signs_them_out_and_removes_them(mesh: Mesh)
         assert (mine["user"]["account"], mine["password"]) == (name, True)
         ok(await boss.delete(f"/admin/refresh_tokens/{user_id}"))
         refusal(await http.get("/account"), 401, "token_expired")
+        forgotten = {"password": "a horse that is new"}
+        ok(await boss.put(f"/admin/users/{user_id}/password", json=forgotten))
+        async with signed_in(mesh, name, forgotten["password"]) as again:
+            ok(await again.get("/account"))
         ok(await boss.delete(f"/admin/users/{user_id}"))
         refusal(await http.get("/account"), 401, "invalid_token")
         refusal(await boss.delete(f"/admin/users/{user_id}"), 404, "not_found")
@@ -304,6 +311,23 @@ async def test_the_use_of_a_key_reaches_the_store_when_it_is_back(alone: Mesh) -
         alone.start("store")
         (listed,) = ok(await http.get("/account/keys"))["keys"]
         assert listed["last_used_at"] is not None
+
+
+async def test_what_the_gateways_know_is_brought_in_line_with_the_database(alone: Mesh) -> None:
+    """A card in the bucket that the database knows nothing of: as of a restored backup."""
+    name, user_id = await add(alone)
+    forged, password = new_key(), alone.broker.credentials("store").password
+    bus = await Bus.connect([alone.broker.url], "store", password)
+    card = KeyCard(id="x", user_id=user_id, name=name, scopes=("chats",))
+    await JetStream(bus).append(subjects.account_key(forged.hash), encode(card))
+    await bus.close()
+    async with alone.anonymous(headers=bearer(forged.secret)) as http:
+        ok(await http.get("/chats"))
+        alone.stop("store")
+        alone.start("store")
+        while (response := await http.get("/chats")).status_code == 200:
+            pass
+        refusal(response, 401, "invalid_token")
 
 
 # --- sharing and taking along ---------------------------------------------------------------------
