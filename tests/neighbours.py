@@ -27,7 +27,7 @@ Change = Callable[[Any], Any]
 def older(message: Any) -> Any:
     """What the version before knows of a message."""
     path = GOLDEN / f"{message['type']}.json"
-    return _like(message, json.loads(path.read_text()))
+    return _like(message, json.loads(path.read_text())) if path.exists() else message
 
 
 def newer(message: Any) -> Any:

@@ -259,20 +259,26 @@ class Follower:
 
     def _apply_event(self, where: RunSubject, stored: Stored) -> list[Track]:
         event = read_event(stored)
-        if event is None or isinstance(event, WorkerStarted | WorkerStopped | WorkerLost):
+        if isinstance(event, WorkerStarted | WorkerStopped | WorkerLost):
             return []
         track = self._tracks.get(where.rid)
         if track is not None and track.held is not None:
             track.held.append(stored)
         elif track is not None and not self._advance(track, where, stored, event):
             return [track]
-        if self._on_event is not None:
+        if self._on_event is not None and event is not None:
             self._on_event(where, event, stored.seq)
         return []
 
-    def _advance(self, track: Track, where: RunSubject, stored: Stored, event: RunEvent) -> bool:
+    def _advance(
+        self, track: Track, where: RunSubject, stored: Stored, event: RunEvent | None
+    ) -> bool:
         if (stored.expected or 0) > track.run.last:
             return False
+        if event is None:
+            track.run.passed(stored.seq)
+            track.wake()
+            return True
         if track.run.event(event, where.writer, stored.seq) is Applied.GAP:
             return False
         track.wake()

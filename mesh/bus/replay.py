@@ -53,7 +53,9 @@ def apply(runs: Mapping[str, Run], stored: Stored) -> bool:
     found: list[Applied] = []
     if where.kind == "evt" and where.rid in runs:
         match read_event(stored):
-            case None | WorkerStarted() | WorkerStopped() | WorkerLost():
+            case None:
+                runs[where.rid].passed(stored.seq)
+            case WorkerStarted() | WorkerStopped() | WorkerLost():
                 pass
             case event:
                 found.append(runs[where.rid].event(event, where.writer, stored.seq))

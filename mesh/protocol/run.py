@@ -109,6 +109,12 @@ class Run:
         self.last = seq
         return Applied.COUNTED
 
+    def passed(self, seq: int) -> None:
+        """An event that we cannot read, as a newer version's: it changes nothing that we know, but
+        whoever appends next has to follow on it."""
+        if self.end is None:
+            self.last = max(self.last, seq)
+
     def entry(self, entry: Entry, writer: Writer, odds: Sequence[Odds] = ()) -> Applied:
         """Apply an entry of a token frame, with the odds of its texts where they were asked for."""
         if self.end is not None:

@@ -3,6 +3,7 @@
 The other version is `tests/neighbours.py`: real processes that speak as it would.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream, Stored, fence
 from mesh.protocol import subjects
+from mesh.protocol.subjects import Writer
 from tests.acceptance.conftest import Process, Processes, until
 from tests.acceptance.reading import SLOW, Reading, said
-from tests.conftest import free_port
+from tests.conftest import Broker, free_port
 from tests.truth import truth_of
 
 TOKENS = 200
@@ -103,6 +107,7 @@ def test_gateways_workers_and_stores_of_neighbouring_versions_do_one_job(mixed: 
     mixed.await_store()
     readings = ask(urls, 12)
     until("all are being answered", lambda: len(holders(mixed)) == 12)
+    asyncio.run(interject(mixed.broker))
     for victim in ("w-older", "w-newer"):
         for reading in readings:
             reading.await_tokens(30)
@@ -123,6 +128,23 @@ def test_gateways_workers_and_stores_of_neighbouring_versions_do_one_job(mixed: 
     assert took_part == set(workers)
     database = mixed.broker.data_dir / "mesh.db"
     until("the stores have it all", lambda: texts(database) == ["".join(said(TOKENS))] * 12)
+
+
+async def interject(broker: Broker) -> None:
+    """Append to each request's story an event of a kind that only a later version knows."""
+    bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
+    js = JetStream(bus)
+    stories: dict[str, Stored] = {}
+    upto = (await js.stream_info(subjects.RUN_STREAM)).state.last_seq
+    async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, 1, upto):
+        stories |= {subjects.parse_run(stored.subject).rid: stored for stored in batch}
+    for rid, last in stories.items():
+        where = subjects.parse_run(last.subject)
+        if where.reply != subjects.FLEET:
+            subject = subjects.event(where.reply, rid, Writer("gateway", "later"))
+            event = b'{"type": "added_later", "uid": "u"}'
+            await js.append(subject, event, fence(last.seq, subjects.events_of(rid)))
+    await bus.close()
 
 
 def texts(database: Path) -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 from mesh.bus.appender import FrameWriter, append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.follow import Follower, Track
-from mesh.bus.jetstream import JetStream
+from mesh.bus.jetstream import JetStream, fence
+from mesh.bus.replay import story
 from mesh.protocol import subjects
 from mesh.protocol.messages import Claim, Done, Queued
 from mesh.protocol.run import Run
@@ -52,6 +53,10 @@ class Author:
             self._frames.put(self.rid, self._n, len(self._run.texts), text, None)
             self._run.texts.append(text)
             await self._frames.stored(self._frames.mark)
+
+    def follow_on(self, seq: int) -> None:
+        """Another's event is the last one of the story now."""
+        self._last = seq
 
     async def finish(self) -> None:
         self._run.ids = None
@@ -267,3 +272,24 @@ async def test_what_is_missed_while_the_log_is_read_is_read_as_well(
     assert (await ended(track)).sealed()
     await second.finish()
     assert (await ended(other)).texts == counted(5)
+
+
+async def test_an_event_of_a_kind_that_nobody_knows_yet_is_passed_over(
+    gateway: Bus, js: JetStream, author: Write
+) -> None:
+    """A newer version may have written it; whoever appends next follows on it all the same."""
+    follower, writing = await follow(gateway), await author("r1", "w1")
+    track = follower.track("r1")
+    await writing.queue()
+    last = await writing.claim()
+    await writing.write(5)
+    subject = subjects.event("gw1", "r1", GATEWAY)
+    event = b'{"type": "added_later", "uid": "u"}'
+    last = await js.append(subject, event, fence(last, subjects.events_of("r1")))
+    standing = await story(js, "r1")
+    assert standing is not None and standing.last == last
+    writing.follow_on(last)
+    await writing.write(5)
+    await writing.finish()
+    assert len((await ended(track)).texts) == 10
+    assert follower.fills == 0
