@@ -44,14 +44,14 @@ def command(**flags: Any) -> None:
     Asks the broker alone, so it works while the gateway is down. `mesh ps --watch --json` is the
     same for programs.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("`mesh top` needs a terminal; in a pipe, use `mesh ps --watch`.")
     settings = settings_of("operator", OperatorSettings, flags)
     asyncio.run(_watch(settings))
 
 
 async def _watch(settings: OperatorSettings) -> None:
     async with connected(settings) as js:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise click.UsageError("`mesh top` needs a terminal; in a pipe, use `mesh ps --watch`.")
         screen = Screen(", ".join(settings.servers))
         screen.overview.see(await look_at(js))
         looking = [
