@@ -22,6 +22,18 @@ class Chars(Struct, frozen=True, array_like=True):
         )
         return found is not self.negated
 
+    def meets(self, low: int, high: int) -> bool:
+        """Whether a code point from `low` to `high` is in the set."""
+        ranges = [ord(bound) for bound in self.ranges]
+        pairs = sorted(zip(ranges[::2], ranges[1::2], strict=True))
+        if not self.negated:
+            return any(first <= high and low <= last for first, last in pairs)
+        for first, last in pairs:
+            if low < first:
+                break
+            low = max(low, last + 1)
+        return low <= high
+
 
 Element = str | int | Chars
 Alternative = tuple[Element, ...]

@@ -7,6 +7,7 @@ alternatives they are the grammar of the rest: so another worker goes on within 
 import math
 import re
 from collections.abc import Iterator
+from copy import copy
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -50,6 +51,24 @@ class Matcher:
             if not self._places:
                 return False
         return True
+
+    def after(self, text: str) -> "Matcher | None":
+        """Another matcher, behind a text; None where the grammar does not allow it."""
+        other = copy(self)
+        return other if other.feed(text) else None
+
+    def may(self, low: int, high: int) -> bool:
+        """Whether a character of these code points may follow."""
+        for place in self._places:
+            if place is None:
+                continue
+            element = place.sequence[place.at]
+            if isinstance(element, str):
+                if low <= ord(element[place.off]) <= high:
+                    return True
+            elif isinstance(element, Chars) and element.meets(low, high):
+                return True
+        return False
 
     def rest(self) -> Grammar:
         """The grammar of all texts that may follow."""

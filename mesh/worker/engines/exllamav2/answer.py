@@ -6,6 +6,7 @@ and rewound for reasons that are not the worker's.
 
 import math
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer
 from mesh.protocol.messages import Odds
 from mesh.worker.engines.base import EngineError, Finish, Job, Step
 from mesh.worker.engines.exllamav2.folder import ModelFolder
+from mesh.worker.engines.exllamav2.held import Held
 from mesh.worker.engines.exllamav2.sampler import XTC_THRESHOLD, KeyedRandom, leave_out, settings
 from mesh.worker.engines.exllamav2.text import Detokenizer, Said
 from mesh.worker.engines.relay import Relay
@@ -27,7 +29,8 @@ class Answer:
     by the driver's.
 
     ids: prompt and prefix; max_tokens: new ones, of which the generator is asked for `drafts`
-    more, as it ends that much too early; vocabulary: how many ids the model has.
+    more, as it ends that much too early; vocabulary: how many ids the model has; held: to its
+    grammar, as far as the prefix goes.
     """
 
     def __init__(
@@ -39,8 +42,10 @@ class Answer:
         folder: ModelFolder,
         vocabulary: int,
         drafts: int,
+        held: Held | None = None,
     ) -> None:
         self.relay = Relay()
+        self.held = held
         self.ids = tuple(ids)
         self.vocabulary = vocabulary
         self._job = job
@@ -129,6 +134,7 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
         self._logprobs = wanted.logprobs
         self.odds: dict[int, TokenOdds] = {}
         self._xtc = wanted.xtc_probability or 0.0, wanted.xtc_threshold or XTC_THRESHOLD
+        self._held = copy(answer.held)
 
     @property
     def cached(self) -> int:
@@ -156,6 +162,8 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
             self.pages = list(self._sequence.allocated_pages)
             logits.zero_()
         place, likely = len(self._sequence.sequence_ids), self._likely(logits)
+        if self._held is not None and not self._held.restrict(logits):
+            self.fault = "No token of this model goes on in the format that was asked for."
         probability, threshold = self._xtc
         if self.rng.random("xtc") < probability:
             leave_out(logits, threshold, self.stop_tokens_list)
@@ -164,6 +172,8 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
         if self.checkpoint is not None:  # what DRY has counted may have been taken back
             self.gen_settings.ngram_trie = None
         chosen: tuple[torch.Tensor, ...] = super().receive_logits(logits)
+        if self._held is not None:
+            self._held.take(int(chosen[0].item()))
         if likely is not None:
             top = likely.topk(self._logprobs or 0)
             pairs = list(zip(top.indices.tolist(), top.values.tolist(), strict=True))

@@ -13,9 +13,11 @@ from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step,
 from mesh.worker.engines.exllamav2.answer import Answer
 from mesh.worker.engines.exllamav2.driver import CLOSED, Driver
 from mesh.worker.engines.exllamav2.folder import fingerprint
+from mesh.worker.engines.exllamav2.held import Held, Vocabulary
 from mesh.worker.engines.exllamav2.loading import Loaded, load
 from mesh.worker.engines.exllamav2.memory import Device
 from mesh.worker.engines.exllamav2.plan import Plan, loras
+from mesh.worker.prompt import ChatTemplate
 
 
 class ExLlamaV2Engine:
@@ -27,6 +29,7 @@ class ExLlamaV2Engine:
         self._plan = plan
         self._driver = driver
         self._closed = False
+        self._words = Vocabulary(loaded.tokenizer, plan.folder.special_ids, loaded.vocabulary)
 
     @classmethod
     async def load(
@@ -49,7 +52,9 @@ class ExLlamaV2Engine:
     async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
         if self._closed:
             raise EngineError(CLOSED)
-        answer = self._answer(job, await self._ids(job))
+        ids = await self._ids(job)
+        held = await to_thread(self._held, job)
+        answer = self._answer(job, ids, held)
         if job.max_tokens <= 0:  # of which the library would make one token
             yield Step("", (), "length", len(job.prompt_ids), 0)
             return
@@ -86,7 +91,18 @@ class ExLlamaV2Engine:
             )
         return ids
 
-    def _answer(self, job: Job, ids: list[int]) -> Answer:
+    def _held(self, job: Job) -> Held | None:
+        """Kept to the job's grammar, behind what there is of the answer already."""
+        if job.grammar is None:
+            return None
+        refuse(job.sampling, "min_tokens", "banned_strings")  # which may leave no token at all
+        if job.prefix_ids is None:
+            delivered = job.prefix_text.encode()
+        else:
+            delivered = b"".join(map(self._words.bytes, job.prefix_ids))
+        return Held(job.grammar, self._words, self._plan.folder.end_ids, delivered)
+
+    def _answer(self, job: Job, ids: list[int], held: Held | None) -> Answer:
         plan, loaded = self._plan, self._loaded
         if plan.drafts and job.sampling.banned_strings:  # drafts are not taken back with them
             refuse(job.sampling, "banned_strings")
@@ -99,7 +115,7 @@ class ExLlamaV2Engine:
                 )
         tokens = min(job.max_tokens, plan.context - len(ids))
         tokenizer, vocabulary = loaded.tokenizer, loaded.vocabulary
-        return Answer(job, ids, tokens, tokenizer, plan.folder, vocabulary, plan.drafts)
+        return Answer(job, ids, tokens, tokenizer, plan.folder, vocabulary, plan.drafts, held)
 
 
 def _info(
@@ -119,7 +135,12 @@ def _info(
         hardware=", ".join(device.name for device in devices),
         size=folder.weights + (plan.draft.weights if plan.draft else 0),
         memory=plan.memory,
-        abilities=(Ability.ENCODE, Ability.LOGPROBS),
+        abilities=(
+            Ability.ENCODE,
+            Ability.LOGPROBS,
+            Ability.GRAMMAR,
+            *ChatTemplate(folder.chat_template or CHATML).thinks(),
+        ),
     )
 
 
