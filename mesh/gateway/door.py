@@ -96,7 +96,7 @@ class Door:
             return
         headers = dict(scope["headers"])
         request_id = token_hex(8)
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope["state"] = {"request_id": request_id}  # of this request alone
         origin = headers.get(b"origin", b"").decode("latin-1")
         anywhere = scope["path"] == FROM_ANYWHERE
         added = self._headers(request_id, origin, anywhere)

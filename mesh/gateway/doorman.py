@@ -28,7 +28,7 @@ class Doorman:
 
         Every route is guarded so, save those that say that they are public. Raises as `principal`.
         """
-        if not request.route_handler.opt.get("public"):
+        if request.method != "OPTIONS" and not request.route_handler.opt.get("public"):
             self.principal(request)
 
     def principal(self, request: AnyRequest) -> Principal:

@@ -134,9 +134,8 @@ class Accounts:
         if query.old is not None:
             async with self._database.read() as session:
                 owner = await find.person(session, query.user)
-            user = await self._log_in(LogIn(account=owner.account, password=query.old))
-            if user.id != owner.id:
-                raise MeshError(ErrorCode.INVALID_TOKEN, WRONG)
+            accounts.check_has_password(owner)
+            await self._log_in(LogIn(account=owner.account, password=query.old))
         hashed = await self._passwords.hash(query.password)
         news = News()
         async with self._gateways.turn():

@@ -112,11 +112,16 @@ async def set_password(
 ) -> wire.User:
     """Who knew the old one is signed out everywhere; keys stay."""
     user = await find.person(session, named)
-    if user.provider != PASSWORD:
-        raise bad(f"{user.display_name} signs in with {user.provider} and has no password here.")
+    check_has_password(user)
     await session.merge(Password(user_id=user.id, hash=password_hash, changed_at=now))
     await sign_out(session, user, now, news)
     return view.user(user)
+
+
+def check_has_password(user: User) -> None:
+    """Raise MeshError (bad_request) for somebody who signs in by another way."""
+    if user.provider != PASSWORD:
+        raise bad(f"{user.display_name} signs in by {user.provider} and has no password here.")
 
 
 async def keep_hash(session: AsyncSession, user_id: str, old: str, new: str) -> None:

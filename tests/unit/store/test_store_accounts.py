@@ -139,6 +139,16 @@ async def test_a_new_password_signs_out_everywhere(store: Store) -> None:
     assert mark(store, ada) == AccountMark(since=BEGAN + 5)
 
 
+async def test_who_signs_in_by_another_way_has_no_password_to_change(store: Store) -> None:
+    """Nor may they try that of somebody of the same name."""
+    await add(store, "ada")
+    other = await store.user("ada")
+    for old in (PASSWORD, None):
+        query = SetPassword(user=other.id, password="another horse", old=old)
+        assert await store.refusal(query) == ErrorCode.BAD_REQUEST
+    await store.ask(LogIn(account="ada", password=PASSWORD), User)
+
+
 async def test_after_too_many_failures_even_the_right_password_waits(store: Store) -> None:
     await add(store)
     wrong = LogIn(account="ada", password="wrong", address="192.0.2.1")
