@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fleet import Fleet, fleet
+from tests.conftest import free_port
+from tests.fleet import Fleet, fleet, wait_until
 from tests.identity import issuer as issuer
 from tests.identity import sites
 from tests.identity_server import CLIENT_SECRET
@@ -118,6 +119,36 @@ def test_keys_hold_through_kills_of_gateway_and_store(network: Fleet) -> None:
     network.gateway("--allowed-hosts", "127.0.0.1")
     assert with_key(network, key) == 200
     assert with_key(network, gone["secret"]) == 401
+
+
+def test_what_one_gateway_revokes_all_others_refuse(network: Fleet) -> None:
+    add(network, "ada")
+    port = free_port()
+    words = ("gateway", "--gateway-name", "gw2", "--port", str(port))
+    second = network.spawn(*words, "--allowed-hosts", "127.0.0.1")
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as other:
+            wait_until("the second gateway answers", lambda: is_up(other))
+            pair = log_in(network, "ada").json()
+            other.headers["Authorization"] = f"Bearer {pair['access_token']['access_token']}"
+            key = other.post("/account/keys", json={"name": "n"}).raise_for_status().json()
+            assert with_key(network, key["secret"]) == 200
+            other.delete(f"/account/keys/{key['key']['id']}").raise_for_status()
+            assert with_key(network, key["secret"]) == 401
+            assert other.get("/chats").status_code == 200
+            mine = {"Authorization": other.headers["Authorization"]}
+            httpx.delete(f"{network.url}/auth/sessions", headers=mine, timeout=30)
+            assert other.get("/chats").status_code == 401
+    finally:
+        second.terminate()
+        second.communicate(timeout=30)
+
+
+def is_up(gateway: httpx.Client) -> bool:
+    try:
+        return gateway.get("/v1/health").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_no_secret_reaches_a_log(network: Fleet) -> None:
