@@ -40,6 +40,7 @@ from mesh.settings import WorkerSettings
 from mesh.worker.answer import Patience
 from mesh.worker.claim import Claims
 from mesh.worker.desk import Desk
+from mesh.worker.engines.base import EngineError
 from mesh.worker.loader import Loader
 from mesh.worker.memory import resident
 from mesh.worker.offer import Offer
@@ -237,7 +238,10 @@ class Worker:
 
     async def _answer_encode(self, subject: str, data: bytes) -> Encoded:
         text = decode(data, Encode).text
-        return Encoded(ids=tuple(await asyncio.to_thread(self._loader.encode, text)))
+        try:
+            return Encoded(ids=tuple(await asyncio.to_thread(self._loader.encode, text)))
+        except EngineError as error:
+            raise MeshError(ErrorCode.NO_WORKER, str(error)) from error
 
     async def _answer_ask(self, subject: str, data: bytes) -> Alive:
         return Alive(holding=self._desk.holds(decode(data, Ask).rid))
