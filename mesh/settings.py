@@ -145,7 +145,8 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     gateway_name: Annotated[
         str,
         Meta(
-            pattern="^(?!fleet$)[A-Za-z0-9_-]{1,40}$", description="Name, also the reply address."
+            pattern="^(?!(fleet|tools)$)[A-Za-z0-9_-]{1,40}$",
+            description="Name, also the reply address.",
         ),
     ] = "gw1"
     allowed_hosts: Annotated[
@@ -218,6 +219,19 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     client_quota: Annotated[
         int, Meta(ge=0, description="Tokens that a client of `POST /v1/ask` may use; 0: no limit.")
     ] = 500_000
+    run_timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=DAY,
+            description="Seconds after which a run that calls tools is over; at most nine tenths "
+            "of how long the log is kept.",
+        ),
+    ] = 3600.0
+    action_timeout: Annotated[
+        float,
+        Meta(gt=0, le=DAY, description="Seconds that a run waits for what comes of its calls."),
+    ] = 600.0
     default_model: Annotated[
         str,
         Meta(

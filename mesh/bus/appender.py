@@ -15,6 +15,7 @@ from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.messages import Entry, Frame, LogEvent, Odds
 from mesh.protocol.subjects import Writer
+from mesh.protocol.tools import ToolEvent
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,12 @@ async def persist(js: JetStream, subject: str, data: bytes, headers: dict[str, s
 
 
 async def append_event(
-    js: JetStream, reply: str, rid: str, writer: Writer, event: LogEvent, expected: int
+    js: JetStream,
+    reply: str,
+    rid: str,
+    writer: Writer,
+    event: LogEvent | ToolEvent,
+    expected: int,
 ) -> int:
     """Append an event of a request if `expected` is the sequence of its last one; 0: it has none.
 

@@ -131,17 +131,25 @@ def is_running(folder: BrokerFolder) -> bool:
 
 
 def admit(
-    folder: BrokerFolder, servers: list[str], name: str, *, elsewhere: bool = False
+    folder: BrokerFolder,
+    servers: list[str],
+    name: str,
+    *,
+    elsewhere: bool = False,
+    tools: tuple[str, ...] = (),
 ) -> Credential:
     """Enrol a worker, and return when the broker running on this folder, if any, lets it in.
+
+    tools: it is no worker, but serves these.
 
     Raises MeshError: forbidden when it will not, protocol_version where it is another version's,
     whose workers would lose their rights.
     """
     if is_running(folder):
         _refuse_other_protocol(folder)
-    new = elsewhere or name not in folder.secrets().workers
-    credential = folder.enrol(name, elsewhere=elsewhere)
+    before = folder.secrets()
+    new = elsewhere or name not in before.workers or before.tools.get(name, ()) != tools
+    credential = folder.enrol(name, elsewhere=elsewhere, tools=tools)
     if not is_running(folder):
         return credential
     if new:

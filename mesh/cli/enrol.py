@@ -7,6 +7,7 @@ are made under a lock and by renaming, so whoever reads sees the old state or th
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from secrets import token_urlsafe
@@ -24,6 +25,8 @@ from mesh.protocol.subjects import Writer
 ROLES = ("gateway", "store", "operator")
 """The broker users that nats.conf itself names."""
 
+NOBODY: Mapping[str, tuple[str, ...]] = {}
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -37,7 +40,8 @@ class Credential(NamedTuple):
 class Secrets(Struct, frozen=True, kw_only=True):
     """Every password of one broker.
 
-    workers: name to password; elsewhere: those of them that were given to other machines.
+    workers: name to password; elsewhere: those of them that were given to other machines; tools:
+    those of them that are no workers, but serve these tools.
     """
 
     gateway: str
@@ -45,6 +49,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
     operator: str
     workers: dict[str, str]
     elsewhere: tuple[str, ...] = ()
+    tools: dict[str, tuple[str, ...]] = {}
 
     def of(self, user: str) -> str:
         """A user's password; raises MeshError (not_found) for a name that is no user."""
@@ -129,17 +134,26 @@ class BrokerFolder:
     def credential(self, user: str) -> Credential:
         return Credential(user, self.secrets().of(user))
 
-    def enrol(self, name: str, *, elsewhere: bool = False) -> Credential:
+    def enrol(
+        self, name: str, *, elsewhere: bool = False, tools: tuple[str, ...] = ()
+    ) -> Credential:
         """Make `name` a worker's user; it keeps its password if it is one already.
 
-        elsewhere: for another machine; always with a new password. A running broker has to be
-        told afterwards: `mesh.cli.broker.admit` does both.
+        elsewhere: for another machine; always with a new password. tools: it is no worker, but
+        serves these. A running broker has to be told afterwards: `mesh.cli.broker.admit` does both.
+        Raises MeshError (conflict) if it is the other of the two.
         """
         check_name(name)
         self.prepare()
         with folder_lock(self.path, wait=True):
             secrets = self.secrets()
-            if elsewhere or name not in secrets.workers:
+            _check_kind(name, secrets, tools)
+            fresh = elsewhere or name not in secrets.workers
+            if tools and secrets.tools.get(name) != tools:
+                served = secrets.tools | {name: tools}
+                secrets = msgspec.structs.replace(secrets, tools=served)
+                fresh = True  # other rights, another password
+            if fresh:
                 away = {*secrets.elsewhere, name} if elsewhere else set(secrets.elsewhere)
                 secrets = self._change(secrets, secrets.workers | {name: new_password()}, away)
         return Credential(name, secrets.workers[name])
@@ -152,6 +166,8 @@ class BrokerFolder:
             if name not in secrets.workers:
                 raise MeshError(ErrorCode.NOT_FOUND, f"No worker named {name!r} is enrolled.")
             workers = {kept: password for kept, password in secrets.workers.items() if kept != name}
+            tools = {kept: of for kept, of in secrets.tools.items() if kept != name}
+            secrets = msgspec.structs.replace(secrets, tools=tools)
             self._change(secrets, workers, set(secrets.elsewhere) - {name})
 
     def _change(self, secrets: Secrets, workers: dict[str, str], elsewhere: set[str]) -> Secrets:
@@ -175,7 +191,7 @@ class BrokerFolder:
         with as_file(nats_conf()) as source:
             shutil.copyfile(source, self.path / "nats.conf")
         files = self.tls if self.tls.there() else None
-        write_private(self.config, render(secrets.workers, files).encode())
+        write_private(self.config, render(secrets.workers, files, secrets.tools).encode())
 
 
 def nats_conf() -> Path:
@@ -191,6 +207,17 @@ def check_name(name: str) -> None:
             ErrorCode.BAD_REQUEST,
             f"A worker cannot be named {name!r}: use up to 40 letters, digits, - and _, and none "
             f"of {', '.join(ROLES)} and {subjects.FLEET}.",
+        )
+
+
+def _check_kind(name: str, secrets: Secrets, tools: tuple[str, ...]) -> None:
+    """Raise MeshError (conflict) if a worker is to serve tools, or the other way round."""
+    if name in secrets.workers and bool(tools) != (name in secrets.tools):
+        kind = "a worker" if tools else "a process that serves tools"
+        raise MeshError(
+            ErrorCode.CONFLICT,
+            f"{name} is {kind}: choose another name, or take that one away first, with "
+            f"`mesh join --remove {name}`.",
         )
 
 
@@ -227,9 +254,27 @@ def may_subscribe(worker: str) -> list[str]:
     return [f"_INBOX_{worker}.>", subjects.orders(own), subjects.ask(own), subjects.encode(own)]
 
 
-def render(workers: dict[str, str], tls: TlsFiles | None = None) -> str:
-    """workers.conf: nats.conf, the workers' users, and the broker's certificate, if it has one."""
-    users = "\n".join(_user(name, password) for name, password in sorted(workers.items()))
+def serves_tools(tools: tuple[str, ...]) -> dict[str, object]:
+    """All that a service of tools may do: hear what they are asked, and answer that."""
+    return {
+        "publish": {"deny": [">"]},
+        "subscribe": [subjects.tool(name) for name in tools],
+        "allow_responses": {"max": 1, "expires": "1h"},
+    }
+
+
+def render(
+    workers: dict[str, str],
+    tls: TlsFiles | None = None,
+    tools: Mapping[str, tuple[str, ...]] = NOBODY,
+) -> str:
+    """workers.conf: nats.conf, the workers' users, and the broker's certificate, if it has one.
+
+    tools: which of them serve tools instead.
+    """
+    users = "\n".join(
+        _user(name, password, tools.get(name, ())) for name, password in sorted(workers.items())
+    )
     return _WORKERS_CONF.format(users=users) + (_tls(tls) if tls else "")
 
 
@@ -242,12 +287,13 @@ def _tls(files: TlsFiles) -> str:
     )
 
 
-def _user(name: str, password: str) -> str:
-    allowed = {
-        "publish": may_publish(name),
+def _user(name: str, password: str, tools: tuple[str, ...]) -> str:
+    worker = {
+        "publish": {"allow": may_publish(name), "deny": [subjects.log_of(subjects.TOOLS)]},
         "subscribe": may_subscribe(name),
         "allow_responses": {"max": 1, "expires": "1m"},
     }
+    allowed = serves_tools(tools) if tools else worker
     user = {"user": name, "password": password, "permissions": allowed}
     return f"      {msgspec.json.encode(user).decode()}"
 

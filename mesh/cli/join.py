@@ -1,5 +1,6 @@
 """`mesh join`: make a worker on another machine a user of this broker, and print what to type."""
 
+import re
 import shlex
 import socket
 from typing import Any
@@ -20,12 +21,17 @@ from mesh.settings import Settings, broker_url, reachable, read
 @click.argument("name")
 @click.option("--host", help="Name or address by which the other machine reaches this one.")
 @click.option("--remove", is_flag=True, help="Take the worker's access away instead.")
+@click.option(
+    "--tools", help="NAME is no worker, but a process that serves these tools, by commas."
+)
 @options(Settings, "data_dir", "nats_host", "nats_port")
-def command(name: str, host: str | None, remove: bool, **flags: Any) -> None:
+def command(name: str, host: str | None, remove: bool, tools: str | None, **flags: Any) -> None:
     """Let a worker called NAME join from another machine: prints the line to type there.
 
-    Joining a name again gives it a new password; the old one is worth nothing from then on.
+    Joining a name again gives it a new password; the old one is worth nothing from then on. With
+    --tools it prints what a process that serves them has to find in its environment.
     """
+    served = tool_names(tools or "")
     settings = read(Settings, flags)
     folder = BrokerFolder(settings.data_path)
     if remove:
@@ -42,10 +48,11 @@ def command(name: str, host: str | None, remove: bool, **flags: Any) -> None:
         raise MeshError(ErrorCode.CONFLICT, _UNENCRYPTED)
     servers = [broker_url(reachable(listens), port, secure)]
     with name_held(folder, name):
-        credential = broker.admit(folder, servers, name, elsewhere=True)
+        credential = broker.admit(folder, servers, name, elsewhere=True, tools=served)
     trusted = written_out(folder.tls.certificate.read_text()) if secure else ""
     url = broker_url(host or own_address(), port, secure)
-    click.echo(instructions(credential, url, trusted))
+    told = tool_instructions if served else instructions
+    click.echo(told(credential, url, trusted))
     if is_loopback(listens):
         click.secho(_LOOPBACK, fg="yellow", err=True)
 
@@ -57,6 +64,31 @@ def instructions(credential: Credential, url: str, certificate: str = "") -> str
     line = f"{' '.join(given)} mesh worker --worker-name {credential.user} --nats {url}"
     return f"On the other machine, with an engine installed, type:\n\n  {line}\n"
 
+
+def tool_names(listed: str) -> tuple[str, ...]:
+    """The tools' names. Raises MeshError (bad_request)."""
+    names = tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
+    for name in names:
+        if not TOOL.fullmatch(name):
+            raise MeshError(
+                ErrorCode.BAD_REQUEST,
+                f"A tool cannot be named {name!r}: use up to 64 letters, digits, - and _.",
+            )
+    return names
+
+
+def tool_instructions(credential: Credential, url: str, certificate: str = "") -> str:
+    """What a process that serves tools has to find in its environment."""
+    given = [
+        f"MESH_NATS={url}",
+        f"MESH_TOOL_USER={credential.user}",
+        f"MESH_TOOL_PASSWORD={shlex.quote(credential.password)}",
+    ]
+    given += [f"MESH_NATS_CA={shlex.quote(certificate)}"] if certificate else []
+    return f"Start the process that serves them with:\n\n  {' '.join(given)}\n"
+
+
+TOOL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _LOOPBACK = """\
 But the broker listens on this machine only, and that line serves nobody else. Start the mesh so

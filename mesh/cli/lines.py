@@ -6,12 +6,14 @@ Tells what happened, never what was said: users' words are in the log, but not i
 
 import time
 
+import msgspec
 from msgspec import Struct
 
 from mesh.bus.jetstream import Stored
 from mesh.bus.replay import read_event, read_frame
 from mesh.cli.screen import count, duration
 from mesh.protocol import subjects
+from mesh.protocol.codec import decode_tool_event
 from mesh.protocol.messages import (
     Cancel,
     Cancelled,
@@ -27,6 +29,7 @@ from mesh.protocol.messages import (
     WorkerStopped,
 )
 from mesh.protocol.subjects import RunSubject
+from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent
 
 STYLES = {
     "queued": "cyan",
@@ -74,8 +77,39 @@ def lines(stored: Stored) -> list[Line]:
     where = subjects.parse_run(stored.subject)
     if where.kind == "tok":
         return _entries(stored, where)
+    if where.reply == subjects.TOOLS:
+        return [_tool(stored, where)]
     event = read_event(stored)
     return [] if event is None else [_event(stored, where, event)]
+
+
+def _tool(stored: Stored, where: RunSubject) -> Line:
+    """Of a run that calls tools: which, and what became of it."""
+    event: ToolEvent | None
+    try:
+        event = decode_tool_event(stored.data)
+    except msgspec.DecodeError:
+        event = None
+    match event:
+        case RunBegun(run=run):
+            detail = f"{run.model} for {run.tenant}, {count(len(run.tools), 'tool')}"
+        case ActionsNeeded(calls=calls):
+            detail = ", ".join(call.name for call in calls)
+        case ActionDone(failed=failed, by=by):
+            detail = f"{'failed' if failed else 'done'}, by a {by}"
+        case RunOver(state=state, detail=said):
+            detail = f"{state}: {said}" if said else state
+        case None:
+            detail = "cannot be read"
+    return Line(
+        seq=stored.seq,
+        at=stored.at,
+        event="unknown" if event is None else str(event.__struct_config__.tag),
+        rid=where.rid,
+        worker=None,
+        by=where.writer.user,
+        detail=detail,
+    )
 
 
 def _entries(stored: Stored, where: RunSubject) -> list[Line]:

@@ -36,6 +36,8 @@ from mesh.gateway.recovery import recover
 from mesh.gateway.requests import Requests
 from mesh.gateway.resume import Resumer
 from mesh.gateway.routes import ROUTES
+from mesh.gateway.runs.conductor import Conductor
+from mesh.gateway.runs.telling import Telling
 from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services
 from mesh.gateway.store import Store
@@ -185,6 +187,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
     store = Store(bus)
     accounts = Accounts(bus, js, store)
+    living, telling = Living(js, settings.gateway_name), Telling(js, requests.writer)
     services = Services(
         settings=settings,
         bus=bus,
@@ -204,8 +207,19 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         sites={name: Site(each) for name, each in providers(settings).items()},
         rules=rules,
         quota=Quota(store, settings.client_quota),
+        telling=telling,
+        conductor=Conductor(
+            bus,
+            js,
+            settings.gateway_name,
+            requests,
+            models,
+            living,
+            telling,
+            settings.request_timeout,
+        ),
     )
-    await _start(services, usher, unfinished)
+    await _start(services, usher, unfinished, living)
     return services
 
 
@@ -219,11 +233,11 @@ async def _declare(js: JetStream, settings: GatewaySettings) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> None:
+async def _start(services: Services, usher: Usher, unfinished: Unfinished, living: Living) -> None:
     bus, js, fleet = services.bus, services.js, services.fleet
     models, requests, settings = services.models, services.requests, services.settings
     letters = DeadLetters(js, requests, settings.request_timeout, settings.queue_timeout)
-    name, living = settings.gateway_name, Living(js, settings.gateway_name)
+    name = settings.gateway_name
     sweeper = Sweeper(js, name, unfinished, living, requests, letters)
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
     fleet.on_lost = lambda worker: requests.background(
@@ -238,6 +252,7 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
     await fleet.start()
     await models.start()
     await services.accounts.start()
+    await services.conductor.start()
 
     async def welcome(subject: str, data: bytes) -> HelloReply:
         return await models.welcome(subject.rpartition(".")[2], decode(data, Hello))
@@ -254,5 +269,6 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
         recover(unfinished, requests, take_over, name),
         sweeper.run(),
         services.accounts.run(),
+        services.conductor.run(),
     ):
         requests.background(work)

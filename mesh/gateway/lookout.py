@@ -94,7 +94,7 @@ class Lookout:
     def _tell(self, batch: list[Stored]) -> None:
         for stored in batch:
             where = subjects.parse_run(stored.subject)
-            event = read_event(stored)
+            event = read_event(stored) if where.reply != subjects.TOOLS else None
             if event is None:
                 continue
             if isinstance(event, Queued):

@@ -66,6 +66,16 @@ from mesh.gateway.openapi import openapi
 from mesh.gateway.orders import cancel_request, drain_worker
 from mesh.gateway.own_data import export_account
 from mesh.gateway.presets import model_configs
+from mesh.gateway.runs.routes import (
+    cancel_run,
+    create_run,
+    get_action,
+    get_run,
+    pending_actions,
+    put_action,
+    run_actions,
+    submit_tool_outputs,
+)
 from mesh.gateway.search import search_chats
 from mesh.gateway.sharing import list_shares, revoke_share, share_chat, shared_chat
 from mesh.gateway.site import index, page_file
@@ -134,6 +144,14 @@ ROUTES: list[ControllerRouterHandler] = [
     create_response,
     get_response,
     cancel_response,
+    create_run,
+    get_run,
+    submit_tool_outputs,
+    cancel_run,
+    run_actions,
+    pending_actions,
+    get_action,
+    put_action,
     ask,
     client_info,
     search_chats,

@@ -20,6 +20,8 @@ from mesh.gateway.lookout import Lookout
 from mesh.gateway.models import Models
 from mesh.gateway.oauth.site import Site
 from mesh.gateway.requests import Requests
+from mesh.gateway.runs.conductor import Conductor
+from mesh.gateway.runs.telling import Telling
 from mesh.gateway.seen import Seen
 from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
@@ -55,6 +57,8 @@ class Services:
     sites: dict[str, Site]
     rules: Rules
     quota: Quota
+    telling: Telling
+    conductor: Conductor
 
     def new_request(
         self,

@@ -60,7 +60,7 @@ class Unfinished:
     def _apply(self, batch: Sequence[Stored]) -> None:
         for stored in batch:
             where = subjects.parse_run(stored.subject)
-            if where.reply != subjects.FLEET:
+            if where.reply not in subjects.NO_REQUESTS:
                 self._runs.setdefault(where.rid, Run(bare=True))
                 apply(self._runs, stored)
         self.poisoned += [rid for rid, run in self._runs.items() if _is_poison(run)]

@@ -96,7 +96,7 @@ class Usher:
     def _tell(self, batch: Sequence[Stored], own: bool) -> None:
         for stored in batch:
             where = subjects.parse_run(stored.subject)
-            if where.reply == subjects.FLEET or (where.reply == self._name and not own):
+            if where.reply in subjects.NO_REQUESTS or (where.reply == self._name and not own):
                 continue
             event = read_event(stored)
             if event is not None and not isinstance(event, FleetEvent):

@@ -13,7 +13,7 @@ from typing import get_args
 
 from msgspec import Struct
 
-from mesh.protocol import accounts, messages, subjects
+from mesh.protocol import accounts, messages, subjects, tools
 from mesh.protocol.queries import QUERIES
 from mesh.protocol.subjects import Writer
 
@@ -25,6 +25,7 @@ class Role(StrEnum):
     WORKER = "worker"
     STORE = "store"
     OPERATOR = "operator"
+    TOOL = "tool"
     BROKER = "broker"
 
 
@@ -77,6 +78,7 @@ EXAMPLES = {
     "token": "t1",
     "job": "sweeping",
     "hash": "0123abcd",
+    "tool": "anytool",
     "account": "4567cdef",
 }
 """One plausible value for each variable token."""
@@ -118,6 +120,14 @@ CHANNELS = (
         publishers=(Role.GATEWAY, Role.WORKER),
         readers=(Role.GATEWAY, Role.STORE, Role.OPERATOR),
         purpose="The log: what happened to a request or a worker process, each event fenced.",
+    ),
+    Channel(
+        pattern=subjects.event(subjects.TOOLS, "<rid>", _WRITER),
+        kind=Kind.STREAM,
+        messages=_union(tools.ToolEvent),
+        publishers=(Role.GATEWAY,),
+        readers=(Role.GATEWAY, Role.STORE, Role.OPERATOR),
+        purpose="The log: what happened to a run that calls tools, each event fenced.",
     ),
     Channel(
         pattern=_TOKENS,
@@ -208,6 +218,15 @@ CHANNELS = (
         publishers=(Role.GATEWAY,),
         subscribers=(Role.WORKER,),
         purpose="The tokens of a text, by the tokenizer of a worker's model.",
+    ),
+    Channel(
+        pattern=f"{subjects.PREFIX}.tool.<tool>",
+        kind=Kind.CORE,
+        messages=(tools.CallTool,),
+        answers=_union(tools.ToolReply),
+        publishers=(Role.GATEWAY,),
+        subscribers=(Role.TOOL,),
+        purpose="A model called a tool: a process that serves it does what it does, and answers.",
     ),
     Channel(
         pattern=subjects.resume("<user>", "<rid>"),

@@ -22,6 +22,7 @@ from mesh.protocol.messages import (
     ResumeReply,
 )
 from mesh.protocol.queries import Query, Reply
+from mesh.protocol.tools import ToolEvent, ToolReply
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -44,6 +45,8 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
 
 
 decode_event: Callable[[bytes], LogEvent] = _reader(LogEvent)
+decode_tool_event: Callable[[bytes], ToolEvent] = _reader(ToolEvent)
+decode_tool_reply: Callable[[bytes], ToolReply] = _reader(ToolReply)
 decode_frame: Callable[[bytes], Frame] = _reader(Frame)
 decode_order: Callable[[bytes], Order] = _reader(Order)
 decode_order_reply: Callable[[bytes], OrderReply] = _reader(OrderReply)

@@ -31,6 +31,12 @@ The story of a worker process is a story like a request's: events under an id (`
 in the same way, so that of two gateways who find a worker lost exactly one says so.
 """
 
+TOOLS = "tools"
+"""The address under which runs that call tools are told of (`mesh.protocol.tools`)."""
+
+NO_REQUESTS = frozenset({FLEET, TOOLS})
+"""The addresses under which no request is told of."""
+
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -191,6 +197,14 @@ def resume(user: str, rid: str) -> str:
 
 PARTINGS = "$SYS.ACCOUNT.MESH.DISCONNECT"
 """Where the broker says that a connection of the account MESH has ended."""
+
+
+TOOL_ALL = f"{PREFIX}.tool.*"
+
+
+def tool(name: str) -> str:
+    """Where a tool is asked to do its work; whoever serves it answers."""
+    return f"{PREFIX}.tool.{token(name)}"
 
 
 REVIVE_ALL = f"{PREFIX}.revive.*"

@@ -14,7 +14,7 @@ from mesh.protocol.messages import (
     WorkerStarted,
     WorkerStopped,
 )
-from mesh.protocol.subjects import FLEET, RunSubject, Writer, parse_run, process
+from mesh.protocol.subjects import FLEET, TOOLS, RunSubject, Writer, log_of, parse_run, process
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ class Unreadable(ValueError):
 def claim_key(rid: str, n: int) -> str:
     """The key of a `claimed` worker event."""
     return f"{rid}.{n}"
+
+
+def tells_of_tools(stored: Stored) -> bool:
+    """Whether a message belongs to a run that calls tools, of which there are no rows."""
+    return stored.subject.startswith(log_of(TOOLS).rstrip(">"))
 
 
 def read(stored: Stored) -> Record:

@@ -36,7 +36,7 @@ async def in_log(broker: Broker) -> Ledger:
             found.events, found.last = found.events + len(batch), batch[-1].seq
             for stored in batch:
                 where = subjects.parse_run(stored.subject)
-                if where.reply != subjects.FLEET:
+                if where.reply not in subjects.NO_REQUESTS:
                     apply({where.rid: runs.setdefault(where.rid, Run(bare=True))}, stored)
     finally:
         await bus.close()

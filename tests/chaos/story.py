@@ -68,7 +68,7 @@ class TimedTruth(Truth):
         frame = read_frame(stored) if where.kind == "tok" else None
         for entry in frame.entries if frame is not None else ():
             self._written[entry.rid].append(stored.at)
-        if where.kind != "evt" or where.reply == subjects.FLEET:
+        if where.kind != "evt" or where.reply in subjects.NO_REQUESTS:
             return
         event = read_event(stored)
         if isinstance(event, Claim):

@@ -18,6 +18,7 @@ from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
 from mesh.protocol.calls import CALLS, Call
 from mesh.protocol.catalogue import CHANNELS, Channel, Role
+from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import Alive, Ask, Cancel, Claim
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
@@ -29,15 +30,19 @@ USERS = {
     Role.WORKER: "w1",
     Role.STORE: "store",
     Role.OPERATOR: "operator",
+    Role.TOOL: "t1",
 }
 
 
 @pytest.fixture
 def wires(broker: Broker) -> Iterator[dict[Role, Wire]]:
     """One connection for each role."""
+    workers = {role: user for role, user in USERS.items() if role is not Role.TOOL}
+    credentials = {role: broker.credentials(user) for role, user in workers.items()}
+    tools = process.admit(broker.folder, [broker.url], USERS[Role.TOOL], tools=("anytool",))
     wires = {
-        role: Wire(broker.host, broker.port, broker.credentials(user))
-        for role, user in USERS.items()
+        role: Wire(broker.host, broker.port, credential)
+        for role, credential in (credentials | {Role.TOOL: tools}).items()
     }
     yield wires
     for wire in wires.values():
@@ -93,7 +98,7 @@ def test_nobody_writes_under_anothers_name(wires: dict[Role, Wire]) -> None:
 def test_everybody_hears_answers_to_himself_and_to_nobody_else(wires: dict[Role, Wire]) -> None:
     for role, wire in wires.items():
         for user in {"w2", *USERS.values()}:
-            own = user == USERS[role]
+            own = user == USERS[role] and role is not Role.TOOL  # who serves tools asks nobody
             assert wire.may_subscribe(f"_INBOX_{user}.abc.1") is own
             assert wire.may_subscribe(f"_INBOX_{user}.>") is own
             assert not wire.may_publish(f"_INBOX_{user}.abc.1")
@@ -204,3 +209,25 @@ async def test_nobody_is_made_to_write_by_answering_elsewhere_than_an_inbox(
 
 async def connect(broker: Broker, user: str) -> Bus:
     return await Bus.connect([broker.url], *broker.credentials(user))
+
+
+def test_who_serves_a_tool_hears_its_calls_and_no_others(wires: dict[Role, Wire]) -> None:
+    service = wires[Role.TOOL]
+    assert service.may_subscribe(subjects.tool("anytool"))
+    assert not service.may_subscribe(subjects.tool("another"))
+    assert not service.may_subscribe(subjects.TOOL_ALL)
+
+
+def test_a_worker_tells_nothing_of_runs_that_call_tools(wires: dict[Role, Wire]) -> None:
+    own = Writer("w1", "i1")
+    assert wires[Role.WORKER].may_publish(subjects.event("gw1", "r1", own))
+    assert not wires[Role.WORKER].may_publish(subjects.event(subjects.TOOLS, "r1", own))
+
+
+def test_a_worker_does_not_become_a_service_of_tools_by_its_name(broker: Broker) -> None:
+    process.admit(broker.folder, [broker.url], "t1", tools=("anytool",))
+    broker.credentials("w1")
+    with pytest.raises(MeshError, match="w1 is a worker"):
+        process.admit(broker.folder, [broker.url], "w1", tools=("anytool",))
+    with pytest.raises(MeshError, match="t1 is a process that serves tools"):
+        process.admit(broker.folder, [broker.url], "t1")

@@ -8,8 +8,10 @@ turn out to open or close something is held back.
 from hashlib import sha256
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mesh.gateway.grammar.tool_calls import ARGUMENTS, CLOSE, NAME, OPEN
+from mesh.protocol.messages import Message, ToolCall
 
 THINK, THOUGHT = "<think>", "</think>"
 
@@ -32,6 +34,17 @@ class Delta(Struct):
 
     def __bool__(self) -> bool:
         return bool(self.reasoning or self.content or self.calls)
+
+
+def message(text: str, speech: "Speech") -> Message:
+    """A whole answer as the turn of a conversation that it was; thoughts are not part of it."""
+    parts = (speech.feed(text), speech.finish())
+    calls: dict[int, ToolCall] = {}
+    for delta in (delta for part in parts for delta in part.calls):
+        call = calls.get(delta.index) or ToolCall(id=delta.id, name=delta.name, arguments="")
+        calls[delta.index] = replace(call, arguments=call.arguments + delta.arguments)
+    content = "".join(part.content for part in parts)
+    return Message(role="assistant", content=content, tool_calls=tuple(calls.values()))
 
 
 class Speech:

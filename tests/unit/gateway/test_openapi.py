@@ -70,6 +70,7 @@ def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
         "cancel",
         "cancel_request",
         "cancel_response",
+        "cancel_run",
         "cancel_token",
         "embeddings",
         "generate_title",

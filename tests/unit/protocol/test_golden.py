@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from mesh.protocol import accounts, chats, clients, messages
+from mesh.protocol import accounts, chats, clients, messages, tools
 from mesh.protocol.catalogue import travelling
 from tools.golden import files_of, missing_fields, tag_of
 
@@ -41,7 +41,7 @@ def test_every_golden_file_is_of_a_message_that_travels() -> None:
 def test_every_tagged_message_is_in_the_catalogue() -> None:
     tagged = {
         kind
-        for module in (messages, chats, accounts, clients)
+        for module in (messages, chats, accounts, clients, tools)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, Struct) and kind.__struct_config__.tag
     }

@@ -17,13 +17,13 @@ from mesh.gateway.openai.responses import body as bodies
 from mesh.gateway.openai.responses.body import ResponsesBody
 from mesh.gateway.openai.responses.shapes import Note, ResponseEvent, ResponseObject
 from mesh.gateway.openai.responses.story import PREFIX, Story, Telling, as_it_stands
-from mesh.gateway.openai.speech import Speech
+from mesh.gateway.openai.speech import Speech, message
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stopping import stop
 from mesh.gateway.tokens import Principal
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Done, Failed, Message, Queued, Request, ToolCall
+from mesh.protocol.messages import Done, Failed, Message, Queued, Request
 from mesh.protocol.run import Run
 
 Found = tuple[Run, Request, Note]
@@ -205,13 +205,7 @@ def _following(found: Found, asked: Asked, note: Note) -> tuple[Message, ...]:
     answered = run.end.text if run.end is not None else ""
     messages = before.messages[1:] if kept.instructions else before.messages
     speech = Speech(before.rid, bool(before.tools), kept.thinks, kept.thinking)
-    parts = (speech.feed(answered), speech.finish())
-    calls: dict[int, ToolCall] = {}
-    for delta in (delta for part in parts for delta in part.calls):
-        call = calls.get(delta.index) or ToolCall(id=delta.id, name=delta.name, arguments="")
-        calls[delta.index] = replace(call, arguments=call.arguments + delta.arguments)
-    content = "".join(part.content for part in parts)
-    said = Message(role="assistant", content=content, tool_calls=tuple(calls.values()))
+    said = message(answered, speech)
     now = asked.prompts[0]
     if note.instructions:
         return (now[0], *messages, said, *now[1:])

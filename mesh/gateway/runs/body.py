@@ -1,0 +1,51 @@
+"""Reads the bodies of the routes of runs. Pure."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from mesh.gateway.body import decode_body
+from mesh.gateway.openai import chat_body
+from mesh.gateway.openai.asked import Asked, unsupported
+from mesh.protocol.grammar import Grammar
+
+
+class ToolOutput(Struct):
+    """What came of a call, as a text for the model."""
+
+    tool_call_id: str
+    output: str
+
+
+class OutputsBody(Struct):
+    """What `submit_tool_outputs` takes: outcomes of some or all calls that a run waits for."""
+
+    tool_outputs: Annotated[list[ToolOutput], Meta(min_length=1, max_length=128)]
+
+
+class ActionBody(Struct):
+    """What an action is set to. A failed one's result says why; the model is shown it too."""
+
+    status: Literal["completed", "failed"]
+    result: str = ""
+
+
+def read(data: bytes) -> tuple[Asked, Grammar | None]:
+    """What is asked for, and what each answer after the first has to be a text of.
+
+    A run takes what a chat completion does. That a tool has to be called, if that is asked for,
+    goes for the first answer: else the run would come to no end. Raises MeshError, naming the
+    parameter at fault.
+    """
+    asked = chat_body.read(data)
+    for name, wanted in (("stream", asked.stream), ("n", asked.n > 1)):
+        if wanted:
+            raise unsupported(name, f"A run has no {name}; leave it out.")
+    if asked.sampling.logprobs is not None:
+        raise unsupported("logprobs", "A run does not tell probabilities; leave logprobs out.")
+    whole = decode_body(data, dict[str, Raw])
+    if not asked.tools or "tool_choice" not in whole:
+        return asked, asked.grammar
+    freely = msgspec.json.encode(whole | {"tool_choice": Raw(b'"auto"')})
+    return asked, chat_body.read(freely).grammar

@@ -1,0 +1,248 @@
+"""Keeps runs that call tools going: asks the model, waits for outcomes, asks again, ends them.
+
+Everything it does is told in the log first, each step once, so it can die anywhere and another
+goes on: the gateway that accepted a run, when it is started again; while that is gone, the one
+that has the lease.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from mesh.bus.appender import Fenced, new_uid
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import JetStream
+from mesh.bus.lease import Lease
+from mesh.gateway.living import Living
+from mesh.gateway.models import Models
+from mesh.gateway.openai import speech
+from mesh.gateway.openai.speech import Speech
+from mesh.gateway.requests import Requests
+from mesh.gateway.runs.calling import Callers
+from mesh.gateway.runs.telling import Telling
+from mesh.protocol import subjects
+from mesh.protocol.abilities import Ability
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Cancelled, Done, End, Failed, Request
+from mesh.protocol.tool_story import ToolStory
+from mesh.protocol.tools import ActionsNeeded, RunOver, ToolEvent
+
+log = logging.getLogger(__name__)
+
+LOOK = 1.0
+"""Seconds between two looks at a run that waits: news of it may be lost."""
+
+EVERY = 2.0
+"""Seconds between two looks for runs whose gateway is gone."""
+
+CONDUCTING = "conducting"
+"""The lease of the one who sees to them."""
+
+MOST_STEPS = 32
+"""Askings of the model in one run; one that calls tools for ever has to end."""
+
+
+class Conductor:
+    """One gateway's. `start` begins to listen, `run` takes up what is open, `tend` sees to one."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        js: JetStream,
+        name: str,
+        requests: Requests,
+        models: Models,
+        living: Living,
+        telling: Telling,
+        request_timeout: float,
+    ) -> None:
+        self._bus = bus
+        self._name = name
+        self._requests = requests
+        self._models = models
+        self._living = living
+        self._telling = telling
+        self._request_timeout = request_timeout
+        self._lease = Lease(js, CONDUCTING, name)
+        self._news: dict[str, asyncio.Event] = {}
+        self._callers = Callers(bus, telling, requests.background)
+
+    async def start(self) -> None:
+        """Hear what others tell of runs. Raises BusError."""
+
+        def heard(subject: str) -> None:
+            news = self._news.get(subjects.parse_run(subject).rid)
+            if news is not None:
+                news.set()
+
+        await self._bus.listen(subjects.live(subjects.TOOLS), lambda msg: heard(msg.subject))
+
+    async def run(self) -> None:
+        """Take up our own open runs, then those of gateways that are gone, until cancelled."""
+        mine = True
+        while True:
+            try:
+                if mine or (self._living.gone and await self._lease.hold()):
+                    gone = {self._name} if mine else self._living.gone
+                    for story in await self._telling.open():
+                        if story.run.gateway in gone:
+                            self.tend(story.run.id)
+                    mine = False
+            except (BusError, MeshError) as error:
+                log.debug("Looking for open runs: %s", error)
+            await asyncio.sleep(EVERY)
+
+    def tend(self, run_id: str) -> None:
+        """See to a run until it is over, in the background; once is enough."""
+        if run_id not in self._news:
+            self._news[run_id] = asyncio.Event()
+            self._requests.background(self._tend(run_id))
+
+    async def over(self, run_id: str, seconds: float) -> ToolStory | None:
+        """A run once it is over or waits for outcomes, or as it stands after so many seconds.
+
+        Raises MeshError (broker_unavailable).
+        """
+        until = time.monotonic() + seconds
+        while True:
+            story = await self._telling.read(run_id)
+            left = until - time.monotonic()
+            if story is None or story.state != "in_progress" or left <= 0:
+                return story
+            await self._changed(run_id, min(left, LOOK))
+
+    async def _tend(self, run_id: str) -> None:
+        try:
+            while True:
+                try:
+                    story = await self._telling.read(run_id)
+                    if story is None or story.over is not None:
+                        return
+                    await self._further(story)
+                except Fenced:
+                    continue
+                except (BusError, MeshError) as error:
+                    log.debug("The run %s waits: %s", run_id, error)
+                    await asyncio.sleep(LOOK)
+        finally:
+            del self._news[run_id]
+
+    async def _further(self, story: ToolStory) -> None:
+        """The next step of a run. Raises Fenced if another has taken it, BusError, MeshError."""
+        now, run = time.time(), story.run
+        if story.pending:
+            due = min(story.steps[-1].deadline, run.deadline)
+            if now > due:
+                await self._tell(story, RunOver(uid=new_uid(), state="expired", text=_said(story)))
+                return
+            self._callers.call(story)
+            await self._changed(run.id, min(LOOK, due - now))
+            return
+        if len(story.steps) >= MOST_STEPS:
+            detail = f"The model called tools {MOST_STEPS} times and came to no end."
+            await self._fail(story, ErrorCode.DEADLINE_EXCEEDED, detail)
+            return
+        try:
+            end = await self._ask(story)
+        except MeshError as error:
+            if error.code is ErrorCode.BROKER_UNAVAILABLE:
+                raise
+            await self._fail(story, error.code, error.detail)
+            return
+        await self._tell(story, self._what_next(story, end))
+
+    async def _ask(self, story: ToolStory) -> End:
+        """Ask the model, if nobody has yet, and wait for the end of its answer.
+
+        Raises MeshError: what the queue refuses with, broker_unavailable.
+        """
+        run, now = story.run, time.time()
+        request = Request(
+            rid=story.rid,
+            reply=self._name,
+            tenant=run.tenant,
+            model=run.model,
+            messages=story.messages(),
+            sampling=run.sampling,
+            max_tokens=run.max_tokens,
+            fit="refuse",
+            created=now,
+            deadline=min(run.deadline, now + self._request_timeout),
+            trace=run.trace,
+            tools=run.tools,
+            grammar=run.later if story.steps else run.grammar,
+        )
+        track = await self._requests.submit(request, body=run.id)
+        track.readers += 1
+        try:
+            while track.run.end is None:
+                await track.changed()
+            return track.run.end
+        finally:
+            self._requests.logs.release(track)
+
+    def _what_next(self, story: ToolStory, end: End) -> ToolEvent:
+        """What follows from the end of an answer."""
+        run = story.run
+        match end:
+            case Done(finish=finish):
+                said = speech.message(end.text, self._speech(story))
+                if said.tool_calls and finish == "stop":
+                    deadline = min(time.time() + run.patience, run.deadline)
+                    return ActionsNeeded(
+                        uid=new_uid(),
+                        content=said.content,
+                        calls=said.tool_calls,
+                        deadline=deadline,
+                        usage=end.usage,
+                    )
+                return RunOver(
+                    uid=new_uid(),
+                    state="completed",
+                    text=said.content,
+                    finish=finish,
+                    usage=end.usage,
+                )
+            case Cancelled():
+                return RunOver(uid=new_uid(), state="cancelled", text=end.text, usage=end.usage)
+            case Failed(code=ErrorCode.DEADLINE_EXCEEDED):
+                return RunOver(uid=new_uid(), state="expired", text=end.text, usage=end.usage)
+            case Failed():
+                return RunOver(
+                    uid=new_uid(),
+                    state="failed",
+                    text=end.text,
+                    code=end.code,
+                    detail=end.detail or end.code.sentence,
+                    usage=end.usage,
+                )
+
+    def _speech(self, story: ToolStory) -> Speech:
+        card = self._models.cards().get(story.run.model)
+        abilities = card.abilities if card is not None else ()
+        tools = bool(story.run.tools)
+        free = tools or story.run.grammar is None
+        thinking = free and Ability.REASON_AT_ONCE.value in abilities
+        return Speech(story.rid, tools, Ability.REASON.value in abilities, thinking)
+
+    async def _fail(self, story: ToolStory, code: ErrorCode, detail: str) -> None:
+        await self._tell(story, RunOver(uid=new_uid(), state="failed", code=code, detail=detail))
+
+    async def _tell(self, story: ToolStory, event: ToolEvent) -> None:
+        await self._telling.append(story.run.id, event, story.last)
+
+    async def _changed(self, run_id: str, seconds: float) -> None:
+        """Wait until something is told of a run, or so many seconds."""
+        news = self._news.get(run_id)
+        if news is None:
+            await asyncio.sleep(seconds / 10)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await news.wait()
+        news.clear()
+
+
+def _said(story: ToolStory) -> str:
+    return story.steps[-1].content if story.steps else ""

@@ -1,0 +1,238 @@
+"""The routes of runs: begin one, look at it, say what came of its calls, stop it."""
+
+import time
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get, post, put
+from litestar.params import FromPath, QueryParameter
+
+from mesh.bus.appender import Fenced, new_uid
+from mesh.gateway.body import read_body
+from mesh.gateway.errors import AnyRequest, request_id
+from mesh.gateway.headers import REPEATABLE, idempotency_key
+from mesh.gateway.openai.asked import bad
+from mesh.gateway.openai.chat_body import ChatCompletionBody
+from mesh.gateway.runs import body as bodies
+from mesh.gateway.runs.body import ActionBody, OutputsBody
+from mesh.gateway.runs.shapes import (
+    ACTION,
+    RUN,
+    Action,
+    ActionStatus,
+    PendingAction,
+    RunObject,
+    actions,
+    pending,
+    run_object,
+)
+from mesh.gateway.services import Services, Wired
+from mesh.gateway.tokens import Principal
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Request
+from mesh.protocol.tool_story import ToolStory, rid_of
+from mesh.protocol.tools import RunOver, ToolRun
+
+STOPPING = 10.0
+"""Seconds to wait for the end of a run that was cancelled before saying how it stands."""
+
+Wait = Annotated[float, QueryParameter(name="wait", ge=0, le=60)]
+StatusQuery = Annotated[ActionStatus | None, QueryParameter(name="status")]
+
+
+@post("/v1/runs", status_code=200, body=ChatCompletionBody, reply=RunObject, headers=REPEATABLE)
+async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
+    """Begin a run: it goes on by itself, and waits where a tool is called that nobody serves."""
+    principal = services.doorman.principal(request)
+    asked, later = bodies.read(await request.body())
+    key = idempotency_key(request)
+    first = services.new_request(
+        principal,
+        await services.model(principal, asked.model, ""),
+        asked.prompts[0],
+        asked.sampling,
+        asked.max_tokens,
+        trace=request_id(request),
+    )
+    first = msgspec.structs.replace(first, tools=asked.tools, grammar=asked.grammar)
+    services.check_able(first)
+    await services.requests.check_room(first.model, first.tenant)
+    run = _run(services, first, services.rid(principal, key and f"run\n{key}"))
+    run = msgspec.structs.replace(run, later=later)
+    story = await services.telling.begin(run, asked.digest() if key else "")
+    services.conductor.tend(run.id)
+    return _json(run_object(story))
+
+
+@get("/v1/runs/{run_id:str}", reply=RunObject)
+async def get_run(
+    request: AnyRequest, services: Wired, run_id: FromPath[str], wait: Wait = 0.0
+) -> Response[bytes]:
+    """A run as it stands; with `wait`, once it has ended or waits itself, or after that long."""
+    principal = services.doorman.principal(request)
+    story = await _find(services, principal, run_id)
+    if wait and story.state == "in_progress":
+        story = await services.conductor.over(story.run.id, wait) or story
+    return _json(run_object(story))
+
+
+@post(
+    "/v1/runs/{run_id:str}/submit_tool_outputs",
+    status_code=200,
+    body=OutputsBody,
+    reply=RunObject,
+)
+async def submit_tool_outputs(
+    request: AnyRequest, services: Wired, run_id: FromPath[str]
+) -> Response[bytes]:
+    """Say what came of calls. The run goes on once all that it waits for have an outcome."""
+    principal = services.doorman.principal(request)
+    body = await read_body(request, OutputsBody)
+    story = await _find(services, principal, run_id)
+    known = {call.id for step in story.steps for call in step.calls}
+    for said in body.tool_outputs:
+        if said.tool_call_id not in known:
+            raise bad("tool_outputs", f"This run has no call {said.tool_call_id!r}.")
+    for said in body.tool_outputs:
+        await _settle(services, story, said.tool_call_id, said.output, failed=False)
+    return _json(run_object(await _find(services, principal, run_id)))
+
+
+@post("/v1/runs/{run_id:str}/cancel", status_code=200, reply=RunObject)
+async def cancel_run(
+    request: AnyRequest, services: Wired, run_id: FromPath[str]
+) -> Response[bytes]:
+    """Stop a run, whatever it does now; one that is over stays as it is."""
+    principal = services.doorman.principal(request)
+    story = await _find(services, principal, run_id)
+    while story.over is None and not await _cancel(services, story, principal.name):
+        story = await _find(services, principal, run_id)
+    return _json(run_object(await _find(services, principal, run_id)))
+
+
+@get("/v1/runs/{run_id:str}/actions/status", reply=list[Action])
+async def run_actions(
+    request: AnyRequest, services: Wired, run_id: FromPath[str], status: StatusQuery = None
+) -> Response[bytes]:
+    """A run's actions, those of a `status` if one is named."""
+    story = await _find(services, services.doorman.principal(request), run_id)
+    found = [action for action in actions(story) if status in (None, action.status)]
+    return _json(found)
+
+
+@get("/v1/actions/pending/{run_id:str}", reply=list[PendingAction])
+async def pending_actions(
+    request: AnyRequest, services: Wired, run_id: FromPath[str]
+) -> Response[bytes]:
+    """The actions that a run waits for."""
+    story = await _find(services, services.doorman.principal(request), run_id)
+    return _json(pending(story))
+
+
+@get("/v1/actions/{action_id:str}", reply=Action)
+async def get_action(
+    request: AnyRequest, services: Wired, action_id: FromPath[str]
+) -> Response[bytes]:
+    """One action: what was called, and what came of it."""
+    _, action = await _find_action(services, services.doorman.principal(request), action_id)
+    return _json(action)
+
+
+@put("/v1/actions/{action_id:str}", body=ActionBody, reply=Action)
+async def put_action(
+    request: AnyRequest, services: Wired, action_id: FromPath[str]
+) -> Response[bytes]:
+    """Say what came of one call: `completed` with its result, or `failed` with the reason."""
+    principal = services.doorman.principal(request)
+    body = await read_body(request, ActionBody)
+    story, action = await _find_action(services, principal, action_id)
+    call = action.tool_call_id
+    await _settle(services, story, call, body.result, failed=body.status == "failed")
+    return _json((await _find_action(services, principal, action_id))[1])
+
+
+def _run(services: Services, first: Request, run_id: str) -> ToolRun:
+    settings, now = services.settings, time.time()
+    longest = min(settings.run_timeout, 0.9 * settings.run_max_age)  # the log must not forget it
+    return ToolRun(
+        id=run_id,
+        gateway=settings.gateway_name,
+        tenant=first.tenant,
+        model=first.model,
+        messages=first.messages,
+        tools=first.tools,
+        sampling=first.sampling,
+        max_tokens=first.max_tokens,
+        grammar=first.grammar,
+        created=now,
+        patience=settings.action_timeout,
+        deadline=now + longest,
+        trace=first.trace,
+    )
+
+
+async def _find(services: Services, principal: Principal, run_id: str) -> ToolStory:
+    """A run of one's own. Raises MeshError (not_found)."""
+    plain = run_id.removeprefix(RUN)
+    found = await services.telling.read(plain) if plain.isascii() and plain.isalnum() else None
+    if found is None or found.run.tenant != principal.user_id:
+        detail = f"There is no run {run_id!r} here, or no longer."
+        raise MeshError(ErrorCode.NOT_FOUND, detail, param="run_id")
+    return found
+
+
+async def _find_action(
+    services: Services, principal: Principal, action_id: str
+) -> tuple[ToolStory, Action]:
+    """An action of one's own, and its run. Raises MeshError (not_found)."""
+    missing = MeshError(
+        ErrorCode.NOT_FOUND, f"There is no action {action_id!r} here.", param="action_id"
+    )
+    try:
+        run_id = action_id.removeprefix(ACTION)[:32]
+        story = await _find(services, principal, run_id)
+    except MeshError as error:
+        raise (missing if error.code is ErrorCode.NOT_FOUND else error) from error
+    for action in actions(story):
+        if action.id == action_id:
+            return story, action
+    raise missing
+
+
+async def _settle(
+    services: Services, story: ToolStory, call: str, output: str, failed: bool
+) -> None:
+    """Tell what came of a call; the same again is fine. Raises MeshError (conflict)."""
+    run_id = story.run.id
+    if await services.telling.settle(run_id, call, output, failed, by="client"):
+        return
+    now = await services.telling.read(run_id)
+    done = now.done.get(call) if now is not None else None
+    if done is not None and (done.output, done.failed) == (output, failed):
+        return
+    state = now.state if now is not None else "expired"
+    detail = "it has another outcome by now" if done is not None else f"the run is {state}"
+    raise MeshError(ErrorCode.CONFLICT, f"Nothing can be said of this call any more: {detail}.")
+
+
+async def _cancel(services: Services, story: ToolStory, by: str) -> bool:
+    """Cancel a run as it stands; false if it has moved on meanwhile."""
+    run_id = story.run.id
+    track = None
+    if not story.pending:
+        track = await services.requests.logs.find(rid_of(run_id, len(story.steps)))
+    if track is None:
+        try:
+            over = RunOver(uid=new_uid(), state="cancelled")
+            await services.telling.append(run_id, over, story.last)
+        except Fenced:
+            return False
+        return True
+    await services.requests.endings.cancel(track, by)
+    services.conductor.tend(run_id)  # should its own gateway be gone
+    found = await services.conductor.over(run_id, STOPPING)
+    return found is None or found.over is not None or found.state == "in_progress"
+
+
+def _json(body: object) -> Response[bytes]:
+    return Response(msgspec.json.encode(body), status_code=200, media_type="application/json")

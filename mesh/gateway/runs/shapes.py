@@ -1,0 +1,157 @@
+"""How runs and their actions look over HTTP. Pure."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from mesh.gateway.openai.shapes import Called, CalledFunction
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import ToolCall
+from mesh.protocol.tool_story import State, ToolStory
+
+RUN, ACTION = "run_", "act_"
+"""How the ids begin."""
+
+ActionStatus = Literal["pending", "completed", "failed", "expired", "cancelled"]
+
+
+class Outputs(Struct):
+    tool_calls: list[Called]
+
+
+class RequiredAction(Struct):
+    """The calls whose outcomes are waited for."""
+
+    submit_tool_outputs: Outputs
+    type: Literal["submit_tool_outputs"] = "submit_tool_outputs"
+
+
+class RunFailure(Struct):
+    code: ErrorCode
+    message: str
+
+
+class RunUsage(Struct):
+    """Tokens of all answers together."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Action(Struct):
+    """A call that a model made. result: what came of it; times are Unix seconds."""
+
+    id: str
+    run_id: str
+    tool_call_id: str
+    tool_name: str
+    function_args: dict[str, Any]
+    status: ActionStatus
+    result: str | None
+    expires_at: float
+
+
+class PendingAction(Struct):
+    """An action that is waited for, in the words of those who do them."""
+
+    action_id: str
+    action_status: Literal["pending"]
+    function_arguments: dict[str, Any]
+    tool_name: str
+    run_id: str
+    run_status: State
+
+
+class RunObject(Struct):
+    """A run as it stands. content: the last answer, null up to the end; times: Unix seconds."""
+
+    id: str
+    created_at: float
+    expires_at: float
+    status: State
+    model: str
+    required_action: RequiredAction | None
+    actions: list[Action]
+    content: str | None
+    finish_reason: Literal["stop", "length"] | None
+    last_error: RunFailure | None
+    usage: RunUsage
+    object: Literal["run"] = "run"
+
+
+def run_object(story: ToolStory) -> RunObject:
+    """A run as its log tells it."""
+    run, over, used = story.run, story.over, story.usage()
+    failed = over.code if over is not None else None
+    return RunObject(
+        id=RUN + run.id,
+        created_at=run.created,
+        expires_at=run.deadline,
+        status=story.state,
+        model=run.model,
+        required_action=_required(story),
+        actions=actions(story),
+        content=over.text if over is not None else None,
+        finish_reason=(over.finish or None) if over is not None else None,
+        last_error=RunFailure(failed, over.detail) if over is not None and failed else None,
+        usage=RunUsage(
+            used.prompt_tokens,
+            used.completion_tokens,
+            used.prompt_tokens + used.completion_tokens,
+        ),
+    )
+
+
+def actions(story: ToolStory) -> list[Action]:
+    """All calls of a run, in their order."""
+    found: list[Action] = []
+    for step in story.steps:
+        due = min(step.deadline, story.run.deadline)
+        found += [_action(story, len(found) + at, call, due) for at, call in enumerate(step.calls)]
+    return found
+
+
+def pending(story: ToolStory) -> list[PendingAction]:
+    """Those that are waited for."""
+    return [
+        PendingAction(
+            action_id=action.id,
+            action_status="pending",
+            function_arguments=action.function_args,
+            tool_name=action.tool_name,
+            run_id=action.run_id,
+            run_status=story.state,
+        )
+        for action in actions(story)
+        if action.status == "pending"
+    ]
+
+
+def _required(story: ToolStory) -> RequiredAction | None:
+    calls = [Called(call.id, CalledFunction(call.name, call.arguments)) for call in story.pending]
+    return RequiredAction(Outputs(calls)) if calls else None
+
+
+def _action(story: ToolStory, at: int, call: ToolCall, due: float) -> Action:
+    done = story.done.get(call.id)
+    return Action(
+        id=f"{ACTION}{story.run.id}{at:04x}",
+        run_id=RUN + story.run.id,
+        tool_call_id=call.id,
+        tool_name=call.name,
+        function_args=msgspec.json.decode(call.arguments, type=dict[str, Any]),
+        status=_status(story, call),
+        result=done.output if done is not None else None,
+        expires_at=due,
+    )
+
+
+def _status(story: ToolStory, call: ToolCall) -> ActionStatus:
+    done = story.done.get(call.id)
+    if done is not None:
+        return "failed" if done.failed else "completed"
+    if story.over is None:
+        return "pending"
+    return "expired" if story.over.state == "expired" else "cancelled"

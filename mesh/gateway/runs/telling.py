@@ -1,0 +1,129 @@
+"""Reads and writes the stories of runs that call tools. Decides nothing about them."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from msgspec import DecodeError
+
+from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.connection import BusError, Silence
+from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.replay import ATTEMPTS, RETRY, last_event
+from mesh.protocol import subjects
+from mesh.protocol.codec import decode_tool_event, encode
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.subjects import Writer
+from mesh.protocol.tool_story import ToolStory
+from mesh.protocol.tools import ActionDone, RunBegun, ToolEvent, ToolRun
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+PATIENCE = 10.0
+"""Seconds that reading or writing a story may take before the broker counts as unavailable."""
+
+
+class Telling:
+    """The stories in the log, read and written by one gateway. writer: how it signs."""
+
+    def __init__(self, js: JetStream, writer: Writer) -> None:
+        self._js = js
+        self._writer = writer
+
+    async def read(self, run_id: str) -> ToolStory | None:
+        """A run's story, or None where the log has it not (any more).
+
+        Raises MeshError (broker_unavailable).
+        """
+        return await in_time(self._read(run_id))
+
+    async def begin(self, run: ToolRun, body: str) -> ToolStory:
+        """Accept a run; one that was accepted before under the same id is returned instead.
+
+        Raises MeshError: conflict (same id, other body), too_large, broker_unavailable.
+        """
+        event = RunBegun(uid=new_uid(), run=run, body=body)
+        if len(encode(event)) + 1024 > self._js.bus.max_payload:
+            raise MeshError(ErrorCode.TOO_LARGE)
+        try:
+            await in_time(self.append(run.id, event, 0))
+        except Fenced:
+            pass
+        story = await self.read(run.id)
+        if story is None or story.begun is None:
+            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0)
+        if story.begun.body != body:
+            raise MeshError(
+                ErrorCode.CONFLICT,
+                "This idempotency key was used with another body; use a new key.",
+            )
+        return story
+
+    async def append(self, run_id: str, event: ToolEvent, expected: int) -> int:
+        """Tell an event behind the one at sequence `expected`. Raises Fenced."""
+        return await append_event(self._js, subjects.TOOLS, run_id, self._writer, event, expected)
+
+    async def settle(self, run_id: str, call: str, output: str, failed: bool, by: str) -> bool:
+        """Tell what came of a call; false if that, or the end of the run, stands there already.
+
+        Raises MeshError (broker_unavailable).
+        """
+        while True:
+            story = await self.read(run_id)
+            if story is None or call not in {each.id for each in story.pending}:
+                return False
+            done = ActionDone(uid=new_uid(), call=call, output=output, failed=failed, by=by)
+            try:
+                await in_time(self.append(run_id, done, story.last))
+                return True
+            except Fenced:
+                continue
+
+    async def open(self) -> list[ToolStory]:
+        """All runs that are not over. Raises BusError."""
+        address = subjects.log_of(subjects.TOOLS)
+        last = await self._js.last(subjects.RUN_STREAM, address)
+        stories: dict[str, ToolStory] = {}
+        if last is not None:
+            async for batch in self._js.read(subjects.RUN_STREAM, address, 1, last.seq):
+                for stored in batch:
+                    rid = subjects.parse_run(stored.subject).rid
+                    _apply(stories.setdefault(rid, ToolStory()), stored)
+        return [each for each in stories.values() if each.begun is not None and each.over is None]
+
+    async def _read(self, run_id: str) -> ToolStory | None:
+        last = await last_event(self._js, run_id)
+        if last is None or subjects.parse_run(last.subject).reply != subjects.TOOLS:
+            return None
+        story, at, events = ToolStory(), 0, subjects.events_of(run_id)
+        for _ in range(ATTEMPTS):  # a replica that lags behind may answer
+            async for batch in self._js.read(subjects.RUN_STREAM, events, at + 1, last.seq):
+                for stored in batch:
+                    _apply(story, stored)
+                at = batch[-1].seq
+            if at == last.seq:
+                return story if story.begun is not None else None
+            await asyncio.sleep(RETRY)
+        raise Silence(f"the events of {run_id} could not be read to their end")
+
+
+def _apply(story: ToolStory, stored: Stored) -> None:
+    try:
+        event = decode_tool_event(stored.data)
+    except DecodeError as error:
+        log.warning("The log's message %d cannot be read: %s", stored.seq, error)
+        return
+    story.apply(event, subjects.parse_run(stored.subject).writer.user, stored.seq)
+
+
+async def in_time(work: Coroutine[Any, Any, T]) -> T:
+    """What is asked of the broker. Raises MeshError (broker_unavailable) after PATIENCE seconds."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await work
+    except Fenced:
+        raise
+    except (BusError, TimeoutError) as error:
+        raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error

@@ -1,0 +1,233 @@
+"""Runs that call tools, over HTTP: they wait for outcomes, go on with them, and end in time."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
+
+WEATHER: Any = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather in a city.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
+CLOCK: Any = {"type": "function", "function": {"name": "clock"}}
+CALL = '/call get_weather {"city": "Oslo"}'
+
+
+async def begin(http: httpx.AsyncClient, text: str = CALL, **more: Any) -> dict[str, Any]:
+    """A run, once it waits or is over."""
+    headers = more.pop("headers", {})
+    body = {
+        "model": ECHO,
+        "messages": [{"role": "user", "content": text}],
+        "tools": [WEATHER, CLOCK],
+    } | more
+    response = await http.post("/v1/runs", json=body, headers=headers)
+    assert response.status_code == 200, response.text
+    return await settled(http, response.json()["id"])
+
+
+async def settled(http: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
+    """How a run stands once it goes on by itself no more."""
+    async with asyncio.timeout(30):
+        while True:
+            response = await http.get(f"/v1/runs/{run_id}", params={"wait": 10})
+            run: dict[str, Any] = response.raise_for_status().json()
+            if run["status"] != "in_progress":
+                return run
+
+
+async def submit(
+    http: httpx.AsyncClient, run: dict[str, Any], *outputs: tuple[int, str]
+) -> httpx.Response:
+    """outputs: of which call, and what came of it."""
+    body = [
+        {"tool_call_id": run["actions"][at]["tool_call_id"], "output": output}
+        for at, output in outputs
+    ]
+    url = f"/v1/runs/{run['id']}/submit_tool_outputs"
+    return await http.post(url, json={"tool_outputs": body})
+
+
+async def test_a_run_without_calls_is_complete(mesh: Mesh) -> None:
+    async with await mesh.client("runs-plain") as http:
+        run = await begin(http, "hello there")
+    assert (run["status"], run["content"], run["finish_reason"]) == (
+        "completed",
+        "hello there",
+        "stop",
+    )
+    assert run["id"].startswith("run_")
+    assert run["required_action"] is None
+    assert run["usage"]["total_tokens"] > 0
+
+
+async def test_a_run_waits_for_what_comes_of_a_call_and_goes_on_with_it(mesh: Mesh) -> None:
+    async with await mesh.client("runs-one") as http:
+        run = await begin(http)
+        assert run["status"] == "requires_action"
+        assert run["content"] is None
+        (call,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+        function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
+        assert (call["type"], call["function"]) == ("function", function)
+        assert (await submit(http, run, (0, "It rains."))).status_code == 200
+        over = await settled(http, run["id"])
+    assert (over["status"], over["content"]) == ("completed", "It rains.")
+    (action,) = over["actions"]
+    assert (action["status"], action["result"]) == ("completed", "It rains.")
+    assert over["usage"]["prompt_tokens"] > run["usage"]["prompt_tokens"]
+
+
+async def test_a_run_goes_on_once_every_call_has_an_outcome(mesh: Mesh) -> None:
+    async with await mesh.client("runs-two") as http:
+        run = await begin(http, f"{CALL}\n/call clock {{}}")
+        assert [action["tool_name"] for action in run["actions"]] == ["get_weather", "clock"]
+        half = (await submit(http, run, (1, "noon"))).json()
+        assert half["status"] == "requires_action"
+        assert [action["status"] for action in half["actions"]] == ["pending", "completed"]
+        await submit(http, run, (0, "rain"))
+        over = await settled(http, run["id"])
+    assert over["status"] == "completed"
+    assert over["content"] == "noon", "the echo says the last outcome"
+
+
+async def test_actions_are_listed_looked_at_and_done_one_by_one(mesh: Mesh) -> None:
+    async with await mesh.client("runs-actions") as http:
+        run = await begin(http, f"{CALL}\n/call clock {{}}")
+        waiting = (await http.get(f"/v1/actions/pending/{run['id']}")).json()
+        assert waiting[0] == {
+            "action_id": run["actions"][0]["id"],
+            "action_status": "pending",
+            "function_arguments": {"city": "Oslo"},
+            "tool_name": "get_weather",
+            "run_id": run["id"],
+            "run_status": "requires_action",
+        }
+        url = f"/v1/actions/{waiting[0]['action_id']}"
+        failed = await http.put(url, json={"status": "failed", "result": "ERROR: no radar"})
+        assert (failed.status_code, failed.json()["status"]) == (200, "failed")
+        listed = f"/v1/runs/{run['id']}/actions/status"
+        assert len((await http.get(listed)).json()) == 2
+        (left,) = (await http.get(listed, params={"status": "pending"})).json()
+        assert left["tool_name"] == "clock"
+        done = {"status": "completed", "result": "noon"}
+        await http.put(f"/v1/actions/{left['id']}", json=done)
+        assert (await settled(http, run["id"]))["status"] == "completed"
+        assert (await http.get(f"/v1/actions/{left['id']}")).json()["result"] == "noon"
+
+
+async def test_the_same_outcome_again_is_fine_and_another_is_a_conflict(mesh: Mesh) -> None:
+    async with await mesh.client("runs-again") as http:
+        run = await begin(http, f"{CALL}\n/call clock {{}}")
+        for _ in range(2):
+            assert (await submit(http, run, (0, "rain"))).status_code == 200
+        other = await submit(http, run, (0, "sun"))
+        assert other.status_code == 422
+        assert "another outcome" in other.json()["error"]["message"]
+
+
+async def test_a_call_that_nobody_made_is_named(mesh: Mesh) -> None:
+    async with await mesh.client("runs-unknown") as http:
+        run = await begin(http)
+        said = {"tool_outputs": [{"tool_call_id": "call_x", "output": "rain"}]}
+        refused = await http.post(f"/v1/runs/{run['id']}/submit_tool_outputs", json=said)
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] == "tool_outputs"
+
+
+async def test_a_run_that_waits_in_vain_expires(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh(action_timeout=1.0)
+    mesh.start("gateway", ECHO)
+    async with mesh.anonymous() as http:
+        run = await begin(http)
+        async with asyncio.timeout(20):
+            while (over := (await http.get(f"/v1/runs/{run['id']}")).json())["status"] != "expired":
+                await asyncio.sleep(0.05)
+        assert over["actions"][0]["status"] == "expired"
+        late = await submit(http, run, (0, "rain"))
+        assert late.status_code == 422
+        assert "expired" in late.json()["error"]["message"]
+
+
+async def test_a_run_is_cancelled_while_it_waits_and_while_it_is_answered(mesh: Mesh) -> None:
+    async with await mesh.client("runs-cancel") as http:
+        waiting = await begin(http)
+        over = (await http.post(f"/v1/runs/{waiting['id']}/cancel")).json()
+        assert (over["status"], over["actions"][0]["status"]) == ("cancelled", "cancelled")
+        assert (await submit(http, waiting, (0, "rain"))).status_code == 422
+        again = (await http.post(f"/v1/runs/{waiting['id']}/cancel")).json()
+        assert again == over
+
+        body = {"model": SLOW, "messages": [{"role": "user", "content": "/repeat a"}]}
+        going = (await http.post("/v1/runs", json=body)).json()
+        assert going["status"] == "in_progress"
+        stopped = (await http.post(f"/v1/runs/{going['id']}/cancel")).json()
+        assert (stopped["status"], stopped["required_action"]) == ("cancelled", None)
+
+
+async def test_an_engine_that_fails_ends_the_run_with_its_reason(mesh: Mesh) -> None:
+    async with await mesh.client("runs-failing") as http:
+        run = await begin(http, "/repeat a", model=FAILING, tools=[])
+    assert run["status"] == "failed"
+    assert run["last_error"]["code"] == "engine_failed"
+
+
+async def test_one_key_begins_one_run(mesh: Mesh) -> None:
+    async with await mesh.client("runs-key") as http:
+        headers = {"Idempotency-Key": "k"}
+        first, second = [await begin(http, headers=headers) for _ in range(2)]
+        assert first["id"] == second["id"]
+        body = {"model": ECHO, "messages": [{"role": "user", "content": "else"}]}
+        assert (await http.post("/v1/runs", json=body, headers=headers)).status_code == 422
+
+
+async def test_other_people_s_runs_are_not_there(mesh: Mesh) -> None:
+    async with await mesh.client("runs-mine") as http:
+        run = await begin(http)
+    action = run["actions"][0]["id"]
+    async with await mesh.client("runs-other") as http:
+        found = [
+            await http.get(f"/v1/runs/{run['id']}"),
+            await http.post(f"/v1/runs/{run['id']}/cancel"),
+            await submit(http, run, (0, "x")),
+            await http.get(f"/v1/runs/{run['id']}/actions/status"),
+            await http.get(f"/v1/actions/pending/{run['id']}"),
+            await http.get(f"/v1/actions/{action}"),
+            await http.put(f"/v1/actions/{action}", json={"status": "failed"}),
+            await http.get("/v1/runs/run_none"),
+            await http.get("/v1/runs/run_%2A"),
+            await http.get("/v1/actions/act_none"),
+        ]
+    assert [response.status_code for response in found] == [404] * len(found)
+
+
+async def test_a_tool_that_has_to_be_called_is_called_once(mesh: Mesh) -> None:
+    async with await mesh.client("runs-required") as http:
+        run = await begin(http, tool_choice="required")
+        await submit(http, run, (0, "rain"))
+        assert (await settled(http, run["id"]))["content"] == "rain"
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [({"stream": True}, "stream"), ({"n": 2}, "n"), ({"logprobs": True, "tools": []}, "logprobs")],
+)
+async def test_what_a_run_cannot_do_is_refused_by_name(
+    mesh: Mesh, more: dict[str, Any], param: str
+) -> None:
+    body = {"model": ECHO, "messages": [{"role": "user", "content": "x"}], "tools": [CLOCK]}
+    async with mesh.anonymous() as http:
+        response = await http.post("/v1/runs", json=body | more)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == param
