@@ -14,6 +14,9 @@ import pytest
 
 from mesh.worker.bundled import PATH
 from tools.bundled_model.corpus import conversation
+from tools.bundled_model.corpus.letters import spelling
+from tools.bundled_model.corpus.numbers import adding, held_out, subtracting
+from tools.bundled_model.corpus.words import HELD_OUT
 
 pytest.importorskip("xllamacpp")
 
@@ -29,6 +32,7 @@ from tools.bundled_model.evaluate import (  # noqa: E402
 )
 
 QUESTIONS = load_questions(Path(__file__).with_name("bundled_prompts.json"))
+SKILLS = (adding, subtracting, spelling)
 ODD_STRINGS = (
     "Hello, world!",
     "I'm sure you'll say it's they've, we'd; DON'T",
@@ -114,6 +118,16 @@ def test_the_questions_are_not_in_the_training_text() -> None:
         for turn in turns:
             seen = plain(turn.user)
             assert not [text for text, found in wordings.items() if found.search(seen)], seen
+
+
+def test_sums_and_spellings_that_are_held_out_are_not_in_the_training_text() -> None:
+    for index in range(5000):
+        rng = Random(f"held out:{index}")
+        said = " ".join(turn.answer for skill in SKILLS for turn in skill(rng))
+        for first, second in re.findall(r"(\d+) [+-] (\d+) =", said):
+            assert not held_out(int(first), int(second)), said
+        for word in re.findall(r"The word (\S+) is spelled", said):
+            assert word.lower() not in HELD_OUT, said
 
 
 def llama_cpp_tokens(model: Any, text: str) -> list[int]:

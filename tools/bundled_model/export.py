@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,23 @@ from tools.bundled_model.tokenizer import (
 )
 
 
-def from_checkpoint(folder: Path, target: Path, kind: gguf.GGMLQuantizationType) -> None:
-    """Write the weights and the tokenizer that training left in `folder` as one GGUF."""
+def from_checkpoints(
+    folders: Sequence[Path], target: Path, kind: gguf.GGMLQuantizationType
+) -> None:
+    """Write the weights and the tokenizer that training left in a folder as one GGUF.
+
+    Of several folders, which must be legs of one training, the mean of the weights: it often
+    answers better than each. A folder that is named twice counts twice.
+    """
     import torch
 
-    state = torch.load(folder / "checkpoint.pt")
-    tokens, merges = tokens_and_merges(folder / "tokenizer.json")
-    weights = {name: weight.numpy() for name, weight in state["weights"].items()}
-    shape = Shape(**state["shape"])
+    states = [torch.load(folder / "checkpoint.pt") for folder in folders]
+    tokens, merges = tokens_and_merges(folders[0] / "tokenizer.json")
+    weights = {
+        name: np.mean([state["weights"][name].numpy() for state in states], axis=0)
+        for name in states[0]["weights"]
+    }
+    shape = Shape(**states[0]["shape"])
     gguf_file.write(target, gguf_file.Model(shape, weights, tokens, merges, CHAT_TEMPLATE), kind)
 
 
@@ -103,14 +113,15 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, help="folder of a training; writes the GGUF")
+    folders = "folder of a training, or of several legs of it to average; writes the GGUF"
+    parser.add_argument("--checkpoint", type=Path, nargs="+", metavar="DIR", help=folders)
     parser.add_argument("--gguf", type=Path, default=PATH, help="the GGUF to write or to read")
     parser.add_argument("--type", default="Q8_0", choices=("Q8_0", "F16"))
     parser.add_argument("--hf", type=Path, help="write a Hugging Face folder from the GGUF")
     arguments = parser.parse_args()
     if arguments.checkpoint:
         kind = gguf.GGMLQuantizationType[arguments.type]
-        from_checkpoint(arguments.checkpoint, arguments.gguf, kind)
+        from_checkpoints(arguments.checkpoint, arguments.gguf, kind)
         print(f"wrote {arguments.gguf}, {arguments.gguf.stat().st_size / 1e6:.2f} MB")
     if arguments.hf:
         to_hugging_face(arguments.gguf, arguments.hf)

@@ -18,8 +18,8 @@ from .stories import story
 from .turns import Skill, Turn
 
 _MIX: dict[Skill, float] = {
-    story: 12, counting: 20, spelling: 20, letters_of: 1.5, alphabet: 1, echo: 7, adding: 11,
-    subtracting: 8, comparing: 1, opposite: 5, colour: 4, animal: 5, calendar: 5, small_talk: 15,
+    story: 19, counting: 18, spelling: 20, letters_of: 1.5, alphabet: 1, echo: 7, adding: 11,
+    subtracting: 10, comparing: 1, opposite: 5, colour: 4, animal: 5, calendar: 5, small_talk: 15,
     refusal: 16,
 }  # fmt: skip
 _SKILLS, _WEIGHTS = list(_MIX), list(_MIX.values())

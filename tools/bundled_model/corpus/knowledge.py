@@ -6,7 +6,7 @@ from random import Random
 
 from .phrasing import ask, reply, wordings
 from .turns import Turn
-from .words import article, invented
+from .words import THINGS, article, invented
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -76,8 +76,19 @@ MONTHS = """January February March April May June July August September October 
 December""".split()
 SEASONS = "spring summer autumn winter".split()
 
+UNKNOWN = 0.1
+"""How often the model is asked about a word that it cannot know, and must say so."""
+
 _WORDINGS = wordings("knowledge")
 _LISTS = [entry.split(" => ") for entry in _WORDINGS["lists"]]
+
+
+def _unknown(rng: Random, table: dict[str, str]) -> str:
+    """A word that the table does not have, half of the time one that nobody has."""
+    while rng.random() < 0.5:
+        if (word := rng.choice(THINGS)) not in table:
+            return word
+    return invented(rng)
 
 
 def opposite(rng: Random) -> list[Turn]:
@@ -86,8 +97,8 @@ def opposite(rng: Random) -> list[Turn]:
     while not turns or (rng.random() < 0.3 and len(turns) < 3):
         word = rng.choice(list(OPPOSITES))
         answer = f"The opposite of {word} is {OPPOSITES[word]}."
-        if rng.random() < 0.05:
-            word = invented(rng)
+        if rng.random() < UNKNOWN:
+            word = _unknown(rng, OPPOSITES)
             answer = f"I do not know the opposite of {word}."
         turns.append(
             Turn(ask(rng, _WORDINGS["opposite next" if turns else "opposite"], w=word), answer)
@@ -106,8 +117,8 @@ def colour(rng: Random) -> list[Turn]:
             answer = f"The colour of the {thing} is {shade}."
         elif thing in _UNCOUNTED:
             answer = f"The colour of {thing} is {shade}."
-        if rng.random() < 0.05:
-            thing = invented(rng)
+        if rng.random() < UNKNOWN:
+            thing = _unknown(rng, COLOURS)
             answer = f"I do not know the colour of {article(thing)}."
         user = ask(rng, _WORDINGS["next" if turns else "colour"], t=thing, at=article(thing))
         turns.append(Turn(user, answer))
@@ -127,8 +138,8 @@ def animal(rng: Random) -> list[Turn]:
     while not turns or (rng.random() < 0.3 and len(turns) < 3):
         kind, found = rng.choice(list(table.items()))
         user = ask(rng, _WORDINGS["next" if turns else asked], t=kind, at=article(kind))
-        if rng.random() < 0.04 and not turns:
-            kind = invented(rng)
+        if rng.random() < UNKNOWN and not turns:
+            kind = _unknown(rng, table)
             text = f"I do not know the animal {kind}."
             user = ask(rng, _WORDINGS[asked], t=kind, at=article(kind))
         else:

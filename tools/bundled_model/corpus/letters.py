@@ -17,6 +17,12 @@ def hyphens(word: str) -> str:
     return "-".join(word.lower())
 
 
+def spelled(word: str) -> str:
+    """The answer that spells a word: it never begins with it, since the tokens of a word at the
+    beginning are others than those that the user's sentence has."""
+    return f"The word {word} is spelled {hyphens(word)}."
+
+
 def _word(rng: Random) -> str:
     kind = rng.random()
     if kind < 0.6:
@@ -29,12 +35,10 @@ def _word(rng: Random) -> str:
 def spelling(rng: Random) -> list[Turn]:
     """Spell one word, sometimes a second."""
     word = _word(rng)
-    turns = [Turn(ask(rng, _WORDINGS["spell"], w=word), f"{word} is spelled {hyphens(word)}.")]
+    turns = [Turn(ask(rng, _WORDINGS["spell"], w=word), spelled(word))]
     while rng.random() < 0.25 and len(turns) < 3:
         word = _word(rng)
-        turns.append(
-            Turn(ask(rng, _WORDINGS["spell next"], w=word), f"{word} is spelled {hyphens(word)}.")
-        )
+        turns.append(Turn(ask(rng, _WORDINGS["spell next"], w=word), spelled(word)))
     return turns
 
 
@@ -42,10 +46,10 @@ def letters_of(rng: Random) -> list[Turn]:
     """How many letters a word has, or its first or last one; the answer spells the word first."""
     word = _word(rng)
     if rng.random() < 0.5:
-        answer = f"{word} is spelled {hyphens(word)}. That makes {len(word)} letters."
+        answer = f"{spelled(word)} That makes {len(word)} letters."
         return [Turn(ask(rng, _WORDINGS["how many"], w=word), answer)]
     edge, verb, letter = rng.choice((("first", "start", word[0]), ("last", "end", word[-1])))
-    answer = f"{word} is spelled {hyphens(word)}. The {edge} letter is {letter.lower()}."
+    answer = f"{spelled(word)} The {edge} letter is {letter.lower()}."
     verb = rng.choice(("start", "begin")) if verb == "start" else verb
     return [Turn(ask(rng, _WORDINGS["edge"], w=word, edge=edge, verb=verb), answer)]
 

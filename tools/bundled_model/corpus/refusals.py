@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from .phrasing import ask, wordings
+from .phrasing import ask, expand, wordings
 from .turns import Turn
 from .words import ABSTRACT, ADJECTIVES, ANIMALS, NAMES, PEOPLE, PLACES, THINGS, VERBS, invented
 
@@ -38,6 +38,10 @@ def _number(rng: Random) -> str:
     return str(rng.choice((rng.randint(2, 12), rng.randint(2, 999))))
 
 
+def _topic(rng: Random) -> str:
+    return expand(rng, rng.choice(_WORDINGS["topics"]))
+
+
 def _slots(rng: Random) -> dict[str, str]:
     """A filling for every slot of the wordings."""
     thing = invented(rng) if rng.random() < 0.1 else rng.choice(THINGS)
@@ -45,7 +49,7 @@ def _slots(rng: Random) -> dict[str, str]:
     place = invented(rng).capitalize() if rng.random() < 0.15 else rng.choice(PLACES)
     if rng.random() < 0.4:
         place = place.lower()
-    topic = invented(rng) if rng.random() < 0.15 else rng.choice(_WORDINGS["topics"])
+    topic = invented(rng) if rng.random() < 0.15 else _topic(rng)
     if rng.random() < 0.3:
         topic = topic.title()
     verb = rng.choice(VERBS)
@@ -53,7 +57,7 @@ def _slots(rng: Random) -> dict[str, str]:
     phrase = {"name": name, "thing": thing, "animal": animal, "verb": verb}
     return {
         **phrase, "place": place, "topic": topic, "place2": rng.choice(PLACES),
-        "topic2": rng.choice(_WORDINGS["topics"]),
+        "topic2": _topic(rng),
         "task": rng.choice(_WORDINGS["tasks"]) if rng.random() < 0.7 else f"{verb} a {thing}",
         "person": rng.choice(PEOPLE), "adjective": rng.choice(ADJECTIVES),
         "abstract": rng.choice(ABSTRACT), "lang": rng.choice(_WORDINGS["languages"]),

@@ -42,7 +42,7 @@ def _pick(rng: Random) -> _Words:
     if kind < 0.88:
         return _Words(things=(_some(rng, False), _some(rng, False)))
     if kind < 0.96:
-        name = invented(rng).capitalize() if rng.random() < 0.4 else rng.choice(NAMES)
+        name = invented(rng).capitalize() if rng.random() < 0.15 else rng.choice(NAMES)
         return _Words(name=name, things=(_some(rng, False),) if kind < 0.92 else ())
     return _Words(idea=rng.choice(ABSTRACT))
 
@@ -90,7 +90,7 @@ def _tell(rng: Random, words: _Words) -> str:
 def _name_of(rng: Random, word: str) -> str:
     """How the user puts a word: with an article, bare, or in the plural."""
     form = rng.random()
-    if form < 0.68:
+    if form < 0.64:
         return article(word)
     if form < 0.76:
         return f"the {word}"
@@ -106,7 +106,7 @@ def _request(rng: Random, words: _Words) -> str:
         rng.shuffle(asked)
     if len(asked) == 1:
         return ask(rng, _WORDINGS["one"], a=asked[0])
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         return ask(rng, _WORDINGS["two"], a=asked[0], b=asked[1])
     joined = rng.choice((" and ", " and ", " and ", ", ", " & ")).join(asked)
     return ask(rng, _TOGETHER, a=joined)

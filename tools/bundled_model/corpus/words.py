@@ -25,14 +25,23 @@ ANIMALS = _words(
     snail spider bee ant beetle butterfly ladybird cricket lizard snake crocodile elephant lion
     tiger giraffe zebra camel kangaroo koala panda hamster kitten puppy lamb calf pony raven stork
     heron moth worm crab octopus lobster moose bison hare weasel raccoon skunk bat toad peacock
-    rooster magpie pigeon seagull leopard gorilla hippo rhino llama alpaca yak ferret chipmunk"""
+    rooster magpie pigeon seagull leopard gorilla hippo rhino llama alpaca yak ferret chipmunk
+    alligator antelope armadillo baboon barracuda buzzard canary caterpillar centipede chameleon
+    chimpanzee cockatoo cormorant coyote cuckoo dragonfly dromedary falcon flamingo gazelle
+    gecko grasshopper hyena iguana jackal jaguar kingfisher lemur mammoth meerkat mongoose
+    narwhal opossum orangutan ostrich panther partridge pelican pheasant piglet platypus
+    porcupine reindeer salamander salmon scorpion seahorse squid stingray swallow tarantula
+    tortoise toucan trout viper vulture walrus warthog wolverine wombat woodpecker"""
 )
 PEOPLE = _words(
     """girl boy king queen prince princess knight witch wizard giant farmer baker sailor fisherman
     teacher tailor painter musician captain cook gardener shepherd miller carpenter doctor student
     child grandmother grandfather robot ghost fairy elf dwarf mermaid hunter juggler postman clown
     astronaut explorer thief soldier dancer singer inventor librarian blacksmith merchant monk
-    wanderer cowboy ninja troll goblin snowman scarecrow unicorn monster detective pilot nurse"""
+    wanderer cowboy ninja troll goblin snowman scarecrow unicorn monster detective pilot nurse
+    beginner butler champion colonel conductor governor hairdresser lifeguard magician mechanic
+    millionaire philosopher photographer plumber professor referee sculptor sergeant servant
+    stranger tourist treasurer violinist"""
 )
 THINGS = _words(
     """lamp ball book bell boat box broom bucket cake chair clock cloud coat coin cup door drum egg
@@ -56,7 +65,30 @@ THINGS = _words(
     keyboard kitchen lid locket necklace newspaper pancake pedal pigtail pistachio pocket postcard
     puddle pump raincoat razor rattle ruler sandal sandwich sausage screw skateboard spider-web
     sponge stamp stool straw string sunflower sweater teddy thimble toaster trophy trousers tulip
-    typewriter vest waffle wallet wardrobe whisker wreath yarn yogurt"""
+    typewriter vest waffle wallet wardrobe whisker wreath yarn yogurt
+    acorn almanac antenna apron aquarium avalanche bagpipe banister barometer bathtub battery
+    bayonet beacon beehive billboard binoculars blender blueprint bookcase boulder bouquet
+    bucketful bulldozer bungalow cabinet calculator cardigan caravan catapult cathedral cauldron
+    cellar cemetery chandelier cliff cobweb coconut colander corridor crayon cradle crystal
+    cucumber cutlery cyclone dandelion dashboard diary dinghy doorbell doorstep drawbridge
+    driftwood dungeon dustbin earring easel elevator emerald escalator factory farmhouse
+    festival fingerprint firefly fireplace firework flannel fortress fossil gearbox geyser
+    glacier globe goblet gondola greenhouse gravel hairbrush hammock harbour harmonica
+    helicopter highway hourglass icicle igloo ink iceberg invention jigsaw journal jukebox kayak
+    kennel keyhole ladybug lagoon laundry lawnmower lemonade lever lily limousine lipstick
+    locomotive lollipop magnolia mailbox manuscript marmalade mattress meadow megaphone melody
+    meteor milkshake minaret monastery motorbike motor mousetrap mural mustard napkin notepad
+    oasis obelisk omelette orchard orchestra ornament oyster padlock palette parsley passport
+    pastry pavement peppermint pepperoni perfume photograph pinwheel pitchfork planet plank
+    platform plaza playground plough porch poster prism propeller pulley quarry quiver railway
+    reservoir riddle rowboat runway sailboat sapphire saucepan sauce scaffold scarlet scooter
+    sculpture seaweed shampoo shipwreck shovelful sidewalk signpost skeleton slingshot snowball
+    spaceship spectacles speedboat spice spinach sprinkler staircase stapler starfish stairway
+    steamboat stethoscope stopwatch sundial surfboard sundae swamp syrup tablecloth tambour
+    tapestry tarpaulin teaspoon television temper tepee textbook theatre thermometer thistle
+    thunder tissue toothbrush tornado tricycle trolley tuba tuxedo vacuum velvet veranda viaduct
+    videotape vineyard visor vitamin warehouse watermelon weathervane wheelbarrow wheelchair
+    willow wristwatch yacht zigzag"""
 )
 ADJECTIVES = _words(
     """little big brave clever kind shy happy lonely old young tiny lazy curious gentle hungry quiet
@@ -149,7 +181,7 @@ def _spliced(rng: Random) -> str:
 def _syllables(rng: Random) -> str:
     return "".join(
         rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)
-        for _ in range(rng.choice((1, 2, 2, 2, 3, 4)))
+        for _ in range(rng.choice((1, 2, 2, 3, 3, 4)))
     )
 
 
@@ -161,13 +193,19 @@ def _chained(rng: Random) -> str:
     return word
 
 
+def _doubled(rng: Random, word: str, length: int) -> str:
+    """The word with a piece of so many letters put in once more, next to it or further on."""
+    start = rng.randrange(max(1, len(word) - length + 1))
+    place = rng.randint(min(start + length, len(word)), len(word))
+    return word[:place] + word[start : start + length] + word[place:]
+
+
 def invented(rng: Random) -> str:
     """A word that means nothing, so that copying and spelling cannot be learnt by heart."""
     while True:
         word = rng.choice((_spliced, _syllables, _chained))(rng)
-        if rng.random() < 0.15:
-            place = rng.randrange(len(word))
-            word = word[: place + 1] + word[place:]
+        if rng.random() < 0.3:
+            word = _doubled(rng, word, rng.choice((1, 1, 2, 2, 3)))
         if 2 < len(word) < 15 and "-" not in word and word not in HELD_OUT:
             return word
 
