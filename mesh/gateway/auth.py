@@ -34,9 +34,10 @@ class NameAndPassword(Struct):
 
 
 @get("/auth/providers", public=True)
-async def providers(services: Wired) -> list[str]:
+async def providers(request: AnyRequest, services: Wired) -> list[str]:
     """The ways to sign in to this gateway."""
-    return [*([DEBUG] if services.rules.private else []), PASSWORD, *services.sites]
+    by_name = [DEBUG] if services.doorman.is_private(request) else []
+    return [*by_name, PASSWORD, *services.sites]
 
 
 @post("/auth/login", status_code=200, body=NameAndPassword, public=True)
@@ -51,21 +52,24 @@ async def password_login(request: AnyRequest, services: Wired) -> Response[Token
 
 @get("/auth/login/debug", public=True, redirects=True)
 async def login(
+    request: AnyRequest,
     services: Wired,
     username: FromQuery[str] = "",
     state_: Annotated[str, QueryParameter(name="state")] = "",
 ) -> Redirect:
     """Send a browser to the debug login's callback, as other providers would."""
-    _check(services, username)
+    _check(services, request, username)
     return Redirect(
         "/auth/callback/debug", status_code=302, query_params={"code": username, "state": state_}
     )
 
 
 @get("/auth/callback/debug", public=True)
-async def callback(services: Wired, code: FromQuery[str] = "") -> Response[TokenPair]:
+async def callback(
+    request: AnyRequest, services: Wired, code: FromQuery[str] = ""
+) -> Response[TokenPair]:
     """Sign in by name (`code`), on loopback only; creates the user when new."""
-    name = _check(services, code)
+    name = _check(services, request, code)
     user = await services.store.ask(SignIn(provider=DEBUG, account=name, display_name=name))
     return Response(await sessions.begin(services, user), headers=NOT_KEPT)
 
@@ -99,9 +103,9 @@ async def check(request: AnyRequest, services: Wired) -> Response[bytes]:
     return Response(msgspec.json.encode(user.user_id), media_type=MediaType.JSON)
 
 
-def _check(services: Services, username: str) -> str:
+def _check(services: Services, request: AnyRequest, username: str) -> str:
     """The name to sign in with. Raises MeshError: forbidden, bad_request."""
-    if not services.rules.private:
+    if not services.doorman.is_private(request):
         raise MeshError(
             ErrorCode.FORBIDDEN,
             "The debug login is there on loopback only; this gateway serves a network.",

@@ -11,6 +11,9 @@ from mesh.gateway.tokens import GUEST, Principal, Tokens
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.keys import looks_like_key
 
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""What proxies add to a request."""
+
 TRUSTED, PRINCIPAL = "trusted", "principal"
 """Where a request keeps whom a trusted client speaks for, and who asks."""
 
@@ -56,8 +59,8 @@ class Doorman:
             return trusted
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         token = token.strip()
-        if not scheme or (self._rules.private and token == GUEST):
-            return self._guest()
+        if not scheme or (token == GUEST and self._rules.private):
+            return self._guest(request)
         if scheme.lower() != "bearer" or not token:
             raise MeshError(ErrorCode.INVALID_TOKEN, "Send the header as: Authorization: Bearer …")
         if looks_like_key(token):
@@ -66,7 +69,12 @@ class Doorman:
         self._accounts.check(principal.user_id, issued)
         return principal
 
-    def _guest(self) -> Principal:
-        if not self._rules.private:
+    def is_private(self, request: AnyRequest) -> bool:
+        """Whether only this machine can have sent a request: what a proxy hands on comes from
+        anywhere, however the proxy calls this gateway."""
+        return self._rules.private and not any(name in request.headers for name in FORWARDED)
+
+    def _guest(self, request: AnyRequest) -> Principal:
+        if not self.is_private(request):
             raise MeshError(ErrorCode.NOT_AUTHENTICATED)
         return Principal(GUEST, "Guest", guest=True)

@@ -156,6 +156,17 @@ async def test_on_a_network_nobody_is_believed_by_name(new_mesh: Callable[..., M
         refusal(await http.get("/configs/model_configs"), 401, "not_authenticated")
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+async def test_what_a_proxy_hands_on_is_not_from_this_machine(mesh: Mesh, header: str) -> None:
+    """Though it may call the gateway by a loopback name: then the whole network would be guests."""
+    async with mesh.anonymous(headers={header: "192.0.2.7"}) as http:
+        refusal(await http.get("/configs/model_configs"), 401, "not_authenticated")
+        guest = {"Authorization": "Bearer guest"}
+        refused = await http.get("/configs/model_configs", headers=guest)
+        refusal(refused, 401, "not_authenticated")
+        refusal(await http.get("/auth/callback/debug?code=eve"), 403, "forbidden")
+
+
 async def test_refresh_tokens_are_kept_as_hashes_only(new_mesh: Callable[..., Mesh]) -> None:
     mesh = new_mesh()
     mesh.start("store", "gateway")
