@@ -51,6 +51,11 @@ QUESTIONS = ("/v1/ask", "/v1/client/info")
 
 SOMETHING_WRONG = "Something wrong!"
 
+PROCESS = "/api/messages/process"
+"""The route whose errors have one key, `error`."""
+
+NOT_PROCESSED = "An error occurred while processing the message"
+
 CUT_OFF = "client disconnected prematurely"
 """What Litestar raises, as a 500, where a body ends before its end (`Request.stream`)."""
 
@@ -77,6 +82,12 @@ class AskError(Struct):
     """An error of the routes of questions."""
 
     msg: str
+
+
+class ProcessError(Struct):
+    """An error of the route that processes messages."""
+
+    error: str
 
 
 class ErrorEvent(Struct):
@@ -141,6 +152,8 @@ def dialect(path: str) -> type[Struct]:
     """The shape of the errors of a route."""
     if path in QUESTIONS:
         return AskError
+    if path == PROCESS:
+        return ProcessError
     return OpenAIError if path.startswith("/v1/") else ErrorBody
 
 
@@ -148,6 +161,8 @@ def _body(request: AnyRequest, error: MeshError) -> Struct:
     shape = dialect(request.scope["path"])
     if shape is AskError:
         return AskError(SOMETHING_WRONG if STATUS[error.code] == 500 else error.detail)
+    if shape is ProcessError:
+        return ProcessError(NOT_PROCESSED if STATUS[error.code] == 500 else error.detail)
     if shape is OpenAIError:
         return openai_error(error)
     return ErrorBody(error.detail, error.code, request_id(request), error.param)

@@ -66,6 +66,7 @@ from mesh.gateway.openapi import openapi
 from mesh.gateway.orders import cancel_request, drain_worker
 from mesh.gateway.own_data import export_account
 from mesh.gateway.presets import model_configs
+from mesh.gateway.runs.process import process_messages
 from mesh.gateway.runs.routes import (
     cancel_run,
     create_run,
@@ -144,6 +145,7 @@ ROUTES: list[ControllerRouterHandler] = [
     create_response,
     get_response,
     cancel_response,
+    process_messages,
     create_run,
     get_run,
     submit_tool_outputs,

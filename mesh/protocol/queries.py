@@ -58,6 +58,7 @@ from mesh.protocol.chats import (
 )
 from mesh.protocol.clients import ClientUsage, GetClient
 from mesh.protocol.messages import Refused
+from mesh.protocol.tools import GetThread, ThreadHistory
 
 AccountQuery = (
     SignIn
@@ -98,6 +99,7 @@ ChatQuery = (
     | GetHealth
     | GetRun
     | GetClient
+    | GetThread
     | ListWorkerEvents
 )
 
@@ -121,6 +123,7 @@ Reply = (
     | Health
     | RunRow
     | ClientUsage
+    | ThreadHistory
     | WorkerEvents
     | Refused
 )
@@ -161,6 +164,7 @@ QUERIES: dict[type[Query], type[Reply]] = {
     GetHealth: Health,
     GetRun: RunRow,
     GetClient: ClientUsage,
+    GetThread: ThreadHistory,
     ListWorkerEvents: WorkerEvents,
 }
 """Each query and the reply it hears, `Refused` aside."""

@@ -8,6 +8,7 @@ id, each event fenced. Only gateways tell it.
 
 from typing import Literal
 
+from mesh.protocol.chats import Asks
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.grammar import Grammar
 from mesh.protocol.messages import (
@@ -26,7 +27,8 @@ class ToolRun(Wire, frozen=True, kw_only=True):
     """What was asked for. id: unguessable; gateway: the reply address of who accepted it.
 
     grammar: what the first answer has to be a text of, later: each further one; patience: seconds
-    that the outcomes of calls are waited for; deadline: Unix time by which all has ended.
+    that the outcomes of calls are waited for; deadline: Unix time by which all has ended; thread:
+    of the tenant's, that the last message and the answer are added to.
     """
 
     id: str
@@ -43,6 +45,7 @@ class ToolRun(Wire, frozen=True, kw_only=True):
     patience: float
     deadline: float
     trace: str = ""
+    thread: str = ""
 
 
 # --- events ---------------------------------------------------------------------------------------
@@ -116,3 +119,20 @@ class ToolAnswer(Wire, frozen=True, kw_only=True, tag="tool_answer"):
 
 
 ToolReply = ToolAnswer | Refused
+
+
+# --- what was said before -------------------------------------------------------------------------
+
+
+class ThreadHistory(Wire, frozen=True, kw_only=True, tag="thread_history"):
+    """What was asked and answered in a thread, the oldest first, as far as runs were completed."""
+
+    messages: tuple[Message, ...]
+
+
+class GetThread(Asks[ThreadHistory], frozen=True, kw_only=True, tag="get_thread"):
+    """The last `limit` questions and answers of a tenant's thread. -> ThreadHistory"""
+
+    tenant: str
+    thread: str
+    limit: int = 10

@@ -22,7 +22,8 @@ from mesh.protocol.messages import (
     WorkerStopped,
 )
 from mesh.protocol.subjects import Writer
-from mesh.store import charges, tree, workers
+from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver
+from mesh.store import charges, tool_runs, tree, workers
 from mesh.store.models import Chat, Message, Run
 from mesh.store.records import Record, Unreadable
 from mesh.store.rows import Rows
@@ -41,6 +42,8 @@ def apply(rows: Rows, record: Record) -> None:
             _cancel_asked(rows, record)
         case Done() | Failed() | Cancelled() as event:
             _ended(rows, record, event)
+        case RunBegun() | ActionsNeeded() | ActionDone() | RunOver() as event:
+            tool_runs.apply(rows, record, event)
         case WorkerStarted(info=info):
             workers.started(rows, record, info)
         case WorkerStopped(reason=reason):

@@ -15,7 +15,7 @@ from mesh.bus.jetstream import Stored
 from mesh.store.apply import apply
 from mesh.store.database import Database, is_trouble, sentence
 from mesh.store.models import Position, SkippedEvent
-from mesh.store.records import Record, Unreadable, read, tells_of_tools
+from mesh.store.records import Record, Unreadable, read
 from mesh.store.rows import load
 
 log = logging.getLogger(__name__)
@@ -102,8 +102,6 @@ async def _move(session: AsyncSession, at: At, to: At, events: int) -> At:
 def _read_all(session: AsyncSession, at: At, batch: Sequence[Stored]) -> list[Record]:
     records = []
     for stored in batch:
-        if tells_of_tools(stored):
-            continue
         try:
             records.append(read(stored))
         except Unreadable as error:

@@ -35,6 +35,7 @@ from mesh.protocol.clients import GetClient
 from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import UserMessage
 from mesh.protocol.queries import AccountQuery, Query, Reply
+from mesh.protocol.tools import GetThread
 from mesh.settings import StoreSettings
 from mesh.store.accounts import Accounts
 from mesh.store.database import Database, sentence
@@ -56,6 +57,7 @@ Read = (
     | PlanAnswer
     | GetRun
     | GetClient
+    | GetThread
     | ListWorkerEvents
 )
 Change = CreateChat | UpdateChat | HideAllChats | DeleteChat | AddUserMessage | Vote | AddReport
@@ -112,7 +114,8 @@ class Dispatcher:
                 behind = f"has applied the log up to {self._follower.applied}, not yet to {seq}"
                 await self._in_time(self._follower.reached(seq), behind)
             case (
-                AddUserMessage(parent_id=None)
+                GetThread()
+                | AddUserMessage(parent_id=None)
                 | PlanAnswer(user_message=UserMessage(parent_id=None))
             ):
                 await self._catch_up()
@@ -120,7 +123,7 @@ class Dispatcher:
                 pass
 
     async def _catch_up(self) -> None:
-        """Whether a chat is empty, or a thing not there, only the whole log can tell."""
+        """Whether a chat is empty, what a thread has, or a thing not there: the whole log tells."""
         await self._in_time(self._follower.caught_up(), "is still reading the log")
 
     async def _in_time(self, work: Awaitable[None], state: str) -> None:
@@ -158,6 +161,8 @@ class Dispatcher:
                 return await runs.get_run(session, query, now)
             case GetClient():
                 return await runs.get_client(session, query)
+            case GetThread():
+                return await runs.get_thread(session, query)
             case ListWorkerEvents():
                 return await runs.list_worker_events(session, query)
 

@@ -258,6 +258,52 @@ class Run(Base):
     ids_checksum: Mapped[str | None]
 
 
+class ToolRun(Base):
+    """A run that calls tools, as its events tell it; each asking of the model is a `Run`.
+
+    thread: of the tenant's, which the question (what was said last) and the text were added to;
+    state: in_progress, requires_action, completed, failed, cancelled or expired; text: the last
+    answer, or what there was of it.
+    """
+
+    __tablename__ = "tool_runs"
+    __table_args__ = (Index(None, "tenant", "thread", "created_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str]
+    thread: Mapped[str]
+    question: Mapped[str]
+    model: Mapped[str]
+    state: Mapped[str]
+    text: Mapped[str]
+    error_code: Mapped[str | None]
+    error: Mapped[str | None]
+    created_at: Mapped[float] = mapped_column(index=True)
+    deadline: Mapped[float]
+    ended_at: Mapped[float | None]
+
+
+class Action(Base):
+    """A call that a model made in such a run. state: pending, completed, failed, cancelled or
+    expired; by: who found out what came of it."""
+
+    __tablename__ = "actions"
+
+    run_id: Mapped[str] = mapped_column(
+        ForeignKey("tool_runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    call: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
+    tool: Mapped[str]
+    arguments: Mapped[str]
+    state: Mapped[str]
+    output: Mapped[str | None]
+    by: Mapped[str | None]
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    ended_at: Mapped[float | None]
+
+
 class ClientUsage(Base):
     """What a user of a tenant's client has used; the sum over the users is the client's."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from msgspec import DecodeError
 
 from mesh.bus.jetstream import Stored
-from mesh.protocol.codec import decode_event
+from mesh.protocol.codec import decode_event, decode_tool_event
 from mesh.protocol.messages import (
     Claim,
     LogEvent,
@@ -14,7 +14,8 @@ from mesh.protocol.messages import (
     WorkerStarted,
     WorkerStopped,
 )
-from mesh.protocol.subjects import FLEET, TOOLS, RunSubject, Writer, log_of, parse_run, process
+from mesh.protocol.subjects import FLEET, TOOLS, RunSubject, Writer, parse_run, process
+from mesh.protocol.tools import RunBegun, ToolEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Record:
     at: float
     rid: str
     writer: Writer
-    event: LogEvent
+    event: LogEvent | ToolEvent
 
     @property
     def worker_event_keys(self) -> tuple[str, ...]:
@@ -46,16 +47,15 @@ def claim_key(rid: str, n: int) -> str:
     return f"{rid}.{n}"
 
 
-def tells_of_tools(stored: Stored) -> bool:
-    """Whether a message belongs to a run that calls tools, of which there are no rows."""
-    return stored.subject.startswith(log_of(TOOLS).rstrip(">"))
-
-
 def read(stored: Stored) -> Record:
     """The event in a stored message. Raises Unreadable."""
     try:
         where = parse_run(stored.subject)
-        event = decode_event(stored.data)
+        event: LogEvent | ToolEvent
+        if where.reply == TOOLS:
+            event = decode_tool_event(stored.data)
+        else:
+            event = decode_event(stored.data)
     except (DecodeError, ValueError, RecursionError) as error:
         raise Unreadable(str(error)) from error
     if _story(event, where) != (where.kind, where.reply == FLEET, where.rid):
@@ -63,11 +63,13 @@ def read(stored: Stored) -> Record:
     return Record(stored.seq, stored.at, where.rid, where.writer, event)
 
 
-def _story(event: LogEvent, where: RunSubject) -> tuple[str, bool, str]:
+def _story(event: LogEvent | ToolEvent, where: RunSubject) -> tuple[str, bool, str]:
     """The story an event belongs to: its kind of subject, whether it is the fleet's, its id."""
     match event:
         case Queued(request=request):
             return "evt", False, request.rid
+        case RunBegun(run=run):
+            return "evt", False, run.id
         case WorkerStarted():
             return "evt", True, process(where.writer)
         case WorkerStopped(name=name, inc=inc) | WorkerLost(name=name, inc=inc):

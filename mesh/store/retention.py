@@ -19,6 +19,7 @@ from mesh.store.models import (
     RefreshToken,
     Run,
     SkippedEvent,
+    ToolRun,
     WorkerEvent,
 )
 
@@ -82,6 +83,7 @@ def _rules(retention_days: float, now: float) -> list[Rule]:
         ended = or_(Run.ended_at < old, Run.ended_at.is_(None) & (Run.deadline < old))
         rules.append((WorkerEvent.key, WorkerEvent.at < old))
         rules.append((Run.rid, Run.chat_id.is_(None) & ended))
+        rules.append((ToolRun.id, ToolRun.deadline < old))
     return rules
 
 

@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from mesh.protocol.messages import Queued, Turn, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.protocol.tools import RunBegun, ToolEvent
 from mesh.store.models import (
+    Action,
     Base,
     Chat,
     ClientUsage,
@@ -19,6 +21,7 @@ from mesh.store.models import (
     DeletedUser,
     Message,
     Run,
+    ToolRun,
     User,
     Worker,
     WorkerEvent,
@@ -26,6 +29,8 @@ from mesh.store.models import (
 from mesh.store.records import Record
 
 R = TypeVar("R", bound=Base)
+
+Row = Chat | Message | Run | ClientUsage | ToolRun | Action | Worker | WorkerEvent
 
 Payer = tuple[str, str, str]
 """Tenant, client, and the client's user."""
@@ -42,11 +47,13 @@ class Rows:
         self.messages: dict[str, Message] = {}
         self.runs: dict[str, Run] = {}
         self.usage: dict[Payer, ClientUsage] = {}
+        self.tool_runs: dict[str, ToolRun] = {}
+        self.actions: dict[tuple[str, str], Action] = {}
         self.workers: dict[str, Worker] = {}
         self.worker_events: dict[tuple[str, str], WorkerEvent] = {}
         self._new: dict[type[Base], list[Base]] = {}
 
-    def add(self, row: Chat | Message | Run | ClientUsage | Worker | WorkerEvent) -> None:
+    def add(self, row: Row) -> None:
         """Take in a new row."""
         match row:
             case Chat():
@@ -57,6 +64,10 @@ class Rows:
                 self.runs[row.rid] = row
             case ClientUsage():
                 self.usage[row.tenant, row.client, row.user] = row
+            case ToolRun():
+                self.tool_runs[row.id] = row
+            case Action():
+                self.actions[row.run_id, row.call] = row
             case Worker():
                 self.workers[row.name] = row
             case WorkerEvent():
@@ -65,7 +76,7 @@ class Rows:
 
     async def save(self, session: AsyncSession) -> None:
         """Write what is new, referred-to rows first, and what was changed."""
-        for kind in (Chat, Message, Run, ClientUsage, Worker, WorkerEvent):
+        for kind in (Chat, Message, Run, ClientUsage, ToolRun, Action, Worker, WorkerEvent):
             session.add_all(self._new.get(kind, ()))
             await session.flush()
 
@@ -83,6 +94,11 @@ async def load(session: AsyncSession, records: Sequence[Record]) -> Rows:
     rows.messages = await _by(session, Message.id, _message_ids(turns))
     rows.runs = await _by(session, Run.rid, {record.rid for record in records if record.rid})
     rows.usage = await _usage(session, set(_payers(records, rows.runs)))
+    told = {record.rid for record in records if isinstance(record.event, ToolEvent)}
+    rows.tool_runs = await _by(session, ToolRun.id, told)
+    if told:
+        actions = await session.scalars(select(Action).where(Action.run_id.in_(told)))
+        rows.actions = {(row.run_id, row.call): row for row in actions}
     rows.workers = await _by(session, Worker.name, set(_workers(records)))
     if keys:
         query = select(WorkerEvent).where(WorkerEvent.key.in_(keys))
@@ -126,6 +142,8 @@ def _tenants(records: Iterable[Record]) -> Iterable[str]:
     for record in records:
         if isinstance(record.event, Queued):
             yield record.event.request.tenant
+        elif isinstance(record.event, RunBegun):
+            yield record.event.run.tenant
 
 
 def _message_ids(turns: Iterable[Turn]) -> set[str]:

@@ -57,7 +57,7 @@ async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
     first = msgspec.structs.replace(first, tools=asked.tools, grammar=asked.grammar)
     services.check_able(first)
     await services.requests.check_room(first.model, first.tenant)
-    run = _run(services, first, services.rid(principal, key and f"run\n{key}"))
+    run = new_run(services, first, services.rid(principal, key and f"run\n{key}"))
     run = msgspec.structs.replace(run, later=later)
     story = await services.telling.begin(run, asked.digest() if key else "")
     services.conductor.tend(run.id)
@@ -151,7 +151,8 @@ async def put_action(
     return _json((await _find_action(services, principal, action_id))[1])
 
 
-def _run(services: Services, first: Request, run_id: str) -> ToolRun:
+def new_run(services: Services, first: Request, run_id: str) -> ToolRun:
+    """A run that begins with this request."""
     settings, now = services.settings, time.time()
     longest = min(settings.run_timeout, 0.9 * settings.run_max_age)  # the log must not forget it
     return ToolRun(

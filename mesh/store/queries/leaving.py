@@ -15,6 +15,7 @@ from mesh.store.models import (
     RefreshToken,
     Report,
     Run,
+    ToolRun,
     Vote,
 )
 from mesh.store.queries import find
@@ -35,7 +36,7 @@ async def remove_user(session: AsyncSession, query: RemoveUser, now: float, news
     await session.flush()
     for kind in (ApiKey, Password, RefreshToken, Vote, Report):
         await session.execute(delete(kind).where(kind.user_id == user.id))
-    for owned in (Run, ClientUsage):
+    for owned in (Run, ToolRun, ClientUsage):
         await session.execute(delete(owned).where(owned.tenant == user.id))
     await session.delete(user)
     session.add(DeletedUser(id=user.id, deleted_at=now))

@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mesh.protocol.accounts import ListRuns, Runs
 from mesh.protocol.chats import GetRun, ListWorkerEvents, RunRow, WorkerEvents
 from mesh.protocol.clients import ClientUsage, GetClient
+from mesh.protocol.messages import Message
+from mesh.protocol.tools import GetThread, ThreadHistory
 from mesh.store import view
 from mesh.store.models import ClientUsage as Usage
-from mesh.store.models import Run, SkippedEvent, WorkerEvent
+from mesh.store.models import Run, SkippedEvent, ToolRun, WorkerEvent
 from mesh.store.queries.messages import PAGE_BYTES
 from mesh.store.refusals import bad, no_such, not_there_yet
 
@@ -63,6 +65,31 @@ async def get_client(session: AsyncSession, query: GetClient) -> ClientUsage:
         requests=requests,
         prompt_tokens=prompt,
         completion_tokens=completion,
+    )
+
+
+async def get_thread(session: AsyncSession, query: GetThread) -> ThreadHistory:
+    """The newest ones, shown oldest first."""
+    wanted = (
+        select(ToolRun)
+        .where(
+            ToolRun.tenant == query.tenant,
+            ToolRun.thread == query.thread,
+            ToolRun.state == "completed",
+        )
+        .order_by(ToolRun.created_at.desc(), ToolRun.id)
+        .limit(query.limit)
+    )
+    found = reversed(list(await session.scalars(wanted)))
+    return ThreadHistory(
+        messages=tuple(
+            message
+            for run in found
+            for message in (
+                Message(role="user", content=run.question),
+                Message(role="assistant", content=run.text),
+            )
+        )
     )
 
 

@@ -1,0 +1,201 @@
+"""`POST /api/messages/process`: a message of a thread in, its answer out, as events.
+
+The answer is a run: it goes on without its reader, and the thread remembers it.
+"""
+
+import asyncio
+from typing import Any, Literal
+
+import msgspec
+from litestar import Response, post
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mesh.bus.follow import Track
+from mesh.gateway.body import read_body
+from mesh.gateway.client import Client
+from mesh.gateway.errors import AnyRequest, request_id
+from mesh.gateway.openai.speech import Speech
+from mesh.gateway.runs.routes import new_run
+from mesh.gateway.runs.shapes import RUN
+from mesh.gateway.services import Services, Wired
+from mesh.gateway.tokens import Principal
+from mesh.protocol.abilities import Ability
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Done, Message, ModelCard
+from mesh.protocol.run import Run
+from mesh.protocol.tool_story import rid_of
+from mesh.protocol.tools import GetThread, ToolRun
+
+KINDS = ("local", "cloud")
+CLOUD = "openai"
+"""The engine that asks another service."""
+
+LONGEST = 200
+"""Characters of a thread's name."""
+
+PATIENCE = 15.0
+"""Seconds in which a run that was begun has to be asked."""
+
+ERROR = b"data: [ERROR]\n\n"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ProcessBody(Struct, kw_only=True):
+    """What it takes, each key in either spelling. Only the first message is asked."""
+
+    messages: list[dict[str, Any]] | None = None
+    user_id: str | None = None
+    userId: str | None = None
+    thread_id: str | None = None
+    threadId: str | None = None
+    model: str | None = None
+    inference_type: str | None = None
+    inferenceType: str | None = None
+
+    @property
+    def content(self) -> str:
+        """What is asked. Raises MeshError (bad_request)."""
+        if not self.messages:
+            raise _bad("Invalid or missing 'messages' in request")
+        content = self.messages[0].get("content", "")
+        if not isinstance(content, str) or not content.strip():
+            raise _bad("Message content is missing")
+        return content
+
+    @property
+    def thread(self) -> str:
+        """The thread's name, "" for none. Raises MeshError (bad_request)."""
+        name = self.threadId or self.thread_id or ""
+        if len(name) > LONGEST:
+            raise _bad(f"A thread's id has at most {LONGEST} characters")
+        return name
+
+    @property
+    def kind(self) -> str:
+        """local or cloud. Raises MeshError (bad_request)."""
+        kind = self.inferenceType or self.inference_type or "local"
+        if kind.lower() not in KINDS:
+            raise _bad(f"Unsupported inference type: {kind}")
+        return kind.lower()
+
+
+class RunId(Struct):
+    """The first event."""
+
+    run_id: str
+
+
+class Chunk(Struct):
+    """A piece of the answer."""
+
+    chunk: str
+
+
+class Pieces:
+    """The events of one answer."""
+
+    def __init__(self, run_id: str, speech: Speech) -> None:
+        self._first = b"data: %b\n\n" % _encode(RunId(run_id))
+        self._speech = speech
+
+    def tokens(self, texts: list[str], index: int) -> bytes:
+        return b"".join(_chunk(self._speech.feed(text).content) for text in texts)
+
+    def end(self, run: Run) -> bytes:
+        if not isinstance(run.end, Done):
+            return ERROR
+        return _chunk(self._speech.finish().content) + b"data: [DONE]\n\n"
+
+    def tick(self, run: Run) -> bytes:
+        first, self._first = self._first, b""
+        return first
+
+
+@post(
+    "/api/messages/process",
+    status_code=200,
+    body=ProcessBody,
+    events=(RunId, Chunk, Literal["[DONE]", "[ERROR]"]),
+)
+async def process_messages(request: AnyRequest, services: Wired) -> Response[bytes]:
+    """Answer a message of a thread, as Server-Sent Events."""
+    principal = services.doorman.principal(request)
+    body = await read_body(request, ProcessBody)
+    async with Client(request, services.settings.hold_headers) as client:
+        accept = _accept(services, principal, body, request_id(request))
+        run, track = await services.streams.accept(client, accept, lambda _: None)
+    dialect = Pieces(RUN + run.id, _speech(services, run, track.rid))
+    return services.streams.response(track, dialect, -1, lambda: None, ERROR)
+
+
+async def _accept(
+    services: Services, principal: Principal, body: ProcessBody, trace: str
+) -> tuple[ToolRun, Track]:
+    """Begin the run, and wait until its model is asked. Raises MeshError."""
+    content, kind, thread = body.content, body.kind, body.thread
+    model = await _model(services, principal, body.model, kind)
+    said = Message(role="user", content=content)
+    before: tuple[Message, ...] = ()
+    if thread:
+        query = GetThread(tenant=principal.user_id, thread=thread)
+        before = (await services.store.ask(query)).messages
+    await services.requests.check_room(model, principal.user_id)
+    first = services.new_request(principal, model, (*before, said), trace=trace)
+    run = replace(new_run(services, first, first.rid), thread=thread)
+    await services.telling.begin(run, "")
+    services.conductor.tend(run.id)
+    return run, await _track(services, run)
+
+
+async def _track(services: Services, run: ToolRun) -> Track:
+    """What answers it. Raises MeshError where the run was over before that, or nobody began."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                track = await services.requests.logs.find(rid_of(run.id, 0))
+                if track is not None:
+                    return track
+                story = await services.telling.read(run.id)
+                if story is not None and story.over is not None:
+                    code = story.over.code or ErrorCode.CANCELLED
+                    raise MeshError(code, story.over.detail)
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
+
+
+async def _model(services: Services, principal: Principal, asked: str | None, kind: str) -> str:
+    """The model to ask. Raises MeshError: model_not_found, no_worker, bad_request."""
+    if asked:
+        name = await services.model(principal, asked, "")
+        if not _is_of(kind, services.models.cards().get(name)):
+            raise _bad(f"The model {asked} is none for inference of the type {kind}")
+        return name
+    cards = services.models.cards()
+    served = sorted(name for name, card in cards.items() if card and _is_of(kind, card))
+    if not served:
+        detail = f"Nobody serves a model for inference of the type {kind} now."
+        raise MeshError(ErrorCode.NO_WORKER, detail, retry_after=5.0)
+    default = await services.models.choose(None)
+    return default if default in served else served[0]
+
+
+def _is_of(kind: str, card: ModelCard | None) -> bool:
+    return card is None or (card.engine == CLOUD) == (kind == "cloud")
+
+
+def _speech(services: Services, run: ToolRun, rid: str) -> Speech:
+    card = services.models.cards().get(run.model)
+    abilities = card.abilities if card is not None else ()
+    thinking = Ability.REASON_AT_ONCE.value in abilities
+    return Speech(rid, False, Ability.REASON.value in abilities, thinking)
+
+
+def _chunk(content: str) -> bytes:
+    return b"data: %b\n\n" % _encode(Chunk(content)) if content else b""
+
+
+def _bad(detail: str) -> MeshError:
+    return MeshError(ErrorCode.BAD_REQUEST, detail)

@@ -1,0 +1,92 @@
+"""`POST /api/messages/process`: its events, its refusals, its threads."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.whole_mesh import ECHO, FAILING, Mesh
+
+
+async def process(http: httpx.AsyncClient, text: str = "one two", **more: Any) -> httpx.Response:
+    body = {"messages": [{"content": text}], "model": ECHO} | more
+    return await http.post("/api/messages/process", json=body)
+
+
+def events(response: httpx.Response) -> list[str]:
+    lines = response.text.splitlines()
+    return [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+
+
+async def test_the_run_comes_first_then_chunks_and_done(mesh: Mesh) -> None:
+    async with await mesh.client("process-events") as http:
+        response = await process(http)
+        first, *chunks, done = events(response)
+        assert response.headers["content-type"].startswith("text/event-stream")
+        run_id = json.loads(first)["run_id"]
+        assert [json.loads(chunk) for chunk in chunks] == [{"chunk": "one "}, {"chunk": "two"}]
+        assert done == "[DONE]"
+        run = (await http.get(f"/v1/runs/{run_id}", params={"wait": 10})).json()
+    assert (run["status"], run["content"]) == ("completed", "one two")
+
+
+async def test_what_goes_wrong_ends_in_error_and_not_in_done(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        *_, last = events(await process(http, "/repeat a", model=FAILING))
+    assert last == "[ERROR]"
+
+
+@pytest.mark.parametrize("key", ["threadId", "thread_id"])
+async def test_a_thread_is_remembered_and_nobody_else_s(mesh: Mesh, key: str) -> None:
+    async with await mesh.client(f"process-{key}") as http:
+        counts = []
+        for _ in range(3):
+            first, *_ = events(await process(http, **{key: "t1"}))
+            url = f"/v1/runs/{json.loads(first)['run_id']}"
+            run = (await http.get(url, params={"wait": 10})).json()
+            counts.append(run["usage"]["prompt_tokens"])
+        assert counts[0] < counts[1] < counts[2]
+    async with await mesh.client(f"process-other-{key}") as http:
+        first, *_ = events(await process(http, **{key: "t1"}))
+        url = f"/v1/runs/{json.loads(first)['run_id']}"
+        run = (await http.get(url, params={"wait": 10})).json()
+        assert run["usage"]["prompt_tokens"] == counts[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({}, "Invalid or missing 'messages' in request"),
+        ({"messages": []}, "Invalid or missing 'messages' in request"),
+        ({"messages": [{}]}, "Message content is missing"),
+        ({"messages": [{"content": ""}]}, "Message content is missing"),
+        (
+            {"messages": [{"content": "a"}], "inferenceType": "magic"},
+            "Unsupported inference type: magic",
+        ),
+        (
+            {"messages": [{"content": "a"}], "inference_type": "magic"},
+            "Unsupported inference type: magic",
+        ),
+    ],
+)
+async def test_what_is_missing_or_unknown_is_a_400(
+    mesh: Mesh, body: dict[str, Any], error: str
+) -> None:
+    async with mesh.anonymous() as http:
+        response = await http.post("/api/messages/process", json=body)
+    assert (response.status_code, response.json()) == (400, {"error": error})
+
+
+async def test_a_local_model_is_none_of_the_cloud(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        named = await process(http, inferenceType="cloud")
+        unnamed = await process(http, inferenceType="cloud", model=None)
+        unknown = await process(http, model="llama3.1")
+        forged = await http.post("/api/messages/process", headers={"Authorization": "Bearer x"})
+        local = await process(http, inferenceType="LOCAL", model=None)
+    assert [r.status_code for r in (named, unnamed, unknown, forged)] == [400, 503, 404, 401]
+    for response in (named, unnamed, unknown, forged):
+        assert list(response.json()) == ["error"]
+    assert events(local)[-1] in ("[DONE]", "[ERROR]"), "one of the models that are there"
