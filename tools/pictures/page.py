@@ -181,6 +181,43 @@ def options(studio: Studio) -> None:
     studio.picture(page, "options")
 
 
+def account(studio: Studio) -> None:
+    """The account and its keys, a new key, and the links to a chat."""
+    for size, suffix in ((WIDE, ""), (PHONE, "-phone")):
+        page = to_account(studio.page(size, user="hedy"))
+        make_key(page, "editor on the laptop" if suffix else "backup script")
+        if not suffix:
+            studio.picture(page, "key")
+            page = to_account(studio.page(size, user="hedy"))
+        else:
+            page.get_by_role("button", name="Done").last.click()
+        studio.picture(page, f"account{suffix}")
+    page = studio.page(user="hedy")
+    ask(page, "Tell me about foxes.")
+    page.locator(".row").first.hover()
+    page.locator(".row button").first.click()
+    page.get_by_role("menuitem", name="Share …").click()
+    page.get_by_role("button", name="Make a link").click()
+    page.get_by_role("textbox", name="Link").wait_for()
+    studio.picture(page, "share")
+
+
+def to_account(page: Page) -> Page:
+    if not page.locator(".account").is_visible():
+        page.get_by_role("button", name="Your chats").click()
+    page.locator(".account").click()
+    page.get_by_role("menuitem", name="Account …").click()
+    page.get_by_role("dialog", name="Account").wait_for()
+    return page
+
+
+def make_key(page: Page, name: str) -> None:
+    page.get_by_role("button", name="Make a key …").click()
+    page.get_by_label("What it is for").fill(name)
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("dialog", name="Your new key").wait_for()
+
+
 def search(studio: Studio) -> None:
     page = studio.page(dark=True)
     page.get_by_label("Search in your chats").fill("raven")
@@ -226,7 +263,7 @@ SCENES: dict[str, Callable[[Studio], None]] = {
     scene.__name__: scene
     for scene in (
         sign_in, empty, chat, streaming, phone, languages, branches, stopped, waiting, options,
-        search, mesh, trouble,
+        account, search, mesh, trouble,
     )
 }  # fmt: skip
 

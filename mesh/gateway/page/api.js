@@ -25,16 +25,27 @@ export function whenSignedOut(act) {
   onSignedOut = act;
 }
 
-/** Call a route; returns the decoded JSON, or null where there is none. Raises Refusal, Unreachable. */
-async function call(method, path, { body, headers = {}, signal } = {}) {
-  const response = await send(method, path, { body, headers, signal });
+/**
+ * Call a route; returns the decoded JSON, or null where there is none. Raises Refusal, Unreachable.
+ * final: a 401 is about what is sent, and renewing the session would not help.
+ */
+async function call(method, path, { body, headers = {}, signal, final = false } = {}) {
+  const response = await send(method, path, { body, headers, signal, final });
   const text = await read(response);
   return text ? JSON.parse(text) : null;
 }
 
+/** What a route sends, as a file. Raises Refusal, Unreachable. */
+export async function download(path) {
+  const response = await send("GET", path, {});
+  return response.blob().catch(() => {
+    throw new Unreachable();
+  });
+}
+
 export const get = (path, options) => call("GET", path, options);
 export const post = (path, body = {}, options = {}) => call("POST", path, { body, ...options });
-export const put = (path, body) => call("PUT", path, { body });
+export const put = (path, body, options = {}) => call("PUT", path, { body, ...options });
 export const remove = (path) => call("DELETE", path);
 
 /** Follow a route's events: yields {id, data}. Ends when the stream does; returns false for a 204. */
@@ -60,7 +71,7 @@ export async function* events(path, { after = null, signal } = {}) {
 
 async function send(method, path, options) {
   const response = await once(method, path, options);
-  if (response.status !== 401 || !session()) return checked(response);
+  if (response.status !== 401 || !session() || options.final) return checked(response);
   const refusal = await refused(response);
   if (!(await renew())) {
     signedOut();

@@ -5,18 +5,22 @@ import { h, iconButton } from "./dom.js";
 /**
  * Show a dialog with a form in it; resolves to the form's data, or null if it was closed.
  * `act` may raise an error: its sentence is shown in the dialog, which then stays open.
+ * Without `confirm` there is nothing to do in it but what its content offers, and to close it.
  */
-export function dialog(title, content, confirm, act = () => {}, { danger = false } = {}) {
+export function dialog(title, content, confirm = null, act = () => {}, { danger = false } = {}) {
+  const id = `dialog-${++dialogs}`;
   const trouble = h("p", { class: "trouble", role: "alert", hidden: true });
-  const submit = h("button", { class: danger ? "danger" : "primary" }, confirm);
+  const close = h("button", { type: "button", class: confirm ? "quiet" : "primary", onclick: () => box.close() }, confirm ? "Cancel" : "Done");
+  const submit = confirm && h("button", { class: danger ? "danger" : "primary" }, confirm);
   const form = h("form", { novalidate: false }, ...content, trouble,
-    h("div", { class: "buttons" }, h("button", { type: "button", class: "quiet", onclick: () => box.close() }, "Cancel"), submit));
-  const box = h("dialog", { "aria-labelledby": "dialog-title" },
-    h("header", {}, h("h2", { id: "dialog-title" }, title), iconButton("close", "Close", () => box.close())), form);
+    h("div", { class: "buttons" }, close, submit));
+  const box = h("dialog", { "aria-labelledby": id },
+    h("header", {}, h("h2", { id }, title), iconButton("close", "Close", () => box.close())), form);
   return new Promise((resolve) => {
     let result = null;
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      if (!submit) return;
       submit.disabled = true;
       try {
         const data = new FormData(form);
@@ -39,7 +43,7 @@ export function dialog(title, content, confirm, act = () => {}, { danger = false
   });
 }
 
-let fields = 0;
+let dialogs = 0, fields = 0;
 
 /** A labelled field of a form. */
 export function field(label, control, hint = null) {

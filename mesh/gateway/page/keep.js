@@ -30,6 +30,18 @@ export function kept(name) {
   }
 }
 
+/** Forget all that belongs to this person. */
+export function forgetAll() {
+  const own = `${PREFIX}${encodeURIComponent(whose)}.`;
+  try {
+    for (const name of Object.keys(localStorage)) if (name.startsWith(own)) localStorage.removeItem(name);
+  } catch {
+    // There is no storage to forget anything.
+  }
+  here.clear();
+  keep("name", null);
+}
+
 /** Keep a value; null forgets it. */
 export function keep(name, value) {
   name = key(name);

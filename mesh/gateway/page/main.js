@@ -15,7 +15,7 @@ let shell = null;
 /** Everything but signing in: the list at the side, and the view beside it. */
 class Shell {
   constructor() {
-    this.sidebar = new Sidebar({ signOut, deleted: (id) => this.chat.id === id && (location.hash = "#/") });
+    this.sidebar = new Sidebar({ signOut, left, trouble: (sentence) => this.tell(sentence), deleted: (id) => this.chat.id === id && (location.hash = "#/") });
     this.chat = new Chat({
       created: (chat) => this.#at(`#/chat/${chat.id}`, chat.id),
       changed: () => this.sidebar.load(),
@@ -70,12 +70,17 @@ function start() {
 }
 
 function signOut() {
+  logOut();
+  left();
+}
+
+/** The session has ended, and nobody is to be told. */
+function left(note = "") {
   shell?.view?.close();
   shell = null;
-  logOut();
   signedOut();
   history.replaceState(null, "", "#/"); // who comes next has other chats
-  showSignIn(app, start);
+  showSignIn(app, start, "", null, note);
 }
 
 function shortcut(event) {
@@ -87,6 +92,7 @@ function shortcut(event) {
 }
 
 whenSignedOut((sentence) => {
+  for (const box of document.querySelectorAll("dialog")) box.close();
   shell?.view?.close();
   shell = null;
   showSignIn(app, start, sentence);

@@ -1,5 +1,6 @@
 // The list of one's chats: begin, search, open, rename, hide, delete.
 
+import { account } from "./account.js";
 import { get, put, remove } from "./api.js";
 import { dialog, field, menu, tick } from "./dialogs.js";
 import { current, h, icon, iconButton } from "./dom.js";
@@ -19,7 +20,7 @@ export class Sidebar {
   #timer = 0;
   #search = 0;
 
-  /** on: signOut(), deleted(id). */
+  /** on: signOut(), left(sentence), trouble(sentence), deleted(id). */
   constructor(on) {
     this.on = on;
     this.current = null;
@@ -166,6 +167,7 @@ export class Sidebar {
       { label: "Colours …", act: () => this.#colours() },
       { label: this.#hidden ? "Leave out hidden chats" : "Show hidden chats", act: () => ((this.#hidden = !this.#hidden), this.load()) },
       { label: "Hide all chats …", act: () => this.#hideAll() },
+      { label: "Account …", act: () => account(this.on.left).catch((error) => this.on.trouble(error.message)) },
       { label: "Sign out", act: () => this.on.signOut() },
     ]);
   }

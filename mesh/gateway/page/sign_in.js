@@ -5,9 +5,12 @@ import { field } from "./dialogs.js";
 import { h } from "./dom.js";
 import { lastName, signedIn } from "./session.js";
 
-/** A form to sign in with in `app`, by whichever way this gateway offers; then `start()`. */
-export async function showSignIn(app, start, reason = "", chosen = null) {
-  const box = h("main", { class: "alone", id: "main" }, h("img", { src: "/page/icon.svg", alt: "", width: "56", height: "56" }), h("h1", {}, "Mesh"));
+/**
+ * A form to sign in with in `app`, by whichever way this gateway offers; then `start()`.
+ * reason: what went wrong, if it did; note: what was done, if something was.
+ */
+export async function showSignIn(app, start, reason = "", chosen = null, note = "") {
+  const box = h("main", { class: "alone", id: "main" }, h("img", { src: "/page/icon.svg", alt: "", width: "56", height: "56" }), h("h1", {}, "Mesh"), note && h("p", { role: "status" }, note));
   app.replaceChildren(box);
   try {
     const offered = await get("/auth/providers");
