@@ -21,10 +21,20 @@ from mesh_client.errors import (
     Unreachable,
 )
 from mesh_client.events import Event, Failed, Finished, Pending, Reconnecting, Token
-from mesh_client.objects import CancelToken, ChatInfo, Message, Model, Stop, Worker, WorkerEvent
+from mesh_client.objects import (
+    Account,
+    CancelToken,
+    ChatInfo,
+    Message,
+    Model,
+    Stop,
+    Worker,
+    WorkerEvent,
+)
 from mesh_client.retry import Retry
 
 __all__ = [
+    "Account",
     "Answer",
     "AnswerOptions",
     "AsyncAnswer",

@@ -14,8 +14,9 @@ from mesh_client import completing
 from mesh_client.asking import Asked, Status, run, status_of
 from mesh_client.async_client import AsyncClient
 from mesh_client.calls import AnswerOptions
-from mesh_client.errors import BadAddress
+from mesh_client.errors import BadAddress, NotSignedIn
 from mesh_client.files import UnfitFile, attach, with_files
+from mesh_client.passwords import asked_password, can_ask
 from mesh_client.rendering import Rendering, complain, rendering
 
 
@@ -152,8 +153,28 @@ def _read_stdin() -> str:
 def start(asked: Asked, shown: Rendering, url: str, user: str) -> int:
     """Ask, and say how it went as an exit status."""
     try:
-        client = AsyncClient.from_env(url=url, username=user)
+        return _ask(asked, shown, url, user)
     except BadAddress as error:
         complain(error.sentence)
         return status_of(error)
-    return asyncio.run(run(client, asked, shown))
+    except NotSignedIn as error:
+        shown.error(error)
+        return status_of(error)
+    except click.Abort:
+        return Status.INTERRUPTED
+
+
+def _ask(asked: Asked, shown: Rendering, url: str, user: str) -> Status:
+    """Ask, and where nobody is signed in, ask for the password first.
+
+    Raises BadAddress, NotSignedIn, and click.Abort for Ctrl-C at the password.
+    """
+    client = AsyncClient.from_env(url=url, username=user)
+    try:
+        return asyncio.run(run(client, asked, shown))
+    except NotSignedIn as error:
+        if error.status != 401 or not client.username or not can_ask():
+            raise
+    password = asked_password(client.username, client.url)
+    again = AsyncClient.from_env(url=url, username=user)
+    return asyncio.run(run(again, asked, shown, password))

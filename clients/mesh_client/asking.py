@@ -19,6 +19,7 @@ from mesh_client.errors import (
     BadText,
     GenerationFailed,
     MeshClientError,
+    NotSignedIn,
     Refused,
     Rejected,
     TimedOut,
@@ -69,13 +70,18 @@ def status_of(error: MeshClientError) -> Status:
             return Status.FAILED
 
 
-async def run(client: AsyncClient, asked: Asked, shown: Rendering) -> Status:
-    """Ask and show; returns the exit status. A second interrupt raises KeyboardInterrupt."""
+async def run(client: AsyncClient, asked: Asked, shown: Rendering, password: str = "") -> Status:
+    """Ask and show, with a password after signing in; returns the exit status.
+
+    Raises NotSignedIn, of which nothing is shown yet. A second interrupt raises KeyboardInterrupt.
+    """
     async with client:
         asking = Asking(client, asked, shown)
-        reading = asyncio.create_task(asking.read())
+        reading = asyncio.create_task(asking.read(password))
         try:
             return await asking.watch(reading)
+        except NotSignedIn:
+            raise
         except BrokenPipeError:
             await asking.leave(quietly=True)
             _silence_stdout()
@@ -99,8 +105,10 @@ class Asking:
         self._shown = shown
         self._answer: asyncio.Future[AsyncAnswer] = asyncio.get_running_loop().create_future()
 
-    async def read(self) -> Status:
+    async def read(self, password: str = "") -> Status:
         """Begin the answer and show it to its end."""
+        if password:
+            await self._client.login(self._client.username, password)
         chat = await self._client.new_chat()
         try:
             answer = await chat.ask(self._asked.prompt, **self._asked.options)

@@ -15,10 +15,11 @@ from mesh_client.calls import AnswerOptions
 from mesh_client.config import DEFAULT_URL, clean_url, surroundings
 from mesh_client.connection import AsyncConnection
 from mesh_client.credentials import CredentialStore, FileStore, known_user
-from mesh_client.errors import MeshClientError
+from mesh_client.errors import MeshClientError, NotSignedIn
 from mesh_client.events import Event, Failed, Finished, message_of
 from mesh_client.following import Follower
 from mesh_client.objects import (
+    Account,
     CancelToken,
     ChatInfo,
     Exchange,
@@ -36,9 +37,10 @@ class AsyncClient:
     """One user's way into a mesh.
 
     url: the gateway's address; username: whom to sign in as, unless that one is signed in
-    already ("": whoever is signed in, else call `login`); token: a key or an access token to use
-    instead; store: where tokens are kept, by default a file of the user's own; retry: how patient
-    to be while the gateway is away. Use it in an `async with`, or `close` it.
+    already ("": whoever is signed in, else call `login`); newcomer: whom to sign in as where no
+    username is given and nobody is signed in; token: a key or an access token to use instead;
+    store: where tokens are kept, by default a file of the user's own; retry: how patient to be
+    while the gateway is away. Use it in an `async with`, or `close` it.
     """
 
     def __init__(
@@ -46,14 +48,15 @@ class AsyncClient:
         url: str = DEFAULT_URL,
         *,
         username: str = "",
+        newcomer: str = "",
         token: str = "",
         store: CredentialStore | None = None,
         retry: Retry | None = None,
     ) -> None:
         self.url = clean_url(url)
-        self.username = "" if token else username
+        self.username = "" if token else username or newcomer
         self._store = store or FileStore(self.url)
-        sign = signing(self._store, username, token)
+        sign = signing(self._store, username, token, newcomer)
         self._connection = AsyncConnection(self.url, sign, retry or Retry())
 
     @classmethod
@@ -67,8 +70,15 @@ class AsyncClient:
         url = clean_url(url) if url else said.url
         store = FileStore(url)
         token = "" if username else said.token
-        username = username or said.username or known_user(store)
-        return cls(url, username=username, token=token, store=store, retry=retry)
+        username = username or said.username
+        return cls(
+            url,
+            username=username,
+            newcomer=known_user(store),
+            token=token,
+            store=store,
+            retry=retry,
+        )
 
     async def login(self, username: str, password: str = "") -> None:
         """Sign in, and keep the tokens for this and later clients of this gateway.
@@ -78,9 +88,24 @@ class AsyncClient:
         pair = await self._connection.send(calls.login(username, password), signed=False)
         self._store.save(credentials(username, pair, by_name=not password))
 
-    def logout(self) -> None:
-        """Forget the tokens."""
+    async def logout(self) -> None:
+        """Forget the tokens, and end the session at the gateway.
+
+        Raises Refused or Unreachable where that could not be told; forgotten they are all the same.
+        """
+        kept = self._store.load()
         self._store.save(None)
+        if kept is not None and kept.refresh_token:
+            with suppress(NotSignedIn):  # it is over already
+                await self._connection.send(calls.logout(kept.refresh_token), signed=False)
+
+    async def providers(self) -> list[str]:
+        """The ways to sign in to this gateway; `debug`: by name alone."""
+        return await self._connection.send(calls.providers(), signed=False)
+
+    async def account(self) -> Account:
+        """Who is signed in. A key needs the scope `account` for that, and `user` does not."""
+        return await self._connection.send(calls.account())
 
     async def user(self) -> str:
         """The id of the user who is signed in."""

@@ -10,9 +10,17 @@ import httpx
 
 from mesh_client import calls
 from mesh_client.credentials import Credentials, CredentialStore
+from mesh_client.errors import NotSignedIn, Rejected, rejection
 from mesh_client.objects import Renewed, TokenPair
 
 Flow = Generator[httpx.Request, httpx.Response, None]
+
+Renewing = Generator[httpx.Request, httpx.Response, Credentials | None]
+
+_NO = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND)
+"""How a gateway says that it lets nobody in by these tokens, or by name alone."""
+
+WAY_IN = "`mesh login`, or set MESH_TOKEN to a key."
 
 
 class Given(httpx.Auth):
@@ -29,12 +37,14 @@ class Given(httpx.Auth):
 class Renewal(httpx.Auth):
     """Sends the access token; on a refusal refreshes it, or signs in again, and asks once more.
 
-    `username` is who to sign in as, "": whoever is signed in, and nobody without a login.
+    `username` is who to sign in as, "": whoever is signed in, or where nobody is, `newcomer`.
+    Raises NotSignedIn where no way leads in.
     """
 
-    def __init__(self, store: CredentialStore, username: str = "") -> None:
+    def __init__(self, store: CredentialStore, username: str = "", newcomer: str = "") -> None:
         self._store = store
         self._username = username
+        self._newcomer = newcomer
 
     def auth_flow(self, request: httpx.Request) -> Flow:
         sent = self._kept()
@@ -43,9 +53,10 @@ class Renewal(httpx.Auth):
         if not _asks_for_sign_in(response, signed=sent is not None):
             return
         renewed = yield from self._renew(request.url, sent)
-        if renewed is not None:
-            _sign(request, renewed)
-            yield request
+        if renewed is None:
+            raise _no_way_in(response, sent, self._username)
+        _sign(request, renewed)
+        yield request
 
     def _kept(self) -> Credentials | None:
         """The sign-in that is kept, unless it is another user's."""
@@ -53,17 +64,18 @@ class Renewal(httpx.Auth):
         other = kept is not None and self._username not in ("", kept.username)
         return None if other else kept
 
-    def _renew(
-        self, url: httpx.URL, sent: Credentials | None
-    ) -> Generator[httpx.Request, httpx.Response, Credentials | None]:
-        """New credentials: what another process has saved, else by refresh, else by login."""
+    def _renew(self, url: httpx.URL, sent: Credentials | None) -> Renewing:
+        """New credentials: what another process has saved, else by refresh, else by login.
+
+        None where the gateway lets nobody in by these. Raises Rejected where it does not tell.
+        """
         kept = self._kept()
         if kept is not None and kept != sent:
             return kept
         renewed = None
-        if kept is not None:
+        if kept is not None and kept.refresh_token:
             renewed = yield from self._refresh(url, kept)
-        username = kept.username if kept is not None else self._username
+        username = kept.username if kept is not None else self._username or self._newcomer
         by_name = kept is None or kept.by_name  # never as another who has the same name
         if renewed is None and username and by_name:
             renewed = yield from self._login(url, username)
@@ -71,12 +83,10 @@ class Renewal(httpx.Auth):
             self._store.save(renewed)
         return renewed
 
-    def _refresh(
-        self, url: httpx.URL, kept: Credentials
-    ) -> Generator[httpx.Request, httpx.Response, Credentials | None]:
+    def _refresh(self, url: httpx.URL, kept: Credentials) -> Renewing:
         call = calls.refresh(kept.refresh_token)
         response = yield _request(url, call)
-        if response.status_code != httpx.codes.OK:
+        if not _lets_in(response):
             return None
         renewed = call.read(response.content)
         following = renewed.refresh_token
@@ -87,12 +97,10 @@ class Renewal(httpx.Auth):
             by_name=kept.by_name,
         )
 
-    def _login(
-        self, url: httpx.URL, username: str
-    ) -> Generator[httpx.Request, httpx.Response, Credentials | None]:
+    def _login(self, url: httpx.URL, username: str) -> Renewing:
         call = calls.login(username)
         response = yield _request(url, call)
-        if response.status_code != httpx.codes.OK:
+        if not _lets_in(response):
             return None
         return credentials(username, call.read(response.content))
 
@@ -125,9 +133,9 @@ class Renewal(httpx.Auth):
                 return
 
 
-def signing(store: CredentialStore, username: str, token: str) -> httpx.Auth:
+def signing(store: CredentialStore, username: str, token: str, newcomer: str = "") -> httpx.Auth:
     """How requests are signed: with a token where there is one, else as a user who signs in."""
-    return Given(token) if token else Renewal(store, username)
+    return Given(token) if token else Renewal(store, username, newcomer)
 
 
 def credentials(username: str, pair: TokenPair, *, by_name: bool = True) -> Credentials:
@@ -143,6 +151,28 @@ def credentials(username: str, pair: TokenPair, *, by_name: bool = True) -> Cred
 def _sign(request: httpx.Request, credentials: Credentials | None) -> None:
     if credentials is not None:
         request.headers["Authorization"] = f"Bearer {credentials.access_token}"
+
+
+def _lets_in(response: httpx.Response) -> bool:
+    """Whether a sign-in was accepted. Raises Rejected for what is no answer to that."""
+    if response.is_error and response.status_code not in _NO:
+        raise _rejection(response)
+    return response.status_code == httpx.codes.OK
+
+
+def _no_way_in(response: httpx.Response, sent: Credentials | None, username: str) -> NotSignedIn:
+    """What the gateway said to the request itself, and what a person can do about it."""
+    said = _rejection(response)
+    if sent is None:
+        who = f"{username} is not" if username else "Nobody is"
+        sentence = f"{who} signed in at this gateway: run {WAY_IN}"
+    else:
+        sentence = f"{said.sentence} Run {WAY_IN}"
+    return NotSignedIn(sentence, status=said.status, code=said.code, request_id=said.request_id)
+
+
+def _rejection(response: httpx.Response) -> Rejected:
+    return rejection(response.status_code, response.headers, response.content)
 
 
 def _asks_for_sign_in(response: httpx.Response, *, signed: bool) -> bool:

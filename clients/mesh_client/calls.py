@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from mesh_client.errors import BadReply, BadText
 from mesh_client.objects import (
+    Account,
     CancelReply,
     CancelToken,
     ChatInfo,
@@ -199,6 +200,21 @@ def login(username: str, password: str = "") -> Call[TokenPair]:
 def refresh(token: str) -> Call[Renewed]:
     """A new access token for a refresh token, which is good for one use."""
     return Call("GET", "/auth/refresh", Renewed, headers={"Refresh": token})
+
+
+def logout(token: str) -> Call[None]:
+    """End the session of a refresh token."""
+    return Call("POST", "/auth/logout", type(None), headers={"Refresh": token})
+
+
+def providers() -> Call[list[str]]:
+    """The ways to sign in to this gateway; `debug`: by name alone."""
+    return Call("GET", "/auth/providers", list[str])
+
+
+def account() -> Call[Account]:
+    """The account of the signed-in user."""
+    return Call("GET", "/account", Account)
 
 
 def check() -> Call[str]:

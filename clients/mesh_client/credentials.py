@@ -65,20 +65,20 @@ class FileStore:
 
     def __init__(self, url: str, path: Path | None = None) -> None:
         self.trouble: str | None = None
-        self._url = url
+        self.url = url
         self._path = path or default_path()
         self._unsaved: Credentials | None = None
 
     def load(self) -> Credentials | None:
-        return self._unsaved or self._read().get(self._url)
+        return self._unsaved or self._read().get(self.url)
 
     def save(self, credentials: Credentials | None) -> None:
         self._unsaved = None
         entries = self._read()
         if credentials is None:
-            entries.pop(self._url, None)
+            entries.pop(self.url, None)
         else:
-            entries[self._url] = credentials
+            entries[self.url] = credentials
         try:
             self._write(entries)
         except OSError as error:

@@ -211,6 +211,16 @@ class Renewed(Reply, frozen=True, kw_only=True):
     refresh_token: Bearer | None = None
 
 
+class Account(Reply, frozen=True, kw_only=True):
+    """Somebody with an account: whom `provider` knows as `account`; role: user, operator, admin."""
+
+    id: str
+    provider: str
+    account: str
+    display_name: str
+    role: str
+
+
 class TokenPair(Reply, frozen=True, kw_only=True):
     """What a login gives: a short-lived access token and a refresh token."""
 

@@ -16,6 +16,8 @@ COMMANDS = {
     "chat": ("client", "Chat in the terminal."),
     "ask": ("client", "Ask one question and print the answer."),
     "chats": ("client", "List, print or delete your chats."),
+    "login": ("client", "Sign in at a gateway, for all commands and notebooks."),
+    "logout": ("client", "Sign out, and forget the sign-in."),
     "worker": ("worker", "Add a worker to a running mesh."),
     "join": ("up", "Let a worker on another machine join."),
     "ps": ("up", "Show workers, queue and running requests."),

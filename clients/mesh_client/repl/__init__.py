@@ -3,16 +3,13 @@
 import asyncio
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import click
 
 from mesh_client import completing
 from mesh_client.asking import status_of
 from mesh_client.errors import MeshClientError, NotSignedIn, Refused
-
-if TYPE_CHECKING:
-    from mesh_client.async_client import AsyncClient
+from mesh_client.passwords import asked_password
 
 
 @click.command("chat")
@@ -52,13 +49,16 @@ def chat(model: str, system: str, resume: str | None, url: str, user: str) -> No
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("`mesh chat` needs a terminal; in a pipe, use `mesh ask`.")
     try:
-        asyncio.run(_sit(model, system, resume, url, user))
+        password = _password(url, user)
+        asyncio.run(_sit(model, system, resume, url, user, password))
     except MeshClientError as error:
         click.echo(f"mesh: {error.sentence}", err=True)
         sys.exit(status_of(error))
 
 
-async def _sit(model: str, system: str, resume: str | None, url: str, user: str) -> None:
+async def _sit(
+    model: str, system: str, resume: str | None, url: str, user: str, password: str
+) -> None:
     from platformdirs import user_state_path
 
     from mesh_client.async_client import AsyncClient
@@ -73,24 +73,23 @@ async def _sit(model: str, system: str, resume: str | None, url: str, user: str)
         AsyncClient.from_env(url=url, username=user, retry=impatient) as client,
         AsyncClient.from_env(url=url, username=user, retry=Retry(call_patience=0.0)) as watcher,
     ):
-        await _sign_in(client)
+        if password:
+            with suppress(Refused):
+                await client.login(client.username, password)
         await Repl(client, watcher, history).run(model=model, system=system, resume=resume)
 
 
-async def _sign_in(client: "AsyncClient") -> None:
-    """Ask for the password where a name alone is not enough."""
-    try:
-        await client.user()
-    except NotSignedIn:
-        if not client.username:
-            raise
-        with suppress(Refused):  # not now: what is asked says so, and is kept
-            await _by_name_or_password(client)
+def _password(url: str, user: str) -> str:
+    """What to sign in with, "" where the gateway lets somebody in without. Raises NotSignedIn."""
+    from mesh_client.client import Client
+    from mesh_client.retry import Retry
 
-
-async def _by_name_or_password(client: "AsyncClient") -> None:
-    try:
-        await client.login(client.username)
-    except NotSignedIn:
-        asked = f"Password of {client.username} at {client.url}"
-        await client.login(client.username, click.prompt(asked, hide_input=True))
+    retry = Retry(call_patience=0.0)
+    with Client.from_env(url=url, username=user, retry=retry) as client, suppress(Refused):
+        try:  # a gateway that cannot tell now says so again where a question is asked
+            client.user()
+        except NotSignedIn as error:
+            if error.status != 401 or not client.username:
+                raise
+            return asked_password(client.username, client.url)
+    return ""

@@ -180,6 +180,7 @@ class ScriptedGateway:
             "/auth/callback/debug": lambda: self._login(query),
             "/auth/login": lambda: self._login(query),
             "/auth/refresh": lambda: self._refresh(request),
+            "/auth/logout": lambda: Answer(body=None),
             "/v1/models": lambda: Answer(body={"object": "list", "data": [{"id": "echo"}]}),
         }
         if path in open_routes:

@@ -125,11 +125,12 @@ def test_a_token_that_expired_for_good_is_said_and_the_question_kept(
     sitting = open_chat()
     sitting.say("Count.")
     gateway.tokens_accepted = set()
-    detail = "This gateway has no such user; ask who runs it."
-    refused = Answer(403, {"detail": detail, "code": "forbidden", "request_id": "r"})
+    refused = Answer(403, {"detail": "No.", "code": "forbidden", "request_id": "r"})
     gateway.refusals = {"refresh": [refused], "debug": [refused]}
     sitting.send("And again.")
-    sitting.wait_for(f"✗ {detail}")
+    sitting.wait_for(
+        "✗ This token is not valid here; sign in again. Run `mesh login`", "MESH_TOKEN"
+    )
     sitting.wait(lambda text: text.count("› And again.") == 2)
     sitting.send("")
     sitting.wait(lambda text: text.count("five.") == 2)
