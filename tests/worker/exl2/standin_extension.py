@@ -117,6 +117,7 @@ def sample_basic(
     *rest: object,
 ) -> list[float]:
     """Choose a token for the one row of logits."""
+    assert -(1 << 31) <= top_k < 1 << 31, "incompatible function arguments"
     if temperature < 0.01:
         temperature, top_k = 1.0, 1
     row = logits[0, 0].double()

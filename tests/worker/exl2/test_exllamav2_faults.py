@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import Engine, EngineBroken, EngineError
+from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job
 from mesh.worker.engines.exllamav2 import start
 from mesh.worker.engines.exllamav2.engine import ExLlamaV2Engine
 from tests.worker.chain_model import ALPHABET, END
@@ -167,10 +167,17 @@ async def test_pages_of_broken_numbers_are_not_used_again(engine: ExLlamaV2Engin
 
 async def test_a_thousand_cancels_leave_every_page_free(engine: ExLlamaV2Engine) -> None:
     async def begin_and_leave(number: int) -> None:
-        reader = engine.generate(job(engine, "x" * (number % 700) + "A", 300))
+        """After the first token, or while it waits for its turn or reads its prompt."""
+        asked = job(engine, "x" * (number % 700) + "A", 300)
         if number % 3:
+            reader = engine.generate(asked)
             await anext(reader)
-        await reader.aclose()
+            await reader.aclose()
+        else:
+            collecting = asyncio.create_task(collect(engine, asked))
+            await asyncio.sleep(number % 7 / 1000)
+            collecting.cancel()
+            await asyncio.gather(collecting, return_exceptions=True)
 
     for number in range(0, 1000, 8):
         await asyncio.gather(*(begin_and_leave(number + k) for k in range(8)))
@@ -190,6 +197,57 @@ async def test_cancelling_twice_and_after_the_end_is_nothing(engine: ExLlamaV2En
     engine._driver.cancel(answer)
     await settled(engine)
     assert free_pages(engine) == PAGES
+
+
+async def test_a_gpu_that_fails_as_the_last_reader_leaves_ends_the_engine(
+    engine: ExLlamaV2Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library then moves pages about, outside of any step."""
+
+    def fail(task: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    reader = engine.generate(job(engine, "Say A", 1000))
+    await anext(reader)
+    monkeypatch.setattr(engine._driver._generator, "cancel", fail)
+    await reader.aclose()
+    with pytest.raises(EngineBroken, match="illegal memory access"):
+        async with asyncio.timeout(5):
+            await collect(engine, job(engine, "Say A", 5))
+
+
+async def test_an_answer_that_cannot_be_begun_fails_alone(
+    engine: ExLlamaV2Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no idea")
+
+    other = engine.generate(job(engine, "Say A", 27))
+    first = await anext(other)
+    with monkeypatch.context() as broken:
+        broken.setattr("mesh.worker.engines.exllamav2.answer.Answer.task", fail)
+        async with asyncio.timeout(5):
+            assert "no idea" in await failing(engine, "Say A")
+    assert first.text + text_of([step async for step in other]) == ALPHABET
+
+
+async def test_an_answer_that_begins_as_the_engine_closes_ends(
+    engine: ExLlamaV2Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, prepare = threading.Event(), engine._held
+
+    def late(asked: Job) -> object:
+        closed.wait(5)
+        return prepare(asked)
+
+    monkeypatch.setattr(engine, "_held", late)
+    reader = asyncio.create_task(collect(engine, job(engine, "Say A", 5)))
+    await asyncio.sleep(0)
+    await engine.close()
+    closed.set()
+    with pytest.raises(EngineError, match="was closed"):
+        async with asyncio.timeout(5):
+            await reader
 
 
 async def test_a_reader_that_leaves_during_the_prompt_stops_it(engine: ExLlamaV2Engine) -> None:

@@ -74,6 +74,16 @@ async def test_what_a_lora_says_is_part_of_the_fingerprint_and_its_place_is_not(
     assert len(set(found)) == 4
 
 
+async def test_a_lora_s_folder_may_have_folders_in_it(chain: Path, tmp_path: Path) -> None:
+    """Downloads leave one behind."""
+    lora = write_lora(tmp_path / "one", 1.0)
+    async with loaded(chain, lora=str(lora)) as engine:
+        before = engine.info.fingerprint
+    (lora / ".cache").mkdir()
+    async with loaded(chain, lora=str(lora)) as engine:
+        assert engine.info.fingerprint == before
+
+
 BROKEN_LORAS: dict[str, Callable[[Path], object]] = {
     "half of it": lambda p: (p / "adapter_model.safetensors").write_bytes(b"x" * 50),
     "no weights": lambda p: (p / "adapter_model.safetensors").unlink(),

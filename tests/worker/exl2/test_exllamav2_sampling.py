@@ -56,12 +56,22 @@ async def exact(engine: Engine, prompt: str, count: int, sampling: Sampling) -> 
 
 
 @pytest.mark.parametrize(
-    "one", [{"top_k": 1}, {"top_p": 0.01}, {"min_p": 0.99}, {"temperature": 0.0}]
+    "one", [{"top_k": 1}, {"top_p": 0.01}, {"top_p": 0.0}, {"min_p": 0.99}, {"temperature": 0.0}]
 )
 async def test_nothing_but_the_likeliest_can_be_asked_for(
     engine: Engine, one: dict[str, Any]
 ) -> None:
     assert await say(engine, "A", 27, **(WILD | one)) == ALPHABET
+
+
+@pytest.mark.parametrize("top_k", [1 << 31, 10**30])
+async def test_more_tokens_than_there_are_may_be_asked_for(engine: Engine, top_k: int) -> None:
+    assert await say(engine, "A", 27, top_k=top_k) == ALPHABET
+
+
+async def test_the_smallest_penalty_is_a_number_all_the_same(engine: Engine) -> None:
+    praise: dict[str, Any] = {"repetition_penalty": 1e-300, "temperature": 1.0}
+    assert (await say(engine, "A", 27, **praise)).startswith("a")
 
 
 async def test_warmth_and_typicality_change_what_is_said(engine: Engine) -> None:
@@ -172,6 +182,26 @@ async def test_banned_strings_never_come_and_ids_say_what_the_text_does(
     assert not any(string.lower() in text.lower() for string in banned)
     steps = await collect(engine, job(engine, "x" * 210 + "A", 60, wanted, seed=4))
     assert (text_of(steps), token_count(steps)) == (text, 60)
+
+
+@pytest.mark.parametrize("count", range(5, 9))
+async def test_a_banned_string_does_not_come_with_the_last_token_either(
+    engine: Engine, count: int
+) -> None:
+    sampling = Sampling(temperature=0, banned_strings=("e", "abcdf"))
+    steps = await collect(engine, job(engine, "A", count, sampling))
+    assert "e" not in text_of(steps) and "abcdf" not in text_of(steps)
+    assert (token_count(steps), steps[-1].finish) == (count, "length")
+
+
+async def test_banned_strings_may_be_asked_for_up_to_the_end_of_the_context(chain: Path) -> None:
+    engine = await start.load(chain, WorkerSettings(slots=1, context=512, cache_tokens=512))
+    sampling = Sampling(temperature=0, banned_strings=("fgh",), ignore_eos=True)
+    asked = job(engine, "A", 10_000, sampling)
+    steps = await collect(engine, asked)
+    assert token_count(steps) == 511 - len(asked.prompt_ids)
+    assert steps[-1].finish == "length"
+    await engine.close()
 
 
 async def test_half_a_banned_string_at_the_end_is_said(engine: Engine) -> None:

@@ -28,9 +28,9 @@ class Answer:
     """One job of the worker's, from its waiting to its end. Made and read by any thread, stepped
     by the driver's.
 
-    ids: prompt and prefix; max_tokens: new ones, of which the generator is asked for `drafts`
-    more, as it ends that much too early; vocabulary: how many ids the model has; held: to its
-    grammar, as far as the prefix goes.
+    ids: prompt and prefix; max_tokens: new ones, of which the generator is asked for `more`, as it
+    ends too early, or looks at a last token no more; vocabulary: how many ids the model has; held:
+    to its grammar, as far as the prefix goes.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Answer:
         tokenizer: Tokenizer,
         folder: ModelFolder,
         vocabulary: int,
-        drafts: int,
+        more: int,
         held: Held | None = None,
     ) -> None:
         self.relay = Relay()
@@ -51,26 +51,28 @@ class Answer:
         self._job = job
         self._max_tokens = max_tokens
         self._end_ids = folder.end_ids
-        self._drafts = drafts
+        self._more = more
         self._text = Detokenizer(tokenizer, folder.special_ids, ids, job.prefix_text)
         self._read = self._told = len(ids)
+        self._end = len(ids) + max_tokens
         self._first = True
 
     def task(self) -> "Task":
         """The answer for a generator, from its beginning: one that failed can be tried anew."""
-        return Task(self, self._job, self._max_tokens, self._drafts, self._end_ids)
+        return Task(self, self._job, self._max_tokens, self._more, self._end_ids)
 
     def advance(self, task: "Task", result: dict[str, object]) -> Iterator[Step]:
         """What a step of the generator means for the reader. Raises EngineError."""
         if task.fault:
             raise EngineError(task.fault)
         finish = self._finish(result)
-        ids = task.ids(self._read, last=finish)
+        ids = task.ids(self._read, last=finish)[: self._end - self._read]
         self._read += len(ids)
         for said in filter(None, map(self._text.feed, ids)):
             yield self._step(task, said)
         if finish is not None:
-            yield self._step(task, self._text.finish(), finish)
+            full = self._read == self._end
+            yield self._step(task, self._text.finish(), "length" if full else finish)
 
     def _finish(self, result: dict[str, object]) -> Finish | None:
         if not result["eos"]:
@@ -113,13 +115,13 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
     """
 
     def __init__(
-        self, answer: Answer, job: Job, max_tokens: int, drafts: int, end_ids: frozenset[int]
+        self, answer: Answer, job: Job, max_tokens: int, more: int, end_ids: frozenset[int]
     ) -> None:
         wanted, delivered = job.sampling, len(answer.ids) - len(job.prompt_ids)
         least = max_tokens if wanted.ignore_eos else max(0, wanted.min_tokens - delivered)
         super().__init__(
             input_ids=torch.tensor([answer.ids]),
-            max_new_tokens=max_tokens + drafts,
+            max_new_tokens=max_tokens + more,
             min_new_tokens=least,
             gen_settings=settings(wanted, answer.vocabulary),
             stop_conditions=sorted(end_ids),

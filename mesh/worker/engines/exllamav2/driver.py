@@ -88,8 +88,12 @@ class Driver:
         if answer in self._waiting:
             self._waiting.remove(answer)
         task = self._running.pop(answer, None)
-        if task is not None:
+        if task is None:
+            return
+        try:
             self._generator.cancel(task)
+        except Exception as error:  # after the last one it moves pages about, on the GPU
+            self._recover(error)
 
     def _close(self) -> None:
         self._end_all(_Closed(CLOSED))
@@ -97,10 +101,10 @@ class Driver:
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self._slots:
             answer = self._waiting.popleft()
-            task = answer.task()
             try:
+                task = answer.task()
                 self._generator.enqueue(task)
-            except AssertionError as error:
+            except Exception as error:  # it alone: without this thread all others would wait
                 self._mail.append((answer.relay, EngineError(f"ExLlamaV2 refused it: {error}.")))
             else:
                 self._running[answer] = task

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -50,10 +51,10 @@ class ExLlamaV2Engine:
         return ids
 
     async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
-        if self._closed:
-            raise EngineError(CLOSED)
         ids = await self._ids(job)
         held = await to_thread(self._held, job)
+        if self._closed:  # meanwhile, perhaps: from here on nothing waits
+            raise EngineError(CLOSED)
         answer = self._answer(job, ids, held)
         if job.max_tokens <= 0:  # of which the library would make one token
             yield Step("", (), "length", len(job.prompt_ids), 0)
@@ -113,9 +114,12 @@ class ExLlamaV2Engine:
                     f"The model has no token {token}; it has {loaded.vocabulary:,}, from 0 on.",
                     param="logit_bias",
                 )
-        tokens = min(job.max_tokens, plan.context - len(ids))
+        # A banned string that the last token ends is found with the one after it.
+        after = 1 if job.sampling.banned_strings else 0
+        tokens = min(job.max_tokens, plan.context - len(ids) - after)
+        more = plan.drafts + after
         tokenizer, vocabulary = loaded.tokenizer, loaded.vocabulary
-        return Answer(job, ids, tokens, tokenizer, plan.folder, vocabulary, plan.drafts, held)
+        return Answer(job, ids, tokens, tokenizer, plan.folder, vocabulary, more, held)
 
 
 def _info(
@@ -146,7 +150,10 @@ def _info(
 
 def _fingerprint(plan: Plan, settings: WorkerSettings) -> str:
     """The folder's, and what else changes which tokens come: LoRAs and the rotary settings."""
-    adapters = [(fingerprint(sorted(path.iterdir())), scale) for path, scale in loras(settings)]
+    adapters = [
+        (fingerprint(sorted(filter(Path.is_file, path.iterdir()))), scale)
+        for path, scale in loras(settings)
+    ]
     others = [adapters, settings.rope_scale, settings.rope_alpha]
     if not any(others):
         return plan.folder.fingerprint

@@ -19,6 +19,10 @@ N = TypeVar("N", int, float)
 
 TEMPERATURE, TOP_K, TOP_P, MIN_P, XTC_THRESHOLD = 0.8, 40, 0.95, 0.05, 0.1
 """What a request does not set: llama.cpp's defaults, so that a model sounds the same on both."""
+LEAST = 1e-6
+"""The least top_p: of 0 the library would make all tokens, where one is asked for."""
+LEAST_PENALTY = 0.01
+"""The least penalty: it is divided by, and what is infinite has no probability."""
 
 
 def settings(sampling: Sampling, vocabulary: int) -> ExLlamaV2Sampler.Settings:
@@ -28,11 +32,11 @@ def settings(sampling: Sampling, vocabulary: int) -> ExLlamaV2Sampler.Settings:
     """
     return ExLlamaV2Sampler.Settings(
         temperature=_or(sampling.temperature, TEMPERATURE),
-        top_k=_or(sampling.top_k, TOP_K),
-        top_p=_or(sampling.top_p, TOP_P),
+        top_k=min(_or(sampling.top_k, TOP_K), vocabulary),
+        top_p=max(_or(sampling.top_p, TOP_P), LEAST),
         min_p=_or(sampling.min_p, MIN_P),
         typical=_or(sampling.typical_p, 0.0),
-        token_repetition_penalty=_or(sampling.repetition_penalty, 1.0),
+        token_repetition_penalty=max(_or(sampling.repetition_penalty, 1.0), LEAST_PENALTY),
         token_presence_penalty=_or(sampling.presence_penalty, 0.0),
         token_frequency_penalty=_or(sampling.frequency_penalty, 0.0),
         token_bias=_bias(sampling.logit_bias, vocabulary),
