@@ -14,6 +14,7 @@ import torch
 from safetensors.numpy import save_file
 
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import CHATML
 from mesh.worker.engines.choose import load as load_by_settings
@@ -108,6 +109,18 @@ async def test_every_end_token_ends_an_answer(tmp_path: Path, where: str) -> Non
         assert (text_of(steps), steps[-1].finish) == ("01234", "stop")
 
 
+@pytest.mark.parametrize("sampling", [{"min_tokens": 9}, {"xtc_probability": 1.0}], ids=str)
+async def test_ends_that_are_no_tokens_of_the_model_are_left_out(
+    tmp_path: Path, sampling: dict[str, Any]
+) -> None:
+    path = folders.write(tmp_path)
+    (path / "generation_config.json").write_text('{"eos_token_id": [0, -1, 258, 1000000]}')
+    async with loaded(path) as engine:
+        wanted = Sampling(temperature=0, **sampling)
+        steps = await collect(engine, job(engine, "A", 20, wanted))
+        assert sum(len(step.ids or ()) for step in steps) == 20
+
+
 @pytest.mark.parametrize("theta", [None, 500_000.0])
 async def test_the_rotary_base_is_found_where_newer_files_have_it(
     tmp_path: Path, theta: float | None
@@ -188,6 +201,27 @@ async def test_any_context_can_be_had_and_used_up(chain: Path, context: int) -> 
         asked = job(engine, "A", 10_000)
         steps = await collect(engine, asked)
         assert sum(len(step.ids or ()) for step in steps) == got - len(asked.prompt_ids)
+
+
+@pytest.mark.parametrize("cache_tokens", [1, 256, 1000])
+async def test_a_pool_smaller_than_the_context_and_the_chunks_can_be_had(
+    chain: Path, cache_tokens: int
+) -> None:
+    async with loaded(chain, cache_tokens=cache_tokens) as engine:
+        pool = -(-cache_tokens // 256) * 256
+        assert engine.info.context_length == pool
+        asked = job(engine, "A", 10_000)
+        steps = await collect(engine, asked)
+        assert sum(len(step.ids or ()) for step in steps) == pool - len(asked.prompt_ids)
+
+
+async def test_more_slots_than_a_short_context_has_room_for_are_not_offered(
+    chain: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with loaded(chain, context=512, draft="ngram", draft_tokens=16, slots=64) as engine:
+        assert engine.info.slots == 512 // 17
+        assert text_of(await collect(engine, job(engine, "A", 27))) == ALPHABET
+    assert "room for 30 slots" in caplog.text
 
 
 async def test_loading_shows_its_progress(chain: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -364,6 +398,10 @@ def _cut(path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def _header(path: Path, header: bytes) -> None:
+    (path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+
 def _behead(path: Path) -> None:
     rest = {name: each for name, each in folders.weights().items() if name != "lm_head.weight"}
     save_file(rest, path / "model.safetensors")
@@ -385,6 +423,24 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         "is quantised as exl3",
     ),
     "no sizes": (lambda p: change(p / "config.json", num_hidden_layers=None), "config.json is not"),
+    "no heads": (
+        lambda p: change(p / "config.json", num_key_value_heads=0),
+        "ExLlamaV2 cannot read",
+    ),
+    "an end that is no token": (
+        lambda p: change(p / "config.json", eos_token_id=-1),
+        "cannot use the tokenizer",
+    ),
+    "no end": (lambda p: change(p / "config.json", eos_token_id=[]), "ExLlamaV2 cannot read"),
+    "a template that is no text": (
+        lambda p: (p / "chat_template.jinja").write_bytes(b"\xff\xfe"),
+        "chat_template.jinja is not what",
+    ),
+    "a header without end": (lambda p: _header(p, b"[" * 100_000), "nested too deep"),
+    "a place at infinity": (
+        lambda p: _header(p, b'{"a": {"data_offsets": [0, 1e999]}}'),
+        "not a safetensors file",
+    ),
     "no weights": (lambda p: (p / "model.safetensors").unlink(), "has no safetensors file"),
     "half of them": (_cut, "model.safetensors is not whole"),
     "other weights": (

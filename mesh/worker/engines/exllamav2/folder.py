@@ -202,8 +202,17 @@ def _weight_bytes(file: Path) -> int:
         ends = [int(each["data_offsets"][1]) for name, each in header.items() if name[:2] != "__"]
     except OSError as error:
         raise _bad(f"{file} cannot be read: {error.strerror}.") from error
-    except (struct.error, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (
+        struct.error,
+        ArithmeticError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+    ) as error:
         raise _bad(f"{file} is not a safetensors file, or only a part of one: {error}.") from error
+    except RecursionError as error:
+        raise _bad(f"{file} is not a safetensors file: its header is nested too deep.") from error
     data = max(ends, default=0)
     if file.stat().st_size != 8 + size + data:
         raise _bad(f"{file} is not whole, or has too much in it; download it again.")
@@ -214,7 +223,10 @@ def _chat_template(path: Path, named: _TokenizerConfig) -> str | None:
     """The model's own template: of the file for it, else of tokenizer_config.json."""
     file = path / "chat_template.jinja"
     if file.is_file():
-        return file.read_text()
+        try:
+            return file.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise _bad(f"{file} is not what it should be; download it again: {error}.") from error
     template = named.chat_template
     if isinstance(template, list):
         return next((one.template for one in template if one.name == "default"), None)
@@ -238,7 +250,7 @@ def _end_ids(
     ends = [token.id for token in tokens if token.special and token.content in (*END_OF_TURN, eos)]
     for given in (config.eos_token_id, generation.eos_token_id):
         ends += [given] if isinstance(given, int) else given or []
-    return frozenset(ends)
+    return frozenset(end for end in ends if 0 <= end < config.sizes.vocab_size)
 
 
 def fingerprint(files: Iterable[Path]) -> str:

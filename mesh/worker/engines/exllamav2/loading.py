@@ -69,12 +69,12 @@ def load(plan: Plan, settings: WorkerSettings) -> Loaded:
         tensor.check(plan.folder, config, settings)
     guessing = _config(plan.draft, plan, settings) if plan.draft is not None else None
     _choose_attention(config, guessing or config)
-    tokenizer = _tokenizer(plan.folder)
+    tokenizer, pieces = _tokenizer(plan.folder), _pieces(plan.folder, config)
     model, cache = _load_model(plan.folder, config, plan.pool, settings, spread)
     arguments: dict[str, object] = {
         "model": model,
         "cache": cache,
-        "tokenizer": exllamav2.ExLlamaV2Tokenizer(model.config),
+        "tokenizer": pieces,
         "max_batch_size": plan.slots,
         "max_chunk_size": plan.chunk,
         "max_q_size": plan.drafts + 1,
@@ -119,6 +119,17 @@ def _tokenizer(folder: ModelFolder) -> Tokenizer:
         ) from error
 
 
+def _pieces(folder: ModelFolder, config: Any) -> Any:
+    """The library's own tokenizer."""
+    try:
+        return exllamav2.ExLlamaV2Tokenizer(config)
+    except Exception as error:  # as above
+        raise _bad(
+            f"ExLlamaV2 cannot use the tokenizer of {folder.path}: {_said(error)}. See what"
+            " config.json, tokenizer_config.json and tokenizer.json say of special tokens."
+        ) from error
+
+
 def _check_vocabulary(tokenizer: Tokenizer, draft: ModelFolder) -> None:
     if _tokenizer(draft).get_vocab() != tokenizer.get_vocab():
         raise _bad(
@@ -152,7 +163,7 @@ def _config(folder: ModelFolder, plan: Plan, settings: WorkerSettings) -> Any:
     config.model_dir = str(folder.path)
     try:
         config.prepare()
-    except (AssertionError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # of whatever kind: it takes what it reads for granted
         raise _bad(f"ExLlamaV2 cannot read {folder.path}: {_said(error)}.") from error
     _check_architecture(folder, config)
     rope = folder.config.sizes.rope_parameters

@@ -67,10 +67,12 @@ def make_plan(folder: ModelFolder, settings: WorkerSettings, devices: Sequence[D
     chunk = max(settings.prefill, plan.slots * (plan.drafts + 1))
     plan = replace(plan, chunk=min(pages(chunk), pages(plan.length + 1) - PAGE))
     need = _need(plan, settings, devices)
-    pool = need.tokens
-    if pool < plan.length:
-        log.warning("There is room for %d tokens of context; that is taken.", pool - plan.drafts)
-    return replace(plan, pool=pool, length=min(plan.length, pool), memory=need.total)
+    plan = replace(plan, pool=need.tokens, memory=need.total)
+    if plan.pool < plan.length:
+        log.warning(
+            "There is room for %d tokens of context; that is taken.", plan.pool - plan.drafts
+        )
+    return _within(plan)
 
 
 def loras(settings: WorkerSettings) -> list[tuple[Path, float]]:
@@ -86,6 +88,16 @@ def loras(settings: WorkerSettings) -> list[tuple[Path, float]]:
         except ValueError as error:
             raise _bad(f"MESH_LORA: the scale in {text!r} is not a number.") from error
     return found
+
+
+def _within(plan: Plan) -> Plan:
+    """No sequence longer than the pool, no step longer than a sequence, slots for one step."""
+    length = min(plan.length, plan.pool)
+    chunk = min(plan.chunk, length // PAGE * PAGE)
+    slots = min(plan.slots, chunk // (plan.drafts + 1))
+    if slots < plan.slots:
+        log.warning("So short a context has room for %d slots; that is taken.", slots)
+    return replace(plan, length=length, chunk=chunk, slots=slots)
 
 
 def _draft(folder: ModelFolder, settings: WorkerSettings) -> ModelFolder | None:
