@@ -17,6 +17,8 @@ import httpx
 import msgspec
 import pytest
 
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
 from mesh.cli.archive import Backup
 from mesh.cli.manifest import DATABASE, FORMAT, MANIFEST, STREAMS, snapshot_of
 from mesh.cli.moving import STAGING
@@ -89,6 +91,17 @@ def test_the_database_is_taken_first_and_the_log_last(backup: Path) -> None:
     order = [piece.name for piece in Backup(backup).manifest.pieces]
     assert order[0] == DATABASE
     assert order[-2:] == [snapshot_of(subjects.REQ_STREAM), snapshot_of(subjects.RUN_STREAM)]
+
+
+async def test_every_stream_is_kept_or_made_anew_by_itself(mesh: Fleet) -> None:
+    bus = await Bus.connect([mesh.broker.url], *mesh.broker.credentials("operator"))
+    found = await JetStream(bus).api("STREAM.NAMES", {}, _Names)
+    await bus.close()
+    assert set(found.streams) == {*STREAMS, subjects.WORKERS_STREAM, subjects.ACCOUNTS_STREAM}
+
+
+class _Names(msgspec.Struct):
+    streams: list[str]
 
 
 def test_a_backup_can_be_one_file(mesh: Fleet, backup: Path, tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """What signing in through other sites rests on, part by part: attempts, sites, who is welcome."""
 
+import time
 from typing import Any
 
 import pytest
 
-from mesh.gateway.oauth import attempt as module
 from mesh.gateway.oauth.attempt import LASTS, Attempt
 from mesh.gateway.oauth.identity import Identity, is_welcome
 from mesh.gateway.oauth.providers import is_safe, providers
@@ -33,8 +33,8 @@ def test_a_cookie_of_another_key_or_site_or_time_is_none(monkeypatch: pytest.Mon
     ):
         with pytest.raises(MeshError):
             Attempt.back(key, site, brought, left.state)
-    later = module.time.time() + LASTS + 1
-    monkeypatch.setattr(module.time, "time", lambda: later)
+    later = time.time() + LASTS + 1
+    monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(MeshError, match="took too long"):
         Attempt.back(KEY, "oidc", cookie, left.state)
 
