@@ -15,6 +15,7 @@ from typing import NamedTuple
 import httpx
 
 from benchmarks.subjects import Alone, Target
+from mesh.cli.enrol import BrokerFolder
 from mesh.cli.ports import free_port
 
 READY = 900.0
@@ -29,9 +30,11 @@ class Worker(NamedTuple):
 
 
 class Mesh(NamedTuple):
-    """Broker, gateway and workers. `target` is for loads."""
+    """Broker, gateway and workers. `target` is for loads, `operator` a broker user and password."""
 
     url: str
+    broker: str
+    operator: tuple[str, str]
     workers: list[Worker]
 
     @property
@@ -81,7 +84,9 @@ class Machine:
                 started.append(Worker(name, opened.enter_context(process)))
             running += [worker.process for worker in started]
             self._await(lambda: self._health(url) == workers, running)
-            yield Mesh(url, started)
+            operator = BrokerFolder(Path(self._settings["MESH_DATA_DIR"])).credential("operator")
+            broker = f"nats://127.0.0.1:{self._settings['MESH_NATS_PORT']}"
+            yield Mesh(url, broker, operator, started)
 
     @contextmanager
     def _process(

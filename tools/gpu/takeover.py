@@ -1,15 +1,20 @@
 """kill -9 of a GPU worker in mid-answer: how long its reader waits, whether the answer holds."""
 
+import asyncio
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import httpx
 
 from benchmarks.subjects import STORY
-from tools.gpu.subjects import Mesh
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.protocol import subjects
+from tools.gpu.subjects import Mesh, Worker
 
 
 class TakeOver(NamedTuple):
@@ -35,11 +40,12 @@ def take_over(mesh: Mesh, tokens: int) -> TakeOver:
     first = whole.at[0] - began
     killed_after = len(whole.texts) // 3
     broken = Read([], [])
-    for text in _tokens(mesh.url, tokens):
-        broken.texts.append(text)
-        broken.at.append(time.perf_counter())
-        if len(broken.texts) == killed_after:
-            _kill_holder(mesh)
+    with _log(mesh) as holder:
+        for text in _tokens(mesh.url, tokens):
+            broken.texts.append(text)
+            broken.at.append(time.perf_counter())
+            if len(broken.texts) == killed_after:
+                holder().process.send_signal(signal.SIGKILL)
     gaps = [after - before for before, after in zip(broken.at, broken.at[1:], strict=False)]
     exact = broken.texts == whole.texts
     return TakeOver(len(whole.texts), killed_after, max(gaps), first, exact)
@@ -73,20 +79,24 @@ def _tokens(url: str, tokens: int) -> Iterator[str]:
                         yield choice["delta"]["content"]
 
 
-def _kill_holder(mesh: Mesh) -> None:
-    """kill -9 of the worker that is at work: of two, the one that /workers says is running."""
-    busy = {each["name"] for each in _workers(mesh.url) if each["running"]}
-    for worker in mesh.workers:
-        if worker.name in busy:
-            worker.process.send_signal(signal.SIGKILL)
-            return
-    raise RuntimeError("no worker says that it is at work")
+@contextmanager
+def _log(mesh: Mesh) -> Iterator[Callable[[], Worker]]:
+    """What tells, at once, which worker writes: the claim that the log ends with.
 
+    The list of workers tells it too, but up to two seconds late.
+    """
+    with asyncio.Runner() as runner:
+        bus = runner.run(Bus.connect([mesh.broker], *mesh.operator))
 
-def _workers(url: str) -> list[dict[str, object]]:
-    login = httpx.get(f"{url}/auth/callback/debug", params={"code": "gpu"}).raise_for_status()
-    token = login.json()["access_token"]["access_token"]
-    headers = {"Authorization": f"Bearer {token}"}
-    reply = httpx.get(f"{url}/workers", headers=headers).raise_for_status()
-    found: list[dict[str, object]] = reply.json()["workers"]
-    return found
+        def holder() -> Worker:
+            last = runner.run(JetStream(bus).last(subjects.RUN_STREAM, subjects.RUN_EVENTS))
+            writer = last and subjects.parse_run(last.subject).writer.user
+            for worker in mesh.workers:
+                if worker.name == writer:
+                    return worker
+            raise RuntimeError(f"the last event of the log is {writer}'s, who is no worker")
+
+        try:
+            yield holder
+        finally:
+            runner.run(bus.close())
