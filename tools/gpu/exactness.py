@@ -82,7 +82,13 @@ def _job(engine: Engine, prompt: str) -> Job:
 
 
 async def _ids(engine: Engine, job: Job) -> Ids:
-    return tuple([token async for step in engine.generate(job) for token in step.ids or ()])
+    """The ids up to the last that made text: not every engine tells the end's."""
+    ids: list[int] = []
+    spoken = 0
+    async for step in engine.generate(job):
+        ids += step.ids or ()
+        spoken = len(ids) if step.text else spoken
+    return tuple(ids[:spoken])
 
 
 def _transformers(folder: Path, prompts: list[Ids]) -> list[Ids]:
