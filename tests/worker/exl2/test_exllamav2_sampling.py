@@ -128,6 +128,8 @@ async def test_xtc_leaves_out_likely_tokens_as_often_as_asked(engine: Engine) ->
     xtc: dict[str, Any] = {"xtc_threshold": 0.1, "temperature": 0.0}
     assert await say(engine, "B", 20, xtc_probability=1.0, **xtc) == "y" * 20
     assert await say(engine, "B", 20, xtc_probability=0.0, **xtc) == "x" * 20
+    every = xtc | {"xtc_threshold": 0.0}  # no token is unlikely: only the last of all is left
+    assert not {"x", "y"} & set(await say(engine, "B", 20, xtc_probability=1.0, **every))
     half = await exact(engine, "B", 100, Sampling(xtc_probability=0.5, **xtc))
     assert 30 < half.count("y") < 70
 

@@ -135,7 +135,8 @@ class Task(ExLlamaV2DynamicJob):  # type: ignore[misc]
         self.rng = KeyedRandom(job.seed, self._sequence.sequence_ids, self._before)
         self._logprobs = wanted.logprobs
         self.odds: dict[int, TokenOdds] = {}
-        self._xtc = wanted.xtc_probability or 0.0, wanted.xtc_threshold or XTC_THRESHOLD
+        threshold = wanted.xtc_threshold
+        self._xtc = wanted.xtc_probability or 0.0, XTC_THRESHOLD if threshold is None else threshold
         self._held = copy(answer.held)
 
     @property
