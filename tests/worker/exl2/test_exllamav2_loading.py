@@ -289,6 +289,11 @@ async def planned(path: Path, **settings: Any) -> None:
     assert stopped.value.code == ErrorCode.CANCELLED, stopped.value
 
 
+async def test_a_pool_without_room_for_the_context_asked_for_is_refused(chain: Path) -> None:
+    with pytest.raises(MeshError, match="MESH_CACHE_TOKENS=256 .* 1,024 tokens; .* MESH_CONTEXT"):
+        await start.load(chain, WorkerSettings(context=1024, cache_tokens=256))
+
+
 async def test_the_need_is_told_before_anything_is_loaded(
     large: Path,
     gpus: Callable[..., None],

@@ -144,6 +144,11 @@ def _need(plan: Plan, settings: WorkerSettings, devices: Sequence[Device]) -> Ne
         work=work(config, plan.chunk, plan.slots * (plan.drafts + 1)),
     )
     each = pages(plan.length)
+    if settings.context and 0 < need.tokens < each:
+        raise _bad(
+            f"MESH_CACHE_TOKENS={settings.cache_tokens} has no room for one context of"
+            f" {plan.length:,} tokens; raise it, or lower MESH_CONTEXT."
+        )
     least = each if settings.context else PAGE
     pool = fit(need, devices, int(settings.gpu_reserve * GIB), least, plan.slots * each)
     need = replace(need, tokens=pool)
