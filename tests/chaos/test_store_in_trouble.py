@@ -1,6 +1,6 @@
 """The store away, killed, out of room and locked out: answers stream, and then it has the log.
 
-    MESH_CHAOS_EVENTS=100000 python -m pytest -s tests/chaos/test_store.py
+    MESH_CHAOS_EVENTS=100000 python -m pytest -s tests/chaos/test_store_in_trouble.py
 
 lets so many events happen while the store is away, and prints how soon it has caught up; a usual
 run makes do with fewer.
