@@ -184,6 +184,32 @@ def test_an_account_is_deleted_once_its_name_is_typed(
     assert [name for name in kept if ADA in name or name == "mesh.name"] == []
 
 
+def test_a_gateway_that_is_away_is_said_in_the_dialog_and_costs_nothing_typed(
+    network: Mesh, new_tab: Callable[..., Tab]
+) -> None:
+    tab = signed_in(network, new_tab)
+    dialog = account_of(tab)
+    network.stop("gateway")
+    dialog.get_by_role("button", name="Download all of it").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("does not answer")
+    dialog.get_by_role("button", name="Make a key …").click()
+    box = tab.page.get_by_role("dialog", name="Make a key")
+    box.get_by_label("What it is for").fill("laptop")
+    box.get_by_role("button", name="Make it").click()
+    expect(box.get_by_role("alert")).to_contain_text("does not answer")
+    network.start("gateway")
+    expect(box.get_by_label("What it is for")).to_have_value("laptop")
+    box.get_by_role("button", name="Make it").click()
+    tab.page.get_by_role("dialog", name="Your new key").get_by_role("button", name="Done").click()
+    expect(dialog.get_by_role("listitem")).to_contain_text("laptop")
+    tab.page.keyboard.press("Escape")
+    network.stop("gateway")
+    tab.page.locator(".account").click()
+    tab.page.get_by_role("menuitem", name="Account …").click()
+    expect(tab.page.locator(".notice")).to_contain_text("does not answer")
+    expect(tab.page.get_by_role("dialog")).to_have_count(0)
+
+
 @pytest.mark.parametrize("width", [320, 375, 1280])
 def test_the_keyboard_and_a_phone_will_do_for_the_account(
     network: Mesh, new_tab: Callable[..., Tab], width: int

@@ -117,12 +117,33 @@ def test_the_place_in_the_queue_is_told(mesh: Mesh, new_tab: Callable[..., Tab])
         if each is first:
             expect(first.answers).to_have_text(re.compile("word1"))
     expect(second.running).to_contain_text("You are next", ignore_case=True)
-    expect(third.running).to_contain_text("1 question before yours")
+    expect(third.running).to_contain_text(re.compile(r"1 question before yours · \d+ s so far"))
     first.button("Stop").click()
     expect(second.answers).to_have_text(re.compile("word1"))
     for each in (second, third):
         each.button("Stop").click()
         expect(each.page.locator(".note")).to_contain_text("Stopped")
+
+
+def test_the_wait_is_guessed_from_those_who_went_before(tab: Tab) -> None:
+    said = tab.page.evaluate(
+        """async () => {
+          const { Outlook } = await import("/page/outlook.js");
+          const outlook = new Outlook();
+          const places = [[4, 0], [4, 3], [2, 6], [2, 7], [0, 12], [0, 20], [3, 21], [3, 30]];
+          return places.map(([before, now]) => outlook.at(before, now));
+        }"""
+    )
+    assert said == [
+        "",
+        "3 s so far",
+        "6 s so far, about 9 s to go",
+        "7 s so far, about 8 s to go",
+        "12 s so far, about 3 s to go",
+        "20 s so far",  # it takes longer than those before
+        "",  # it was put back
+        "9 s so far",
+    ]
 
 
 def test_votes_and_reports_are_kept(tab: Tab) -> None:

@@ -67,6 +67,31 @@ def test_a_chat_is_renamed_hidden_kept_out_of_exports_and_deleted(tab: Tab) -> N
     expect(tab.page.get_by_text("What would you like to know?")).to_be_visible()
 
 
+def test_chats_and_links_that_cannot_be_read_now_are_said_and_the_list_stays(tab: Tab) -> None:
+    tab.expect_error("Failed to load resource")
+    for text in ("one", "two"):
+        tab.page.get_by_role("link", name="New chat").click()
+        tab.ask(text, ECHO)
+        expect(tab.answers).to_have_text(text)
+    tab.page.route("**/chats?*", lambda route: route.continue_(url=f"{tab.url}/chats?limit=1"))
+    tab.page.reload()
+    expect(tab.chats).to_have_text(["two"])
+    tab.page.unroute("**/chats?*")
+    tab.page.route("**/chats?*", lambda route: route.abort())
+    notice, older = tab.page.locator(".notice"), tab.button("Older chats")
+    older.click()
+    expect(notice).to_contain_text("does not answer")
+    tab.page.unroute("**/chats?*")
+    older.click()
+    expect(tab.chats).to_have_text(["two", "one"])
+    for what, route in (("Share …", "**/shares"), ("Hide", "**/chats/*")):
+        notice.evaluate("(notice) => (notice.textContent = '')")
+        tab.page.route(route, lambda route: route.abort())
+        tab.menu_of("one", what)
+        expect(notice).to_contain_text("does not answer")
+        expect(tab.chats).to_have_text(["two", "one"])
+
+
 def test_a_menu_outlives_its_row_and_gives_the_focus_back(tab: Tab) -> None:
     tab.ask("word " * 400, SLOW)
     expect(tab.answers).to_have_text(re.compile("word"))

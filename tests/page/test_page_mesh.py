@@ -51,6 +51,22 @@ def test_a_request_of_ones_own_leads_to_its_chat(tab: Tab) -> None:
     expect(tab.page.locator(".note")).to_contain_text("Stopped")
 
 
+def test_a_request_that_cannot_be_cancelled_is_said_until_it_was_read(tab: Tab) -> None:
+    tab.expect_error("Failed to load resource")
+    tab.ask(LONG, SLOW)
+    expect(tab.answers).to_have_text(re.compile("word"))
+    tab.page.get_by_role("link", name="The mesh", exact=True).click()
+    tab.page.route("**/mesh/requests/**", lambda route: route.abort())
+    cancel = tab.page.get_by_role("row", name="your chat").get_by_role("button")
+    with tab.page.expect_event("requestfailed"):
+        cancel.click()
+    tab.page.wait_for_timeout(1500)  # more than one look at the mesh
+    expect(tab.page.locator(".notice")).to_contain_text("could not be cancelled")
+    tab.page.unroute("**/mesh/requests/**")
+    cancel.click()
+    expect(tab.page.get_by_text("Nothing is asked at the moment.")).to_be_visible()
+
+
 def test_a_worker_is_drained_and_its_answer_goes_on(
     new_mesh: Callable[..., Mesh], new_tab: Callable[..., Tab]
 ) -> None:

@@ -9,7 +9,7 @@ import { report, vote } from "./judging.js";
 import { Log } from "./log.js";
 import { Answer, outcome, question } from "./message.js";
 import { about, answerOptions, Choice, keepOptions, optionsOf } from "./options.js";
-import { persist } from "./persist.js";
+import { Once, persist } from "./persist.js";
 import { greeting, notShown } from "./placeholders.js";
 import { Tree } from "./tree.js";
 
@@ -21,6 +21,8 @@ export class Chat {
   #following = null;
   #followed = null;
   #sending = null;
+  #once = new Once();
+  #attempts = 0;
 
   /** on: created(chat), changed(). */
   constructor(on) {
@@ -31,7 +33,8 @@ export class Chat {
     this.log = new Log();
     this.element = h("main", { class: "chat", id: "main", tabindex: "-1", onkeydown: (event) => event.key === "Escape" && this.composer.now === "answering" && this.#stop() }, this.log.element, this.composer.element);
     tabs.onmessage = ({ data }) => data === this.id && !this.#sending && this.#refresh();
-    this.messages = { siblings: (id) => this.#tree.siblings(id), show: (id) => this.#show(id), edit: (message) => this.composer.edit(message), retry: (message) => this.#again(message), vote: (answer, score) => this.#judge(answer, () => vote(this.id, answer, score)), report: (answer) => this.#judge(answer, () => report(this.id, answer)), goOn: () => this.#send("Go on.", null), grew: () => this.log.stick() };
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#comeBack());
+    this.messages = { siblings: (id) => this.#tree.siblings(id), show: (id) => this.#show(id), edit: (message) => this.composer.edit(message), retry: (message) => this.#again(message), vote: (answer, score) => this.#judge(answer, () => vote(this.id, answer, score)), report: (answer) => this.#judge(answer, () => report(this.id, answer)), goOn: () => this.#goOn(), grew: () => this.log.stick() };
   }
 
   // --- opening ---
@@ -48,6 +51,7 @@ export class Chat {
     this.log.greet(id ? "" : greeting());
     this.choice.open(id);
     if (id) await this.#refresh();
+    if (id === this.id) this.composer.takeUp((asked) => this.#tree.get(asked));
     if (matchMedia("(hover: hover)").matches) this.composer.input.focus();
   }
 
@@ -57,20 +61,25 @@ export class Chat {
     this.#following = this.#followed = null;
     this.#sending?.abort();
     this.#sending = null;
+    this.stopped = "";
     this.composer.close();
   }
 
-  async #refresh() {
-    const id = this.id;
+  /** Somebody looks here again, and may have gone on elsewhere. */
+  #comeBack() {
+    if (this.id && this.element.isConnected && !this.#following && !this.#sending) this.#refresh(() => {});
+  }
+
+  async #refresh(fail = (error, id) => this.log.greet(notShown(error, () => this.open(id)))) {
+    const id = this.id, attempts = this.#attempts;
     try {
       const chat = await get(`/chats/${id}`);
-      if (id !== this.id) return;
+      if (id !== this.id || attempts !== this.#attempts) return; // what was asked meanwhile is not in it
       this.chat = chat;
       this.#tree = new Tree(chat.messages, chat.active_thread_tail_message_id);
       this.#render();
     } catch (error) {
-      if (id !== this.id) return;
-      this.log.greet(notShown(error, () => this.open(id)));
+      if (id === this.id) fail(error, id);
     }
   }
 
@@ -156,35 +165,42 @@ export class Chat {
 
   // --- asking ---
 
-  async #send(text, edited) {
+  #goOn() {
+    this.#send("Go on.", null, () => this.#goOn());
+  }
+
+  async #send(text, edited, again = () => this.composer.submit()) {
     if (this.composer.now !== "ready") return;
     const parent = edited ? null : this.#tree.tail;
     if (parent && this.#tree.get(parent).role === "prompter") return this.#again({ parent_id: parent });
-    await this.#attempt(async (key, signal) => {
+    await this.#attempt(async (signal) => {
       const place = edited ? { beside: edited.id } : { parent_id: parent };
       const body = { content: text, ...place, ...answerOptions(this.id) };
-      const { prompter_message: asked, assistant_message: answer } = await this.#begin("messages", body, key, signal);
-      this.composer.taken();
+      const { prompter_message: asked, assistant_message: answer } = await this.#begin("messages", body, signal);
+      this.composer.taken(text);
       this.#tree.add(asked);
       this.#began(answer);
       if (!this.chat?.title) this.on.changed();
       await this.#drafts(asked.id);
-    }, () => this.#send(text, edited));
+    }, again);
   }
 
   #again(message) {
     const parent = message.parent_id;
-    return this.#attempt((key, signal) => this.#reanswer(parent, key, signal), () => this.#again(message));
+    return this.#attempt((signal) => this.#reanswer(parent, signal), () => this.#again(message));
   }
 
-  async #reanswer(parent, key, signal) {
-    this.#began(await this.#begin("assistant_message", { parent_id: parent, ...answerOptions(this.id) }, key, signal));
+  async #reanswer(parent, signal) {
+    this.#began(await this.#begin("assistant_message", { parent_id: parent, ...answerOptions(this.id) }, signal));
   }
 
   /** More answers to the same question, where drafts were asked for. */
   async #drafts(parent) {
-    for (let more = (optionsOf(this.id).drafts ?? 1) - 1; more > 0; more--) {
-      this.#tree.add(await post(`/chats/${this.id}/assistant_message`, { parent_id: parent, ...answerOptions(this.id) }));
+    const id = this.id;
+    for (let more = (optionsOf(id).drafts ?? 1) - 1; more > 0; more--) {
+      const draft = await post(`/chats/${id}/assistant_message`, { parent_id: parent, ...answerOptions(id) });
+      if (id !== this.id) return;
+      this.#tree.add(draft);
       this.#views.get(this.#tree.tail)?.refresh();
     }
   }
@@ -201,10 +217,11 @@ export class Chat {
   /** Do what begins an answer; what goes wrong is said where one writes, and nothing is lost. */
   async #attempt(act, again) {
     const control = (this.#sending = new AbortController());
+    this.#attempts++;
     this.composer.complain(null);
     this.composer.state("sending");
     try {
-      await act(crypto.randomUUID?.() ?? String(Math.random()), control.signal);
+      await act(control.signal);
       tabs.postMessage(this.id);
     } catch (error) {
       if (control === this.#sending) {
@@ -216,10 +233,10 @@ export class Chat {
   }
 
   /** Begin an answer once, however often it has to be sent; a new chat is made for it first. */
-  #begin(route, body, key, signal) {
+  #begin(route, body, signal) {
     const send = async () => {
       if (!this.id) await this.#create(signal);
-      return post(`/chats/${this.id}/${route}`, body, { headers: { "Idempotency-Key": key }, signal });
+      return this.#once.post(`/chats/${this.id}/${route}`, body, signal);
     };
     return persist(send, (sentence) => this.composer.complain(sentence), signal);
   }

@@ -60,26 +60,45 @@ export class Composer {
     keep(`draft.${chatId}`, text);
   }
 
-  /** The text was taken: forget it. */
-  taken() {
-    this.#editing = null;
-    this.editing.hidden = true;
+  /** This text was taken: forget it. What is written here besides stays. */
+  taken(text) {
+    if (this.input.value !== text) return;
+    if (this.#editing) return this.#endEdit();
     this.#put("");
     this.#keep();
   }
 
-  /** Write anew what was asked before; the draft comes back afterwards. */
-  edit(message) {
+  /** Word anew what was asked before; the draft comes back afterwards. */
+  edit(message, text = message.content) {
     this.#keep();
     this.#editing = message;
     this.editing.hidden = false;
-    this.#put(message.content);
+    this.#put(text);
     this.input.focus();
   }
 
+  /** Go on with an edit that was left half-way, if `find(id)` still has its question. */
+  takeUp(find) {
+    const { id, text } = kept(`edit.${this.#chat}`) ?? {};
+    if (id && find(id)) this.edit(find(id), text);
+  }
+
   leaveEdit() {
-    this.open(this.#chat);
+    this.#endEdit();
+    this.complain(null);
     this.input.focus();
+  }
+
+  #endEdit() {
+    keep(`edit.${this.#chat}`, null);
+    this.#editing = null;
+    this.editing.hidden = true;
+    this.#put(kept(`draft.${this.#chat}`) ?? "");
+  }
+
+  /** Send what is written here now. */
+  submit() {
+    this.element.requestSubmit();
   }
 
   /** Say what went wrong, where it was typed; null: nothing any more. */
@@ -103,7 +122,10 @@ export class Composer {
 
   #keep() {
     clearTimeout(this.#timer);
-    if (this.#chat && !this.#editing) keep(`draft.${this.#chat}`, this.input.value || null);
+    if (!this.#chat) return;
+    const text = this.input.value;
+    if (this.#editing) keep(`edit.${this.#chat}`, text === this.#editing.content ? null : { id: this.#editing.id, text });
+    else keep(`draft.${this.#chat}`, text || null);
   }
 
   #usable() {
@@ -119,7 +141,7 @@ export class Composer {
   #key(event) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && matchMedia("(hover: hover)").matches) {
       event.preventDefault();
-      if (this.now === "ready") this.element.requestSubmit();
+      if (this.now === "ready") this.submit();
     } else if (event.key === "Escape" && this.#editing) this.leaveEdit();
   }
 

@@ -17,7 +17,7 @@ export function dialog(title, content, confirm = null, act = () => {}, { danger 
   const box = h("dialog", { "aria-labelledby": id },
     h("header", {}, h("h2", { id }, title), iconButton("close", "Close", () => box.close())), form);
   return new Promise((resolve) => {
-    let result = null;
+    let result = null, touched = false;
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       if (!submit) return;
@@ -33,7 +33,8 @@ export function dialog(title, content, confirm = null, act = () => {}, { danger 
       }
       submit.disabled = false;
     });
-    box.addEventListener("click", (event) => event.target === box && box.close());
+    form.addEventListener("input", () => (touched = true));
+    box.addEventListener("click", (event) => event.target === box && !touched && box.close()); // beside it
     box.addEventListener("close", () => {
       box.remove();
       resolve(result);

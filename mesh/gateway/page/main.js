@@ -20,7 +20,8 @@ class Shell {
       created: (chat) => this.#at(`#/chat/${chat.id}`, chat.id),
       changed: () => this.sidebar.load(),
     });
-    this.mesh = new MeshView();
+    this.mesh = new MeshView((sentence) => this.tell(sentence));
+    this.person = session()?.person;
     this.notice = h("p", { class: "notice", role: "alert", hidden: true });
     const drawer = (open) => this.element.classList.toggle("drawer", open);
     this.element = h("div", { class: "shell" },
@@ -51,7 +52,8 @@ class Shell {
   tell(sentence) {
     this.notice.textContent = sentence;
     this.notice.hidden = false;
-    setTimeout(() => (this.notice.hidden = true), 8000);
+    clearTimeout(this.told);
+    this.told = setTimeout(() => (this.notice.hidden = true), 8000);
   }
 
   /** The address changes with what is shown already. */
@@ -100,6 +102,7 @@ whenSignedOut((sentence) => {
 onFull(() => shell?.tell("This browser's storage is full: what you type is kept only while this page is open."));
 addEventListener("hashchange", () => shell?.route());
 addEventListener("keydown", shortcut);
+addEventListener("storage", () => session()?.person !== shell?.person && location.reload()); // another tab signed in or out
 if (location.hash === "#/signed-in") comeBack(app, start);
 else if (session()) start();
 else showSignIn(app, start);

@@ -16,7 +16,9 @@ export class MeshView {
   #last = null;
   #delay = FIRST;
 
-  constructor() {
+  /** trouble(sentence): an order was not carried out. */
+  constructor(trouble) {
+    this.refused = trouble;
     this.total = new Chart("Tokens per second");
     this.figures = Object.fromEntries(["speed", "running", "waiting", "workers"].map((name) => [name, h("strong", {}, "–")]));
     this.trouble = h("p", { class: "trouble", role: "status", hidden: true });
@@ -120,7 +122,8 @@ export class MeshView {
     try {
       await post(`/mesh/requests/${rid}/cancel`);
     } catch (error) {
-      this.#say(`The request could not be cancelled: ${error.message}`);
+      button.disabled = false;
+      this.refused(`The request could not be cancelled: ${error.message}`);
     }
   }
 }

@@ -4,6 +4,7 @@ import { copyButton, h, icon, iconButton } from "./dom.js";
 import { unfinished } from "./follow.js";
 import { count, seconds, speed } from "./format.js";
 import { Markdown } from "./markdown.js";
+import { Outlook } from "./outlook.js";
 
 /** How many siblings there are, and a way to each. */
 function branches(message, { siblings, show }) {
@@ -42,6 +43,7 @@ export class Answer {
   #state = h("p", { class: "state" });
   #actions = h("div", { class: "actions" });
   #markdown = new Markdown(this.#body);
+  #outlook = new Outlook();
   #frame = 0;
   #text = "";
   #pieces = 0;
@@ -68,8 +70,10 @@ export class Answer {
   }
 
   waits(position, size) {
-    const before = position ? `${count(position, "question")} before yours` : "You are next";
-    this.#say(position || size > 1 ? `Waiting in the queue: ${before.toLowerCase()}.` : "Waiting for the first word …");
+    const wait = this.#outlook.at(position, performance.now() / 1000);
+    if (!position && size < 2) return this.#say("Waiting for the first word …");
+    const before = position ? `${count(position, "question")} before yours` : "you are next";
+    this.#say(`Waiting in the queue: ${[before, wait].filter(Boolean).join(" · ")}.`);
   }
 
   /** More of the text; it is shown with the next frame. */

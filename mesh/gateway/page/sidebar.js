@@ -66,11 +66,17 @@ export class Sidebar {
     return get(`/chats?limit=${PAGE}&include_hidden=${this.#hidden}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
   }
 
-  async #more() {
-    const page = await this.#page(this.#next);
-    this.#chats.push(...page.chats);
-    this.#next = page.next;
-    this.#show();
+  async #more(button) {
+    button.disabled = true;
+    try {
+      const page = await this.#page(this.#next);
+      this.#chats.push(...page.chats);
+      this.#next = page.next;
+      this.#show();
+    } catch (error) {
+      button.disabled = false;
+      this.on.trouble(error.message);
+    }
   }
 
   #show() {
@@ -82,7 +88,7 @@ export class Sidebar {
       if (age !== group) rows.push(h("h2", {}, (group = age)));
       rows.push(this.#row(chat));
     }
-    if (this.#next) rows.push(h("button", { type: "button", class: "quiet", onclick: (event) => ((event.target.disabled = true), this.#more()) }, "Older chats"));
+    if (this.#next) rows.push(h("button", { type: "button", class: "quiet", onclick: (event) => this.#more(event.target) }, "Older chats"));
     this.#fill(...rows);
     this.mark(this.current);
   }
@@ -104,7 +110,7 @@ export class Sidebar {
   #menu(chat) {
     return [
       { label: "Rename …", act: () => this.#rename(chat) },
-      { label: "Share …", act: () => share(chat).catch((error) => this.#say(error.message, () => share(chat))) },
+      { label: "Share …", act: () => share(chat).catch((error) => this.on.trouble(error.message)) },
       { label: chat.hidden ? "Show again" : "Hide", act: () => this.#change(chat, { hidden: !chat.hidden }) },
       { label: chat.allow_data_use ? "Keep out of exports" : "Allow in exports", act: () => this.#change(chat, { allow_data_use: !chat.allow_data_use }) },
       { label: "Delete …", act: () => this.#delete(chat), danger: true },
@@ -115,7 +121,7 @@ export class Sidebar {
     try {
       await put(`/chats/${chat.id}`, change);
     } catch (error) {
-      return this.#say(error.message, () => this.load());
+      return this.on.trouble(error.message);
     }
     this.load();
   }
@@ -129,8 +135,7 @@ export class Sidebar {
   async #delete(chat) {
     const what = h("p", {}, `“${chat.title || "Untitled"}” and all its messages are deleted for good.`);
     if (!(await dialog("Delete this chat?", [what], "Delete", () => remove(`/chats/${chat.id}`), { danger: true }))) return;
-    keep(`draft.${chat.id}`, null);
-    keep(`options.${chat.id}`, null);
+    for (const what of ["draft", "edit", "options"]) keep(`${what}.${chat.id}`, null);
     this.on.deleted(chat.id);
     this.load();
   }
