@@ -13,7 +13,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from mesh_client.asking import status_of
+from mesh_client.asking import Status, status_of
 from mesh_client.client import Client
 from mesh_client.config import clean_url, surroundings
 from mesh_client.credentials import Credentials, FileStore, known_user
@@ -156,6 +156,8 @@ def _said() -> Iterator[None]:
     except MeshClientError as error:
         complain(error.sentence)
         sys.exit(status_of(error))
+    except click.Abort:
+        sys.exit(Status.INTERRUPTED)
 
 
 def _show(done: SignedIn | SignedOut, as_json: bool, sentence: str) -> None:

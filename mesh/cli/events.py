@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from mesh.bus.connection import BusError
@@ -26,6 +27,9 @@ from mesh.settings import OperatorSettings
 BATCH = 500
 WAIT = 2.0
 """Seconds between two looks when nothing wakes us."""
+
+ROOMY = 120
+"""Columns from which on there is room for a request's whole id."""
 
 Show = Callable[[Line], None]
 
@@ -57,7 +61,7 @@ def command(
     what was said, unless --tokens asks for it.
     """
     settings = settings_of("operator", OperatorSettings, flags)
-    show = _show_json if as_json else _shower(console())
+    show = _show_json if as_json else shower(console())
     with suppress(KeyboardInterrupt, BrokenPipeError):
         asyncio.run(_watch(settings, since, tokens, not no_follow, show))
 
@@ -114,12 +118,19 @@ def _show_json(line: Line) -> None:
     click.echo(msgspec.json.encode(line))
 
 
-def _shower(screen: Console) -> Show:
+def shower(screen: Console) -> Show:
+    """Lines for people: what does not fit beside its event goes on below itself."""
+    short = screen.width < ROOMY
+
     def show(line: Line) -> None:
-        clock, subject, event, said = line.parts()
+        clock, subject, event, said = line.parts(short)
+        row = Table.grid(padding=(0, 2, 0, 0))
+        for _ in (clock, subject, event):
+            row.add_column(no_wrap=True)
+        row.add_column(overflow="fold")
         style = STYLES.get(line.event, "")
-        spelled = ((clock, "dim"), subject, (event, style), said)
-        screen.print(Text("  ").join(Text.assemble(part) for part in spelled))
+        row.add_row(Text(clock, "dim"), Text(subject), Text(event, style), Text(said))
+        screen.print(row)
 
     return show
 

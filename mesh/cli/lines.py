@@ -45,6 +45,9 @@ STYLES = {
 }
 """The colour of each event on a terminal."""
 
+WHOLE, BEGINNING = 32, 8
+"""Characters of a request's id, and as many as will do to tell it from others."""
+
 
 class Line(Struct, frozen=True, kw_only=True):
     """One event. seq: of the log; at: Unix time by the broker's clock; by: who wrote it.
@@ -60,13 +63,18 @@ class Line(Struct, frozen=True, kw_only=True):
     by: str
     detail: str
 
-    def parts(self) -> tuple[str, str, str, str]:
-        """For people: the local time, whom it concerns, the event, and what there is to say."""
+    def parts(self, short: bool = False) -> tuple[str, str, str, str]:
+        """For people: the local time, whom it concerns, the event, and what there is to say.
+
+        short: of a request's id its beginning will do.
+        """
         clock = time.strftime("%H:%M:%S", time.localtime(self.at))
         said = f"{self.worker}: {self.detail}" if self.rid and self.worker else self.detail
+        width = BEGINNING if short else WHOLE
+        subject = self.rid[:width] if self.rid else self.worker or ""
         return (
             f"{clock}.{int(self.at % 1 * 1000):03}",
-            f"{self.rid or self.worker or '':<32}",
+            f"{subject:<{width}}",
             f"{self.event:<9}",
             "".join(c for c in said if c.isprintable()),
         )

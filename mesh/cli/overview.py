@@ -144,10 +144,10 @@ def _events(latest: list[Line], columns: int) -> RenderableType:
     for name in ("AT", "OF", "EVENT", "WHAT"):
         made.add_column(name, no_wrap=True, overflow="ellipsis")
     for line in latest:
-        clock, subject, event, said = line.parts()
+        clock, subject, event, said = line.parts(short=True)
         style = STYLES.get(line.event, "")
         made.add_row(
-            Text(clock, style="dim"), subject.strip()[:8], Text(event, style=style), Text(said)
+            Text(clock, style="dim"), Text(subject.strip()), Text(event, style=style), Text(said)
         )
     return made
 

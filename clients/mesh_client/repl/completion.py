@@ -12,11 +12,12 @@ from mesh_client.repl.parameters import PARAMETERS
 
 class Known:
     """What was last heard of models, chats and this chat's answers; asking the gateway at each
-    key would be slow."""
+    key would be slow. chats: as `/chats` numbered them; recent: the newest ones."""
 
     def __init__(self) -> None:
         self.models: list[Model] = []
         self.chats: list[ChatInfo] = []
+        self.recent: list[ChatInfo] = []
         self.answers: list[Message] = []
 
 
@@ -65,7 +66,7 @@ class CommandCompleter(Completer):
                 yield from self._paths.get_completions(Document(begun), event)
 
     def _chats(self, begun: str) -> Iterable[Completion]:
-        for chat in self._known.chats:
+        for chat in self._known.recent:
             title = chat.title or "untitled"
             if chat.id.startswith(begun) or begun.lower() in title.lower():
                 yield Completion(chat.id, -len(begun), display=title, display_meta=chat.id[:8])

@@ -1,12 +1,13 @@
-"""Keeps the toolbar's word true while nothing is asked: on the chat, and on the connection."""
+"""Keeps true, while nothing is asked, what the toolbar says and what completion offers."""
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from mesh_client.async_client import AsyncClient
 from mesh_client.errors import MeshClientError
 from mesh_client.repl import tree
-from mesh_client.repl.session import Session
+from mesh_client.repl.session import Session, newest
 from mesh_client.repl.toolbar import Status
 
 LOOK = 3.0
@@ -32,7 +33,12 @@ async def watch(
     watcher: AsyncClient, session: Session, status: Status, changed: Callable[[], None]
 ) -> None:
     """Look at the gateway again and again, without end; while an answer runs, that one tells."""
+    listed: str | None = None
     while True:
+        chat = session.chat.id if session.chat else ""
+        if chat != listed:
+            with suppress(MeshClientError):
+                session.known.recent, listed = await newest(watcher), chat
         await asyncio.sleep(LOOK)
         if status.activity:
             continue

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from prompt_toolkit import print_formatted_text
 from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
+from prompt_toolkit.utils import get_cwidth
 
 from mesh_client.errors import MeshClientError, Refused
 from mesh_client.objects import Message
@@ -83,12 +84,12 @@ def answer(text: str) -> None:
 
 def table(lines: Sequence[tuple[str, ...]], *styles: str) -> None:
     """Print lines of columns; the first column is indented, the last one is not padded."""
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    widths = [max(map(get_cwidth, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         row: Row = [("", "  ")]
         for number, cell in enumerate(line):
-            padded = cell if number == len(line) - 1 else cell.ljust(widths[number] + 2)
-            row.append((styles[number] if number < len(styles) else "", padded))
+            room = 0 if number == len(line) - 1 else widths[number] + 2 - get_cwidth(cell)
+            row.append((styles[number] if number < len(styles) else "", cell + " " * room))
         _print([*row])
 
 

@@ -110,13 +110,8 @@ class Session:
 
     async def list_chats(self) -> list[ChatInfo]:
         """The newest chats, also for `/resume` by number."""
-        found: list[ChatInfo] = []
-        async for chat in self.client.chats():
-            found.append(chat)
-            if len(found) == LISTED:
-                break
-        self.known.chats = found
-        return found
+        self.known.chats = self.known.recent = await newest(self.client)
+        return self.known.chats
 
     async def resume(self, which: str) -> AsyncChat:
         """Open a chat by number of the list, id, or the beginning of an id; "": the newest."""
@@ -151,3 +146,13 @@ class Session:
                 "/model lists what there is.",
                 code="model_not_found",
             )
+
+
+async def newest(client: AsyncClient) -> list[ChatInfo]:
+    """The chats that were begun last."""
+    found: list[ChatInfo] = []
+    async for chat in client.chats():
+        found.append(chat)
+        if len(found) == LISTED:
+            break
+    return found

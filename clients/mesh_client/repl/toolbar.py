@@ -83,12 +83,13 @@ class Wait:
         if position != self.position:
             self.position, self.moved = position, now
 
-    def left(self) -> float | None:
-        """Seconds it may still take, once somebody before has gone."""
+    def left(self, now: float) -> float | None:
+        """Seconds until one's turn at the pace of those who went; None: nobody can tell."""
         gone = self.first - self.position
         if self.moved is None or gone <= 0:
             return None
-        return (self.moved - self.since) / gone * self.position
+        left = (self.moved - self.since) / gone * (self.position + 1) - (now - self.moved)
+        return left if left > 0 else None
 
 
 @dataclass
@@ -193,7 +194,7 @@ def _activity(status: Status, now: float) -> str:
 def _waited(wait: Wait | None, now: float) -> str:
     if wait is None or now - wait.since < 1:
         return ""
-    left = wait.left()
+    left = wait.left(now)
     return f"{now - wait.since:.0f} s" + (f", about {left:.0f} s to go" if left else "")
 
 

@@ -78,6 +78,14 @@ def test_a_worker_that_left_takes_its_curve_along() -> None:
     assert list(overview.total) == [60.0, 5.0]
 
 
+def test_a_workers_name_is_told_whole_and_of_a_requests_id_the_beginning() -> None:
+    came = Line(
+        seq=1, at=1.0, event="started", rid=None, worker="living-room-2", by="w", detail="tiny"
+    )
+    text = "\n".join(plain(draw(Overview(), [line(7), came], 100, 20, 0.0)))
+    assert "living-room-2" in text and "00000007  " in text and "00000007abc" not in text
+
+
 def test_an_empty_mesh_and_a_broker_that_is_away_are_said() -> None:
     overview = seen(Snapshot(at=0.0, workers=[], queues=[], requests=[], unfinished=0))
     assert "start one with `mesh worker`" in "\n".join(plain(draw(overview, [], 80, 24, 0.0)))

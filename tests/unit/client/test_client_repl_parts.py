@@ -69,9 +69,12 @@ def test_the_wait_in_the_queue_is_told_and_guessed_from_those_who_went() -> None
     status.event(Pending(4, 6), 0.0)
     assert "queued, 4 of 6 before you · 3 s" in shown(status, 3.0)
     status.event(Pending(2, 6), 6.0)
-    assert "queued, 2 of 6 before you · 7 s, about 6 s to go" in shown(status, 7.0)
-    status.event(Token("x", 0), 12.0)
-    assert "to go" not in shown(status, 12.0)
+    assert "queued, 2 of 6 before you · 7 s, about 8 s to go" in shown(status, 7.0)
+    status.event(Pending(0, 6), 12.0)
+    assert "next in the queue · 13 s, about 2 s to go" in shown(status, 13.0)
+    assert "to go" not in shown(status, 20.0), "it takes longer than that"
+    status.event(Token("x", 0), 21.0)
+    assert "21 s" not in shown(status, 21.0)
 
 
 def test_the_toolbar_tells_context_branch_files_and_background() -> None:
@@ -174,7 +177,7 @@ def test_an_unknown_command_like_no_other_names_the_help() -> None:
 def completions(line: str) -> list[str]:
     known = Known()
     known.models = [Model(id="tiny"), Model(id="tiny-2"), Model(id="large")]
-    known.chats = [ChatInfo(id="c1", title="Foxes"), ChatInfo(id="c2")]
+    known.recent = [ChatInfo(id="c1", title="Foxes"), ChatInfo(id="c2")]
     known.answers = [answer("a1", "q1"), answer("a2", "q1")]
     found = CommandCompleter(known).get_completions(Document(line), CompleteEvent())
     return [completion.text for completion in found]

@@ -75,6 +75,20 @@ def test_commands_complete(open_chat: Open) -> None:
     sitting.wait_for("› /model")
 
 
+def test_chats_complete_by_their_titles_without_being_listed_first(open_chat: Open) -> None:
+    sitting = open_chat()
+    sitting.type("/resume ol")
+
+    def offered(text: str) -> bool:
+        if "older" not in text:
+            sitting.type("d\x7f")  # another look at what is known by now
+        return "older" in text
+
+    sitting.wait(offered)
+    sitting.type(TAB)
+    sitting.wait_for("› /resume chat-0")
+
+
 def test_commands_complete_also_while_an_answer_is_written(
     mid_answer: Sitting, gateway: ScriptedGateway
 ) -> None:
