@@ -171,9 +171,10 @@ class Follower:
 
     async def _check(self) -> None:
         target = await self._leader()
-        if target > self._applied:
+        unheard = await self._unheard(self._applied)
+        if unheard:
             await asyncio.sleep(PATIENCE)
-        if target < self._since or target > self._applied:
+        if target < self._since or unheard > self._applied:
             self.doubt()
         elif self._filling is None and target > self._sound:
             await self._compare(target)
@@ -190,15 +191,22 @@ class Follower:
             stored += [each.seq for each in batch]
         if self._filling is not None:
             return
+        newest = max((seq for seq in self._heard if seq <= target), default=0)
         if not self._heard.issuperset(stored):
             self.doubt()
-        elif stored and stored[-1] == target:  # else a replica that lags behind has answered
+        elif newest == (stored[-1] if stored else 0):  # else a replica that lags behind answered
             self._sound = target
+            self._applied = max(self._applied, target)
             self._heard = {seq for seq in self._heard if seq > target}
 
     async def _leader(self) -> int:
-        last = await self._js.last(subjects.RUN_STREAM, subjects.log_of(self._reply))
-        return last.seq if last is not None else 0
+        """Where the log ends, whoever wrote there last."""
+        return await self._js.end(subjects.RUN_STREAM)
+
+    async def _unheard(self, seq: int) -> int:
+        """The sequence of our address's next message beyond one, by the leader's word, or 0."""
+        found = await self._js.next(subjects.RUN_STREAM, subjects.log_of(self._reply), seq + 1)
+        return found.seq if found is not None else 0
 
     # --- live -------------------------------------------------------------------------------------
 
@@ -321,9 +329,10 @@ class Follower:
                     where = subjects.parse_run(stored.subject)
                     broken |= {track.rid: track for track in self._apply(where, stored)}
                 self._sound = batch[-1].seq
-            if self._sound == at:  # a replica that lags behind has answered, or all has expired
+            if not 0 < await self._unheard(self._sound) <= target:
+                self._sound = target
+            elif self._sound == at:  # a replica that lags behind has answered
                 await asyncio.sleep(PATIENCE / 3)
-                target = min(target, await self._leader())
         self._applied = max(self._applied, target)
         self._heard.clear()
         await asyncio.gather(*(self._rebuild(track) for track in broken.values()))

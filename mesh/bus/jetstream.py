@@ -154,13 +154,21 @@ class JetStream:
         return ack.seq
 
     async def last(self, stream: str, subject: str) -> Stored | None:
-        """The leader's last message under a subject (wildcards allowed), or None."""
+        """The leader's last message under a subject, or None.
+
+        With wildcards the broker looks at every subject that fits: right for those of one request,
+        and for a whole log the slower, the longer it is kept. Ask for its `end` instead.
+        """
         found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, _Get)
         return None if found.message is None else _stored(found.message)
 
     async def next(self, stream: str, subject: str, start: int) -> Stored | None:
         """The leader's first message under a subject from sequence `start` on, or None."""
         query = {"seq": start, "next_by_subj": subject}
+    async def end(self, stream: str) -> int:
+        """The leader's last sequence of a stream, 0 where it never had a message."""
+        return (await self.stream_info(stream)).state.last_seq
+
         found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", query, _Get)
         return None if found.message is None else _stored(found.message)
 
@@ -170,7 +178,7 @@ class JetStream:
         """Messages under `subject` from sequence `start` to `upto`, in order, in batches.
 
         Direct gets: a lagging replica may answer, so the end may come before `upto` is reached;
-        compare the last sequence with a target taken by `last`.
+        compare the last sequence with the leader's word, by `last` or `next`.
         """
         while start <= upto:
             batch, more = await self._batch(stream, subject, start)

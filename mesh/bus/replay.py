@@ -139,14 +139,13 @@ class Replayer:
         return wanted.runs[rid]
 
     async def _read(self, wanted: _Pass) -> None:
-        """Apply the address up to a target taken from the leader, for a replica may lag behind."""
+        """Apply the address up to where the leader says it ends, for a replica may lag behind."""
         log_of = subjects.log_of(self._reply)
         at, target = wanted.start, None
         while target is None or at <= target:
             try:
                 if target is None:
-                    last = await self._js.last(subjects.RUN_STREAM, log_of)
-                    target = last.seq if last else 0
+                    target = await self._js.end(subjects.RUN_STREAM)
                 async for batch in self._js.read(subjects.RUN_STREAM, log_of, at, target):
                     for stored in batch:
                         apply(wanted.runs, stored)
@@ -154,6 +153,12 @@ class Replayer:
                     if all(run.end is not None for run in wanted.runs.values()):
                         target = at - 1  # what comes after an end counts for nothing
                         break
+                if at <= target:
+                    more = await self._js.next(subjects.RUN_STREAM, log_of, at)
+                    if more is None or more.seq > target:
+                        break
+                    at = more.seq
+                    await asyncio.sleep(RETRY)  # a replica that lags behind has answered
             except BusError as error:
                 log.debug("Replaying %s: %s", self._reply, error)
                 await asyncio.sleep(RETRY)

@@ -43,9 +43,8 @@ class Tail:
         return Head(info.created, info.state.last_seq)
 
     async def last(self) -> int:
-        """The leader's last sequence of an event, 0 where there is none. Raises BusError."""
-        last = await self._js.last(subjects.RUN_STREAM, self._subject)
-        return last.seq if last is not None else 0
+        """The leader's last sequence (tokens included), 0 where there is none. Raises BusError."""
+        return await self._js.end(subjects.RUN_STREAM)
 
     async def read(self, after: int, limit: int) -> list[Stored]:
         """The next events after a sequence, `limit` at most. Raises BusError."""

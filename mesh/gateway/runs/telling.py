@@ -84,13 +84,12 @@ class Telling:
     async def open(self) -> list[ToolStory]:
         """All runs that are not over. Raises BusError."""
         address = subjects.log_of(subjects.TOOLS)
-        last = await self._js.last(subjects.RUN_STREAM, address)
+        end = await self._js.end(subjects.RUN_STREAM)
         stories: dict[str, ToolStory] = {}
-        if last is not None:
-            async for batch in self._js.read(subjects.RUN_STREAM, address, 1, last.seq):
-                for stored in batch:
-                    rid = subjects.parse_run(stored.subject).rid
-                    _apply(stories.setdefault(rid, ToolStory()), stored)
+        async for batch in self._js.read(subjects.RUN_STREAM, address, 1, end):
+            for stored in batch:
+                rid = subjects.parse_run(stored.subject).rid
+                _apply(stories.setdefault(rid, ToolStory()), stored)
         return [each for each in stories.values() if each.begun is not None and each.over is None]
 
     async def _read(self, run_id: str) -> ToolStory | None:

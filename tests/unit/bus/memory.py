@@ -146,15 +146,16 @@ class MemoryLog:
             raise Silence("not answered")
         return seq
 
+    async def end(self, stream: str) -> int:
+        await self._leader()
+        return self.seq
+
     async def last(self, stream: str, subject: str) -> Stored | None:
-        await asyncio.sleep(WIRE)
-        if self.silent:
-            self.silent -= 1
-            raise Silence("not answered")
+        await self._leader()
         return self._last(subject)
 
     async def next(self, stream: str, subject: str, start: int) -> Stored | None:
-        await asyncio.sleep(WIRE)
+        await self._leader()
         found = (each for each in self.messages if matches(subject, each.subject))
         return next((each for each in found if each.seq >= start), None)
 
@@ -169,6 +170,13 @@ class MemoryLog:
         for at in range(0, len(found), 3):
             yield found[at : at + 3]
             await asyncio.sleep(WIRE)
+
+    async def _leader(self) -> None:
+        """Ask the leader something."""
+        await asyncio.sleep(WIRE)
+        if self.silent:
+            self.silent -= 1
+            raise Silence("not answered")
 
     def _last(self, subject: str) -> Stored | None:
         found = (each for each in reversed(self.messages) if matches(subject, each.subject))

@@ -161,6 +161,12 @@ class Following(RuleBasedStateMachine):
         failed = Failed(uid="f", code=ErrorCode.DEADLINE_EXCEEDED)
         self.append(rid, GATEWAY, failed if ends else Cancel(uid="x"))
 
+    @rule()
+    def elsewhere(self) -> None:
+        """Another gateway's log goes on: the stream's end is no longer ours."""
+        self.log.store(subjects.event("gw2", "r9", GATEWAY), Cancel(uid="x"))
+        self.log.wire.pop()
+
     # --- what is heard ----------------------------------------------------------------------------
 
     @rule(count=st.integers(1, 6))
@@ -272,6 +278,23 @@ def test_a_follower_arrives_at_the_log_whatever_it_hears() -> None:
     run_state_machine_as_test(Following, settings=SETTINGS)
 
 
+def test_a_replica_that_lags_does_not_hide_an_end_that_was_lost() -> None:
+    course = Following()
+    for _ in range(2):
+        course.queue()
+    course.claim(pick=0, who=0)
+    course.claim(pick=1, who=1)
+    course.write(pick=0, count=2, together=False)
+    course.hear(count=6)
+    course.finish(pick=0)
+    course.lose()
+    course.write(pick=1, count=1, together=False)
+    course.hear(count=6)
+    course.lag_behind(lag=2)
+    course.wait(seconds=1.1)
+    course.teardown()
+
+
 # --- negative controls: a follower that lacks something is noticed --------------------------------
 
 
@@ -327,7 +350,9 @@ def test_without_the_mechanism_the_machine_notices(
     lacking: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lacking(monkeypatch)
-    quick = settings(SETTINGS, report_multiple_bugs=False, phases=(Phase.generate,))
+    quick = settings(
+        SETTINGS, max_examples=1000, report_multiple_bugs=False, phases=(Phase.generate,)
+    )
     with pytest.raises(AssertionError):
         run_state_machine_as_test(Following, settings=quick)
 
