@@ -25,11 +25,11 @@ FRAME_BYTES = 256 << 10
 BACKLOG = 20_000
 """Pieces waiting to be stored, over all requests, at which the engine has to wait."""
 
-PACE = 0.02
+PACE = 0.03
 """Seconds from one frame to the next, while no answer waits to begin or to end.
 
 A frame costs the processes on its way about a millisecond of CPU between them, whether it carries
-one token or a hundred; a reader sees no difference between 50 frames a second and 1,000.
+one token or a hundred; a reader sees no difference between 33 frames a second and 1,000.
 """
 
 RETRY = 0.1
