@@ -186,6 +186,22 @@ def expel(folder: BrokerFolder) -> None:
         reload(folder)
 
 
+def put_out(folder: BrokerFolder, servers: list[str], gone: Credential) -> None:
+    """As `expel`; returns when the broker lets a removed user in no longer. Raises MeshError
+    (forbidden) if it still does."""
+    expel(folder)
+    host, port = address(servers[0])
+    until = time.monotonic() + PATIENCE
+    while accepts(host, port, gone, ca=folder.ca):
+        if time.monotonic() > until:
+            raise MeshError(
+                ErrorCode.FORBIDDEN,
+                f"The broker at {servers[0]} still lets {gone.user} in: its folder is another.",
+            )
+        time.sleep(RELOADING)
+        expel(folder)
+
+
 def reload(folder: BrokerFolder) -> None:
     """Have the broker read its users again, once it has written its pid file."""
     with suppress(FileNotFoundError, ValueError, ProcessLookupError):

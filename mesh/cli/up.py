@@ -25,6 +25,7 @@ from mesh.cli.locks import Held, folder_lock
 from mesh.cli.moving import refuse_half_restored
 from mesh.cli.options import options
 from mesh.cli.ports import check_free, free_port
+from mesh.cli.registrar import register
 from mesh.cli.supervise import Child, Program
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import UpSettings, env_name, gateway_url, read
@@ -129,6 +130,7 @@ class Up:
         operator = self._folder.credential("operator")
         await ready.broker_listens(self._running.nats, operator, self._folder.ca)
         remember(self._folder.data, self._running)
+        group.create_task(register(self._folder, self._running.nats, self._asked))
         launch(self._service("store"))
         launch(self._service("gateway"))
         workers = launch(*self._workers())

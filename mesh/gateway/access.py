@@ -22,15 +22,22 @@ RULES: dict[str, Rule] = {
     "/v1": Rule("ask"),
     "/generate": Rule("ask"),
     "/tokenize": Rule("ask"),
+    "/safety": Rule("ask"),
+    "/history": Rule("chats"),
+    "/fetch": Rule("chats"),
+    "/next_chat_id": Rule("chats"),
     "/configs": Rule("ask"),
     "/api": Rule("ask"),
     "/chats": Rule("chats"),
     "/workers": Rule("mesh"),
+    "/workers/sessions": Rule("mesh", role="operator"),
     "/mesh": Rule("mesh"),
+    "/metrics": Rule("mesh"),
     "/account": Rule("account"),
     "/auth/check": Rule(None),
     "/auth/sessions": Rule("account"),
     "/admin": Rule("account", role="admin"),
+    "/admin/export": Rule("account", role="operator"),
 }
 
 _RANKS: tuple[Role, ...] = ("user", "operator", "admin")

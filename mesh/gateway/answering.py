@@ -52,15 +52,15 @@ async def begin(
     if known is not None:
         return known
     try:
-        model, plan = await _plan(services, user, options.model_config_name, question)
+        model, plan = await plan_answer(services, user, options.model_config_name, question)
     except MeshError:  # perhaps because the same was sent twice at once, and the other was first
         known = await _known(services, user, key, body)
         if known is None:
             raise
         return known
-    asked = _request(services, request, user, options, model, plan, key)
-    track = await services.requests.submit(asked, _turn(plan, options), body)
-    await _heard(track)
+    asked = request_of(services, request, user, options, model, plan, key)
+    track = await services.requests.submit(asked, turn_of(plan, options), body)
+    await heard(track)
     cancel_all(services, plan.unfinished, by="next question")
     return track
 
@@ -70,16 +70,16 @@ async def _known(services: Services, user: Principal, key: str, body: str) -> Tr
     return await services.requests.again(services.rid(user, key), body) if key else None
 
 
-async def _plan(
+async def plan_answer(
     services: Services, user: Principal, model: str | None, question: PlanAnswer
 ) -> tuple[str, Plan]:
-    """The model that will answer, and the place and conversation of the answer."""
+    """The model that will answer, and the place and conversation of the answers to a question."""
     name = await services.models.choose(model)
-    await services.requests.check_room(name, user.user_id)
+    await services.requests.check_room(name, user.user_id, more=question.answers)
     return name, await services.store.ask(question)
 
 
-async def _heard(track: Track) -> None:
+async def heard(track: Track) -> None:
     """Wait until a request's first event, which was stored just now, has come back to us."""
     try:
         async with asyncio.timeout(HEARING):
@@ -89,7 +89,7 @@ async def _heard(track: Track) -> None:
         raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
 
 
-def _request(
+def request_of(
     services: Services,
     request: AnyRequest,
     user: Principal,
@@ -124,7 +124,7 @@ def _request(
     )
 
 
-def _turn(plan: Plan, options: AnswerOptions) -> Turn:
+def turn_of(plan: Plan, options: AnswerOptions) -> Turn:
     return replace(
         plan.turn,
         system_prompt=options.system_prompt or "",

@@ -11,8 +11,10 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.types import ASGIApp
 
 from mesh.bus.connection import Bus, BusError
+from mesh.bus.follow import OnEvent
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.stopping import unless
@@ -29,6 +31,9 @@ from mesh.gateway.head import Head
 from mesh.gateway.living import Living
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.lost import report_lost
+from mesh.gateway.metrics.counting import Counting
+from mesh.gateway.metrics.meters import Meters
+from mesh.gateway.metrics.state import State
 from mesh.gateway.models import Models
 from mesh.gateway.oauth.providers import providers
 from mesh.gateway.oauth.site import Site
@@ -52,7 +57,8 @@ from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Hello, HelloReply
+from mesh.protocol.messages import Hello, HelloReply, RunEvent
+from mesh.protocol.subjects import RunSubject
 from mesh.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -148,7 +154,7 @@ def _failure(settings: GatewaySettings, serving: asyncio.Task[None]) -> MeshErro
     )
 
 
-def create_app(services: Services) -> Door:
+def create_app(services: Services) -> ASGIApp:
     """The ASGI application over running services."""
     max_body = services.settings.max_body
     routes = Litestar(
@@ -160,7 +166,7 @@ def create_app(services: Services) -> Door:
         openapi_config=None,
         logging_config=None,
     )
-    return Door(Head(routes), services.rules, max_body)
+    return Counting(Door(Head(routes), services.rules, max_body), services.meters)
 
 
 def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[None]]:
@@ -181,7 +187,8 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     crowd = Crowd(waiting, settings.max_waiting)
     unfinished = Unfinished(Tail(bus, js))
     usher = Usher(js, Tail(bus, js), crowd.hear, settings.gateway_name, unfinished.hear)
-    requests = Requests(bus, js, settings.gateway_name, usher.hear, crowd)
+    meters = Meters(settings.gateway_name)
+    requests = Requests(bus, js, settings.gateway_name, _told(usher, meters), crowd)
     fleet = Fleet(bus, js)
     models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
@@ -218,9 +225,19 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
             telling,
             settings.request_timeout,
         ),
+        meters=meters,
     )
+    meters.registry.register(State(services))
     await _start(services, usher, unfinished, living)
     return services
+
+
+def _told(usher: Usher, meters: Meters) -> OnEvent:
+    def hear(where: RunSubject, event: RunEvent, seq: int) -> None:
+        usher.hear(where, event, seq)
+        meters.hear(where, event, seq)
+
+    return hear
 
 
 async def _declare(js: JetStream, settings: GatewaySettings) -> None:

@@ -110,15 +110,16 @@ def _check(services: Services, request: AnyRequest, username: str) -> str:
             ErrorCode.FORBIDDEN,
             "The debug login is there on loopback only; this gateway serves a network.",
         )
-    name = username.strip()
+    return check_name(username, "code")
+
+
+def check_name(typed: str, param: str) -> str:
+    """A name by which somebody may be known. Raises MeshError (bad_request)."""
+    name = typed.strip()
     if not name or len(name) > LONGEST_NAME:
-        raise MeshError(
-            ErrorCode.BAD_REQUEST, f"Give a name of 1 to {LONGEST_NAME} characters.", param="code"
-        )
+        detail = f"Give a name of 1 to {LONGEST_NAME} characters."
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param=param)
     if NO_NAME.search(name):
-        raise MeshError(
-            ErrorCode.BAD_REQUEST,
-            "A name is text in UTF-8 without control characters.",
-            param="code",
-        )
+        detail = "A name is text in UTF-8 without control characters."
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param=param)
     return name

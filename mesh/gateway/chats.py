@@ -12,14 +12,12 @@ from mesh.gateway import views
 from mesh.gateway.answering import cancel_all
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
-from mesh.gateway.services import Services, Wired
+from mesh.gateway.services import Wired
 from mesh.gateway.views import ChatList, ChatListRead, ChatRead, chat_read, message_read
+from mesh.gateway.whole_chat import whole_chat
 from mesh.protocol.chats import (
-    ChatMessage,
-    ChatTree,
     CreateChat,
     DeleteChat,
-    GetChat,
     HideAllChats,
     ListChats,
     UpdateChat,
@@ -88,10 +86,10 @@ async def list_chats(
 async def get_chat(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> ChatRead:
     """A chat with its whole tree of messages."""
     user = services.doorman.signed_in(request)
-    tree, messages = await _whole(services, user.user_id, chat_id)
+    tree = await whole_chat(services, user.user_id, chat_id)
     cards = services.models.cards()
     return views.with_messages(
-        chat_read(tree.chat), tuple(message_read(message, cards) for message in messages)
+        chat_read(tree.chat), tuple(message_read(message, cards) for message in tree.messages)
     )
 
 
@@ -128,27 +126,6 @@ async def delete_chat(request: AnyRequest, services: Wired, chat_id: FromPath[st
     query = DeleteChat(user_id=user.user_id, chat_id=chat_id, min_seq=seq)
     done = await services.store.ask(query)
     cancel_all(services, done.unfinished, by="chat deleted")
-
-
-async def _whole(
-    services: Services, user_id: str, chat_id: str
-) -> tuple[ChatTree, list[ChatMessage]]:
-    """A chat and all its messages, asked for in as many parts as it takes."""
-    messages: list[ChatMessage] = []
-    after: str | None = None
-    while True:
-        tree = await services.store.ask(
-            GetChat(
-                user_id=user_id,
-                chat_id=chat_id,
-                after=after,
-                min_seq=services.seen.last(chat_id),
-            )
-        )
-        messages += tree.messages
-        after = tree.next
-        if after is None:
-            return tree, messages
 
 
 def _cursor(chat_id: str | None) -> str | None:

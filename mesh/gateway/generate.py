@@ -1,20 +1,23 @@
-"""`POST /generate`: a prompt in, tokens out, and nothing kept. The simplest way to use the mesh.
+"""`POST /generate`: a prompt in, tokens out. The simplest way to use the mesh.
 
 The body is `{"prompt", "model"?, "params"? {"max_tokens", ...}}`; the events are
 `{"token", "index"}`, then `{"done": true, "total_tokens"}` or `{"error"}`. Hanging up cancels,
 unless the request has an `Idempotency-Key`: then the same body under the same key is the same
-answer, and `Last-Event-ID` reads on behind that event.
+answer, and `Last-Event-ID` reads on behind that event. Nothing is kept, unless `chat_id` or
+`username` names a chat (`numbered.py`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from litestar import Response, post
 from msgspec import Meta, Struct
 
 from mesh.bus.follow import Track
+from mesh.gateway import numbered
+from mesh.gateway.answering import cancel_all
 from mesh.gateway.body import read_body
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, ErrorEvent, error_event, request_id, stopping
@@ -25,6 +28,8 @@ from mesh.gateway.headers import (
     idempotency_key,
     read_after,
 )
+from mesh.gateway.numbered import ChatNumber, Place
+from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import refused
 from mesh.gateway.tokens import Principal
@@ -47,11 +52,14 @@ class GenerateParams(Struct):
 
 
 class GenerateBody(Struct):
-    """What `POST /generate` takes."""
+    """What `POST /generate` takes. chat_id: a chat of one's own to go on with, by its number;
+    username: who asks, where nobody has to sign in; without a chat_id begins a new chat."""
 
     prompt: str = ""
     model: str | None = None
     params: GenerateParams = msgspec.field(default_factory=GenerateParams)
+    username: str = ""
+    chat_id: ChatNumber | None = None
 
 
 class TokenEvent(Struct):
@@ -68,7 +76,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class GenerateDialect:
-    """The events of `/generate`."""
+    """The events of `/generate`. seen: whoever was told the end of what a chat keeps may read it
+    there at once."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
 
     def tokens(self, texts: list[str], index: int) -> bytes:
         return b"".join(
@@ -77,6 +89,8 @@ class GenerateDialect:
         )
 
     def end(self, run: Run) -> bytes:
+        if run.queued is not None and run.queued.turn is not None:
+            self._seen.note(run.queued.turn, run.last)
         match run.end:
             case Done():
                 return b"data: %b\n\n" % _encode(DoneEvent(True, len(run.texts)))
@@ -87,6 +101,17 @@ class GenerateDialect:
 
     def tick(self, run: Run) -> bytes:
         return b""
+
+
+class Asking(NamedTuple):
+    """One call. digest: of the body, for a request with a key; kept: in a chat."""
+
+    request: AnyRequest
+    principal: Principal
+    body: GenerateBody
+    key: str
+    digest: str
+    kept: bool
 
 
 @post(
@@ -102,16 +127,19 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     body = await read_body(request, GenerateBody)
     if not body.prompt.strip():
         raise MeshError(ErrorCode.EMPTY_PROMPT, "prompt must not be empty")
+    kept = bool(body.username) or body.chat_id is not None
+    if kept:
+        principal = await numbered.person(services, request, body.username, new=True)
     key = idempotency_key(request)
     after = read_after(request, key)
     digest = await body_digest(request) if key else ""
+    asking = Asking(request, principal, body, key, digest, kept)
     left = _stay if key else services.streams.hang_up
-    ask = partial(_ask, services, principal, body, key, request)
     async with Client(request, services.settings.hold_headers) as client:
-        track = await _accepted(services, client, ask, digest, left)
+        track = await _accepted(services, client, asking, left)
     parting = b"" if key else error_event(stopping().detail)  # who has a key comes back
     gone = partial(left, track)
-    return services.streams.response(track, GenerateDialect(), after, gone, parting)
+    return services.streams.response(track, GenerateDialect(services.seen), after, gone, parting)
 
 
 def _stay(track: Track) -> None:
@@ -119,23 +147,13 @@ def _stay(track: Track) -> None:
 
 
 async def _accepted(
-    services: Services,
-    client: Client,
-    ask: Callable[[], Awaitable[Request]],
-    digest: str,
-    left: Callable[[Track], None],
+    services: Services, client: Client, asking: Asking, left: Callable[[Track], None]
 ) -> Track:
     """The request once it has begun, or headers have to be sent. Raises MeshError: refusals.
 
-    digest: of the body, for a request with a key; left: called if the client leaves meanwhile.
+    left: called if the client leaves meanwhile.
     """
-
-    async def accept() -> Track:
-        asked = await ask()
-        client.check()
-        return await services.requests.submit(asked, body=digest)
-
-    track = await services.streams.accept(client, accept(), left)
+    track = await services.streams.accept(client, _accept(services, client, asking), left)
     if not await services.streams.first_change(track, client):
         left(track)
         raise stopping()
@@ -143,28 +161,62 @@ async def _accepted(
     return track
 
 
-async def _ask(
-    services: Services, principal: Principal, body: GenerateBody, key: str, request: AnyRequest
-) -> Request:
-    params = body.params
+async def _accept(services: Services, client: Client, asking: Asking) -> Track:
+    """Queue it, or find what its idempotency key has begun already."""
+    principal, key = asking.principal, asking.key
+    if key:
+        known = await services.requests.again(services.rid(principal, key), asking.digest)
+        if known is not None:
+            return known
+    asked, place = await _ask(services, asking)
+    client.check()
+    if place is None:
+        return await services.requests.submit(asked, body=asking.digest)
+    track = await services.requests.submit(asked, place.turn, asking.digest)
+    cancel_all(services, place.unfinished, by="next question")
+    return track
+
+
+async def _ask(services: Services, asking: Asking) -> tuple[Request, Place | None]:
+    """What to ask, and its place in a chat, if it is kept in one."""
+    principal, body, key = asking.principal, asking.body, asking.key
+    model = await _model(services, principal, body.model, key)
+    messages: tuple[Message, ...] = (Message(role="user", content=body.prompt),)
+    place = None
+    if asking.kept:
+        place = await numbered.place(services, principal, model, body.prompt, body.chat_id)
+        messages = place.messages
+    trace = request_id(asking.request)
+    asked = services.new_request(
+        principal,
+        model,
+        messages,
+        _sampling(body.params),
+        body.params.max_tokens,
+        key=key,
+        trace=trace,
+    )
+    return asked, place
+
+
+async def _model(services: Services, principal: Principal, name: str | None, key: str) -> str:
     try:
-        model = await services.model(principal, body.model, key)
+        return await services.model(principal, name, key)
     except MeshError as error:
         if error.code is not ErrorCode.MODEL_NOT_FOUND:
             raise
         served = [f"`{name}`" for name, card in services.models.cards().items() if card]
         loaded = f"only {', '.join(served)} is loaded" if served else "none is loaded"
         raise MeshError(
-            ErrorCode.MODEL_NOT_FOUND, f"requested model `{body.model}` is unavailable, {loaded}"
+            ErrorCode.MODEL_NOT_FOUND, f"requested model `{name}` is unavailable, {loaded}"
         ) from error
-    sampling = Sampling(
+
+
+def _sampling(params: GenerateParams) -> Sampling:
+    return Sampling(
         temperature=params.temperature,
         top_k=params.top_k,
         top_p=params.top_p,
         seed=params.seed,
         stop=tuple(params.stop),
-    )
-    messages = (Message(role="user", content=body.prompt),)
-    return services.new_request(
-        principal, model, messages, sampling, params.max_tokens, key=key, trace=request_id(request)
     )

@@ -1,8 +1,9 @@
 """`GET /openapi.json`: the routes as an OpenAPI 3.1 document, made from the handlers themselves.
 
 A handler says in its decorator what its code alone does not show: `body=` the Struct it reads,
-`reply=` what it answers with where it encodes that itself, `events=` the kinds of its Server-Sent
-Events, `public=True` if nobody needs to sign in, `headers=` the request headers it looks at.
+`reply=` what it answers with where it encodes that itself, `text=` the media type of a text that
+it answers with, `events=` the kinds of its Server-Sent Events, `public=True` if nobody needs to
+sign in, `headers=` the request headers it looks at.
 """
 
 from functools import lru_cache
@@ -134,6 +135,8 @@ def _responses(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
     reply = opt.get("reply", _returned(handler.parsed_fn_signature.return_type))
     if reply is not Any:
         content["application/json"] = {"schema": schemas.of(reply)}
+    if "text" in opt:
+        content[opt["text"]] = {"schema": schemas.of(str)}
     if "events" in opt:
         kinds = [schemas.of(kind) for kind in opt["events"]]
         content["text/event-stream"] = {"schema": {"description": "data", "oneOf": kinds}}

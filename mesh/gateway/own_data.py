@@ -1,7 +1,8 @@
 """`GET /account/export`: all that the mesh keeps of somebody, as JSON lines, for themselves.
 
-The account, then its keys, then a line per chat with its whole tree, then a line per generation
-outside chats, then an end; without that line something is missing.
+The account, then its keys, then a line per chat with its whole tree, per generation outside chats,
+per run that calls tools and per user of a client of `POST /v1/ask`, then an end; without that line
+something is missing.
 """
 
 from collections.abc import AsyncIterator
@@ -15,9 +16,11 @@ from msgspec import Struct
 from mesh.gateway.account import KeyRead, UserRead, key_read, user_read
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
+from mesh.gateway.whole_chat import whole_chat
 from mesh.protocol.accounts import GetUser, ListKeys, ListRuns, ListShares, User
-from mesh.protocol.chats import Chat, ChatMessage, GetChat, ListChats, RunRow
+from mesh.protocol.chats import Chat, ChatMessage, ListChats, RunRow
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.own_data import ClientRow, ListClients, ListToolRuns, ToolRunRow
 
 PAGE = 100
 KIND = "application/x-ndjson"
@@ -53,6 +56,20 @@ class RunLine(Struct, frozen=True, kw_only=True):
     run: RunRow
 
 
+class ToolRunLine(Struct, frozen=True, kw_only=True):
+    """A run that calls tools, with its calls and what came of them."""
+
+    kind: Literal["tool_run"] = "tool_run"
+    tool_run: ToolRunRow
+
+
+class ClientLine(Struct, frozen=True, kw_only=True):
+    """What a user of one's client has used."""
+
+    kind: Literal["client"] = "client"
+    client: ClientRow
+
+
 class EndLine(Struct, frozen=True, kw_only=True):
     """The last line: how many there were before it."""
 
@@ -60,7 +77,7 @@ class EndLine(Struct, frozen=True, kw_only=True):
     lines: int
 
 
-Line = AccountLine | KeyLine | ChatLine | RunLine
+Line = AccountLine | KeyLine | ChatLine | RunLine | ToolRunLine | ClientLine
 
 
 @get("/account/export")
@@ -93,6 +110,10 @@ async def _lines(services: Services, user: User) -> AsyncIterator[Line]:
             yield line
     async for run in _runs(services, user):
         yield RunLine(run=run)
+    async for tool_run in _tool_runs(services, user):
+        yield ToolRunLine(tool_run=tool_run)
+    async for client in _clients(services, user):
+        yield ClientLine(client=client)
 
 
 async def _chats(services: Services, user: User) -> AsyncIterator[Chat]:
@@ -118,16 +139,10 @@ async def _chat(services: Services, user: User, chat: Chat) -> ChatLine | None:
 
 
 async def _whole_chat(services: Services, user: User, chat: Chat) -> ChatLine:
-    messages: list[ChatMessage] = []
-    after: str | None = None
-    while True:
-        tree = await services.store.ask(GetChat(user_id=user.id, chat_id=chat.id, after=after))
-        messages += tree.messages
-        after = tree.next
-        if after is None:
-            break
+    tree = await whole_chat(services, user.id, chat.id)
     links = await services.store.ask(ListShares(user_id=user.id, chat_id=chat.id))
-    return ChatLine(chat=chat, messages=messages, shares=[share.id for share in links.shares])
+    shares = [share.id for share in links.shares]
+    return ChatLine(chat=chat, messages=list(tree.messages), shares=shares)
 
 
 async def _runs(services: Services, user: User) -> AsyncIterator[RunRow]:
@@ -136,6 +151,28 @@ async def _runs(services: Services, user: User) -> AsyncIterator[RunRow]:
         page = await services.store.ask(ListRuns(tenant=user.id, after=after, limit=PAGE))
         for run in page.runs:
             yield run
+        after = page.next
+        if after is None:
+            return
+
+
+async def _tool_runs(services: Services, user: User) -> AsyncIterator[ToolRunRow]:
+    after: str | None = None
+    while True:
+        page = await services.store.ask(ListToolRuns(tenant=user.id, after=after))
+        for run in page.runs:
+            yield run
+        after = page.next
+        if after is None:
+            return
+
+
+async def _clients(services: Services, user: User) -> AsyncIterator[ClientRow]:
+    after: tuple[str, str] | None = None
+    while True:
+        page = await services.store.ask(ListClients(tenant=user.id, after=after))
+        for client in page.clients:
+            yield client
         after = page.next
         if after is None:
             return

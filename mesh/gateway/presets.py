@@ -1,15 +1,10 @@
-"""`GET /configs/model_configs`: the models, each with named sampling parameters to choose from.
-
-The presets are those that chat front ends of this family know by name; every model has them all.
+"""Named sampling parameters to choose from: those that chat front ends of this family know by
+name. Every model has them all (`model_configs.py`).
 """
 
 from typing import Annotated
 
-from litestar import get
 from msgspec import Meta, Struct
-
-from mesh.gateway.errors import AnyRequest
-from mesh.gateway.services import Wired
 
 Temperature = Annotated[float, Meta(ge=0, le=5)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -30,12 +25,6 @@ class Preset(Struct, frozen=True):
     name: str
     description: str
     sampling_parameters: SamplingParameters
-
-
-class ModelConfig(Struct, frozen=True):
-    name: str
-    description: str
-    parameter_configs: tuple[Preset, ...]
 
 
 def _k50(temperature: float) -> SamplingParameters:
@@ -64,10 +53,3 @@ PRESETS = (
     Preset("typical2", "Typical sampling, narrow", _typical(0.2)),
     Preset("typical3", "Typical sampling, wider", _typical(0.3)),
 )
-
-
-@get("/configs/model_configs")
-async def model_configs(request: AnyRequest, services: Wired) -> list[ModelConfig]:
-    """Every model of the mesh by name, with the presets for `sampling_parameters`."""
-    services.doorman.principal(request)
-    return [ModelConfig(name, "", PRESETS) for name in services.models.cards()]

@@ -108,8 +108,8 @@ class Requests:
         track = await self.logs.find(rid)
         return None if track is None else await self._same(track, body)
 
-    async def check_room(self, model: str, tenant: str) -> None:
-        """Raise MeshError (queue_full, share_full) if the queue would refuse a prompt now.
+    async def check_room(self, model: str, tenant: str, more: int = 1) -> None:
+        """Raise MeshError (queue_full, share_full) if the queue would refuse `more` prompts now.
 
         For routes that must not leave a refused request in somebody's chat. It is the queue that
         decides in the end: of two who are told that there is room for one, one may be refused.
@@ -118,9 +118,9 @@ class Requests:
         subject = subjects.req(model, tenant)
         queue = await self._js.stream_info(subjects.REQ_STREAM, subject)
         mine, limits = queue.state.subjects.get(subject, 0), queue.config
-        if 0 <= limits.max_msgs_per_subject <= mine:
+        if 0 <= limits.max_msgs_per_subject < mine + more:
             raise self._crowd.refusal(ErrorCode.SHARE_FULL, model, tenant)
-        if 0 <= limits.max_msgs <= queue.state.messages:
+        if 0 <= limits.max_msgs < queue.state.messages + more:
             raise self._crowd.refusal(ErrorCode.QUEUE_FULL, model, tenant)
 
     def _check_capacity(self, model: str) -> None:

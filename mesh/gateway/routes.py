@@ -38,9 +38,12 @@ from mesh.gateway.chats import (
     list_chats,
     update_chat,
 )
+from mesh.gateway.drafts import drafts, evaluate
 from mesh.gateway.events import message_events
+from mesh.gateway.export import export_chats
 from mesh.gateway.generate import generate
 from mesh.gateway.health import health, workers
+from mesh.gateway.left_out import builtin_plugins, plugin_config, safety
 from mesh.gateway.mesh_events import mesh_events
 from mesh.gateway.messages import (
     assistant_message,
@@ -51,6 +54,9 @@ from mesh.gateway.messages import (
     report,
     vote,
 )
+from mesh.gateway.metrics.route import metrics
+from mesh.gateway.model_configs import model_configs
+from mesh.gateway.numbered import fetch, history, next_chat_id
 from mesh.gateway.oauth.routes import provider_callback, provider_login, ticket
 from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.embeddings import embeddings
@@ -65,7 +71,6 @@ from mesh.gateway.openai.tokenize import tokenize
 from mesh.gateway.openapi import openapi
 from mesh.gateway.orders import cancel_request, drain_worker
 from mesh.gateway.own_data import export_account
-from mesh.gateway.presets import model_configs
 from mesh.gateway.runs.process import process_messages
 from mesh.gateway.runs.routes import (
     cancel_run,
@@ -82,7 +87,9 @@ from mesh.gateway.sharing import list_shares, revoke_share, share_chat, shared_c
 from mesh.gateway.site import index, page_file
 from mesh.gateway.titles import generate_title
 from mesh.gateway.trusted import trusted
+from mesh.gateway.worker_admin import enrol_worker, enrolled_workers, expel_worker
 from mesh.gateway.worker_events import worker_events
+from mesh.gateway.worker_sessions import worker_sessions
 
 ROUTES: list[ControllerRouterHandler] = [
     callback,
@@ -105,7 +112,11 @@ ROUTES: list[ControllerRouterHandler] = [
     set_password,
     set_role,
     sign_out_user,
+    enrol_worker,
+    enrolled_workers,
+    expel_worker,
     export_account,
+    export_chats,
     list_shares,
     revoke_share,
     share_chat,
@@ -126,16 +137,26 @@ ROUTES: list[ControllerRouterHandler] = [
     cancel_token,
     exchange,
     get_message,
+    drafts,
+    evaluate,
     message_events,
     prompter_message,
     report,
     vote,
     model_configs,
+    builtin_plugins,
+    plugin_config,
+    safety,
     openapi,
+    metrics,
     generate,
+    history,
+    fetch,
+    next_chat_id,
     health,
     workers,
     worker_events,
+    worker_sessions,
     list_models,
     get_model,
     chat_completions,

@@ -17,6 +17,7 @@ from mesh.gateway.ask.quota import Quota
 from mesh.gateway.door import Rules
 from mesh.gateway.doorman import Doorman
 from mesh.gateway.lookout import Lookout
+from mesh.gateway.metrics.meters import Meters
 from mesh.gateway.models import Models
 from mesh.gateway.oauth.site import Site
 from mesh.gateway.requests import Requests
@@ -59,6 +60,7 @@ class Services:
     quota: Quota
     telling: Telling
     conductor: Conductor
+    meters: Meters
 
     def new_request(
         self,

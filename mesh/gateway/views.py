@@ -61,7 +61,8 @@ class MessageRead(Struct, frozen=True, kw_only=True):
 
     finish: `length` if a complete answer was cut off at max_new_tokens; truncated: messages that
     had to be left out of the prompt; error, error_code: of a failed answer; attempts: how often a
-    worker took it up. The safety fields and used_plugin are always null.
+    worker took it up; inferior_message_ids: the siblings that its reader found worse. The safety
+    fields and used_plugin are always null.
     """
 
     id: str
@@ -82,6 +83,7 @@ class MessageRead(Struct, frozen=True, kw_only=True):
     attempts: int
     usage: UsageRead | None
     timings: TimingsRead | None
+    inferior_message_ids: tuple[str, ...] = ()
     safe_content: None = None
     safety_level: None = None
     safety_label: None = None
@@ -165,17 +167,21 @@ def message_read(message: ChatMessage, cards: Cards) -> MessageRead:
         attempts=message.attempts,
         usage=None if message.usage is None else _usage(message.usage),
         timings=None if message.timings is None else _timings(message.timings),
+        inferior_message_ids=message.inferior,
+    )
+
+
+def model_config_read(model: str, card: ModelCard | None) -> ModelConfigRead:
+    context = card.context_length if card else None
+    return ModelConfigRead(
+        model_id=model, max_input_length=context and context - 1, max_total_length=context
     )
 
 
 def _work(work: WorkParameters, card: ModelCard | None) -> WorkParametersRead:
-    sampling, context = work.sampling, card.context_length if card else None
+    sampling = work.sampling
     return WorkParametersRead(
-        model_config=ModelConfigRead(
-            model_id=work.model,
-            max_input_length=context and context - 1,
-            max_total_length=context,
-        ),
+        model_config=model_config_read(work.model, card),
         sampling_parameters=SamplingParameters(
             top_k=sampling.top_k,
             top_p=sampling.top_p,

@@ -13,7 +13,7 @@ from typing import get_args
 
 from msgspec import Struct
 
-from mesh.protocol import accounts, messages, subjects, tools
+from mesh.protocol import accounts, enrolment, messages, subjects, tools
 from mesh.protocol.queries import QUERIES
 from mesh.protocol.subjects import Writer
 
@@ -254,6 +254,15 @@ CHANNELS = (
         publishers=(Role.OPERATOR,),
         subscribers=(Role.GATEWAY,),
         purpose="A dead letter's request is to be asked again.",
+    ),
+    Channel(
+        pattern=subjects.ENROL,
+        kind=Kind.CORE,
+        messages=_union(enrolment.Enrolment),
+        answers=_union(enrolment.EnrolmentReply),
+        publishers=(Role.GATEWAY,),
+        subscribers=(Role.OPERATOR,),
+        purpose="Who may join as a worker: `mesh up` makes and removes the broker's users.",
     ),
     Channel(
         pattern=subjects.store("<query>"),

@@ -71,7 +71,8 @@ class ChatMessage(Wire, frozen=True, kw_only=True, tag="chat_message"):
 
     attempts: how many claims were made on it; finish: why a complete answer ended (`length`: it
     was cut off and can be continued); truncated: messages left out so that the rest would fit;
-    error_code, error: of a failed answer, the latter a sentence.
+    error_code, error: of a failed answer, the latter a sentence; inferior: the siblings that its
+    reader found worse.
     """
 
     id: str
@@ -92,6 +93,7 @@ class ChatMessage(Wire, frozen=True, kw_only=True, tag="chat_message"):
     attempts: int = 0
     usage: Usage | None = None
     timings: Timings | None = None
+    inferior: tuple[str, ...] = ()
 
 
 class ChatTree(Wire, frozen=True, kw_only=True, tag="chat_tree"):
@@ -293,7 +295,8 @@ class PlanAnswer(Asks[Plan], frozen=True, kw_only=True, tag="plan_answer"):
 
     Either `parent_id` names a user's message that is there, or `user_message` brings a new one,
     which is checked like AddUserMessage but kept only when it arrives in the log. `beside` names
-    the user's message that the new one is another wording of: it gets the same parent.
+    the user's message that the new one is another wording of: it gets the same parent. at_end: it
+    goes under the newest answer that has ended. answers: how many are to be begun at once.
     """
 
     user_id: str
@@ -302,6 +305,8 @@ class PlanAnswer(Asks[Plan], frozen=True, kw_only=True, tag="plan_answer"):
     user_message: UserMessage | None = None
     min_seq: int = 0
     beside: str | None = None
+    at_end: bool = False
+    answers: int = 1
 
 
 class GetMessage(Asks[ChatMessage], frozen=True, kw_only=True, tag="get_message"):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.json import Decoder
 
+from mesh.protocol.enrolment import Enrolment, EnrolmentReply
 from mesh.protocol.messages import (
     AskAgainReply,
     Frame,
@@ -54,6 +55,8 @@ decode_hello_reply: Callable[[bytes], HelloReply] = _reader(HelloReply)
 decode_resume_reply: Callable[[bytes], ResumeReply] = _reader(ResumeReply)
 decode_letter: Callable[[bytes], Letter] = _reader(Letter)
 decode_ask_again_reply: Callable[[bytes], AskAgainReply] = _reader(AskAgainReply)
+decode_enrolment: Callable[[bytes], Enrolment] = _reader(Enrolment)
+decode_enrolment_reply: Callable[[bytes], EnrolmentReply] = _reader(EnrolmentReply)
 decode_query: Callable[[bytes], Query] = _reader(Query)
 decode_reply: Callable[[bytes], Reply] = _reader(Reply)
 

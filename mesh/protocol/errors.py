@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     CHAT_FULL = "chat_full"
+    NOT_IMPLEMENTED = "not_implemented"
 
     # Who asks.
     NOT_AUTHENTICATED = "not_authenticated"
@@ -66,6 +67,7 @@ _SENTENCES = {
     ErrorCode.NOT_FOUND: "There is nothing under this id.",
     ErrorCode.CONFLICT: "This contradicts what is there already; look at its state and try again.",
     ErrorCode.CHAT_FULL: "This chat has as many messages as one may have; start a new chat.",
+    ErrorCode.NOT_IMPLEMENTED: "This mesh does not do that; do without it, or ask elsewhere.",
     ErrorCode.NOT_AUTHENTICATED: "Sign in first: send an Authorization: Bearer header.",
     ErrorCode.INVALID_TOKEN: "This token is not valid here; sign in again.",
     ErrorCode.TOKEN_EXPIRED: "This token has expired; refresh it or sign in again.",

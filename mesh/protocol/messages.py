@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.grammar import Grammar
+from mesh.protocol.hardware import Load, Machine
 
 
 class Wire(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -333,7 +334,7 @@ class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
     requests together; hardware: name of the GPU or CPU, for people; memory: bytes of the process.
     models: what it takes requests for now, those of a model that rests included: the next request
     loads it again. target: the model that is being loaded; trouble: why the last one was not;
-    changes: how often its model was changed, or could not be.
+    changes: how often its model was changed, or could not be; machine, load: what it runs on.
     """
 
     name: str
@@ -354,6 +355,8 @@ class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
     trouble: str = ""
     changes: int = 0
     memory: int = 0
+    machine: Machine | None = None
+    load: Load | None = None
 
 
 class WorkerStarted(Event, frozen=True, kw_only=True, tag="worker_started"):

@@ -57,7 +57,11 @@ from mesh.protocol.chats import (
     WorkerEvents,
 )
 from mesh.protocol.clients import ClientUsage, GetClient
+from mesh.protocol.evaluations import EvaluateMessage
+from mesh.protocol.exports import ExportHeads, ListExport
 from mesh.protocol.messages import Refused
+from mesh.protocol.numbered import ListNumbered, NumberedChats, OpenChat
+from mesh.protocol.own_data import ClientRows, ListClients, ListToolRuns, ToolRuns
 from mesh.protocol.tools import GetThread, ThreadHistory
 
 AccountQuery = (
@@ -101,6 +105,12 @@ ChatQuery = (
     | GetClient
     | GetThread
     | ListWorkerEvents
+    | EvaluateMessage
+    | OpenChat
+    | ListNumbered
+    | ListExport
+    | ListToolRuns
+    | ListClients
 )
 
 Query = AccountQuery | ChatQuery
@@ -125,6 +135,10 @@ Reply = (
     | ClientUsage
     | ThreadHistory
     | WorkerEvents
+    | NumberedChats
+    | ExportHeads
+    | ToolRuns
+    | ClientRows
     | Refused
 )
 
@@ -166,5 +180,11 @@ QUERIES: dict[type[Query], type[Reply]] = {
     GetClient: ClientUsage,
     GetThread: ThreadHistory,
     ListWorkerEvents: WorkerEvents,
+    EvaluateMessage: Ok,
+    OpenChat: Chat,
+    ListNumbered: NumberedChats,
+    ListExport: ExportHeads,
+    ListToolRuns: ToolRuns,
+    ListClients: ClientRows,
 }
 """Each query and the reply it hears, `Refused` aside."""

@@ -215,6 +215,10 @@ def revive(user: str) -> str:
     return f"{PREFIX}.revive.{user}"
 
 
+ENROL = f"{PREFIX}.enrol"
+"""Where a gateway asks whoever keeps the broker's users to let a worker in, or no longer."""
+
+
 STORE_ALL = f"{PREFIX}.store.*"
 
 

@@ -33,14 +33,28 @@ from mesh.protocol.chats import (
 )
 from mesh.protocol.clients import GetClient
 from mesh.protocol.errors import MeshError
+from mesh.protocol.evaluations import EvaluateMessage
+from mesh.protocol.exports import ListExport
 from mesh.protocol.messages import UserMessage
+from mesh.protocol.numbered import ListNumbered, OpenChat
+from mesh.protocol.own_data import ListClients, ListToolRuns
 from mesh.protocol.queries import AccountQuery, Query, Reply
 from mesh.protocol.tools import GetThread
 from mesh.settings import StoreSettings
 from mesh.store.accounts import Accounts
 from mesh.store.database import Database, sentence
 from mesh.store.follower import Follower
-from mesh.store.queries import answers, chats, messages, runs, search
+from mesh.store.queries import (
+    answers,
+    chats,
+    evaluations,
+    exports,
+    messages,
+    numbered,
+    own_data,
+    runs,
+    search,
+)
 from mesh.store.refusals import NotYet, unavailable
 
 log = logging.getLogger(__name__)
@@ -59,8 +73,22 @@ Read = (
     | GetClient
     | GetThread
     | ListWorkerEvents
+    | ListNumbered
+    | ListExport
+    | ListToolRuns
+    | ListClients
 )
-Change = CreateChat | UpdateChat | HideAllChats | DeleteChat | AddUserMessage | Vote | AddReport
+Change = (
+    CreateChat
+    | OpenChat
+    | UpdateChat
+    | HideAllChats
+    | DeleteChat
+    | AddUserMessage
+    | Vote
+    | AddReport
+    | EvaluateMessage
+)
 
 
 class Dispatcher:
@@ -115,6 +143,8 @@ class Dispatcher:
                 await self._in_time(self._follower.reached(seq), behind)
             case (
                 GetThread()
+                | ListNumbered()
+                | OpenChat()
                 | AddUserMessage(parent_id=None)
                 | PlanAnswer(user_message=UserMessage(parent_id=None))
             ):
@@ -165,6 +195,14 @@ class Dispatcher:
                 return await runs.get_thread(session, query)
             case ListWorkerEvents():
                 return await runs.list_worker_events(session, query)
+            case ListNumbered():
+                return await numbered.list_numbered(session, query)
+            case ListExport():
+                return await exports.list_export(session, query)
+            case ListToolRuns():
+                return await own_data.list_tool_runs(session, query)
+            case ListClients():
+                return await own_data.list_clients(session, query)
 
     async def _change(self, session: AsyncSession, query: Change) -> Reply:
         now, most = self._clock(), self._limits.chat_max_messages
@@ -183,6 +221,10 @@ class Dispatcher:
                 return await messages.vote(session, query, now)
             case AddReport():
                 return await messages.add_report(session, query, now)
+            case EvaluateMessage():
+                return await evaluations.evaluate_message(session, query, now)
+            case OpenChat():
+                return await numbered.open_chat(session, query, now)
 
     async def _health(self, skipped: int) -> Health:
         return Health(

@@ -135,10 +135,14 @@ class ApiKey(Base):
 
 
 class Chat(Base):
-    """A chat. active_tail: the leaf that its reader looks at."""
+    """A chat. active_tail: the leaf that its reader looks at; number: by which its user knows it,
+    if it was begun so."""
 
     __tablename__ = "chats"
-    __table_args__ = (Index(None, "user_id", "created_at", "id"),)
+    __table_args__ = (
+        Index(None, "user_id", "created_at", "id"),
+        Index(None, "user_id", "number", unique=True),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
@@ -148,6 +152,7 @@ class Chat(Base):
     active_tail: Mapped[str | None]
     created_at: Mapped[float]
     modified_at: Mapped[float]
+    number: Mapped[int | None]
 
 
 class DeletedChat(Base):
@@ -209,6 +214,16 @@ class Report(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     report_type: Mapped[str]
     reason: Mapped[str]
+    created_at: Mapped[float]
+
+
+class Evaluation(Base):
+    """The reader of a chat found an answer better than one of its siblings."""
+
+    __tablename__ = "evaluations"
+
+    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), primary_key=True)
+    inferior_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), primary_key=True)
     created_at: Mapped[float]
 
 

@@ -4,6 +4,7 @@ Name and incarnation are those of the event's subject, which the broker vouches 
 is reported by somebody else.
 """
 
+from mesh.protocol.hardware import described
 from mesh.protocol.messages import Cancelled, Done, End, Failed, WorkerInfo
 from mesh.protocol.subjects import Writer
 from mesh.store.models import Run, Worker, WorkerEvent
@@ -15,7 +16,9 @@ def started(rows: Rows, record: Record, info: WorkerInfo) -> None:
     """A worker process is ready to serve."""
     name, inc = record.writer
     models = ", ".join(card.name for card in info.models)
-    _note(rows, record, "started", record.rid, name, f"{models} on {info.hardware}", None)
+    machine = f" ({described(info.machine)})" if info.machine is not None else ""
+    detail = f"{models} on {info.hardware}{machine}"
+    _note(rows, record, "started", record.rid, name, detail, None)
     worker = rows.workers.get(name)
     if worker is None:
         worker = Worker(name=name, first_seen=record.at, last_seen=record.at)

@@ -42,6 +42,7 @@ from mesh.worker.claim import Claims
 from mesh.worker.desk import Desk
 from mesh.worker.engines.base import EngineError
 from mesh.worker.loader import Loader
+from mesh.worker.machine import Gauges
 from mesh.worker.memory import resident
 from mesh.worker.offer import Offer
 
@@ -109,6 +110,7 @@ class Worker:
         offer = Offer(loader, settings, self._new_puller, self._join, self._tell_presence)
         self._offer = offer
         self._desk = Desk(bus, self._js, claims, loader, patience, offer.ready, offer.wake)
+        self._gauges = Gauges()
         self._started = time.time()
         self._ordered = asyncio.Event()
         self._leaving = False
@@ -126,7 +128,9 @@ class Worker:
         if not await self._join(stop):
             return self._check_connection()
         log.info("Serving %s as %s", self._loader.info.model, self._bus.user)
+        await self._gauges.look()
         async with asyncio.TaskGroup() as group:
+            gauges = group.create_task(self._gauges.watch())
             story = group.create_task(self._tell_start())
             presence = group.create_task(announce(self._bus, self._info))
             renewing = group.create_task(self._desk.keep_alive())
@@ -141,7 +145,7 @@ class Worker:
             if not self._bus.closed.is_set():
                 await self._drain()
             self._desk.close()
-            for task in (presence, renewing, engine, story):
+            for task in (presence, renewing, engine, story, gauges):
                 task.cancel()
         self._check_connection()
         with suppress(TimeoutError, BusError):
@@ -267,6 +271,8 @@ class Worker:
             trouble=offer.trouble,
             changes=offer.changes,
             memory=resident(),
+            machine=self._gauges.machine,
+            load=self._gauges.load,
         )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -172,3 +173,25 @@ def test_this_machines_own_commands_find_the_certificate(open_mesh: Mesh) -> Non
         assert told.returncode == 0, told.stderr
         assert '"w1"' in told.stdout
     assert "by TLS only" in open_mesh.run("doctor").stdout
+
+
+def test_what_an_admin_is_told_over_http_is_all_that_another_machine_needs(
+    open_mesh: Mesh, tmp_path: Path
+) -> None:
+    password = (open_mesh.data_dir / "admin-password").read_text().strip()
+    with httpx.Client(base_url=open_mesh.url, timeout=30) as http:
+        pair = http.post("/auth/login", json={"username": "admin", "password": password}).json()
+        http.headers["Authorization"] = f"Bearer {pair['access_token']['access_token']}"
+        made = http.put("/admin/workers", json={"name": "attic"}).raise_for_status().json()
+        given = {"MESH_WORKER_PASSWORD": made["api_key"], "MESH_NATS_CA": made["nats_ca"]}
+        url = f"tls://127.0.0.1:{open_mesh.nats_port}"
+        words = ["mesh", "worker", "--worker-name", "attic", "--nats", url]
+        worker = elsewhere(open_mesh, tmp_path, given, words)
+        try:
+            open_mesh.wait_until(lambda: workers(open_mesh) == 2, "it did not join")
+            http.delete("/admin/workers/attic").raise_for_status()
+            open_mesh.wait_until(lambda: workers(open_mesh) == 1, "it is still there")
+            assert made["api_key"] not in open_mesh.output
+        finally:
+            worker.kill()
+            worker.wait()

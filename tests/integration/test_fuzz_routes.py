@@ -181,7 +181,7 @@ def is_stream(response: httpx.Response) -> bool:
     return kind.startswith("text/event-stream")
 
 
-ALLOWED = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503})
+ALLOWED = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 501, 503})
 """The refusals that hostile requests may get: each says what is wrong with them, or why not now."""
 
 

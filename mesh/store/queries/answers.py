@@ -18,7 +18,7 @@ from mesh.store.models import Chat, Message, Run
 from mesh.store.queries import find
 from mesh.store.queries.messages import check_room, place
 from mesh.store.refusals import bad
-from mesh.store.view import GRACE
+from mesh.store.view import GRACE, open_ended
 
 LONGEST = 1_000_000
 """Characters of the longest conversation that is asked to be continued: far beyond what models
@@ -31,13 +31,15 @@ async def plan_answer(session: AsyncSession, query: PlanAnswer, now: float, most
     chat = await find.chat(session, query.user_id, query.chat_id)
     match query.parent_id, query.user_message:
         case str() as parent_id, None:
-            await check_room(session, chat, 1, most)
+            await check_room(session, chat, query.answers, most)
             question = await _question(session, query, parent_id)
             history = await _path(session, question.id)
         case None, UserMessage() as question:
-            await check_room(session, chat, 2, most)
+            await check_room(session, chat, 1 + query.answers, most)
             if query.beside is not None:
                 question = await _reworded(session, query, question, query.beside)
+            elif query.at_end:
+                question = replace(question, parent_id=await _newest(session, chat, now))
             else:
                 await place(session, chat, question.parent_id, now)
             above = question.parent_id
@@ -69,6 +71,18 @@ async def _reworded(
     if message.role != "prompter":
         raise bad("beside names an answer; only a person's message can be worded anew.", "beside")
     return replace(said, parent_id=message.parent_id)
+
+
+async def _newest(session: AsyncSession, chat: Chat, now: float) -> str | None:
+    """The newest answer that has ended; None where there is none yet."""
+    wanted = select(Message.id, Run).join(Run, Run.rid == Message.id)
+    newest = wanted.where(Message.chat_id == chat.id).order_by(
+        Message.created_at.desc(), Message.id.desc()
+    )
+    for message_id, run in await session.execute(newest):
+        if not open_ended(run, now):
+            return str(message_id)
+    return None
 
 
 async def _question(session: AsyncSession, query: PlanAnswer, parent_id: str) -> UserMessage:

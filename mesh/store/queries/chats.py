@@ -18,7 +18,16 @@ from mesh.protocol.chats import (
     UpdateChat,
 )
 from mesh.store import view
-from mesh.store.models import Chat, DeletedChat, Message, Report, Run, Share, Vote
+from mesh.store.models import (
+    Chat,
+    DeletedChat,
+    Evaluation,
+    Message,
+    Report,
+    Run,
+    Share,
+    Vote,
+)
 from mesh.store.queries import find
 from mesh.store.queries.messages import page
 from mesh.store.refusals import bad
@@ -151,6 +160,7 @@ async def remove(session: AsyncSession, chat: Chat, now: float) -> None:
     await session.execute(delete(Share).where(Share.chat_id == chat.id))
     await session.execute(delete(Report).where(Report.message_id.in_(mine)))
     await session.execute(delete(Vote).where(Vote.message_id.in_(mine)))
+    await session.execute(delete(Evaluation).where(Evaluation.message_id.in_(mine)))
     await session.execute(delete(Run).where(Run.chat_id == chat.id))
     await session.execute(delete(Message).where(Message.chat_id == chat.id))
     session.add(

@@ -4,6 +4,7 @@ from collections import defaultdict
 from itertools import accumulate
 from secrets import token_hex
 
+from msgspec.structs import replace
 from sqlalchemy import Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +14,7 @@ from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import UserMessage
 from mesh.store import tree, view
-from mesh.store.models import Chat, Message, Report, Run, Vote
+from mesh.store.models import Chat, Evaluation, Message, Report, Run, Vote
 from mesh.store.queries import find
 from mesh.store.refusals import NotYet, bad
 
@@ -68,8 +69,26 @@ async def _shown(
         .order_by(Message.created_at, Message.id)
     )
     rows = found.all()
-    reports = await _reports(session, [row.id for row, _, _ in rows])
-    return tuple(view.message(row, run, score, reports[row.id], now) for row, run, score in rows)
+    ids = [row.id for row, _, _ in rows]
+    reports, inferior = await _reports(session, ids), await _inferior(session, ids)
+    return tuple(
+        replace(
+            view.message(row, run, score, reports[row.id], now), inferior=tuple(inferior[row.id])
+        )
+        for row, run, score in rows
+    )
+
+
+async def _inferior(session: AsyncSession, message_ids: list[str]) -> dict[str, list[str]]:
+    inferior: dict[str, list[str]] = defaultdict(list)
+    wanted = (
+        select(Evaluation)
+        .where(Evaluation.message_id.in_(message_ids))
+        .order_by(Evaluation.inferior_id)
+    )
+    for row in await session.scalars(wanted):
+        inferior[row.message_id].append(row.inferior_id)
+    return inferior
 
 
 async def _reports(session: AsyncSession, message_ids: list[str]) -> dict[str, list[Report]]:

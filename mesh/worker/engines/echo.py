@@ -14,6 +14,9 @@ Like a batching engine it has one loop, whose every step gives each running job 
 `echo_rate` steps are made per second (0: as fast as the readers read), a job gets its first
 token no sooner than `echo_delay` seconds after its slot, and fails after `echo_fail_after`
 tokens (0: never).
+
+A model called `_lorem` says filler text whatever it is asked, five words a second where no rate
+is set: what load tests of chat servers of this family ask for.
 """
 
 import re
@@ -23,6 +26,8 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from itertools import chain, cycle
 from zlib import crc32
+
+from msgspec.structs import replace
 
 from mesh.protocol.abilities import Ability
 from mesh.protocol.grammar import Grammar
@@ -36,6 +41,11 @@ from mesh.worker.tools import written
 CONTEXT = 8192
 SLOTS = 64
 REPEAT = "/repeat "
+LOREM, LOREM_RATE = "_lorem", 5.0
+FILLER = (
+    "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut "
+    "labore et dolore magna aliqua."
+)
 TEMPLATE = (
     "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant:"
 )
@@ -79,7 +89,8 @@ class EchoEngine:
     """See the top of the file. Ready as soon as it is made."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        self._rate = settings.echo_rate
+        self._lorem = settings.model == LOREM
+        self._rate = settings.echo_rate or (LOREM_RATE if self._lorem else 0.0)
         self._delay = settings.echo_delay
         self._fail_after = settings.echo_fail_after
         self._running: dict[_Answer, None] = {}
@@ -105,6 +116,8 @@ class EchoEngine:
         return [token_id(token) for token in tokens(text)]
 
     async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+        if self._lorem:
+            job = replace(job, messages=(Message(role="user", content=FILLER),))
         answer = _Answer(job, self._fail_after)
         self._admit(answer)
         try:

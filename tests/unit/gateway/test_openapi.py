@@ -78,6 +78,8 @@ def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
         "generate_title",
         "hide_all_chats",
         "logout",
+        "plugin_config",
+        "safety",
         "share_chat",
         "ticket",
         "trusted",

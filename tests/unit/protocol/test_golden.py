@@ -6,12 +6,35 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from mesh.protocol import accounts, chats, clients, messages, tools
+from mesh.protocol import (
+    accounts,
+    chats,
+    clients,
+    enrolment,
+    evaluations,
+    exports,
+    messages,
+    numbered,
+    own_data,
+    tools,
+)
 from mesh.protocol.catalogue import travelling
 from tools.golden import files_of, missing_fields, tag_of
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
+MODULES = (
+    accounts,
+    chats,
+    clients,
+    enrolment,
+    evaluations,
+    exports,
+    messages,
+    numbered,
+    own_data,
+    tools,
+)
 HINT = "run `python -m tools.golden`"
 
 
@@ -41,7 +64,7 @@ def test_every_golden_file_is_of_a_message_that_travels() -> None:
 def test_every_tagged_message_is_in_the_catalogue() -> None:
     tagged = {
         kind
-        for module in (messages, chats, accounts, clients, tools)
+        for module in MODULES
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, Struct) and kind.__struct_config__.tag
     }

@@ -1,6 +1,7 @@
 """`mesh export`: chats as JSON lines from the database file alone (A31)."""
 
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -11,11 +12,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mesh.cli.export import command
-from mesh.protocol.chats import Chat, UpdateChat
+from mesh.protocol.chats import AddReport, Chat, ChatMessage, Ok, UpdateChat, Vote
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import MeshError
+from mesh.protocol.exports import (
+    Anonymous,
+    ExportedChat,
+    ExportHeads,
+    Filters,
+    ListExport,
+    with_content,
+)
 from mesh.store import schema
-from mesh.store.export import ExportedChat, Filters, export
+from mesh.store.export import export
 from mesh.store.queries import messages
 from tests.unit.store import story
 from tests.unit.store.conftest import Store, running
@@ -33,8 +42,11 @@ async def talk(store: Store, name: str, content: str, at: float = 0) -> Chat:
     return chat
 
 
-async def exported(path: Path, filters: Filters) -> list[ExportedChat]:
-    return [decode(line, ExportedChat) async for line in export(path, filters, BEGAN)]
+async def exported(
+    path: Path, filters: Filters, anonymous: Anonymous | None = None
+) -> list[ExportedChat]:
+    lines = export(path, filters, BEGAN, anonymous)
+    return [decode(line, ExportedChat) async for line in lines]
 
 
 async def texts(path: Path, **filters: object) -> list[str | None]:
@@ -77,6 +89,89 @@ async def test_chats_whose_data_may_not_be_used_are_left_out(path: Path, store: 
     assert await texts(path, user="alice", opted_out=True) == ["private", "public"]
 
 
+async def test_only_what_was_scored_or_reported(path: Path, store: Store) -> None:
+    scored, taken_back, reported = [
+        await talk(store, "alice", content, at)
+        for at, content in enumerate(("scored", "taken back", "reported", "plain"))
+    ][:3]
+    alice = await store.user("alice")
+
+    async def vote(chat: Chat, score: int) -> None:
+        about = {"user_id": alice.id, "chat_id": chat.id, "message_id": f"r-{chat.id}"}
+        await store.ask(Vote(**about, score=score), Ok)
+
+    await vote(scored, -1)
+    await vote(taken_back, 1)
+    await vote(taken_back, 0)
+    complaint = AddReport(
+        user_id=alice.id,
+        chat_id=reported.id,
+        message_id=f"r-{reported.id}",
+        report_type="spam",
+        reason="no",
+    )
+    await store.ask(complaint, Ok)
+    assert await texts(path, scored=True) == ["scored"]
+    assert await texts(path, reported=True) == ["reported"]
+    assert await texts(path, scored=True, reported=True) == []
+
+
+async def test_without_names_the_tree_is_the_same(path: Path, store: Store) -> None:
+    chat = await talk(store, "alice", "one")
+    (plain,) = await exported(path, Filters())
+    (line,) = await exported(path, Filters(), Anonymous("seed"))
+    question, answer = line.messages
+    assert (question.content, answer.content) == ("one", "hello back")
+    assert answer.parent_id == question.id and question.chat_id == line.chat.id
+    text = (await anext(export(path, Filters(), BEGAN, Anonymous("seed")))).decode()
+    for name in ("alice", plain.user_id, chat.id, *(each.id for each in plain.messages), "w1"):
+        assert f'"{name}"' not in text
+    assert await exported(path, Filters(), Anonymous("seed")) == [line]
+    (other,) = await exported(path, Filters(), Anonymous("another"))
+    assert other.user_id != line.user_id and other.chat.id != line.chat.id
+
+
+async def test_messages_that_say_nothing_are_left_out_if_nothing_hangs_on_them() -> None:
+    def message(id: str, parent: str | None, content: str | None) -> ChatMessage:
+        return ChatMessage(
+            id=id,
+            chat_id="c",
+            parent_id=parent,
+            created_at=BEGAN,
+            role="assistant",
+            state="complete",
+            content=content,
+        )
+
+    kept = with_content(
+        [
+            message("m1", None, "one"),
+            message("r1", "m1", None),
+            message("r2", "m1", ""),
+            message("m2", "r2", "two"),
+        ]
+    )
+    assert [each.id for each in kept] == ["m1", "r2", "m2"]
+
+
+async def test_the_gateway_is_told_the_same_chats(path: Path, store: Store) -> None:
+    for at in range(103):
+        await talk(store, "alice", f"{at}", at)
+    hidden = await talk(store, "bob", "private", 200)
+    bob = await store.user("bob")
+    await store.ask(UpdateChat(user_id=bob.id, chat_id=hidden.id, allow_data_use=False), Chat)
+    found: list[str] = []
+    after: str | None = None
+    while True:
+        page = await store.ask(ListExport(after=after), ExportHeads)
+        found += [head.chat_id for head in page.heads]
+        after = page.next
+        if after is None:
+            break
+    assert found == [line.chat.id for line in await exported(path, Filters())]
+    assert len(found) == 103
+
+
 async def test_a_chat_of_many_pages_is_one_line(
     path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +198,22 @@ def test_the_command_writes_lines_while_no_store_runs(path: Path) -> None:
     later = datetime.fromtimestamp(BEGAN + 10).strftime("%Y-%m-%dT%H:%M:%S")
     assert len(run("--database", str(path), "--from", later).output.splitlines()) == 1
     assert len(run("--database", str(path), "--to", later).output.splitlines()) == 1
+
+
+def test_the_command_writes_files_compressed_ones_too(path: Path, tmp_path: Path) -> None:
+    asyncio.run(filled(path))
+    plain, packed = tmp_path / "chats.jsonl", tmp_path / "chats.jsonl.gz"
+    for file in (plain, packed):
+        told = run("--database", str(path), "--output", str(file), "--anonymize", "--seed", "s")
+        assert told.exit_code == 0 and told.output == ""
+        assert file.stat().st_mode & 0o077 == 0, "nobody else's to read"
+    lines = gzip.decompress(packed.read_bytes())
+    assert lines == plain.read_bytes() and len(lines.splitlines()) == 2
+    assert b"alice" not in lines
+    nowhere = tmp_path / "no folder" / "x.jsonl"
+    with pytest.raises(MeshError, match="cannot be written"):
+        run("--database", str(path), "--output", str(nowhere))
+    assert "--seed needs --anonymize" in run("--database", str(path), "--seed", "s").output
 
 
 def test_the_command_needs_a_user_for_ones_own_and_a_database(path: Path, tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""Counts HTTP requests by route and status, around the whole application."""
+
+import time
+from collections.abc import Awaitable
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from mesh.gateway.metrics.meters import Meters
+
+NOWHERE = "(none)"
+"""The route of what leads nowhere: paths are anybody's invention, and routes are few."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+
+
+class Counting:
+    """ASGI middleware. A request counts once its headers are sent; how long it goes on, not."""
+
+    def __init__(self, app: ASGIApp, meters: Meters) -> None:
+        self._app = app
+        self._meters = meters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        method = scope["method"] if scope["method"] in METHODS else "(other)"
+
+        def send_counted(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                route = scope.get("path_template") or NOWHERE
+                meters = self._meters
+                meters.http.labels(method, route, str(message["status"])).inc()
+                meters.http_seconds.labels(method, route).observe(time.perf_counter() - began)
+            return send(message)
+
+        await self._app(scope, receive, send_counted)

@@ -1,0 +1,87 @@
+"""Counts what one gateway does: HTTP requests, and the requests to models that it accepted.
+
+Each gateway counts its own, so that the sum over all gateways is the mesh's. What can be looked at
+when somebody asks (queues, workers) is not counted but looked at: `state.py`.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+
+from mesh.protocol.messages import Cancelled, Claim, Done, End, Failed, Queued, RunEvent
+from mesh.protocol.subjects import RunSubject
+
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+GAPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Meters:
+    """name: the reply address of this gateway, whose requests are counted."""
+
+    def __init__(self, name: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._name = name
+        self._models: dict[str, str] = {}
+        self._at = 0
+        counter, histogram = self._counter, self._histogram
+        self.http = counter(
+            "mesh_http_requests", "HTTP requests answered.", "method", "route", "status"
+        )
+        self.http_seconds = histogram(
+            "mesh_http_seconds", "From a request to its headers.", SECONDS, "method", "route"
+        )
+        self._accepted = counter("mesh_requests", "Requests accepted for models.", "model")
+        self._ended = counter(
+            "mesh_requests_ended", "Requests that ended, and how.", "model", "end", "code"
+        )
+        self._tokens = counter("mesh_tokens", "Tokens, by the engine's count.", "model", "kind")
+        self._takeovers = counter(
+            "mesh_takeovers", "Requests that a further worker went on with.", "model"
+        )
+        self._waiting = histogram(
+            "mesh_queue_seconds", "From a request to its last claim.", SECONDS, "model"
+        )
+        self._first = histogram(
+            "mesh_first_token_seconds", "From a request to its first token.", SECONDS, "model"
+        )
+        self._gap = histogram(
+            "mesh_token_gap_seconds", "Between two tokens, on average.", GAPS, "model"
+        )
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(name, what, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, what: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(name, what, labels, buckets=buckets, registry=self.registry)
+
+    def hear(self, where: RunSubject, event: RunEvent, seq: int) -> None:
+        """An event of the log, in its order; one that is heard again counts once."""
+        if where.reply != self._name or seq <= self._at:
+            return
+        self._at = seq
+        match event:
+            case Queued(request=request):
+                self._models[where.rid] = request.model
+                self._accepted.labels(request.model).inc()
+            case Claim(n=n, model=model) if n > 1:
+                self._takeovers.labels(model).inc()
+            case Done() | Failed() | Cancelled():
+                self._end(self._models.pop(where.rid, ""), event)
+
+    def _end(self, model: str, end: End) -> None:
+        """The model is not known of what was accepted before this process began."""
+        if not model:
+            return
+        kind = str(end.__struct_config__.tag)
+        self._ended.labels(model, kind, end.code.value if isinstance(end, Failed) else "").inc()
+        usage, timings = end.usage, end.timings
+        self._tokens.labels(model, "prompt").inc(usage.prompt_tokens)
+        self._tokens.labels(model, "cached").inc(usage.cached_tokens)
+        self._tokens.labels(model, "completion").inc(usage.completion_tokens)
+        if timings.first_token is None:
+            return
+        self._waiting.labels(model).observe(timings.queue)
+        self._first.labels(model).observe(timings.queue + timings.first_token)
+        if usage.completion_tokens > 1:
+            self._gap.labels(model).observe(timings.generate / (usage.completion_tokens - 1))

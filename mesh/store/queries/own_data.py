@@ -1,0 +1,111 @@
+"""A tenant's runs that call tools, and what its clients have used: for the export of own data."""
+
+from collections import defaultdict
+from itertools import accumulate
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mesh.protocol.codec import encode
+from mesh.protocol.own_data import (
+    ActionRow,
+    ClientRow,
+    ClientRows,
+    ListClients,
+    ListToolRuns,
+    ToolRunRow,
+    ToolRuns,
+)
+from mesh.store.models import Action, ClientUsage, ToolRun
+from mesh.store.queries.messages import PAGE_BYTES
+from mesh.store.refusals import bad, no_such
+
+MOST_RUNS, MOST_CLIENTS = 100, 1_000
+
+
+async def list_tool_runs(session: AsyncSession, query: ListToolRuns) -> ToolRuns:
+    """Oldest first by (created_at, id), as many as a reply holds."""
+    _check_limit(query.limit, MOST_RUNS)
+    wanted = select(ToolRun).where(ToolRun.tenant == query.tenant)
+    if query.after is not None:
+        last = await session.get(ToolRun, query.after)
+        if last is None or last.tenant != query.tenant:
+            raise no_such("run")
+        wanted = wanted.where(tuple_(ToolRun.created_at, ToolRun.id) > (last.created_at, last.id))
+    ordered = wanted.order_by(ToolRun.created_at, ToolRun.id).limit(query.limit + 1)
+    found = list(await session.scalars(ordered))
+    actions = await _actions(session, [run.id for run in found])
+    shown = [_run(run, tuple(actions[run.id])) for run in found]
+    sizes = accumulate(len(encode(run)) for run in shown)
+    count = min(max(1, sum(1 for size in sizes if size <= PAGE_BYTES)), query.limit)
+    following = shown[count - 1].id if len(shown) > count else None
+    return ToolRuns(runs=tuple(shown[:count]), next=following)
+
+
+async def list_clients(session: AsyncSession, query: ListClients) -> ClientRows:
+    """By client and user."""
+    _check_limit(query.limit, MOST_CLIENTS)
+    key = tuple_(ClientUsage.client, ClientUsage.user)
+    wanted = select(ClientUsage).where(ClientUsage.tenant == query.tenant)
+    if query.after is not None:
+        wanted = wanted.where(key > query.after)
+    ordered = wanted.order_by(ClientUsage.client, ClientUsage.user).limit(query.limit + 1)
+    found = list(await session.scalars(ordered))
+    shown = tuple(map(_client, found[: query.limit]))
+    more = len(found) > query.limit
+    return ClientRows(clients=shown, next=(shown[-1].client, shown[-1].user) if more else None)
+
+
+def _check_limit(limit: int, most: int) -> None:
+    if not 1 <= limit <= most:
+        raise bad(f"limit must be between 1 and {most}.", "limit")
+
+
+async def _actions(session: AsyncSession, run_ids: list[str]) -> dict[str, list[ActionRow]]:
+    found: dict[str, list[ActionRow]] = defaultdict(list)
+    wanted = select(Action).where(Action.run_id.in_(run_ids)).order_by(Action.number)
+    for action in await session.scalars(wanted):
+        found[action.run_id].append(_action(action))
+    return found
+
+
+def _run(run: ToolRun, actions: tuple[ActionRow, ...]) -> ToolRunRow:
+    return ToolRunRow(
+        id=run.id,
+        thread=run.thread,
+        question=run.question,
+        model=run.model,
+        state=run.state,
+        text=run.text,
+        error_code=run.error_code,
+        error=run.error,
+        created_at=run.created_at,
+        deadline=run.deadline,
+        ended_at=run.ended_at,
+        actions=actions,
+    )
+
+
+def _action(action: Action) -> ActionRow:
+    return ActionRow(
+        call=action.call,
+        number=action.number,
+        tool=action.tool,
+        arguments=action.arguments,
+        state=action.state,
+        output=action.output,
+        by=action.by,
+        created_at=action.created_at,
+        expires_at=action.expires_at,
+        ended_at=action.ended_at,
+    )
+
+
+def _client(usage: ClientUsage) -> ClientRow:
+    return ClientRow(
+        client=usage.client,
+        user=usage.user,
+        requests=usage.requests,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
