@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from mesh.gateway.auth import DEBUG, check_name
 from mesh.gateway.body import read_body
-from mesh.gateway.errors import AnyRequest
+from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.gateway.whole_chat import whole_chat
@@ -77,10 +77,13 @@ class Nothing(Struct, frozen=True):
     message: str
 
 
-class NotFetched(Struct, frozen=True, rename="pascal"):
-    """There is no such chat."""
+class NotFetched(Struct, frozen=True):
+    """There is no such chat: as clients of this route expect it, and as everywhere."""
 
-    error: Nothing
+    error: Nothing = msgspec.field(name="Error")
+    detail: str
+    code: ErrorCode
+    request_id: str
 
 
 class NextNumber(Struct, frozen=True):
@@ -101,7 +104,7 @@ async def history(request: AnyRequest, services: Wired) -> list[ChatBrief]:
     return [ChatBrief(chat.number, chat.latest) for chat in found.chats]
 
 
-@post("/fetch", status_code=200, body=Which, reply=Fetched, also={404: "There is no such chat"})
+@post("/fetch", status_code=200, body=Which, reply=Fetched)
 async def fetch(request: AnyRequest, services: Wired) -> Response[bytes]:
     """A chat of one's own by its number: what was said, oldest first."""
     body = await read_body(request, Which)
@@ -114,7 +117,8 @@ async def fetch(request: AnyRequest, services: Wired) -> Response[bytes]:
     except MeshError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise
-        return _json(NotFetched(Nothing(_nothing(body))), 404)
+        detail, code = _nothing(body), ErrorCode.NOT_FOUND
+        return _json(NotFetched(Nothing(detail), detail, code, request_id(request)), 404)
     return _json(Fetched(ChatText(_numbered(newest_branch(tree.messages)))))
 
 

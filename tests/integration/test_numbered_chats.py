@@ -65,14 +65,23 @@ async def test_the_model_is_shown_the_chat(mesh: Mesh) -> None:
     assert answers[1] > answers[0] + 4
 
 
+def refusal_of(response: httpx.Response) -> str:
+    """As everywhere, and besides as clients of this route expect it."""
+    body = response.json()
+    assert (response.status_code, body["code"]) == (404, "not_found")
+    assert body["request_id"] == response.headers["x-request-id"]
+    detail: str = body["detail"]
+    return detail
+
+
 async def test_what_is_not_there_is_said(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
         nobody = {"username": "numbered-nobody"}
         assert ok(await http.post("/history", json=nobody)) == []
         for chat_id in (1, 0, -5):
             response = await http.post("/fetch", json=nobody | {"chat_id": chat_id})
-            assert response.status_code == 404
-            assert f"`{chat_id}`" in response.json()["Error"]["message"]
+            told = refusal_of(response)
+            assert told == response.json()["Error"]["message"] and f"`{chat_id}`" in told
         users = {"username": "numbered-bob"}
         await say(http, "mine", 3, **users)
         response = await http.post("/fetch", json=nobody | {"chat_id": 3})
