@@ -6,6 +6,8 @@ mutate headers, know no wildcard fence and no batched reads.
 
 import asyncio
 import base64
+import itertools
+import sys
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import TypeVar
@@ -26,6 +28,12 @@ TRANSIENT_LAST = 10164
 STORE_FAILED = 10077
 NOT_FOUND = 10037
 NO_STREAM = 10059
+WHATEVER_COMES = sys.maxsize
+"""Up to where to read a bucket: of a key that is renewed meanwhile the new value, not none."""
+
+_batches = itertools.count(1)
+"""A number for each batch that is read: what comes late of one must not be taken for another's."""
+
 BATCH = 512
 """Messages asked for at once in a batched read; bounded in bytes by the broker as well."""
 
@@ -153,6 +161,10 @@ class JetStream:
             raise ApiError(ack.error.err_code, ack.error.description)
         return ack.seq
 
+    async def end(self, stream: str) -> int:
+        """The leader's last sequence of a stream, 0 where it never had a message."""
+        return (await self.stream_info(stream)).state.last_seq
+
     async def last(self, stream: str, subject: str) -> Stored | None:
         """The leader's last message under a subject, or None.
 
@@ -165,10 +177,6 @@ class JetStream:
     async def next(self, stream: str, subject: str, start: int) -> Stored | None:
         """The leader's first message under a subject from sequence `start` on, or None."""
         query = {"seq": start, "next_by_subj": subject}
-    async def end(self, stream: str) -> int:
-        """The leader's last sequence of a stream, 0 where it never had a message."""
-        return (await self.stream_info(stream)).state.last_seq
-
         found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", query, _Get)
         return None if found.message is None else _stored(found.message)
 
@@ -199,7 +207,7 @@ class JetStream:
             elif not done.done():
                 _end_of_batch(msg, done)
 
-        inbox = f"{self.bus.inbox}.b.{id(got)}"
+        inbox = f"{self.bus.inbox}.b.{next(_batches)}"
         subscription = await self.bus.listen(inbox, receive)
         query = {"seq": start, "next_by_subj": subject, "batch": BATCH}
         try:

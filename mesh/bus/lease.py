@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from mesh.bus.appender import Fenced
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import WRONG_LAST, ApiError, JetStream, fence
+from mesh.bus.jetstream import WHATEVER_COMES, WRONG_LAST, ApiError, JetStream, fence
 from mesh.bus.topology import LEASE_TTL
 from mesh.protocol import subjects
 
@@ -24,7 +24,7 @@ class Lease:
         self, js: JetStream, name: str, holder: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._js = js
-        self._subject = subjects.lease(name)
+        self.subject = subjects.lease(name)
         self._holder = holder.encode()
         self._clock = clock
         self._seq = 0
@@ -48,7 +48,7 @@ class Lease:
     async def _take(self) -> int:
         """The sequence under which it is ours. Whoever does not renew it is forgotten by then."""
         try:
-            return await self._js.append(self._subject, self._holder, fence(self._seq))
+            return await self._js.append(self.subject, self._holder, fence(self._seq))
         except ApiError as error:
             if error.code != WRONG_LAST:
                 raise
@@ -61,7 +61,5 @@ class Lease:
 
 async def held(js: JetStream) -> set[str]:
     """The names of all leases that somebody holds. Raises BusError."""
-    info = await js.stream_info(subjects.LEASES_STREAM)
-    first, last = info.state.first_seq, info.state.last_seq
-    batches = js.read(subjects.LEASES_STREAM, subjects.LEASES_ALL, first, last)
+    batches = js.read(subjects.LEASES_STREAM, subjects.LEASES_ALL, 1, WHATEVER_COMES)
     return {stored.subject.rpartition(".")[2] async for batch in batches for stored in batch}

@@ -9,7 +9,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from mesh.bus.connection import Bus, Disconnected
-from mesh.bus.jetstream import JetStream
+from mesh.bus.jetstream import WHATEVER_COMES, JetStream
 from mesh.bus.topology import PRESENCE_TTL
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
@@ -107,11 +107,8 @@ class Fleet:
 
 async def present(js: JetStream) -> list[WorkerInfo]:
     """The workers present now, read once. Raises BusError."""
-    info = await js.stream_info(subjects.WORKERS_STREAM)
     found: dict[str, WorkerInfo] = {}
-    async for batch in js.read(
-        subjects.WORKERS_STREAM, subjects.PRESENCE_ALL, 1, info.state.last_seq
-    ):
+    async for batch in js.read(subjects.WORKERS_STREAM, subjects.PRESENCE_ALL, 1, WHATEVER_COMES):
         for stored in batch:
             name = _name(stored.subject)
             worker = _read(name, stored.data) if stored.data else None

@@ -69,6 +69,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self.restarts = Restarts()
         self._stopping = asyncio.Event()
+        self._renewing = False
 
     async def run(self) -> None:
         """Run it until `stop`. Raises MeshError (internal) with the reason when it is in vain."""
@@ -77,6 +78,9 @@ class Child:
             status = await self._once()
             if self._stopping.is_set():
                 return
+            if self._renewing:
+                self._renewing = False
+                continue
             if status == DRAINED:
                 self._say(self.program.name, "was drained, and stays away")
                 return
@@ -90,18 +94,14 @@ class Child:
     async def stop(self) -> None:
         """Ask it to leave, wait for its grace, then kill it."""
         self._stopping.set()
-        process = self._process
-        if process is None:
-            return
-        with suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            async with asyncio.timeout(self.program.grace):
-                await process.wait()
-        except TimeoutError:
-            self._say(self.program.name, f"did not leave in {self.program.grace:g} s; killing it")
-        finally:
-            self.kill()
+        if self._process is not None:
+            await self._leave(self._process)
+
+    async def renew(self) -> None:
+        """Have it leave as `stop` does, and start it again at once: it has done nothing wrong."""
+        if self.pid and self._process is not None:
+            self._renewing = True
+            await self._leave(self._process)
 
     def kill(self) -> None:
         """End it, and whatever it started, at once."""
@@ -143,6 +143,18 @@ class Child:
                 start_new_session=True,
                 preexec_fn=self._leash.tie(),
             )
+
+    async def _leave(self, process: asyncio.subprocess.Process) -> None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(self.program.grace):
+                await process.wait()
+        except TimeoutError:
+            self._say(self.program.name, f"did not leave in {self.program.grace:g} s; killing it")
+        finally:
+            if process is self._process:  # else another has taken its place already
+                self._kill_group()
 
     def _kill_group(self) -> None:
         if self._process is not None:

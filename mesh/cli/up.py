@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import click
@@ -26,6 +27,7 @@ from mesh.cli.moving import refuse_half_restored
 from mesh.cli.options import options
 from mesh.cli.ports import check_free, free_port
 from mesh.cli.registrar import register
+from mesh.cli.room import Room
 from mesh.cli.supervise import Child, Program
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import UpSettings, env_name, gateway_url, read
@@ -42,6 +44,7 @@ FLAGS = (
     "grace",
     "log_level",
 )
+BROKER = "broker"
 _PASSWORDS = ("MESH_GATEWAY_PASSWORD", "MESH_STORE_PASSWORD", "MESH_WORKER_PASSWORD")
 _LOADING = "The gateway answers; waiting for the model to be loaded ..."
 NOTICE = 3.0
@@ -78,6 +81,7 @@ class Up:
         self._console = Console()
         self._stages: list[list[Child]] = []
         self._asked = asyncio.Event()
+        self._room = Room(folder.streams, partial(self._console.say, BROKER))
         self._running = Running(
             pid=os.getpid(),
             nats_host=settings.nats_host,
@@ -108,8 +112,10 @@ class Up:
         try:
             async with asyncio.TaskGroup() as group:
                 starting = group.create_task(self._start(group, leash, server))
+                watching = group.create_task(self._room.watch(self._renew_broker))
                 await self._asked.wait()
                 starting.cancel()
+                watching.cancel()
                 await self._stop()
         except ExceptionGroup as failures:  # not `except*`: before Python 3.11.4 it wraps its raise
             ours, others = failures.split(MeshError)
@@ -119,7 +125,7 @@ class Up:
 
     async def _start(self, group: asyncio.TaskGroup, leash: Leash, server: str) -> None:
         def launch(*programs: Program) -> list[Child]:
-            children = [Child(program, leash, self._console.say) for program in programs]
+            children = [Child(program, leash, self._say) for program in programs]
             self._stages.append(children)
             for child in children:
                 group.create_task(child.run())
@@ -146,10 +152,19 @@ class Up:
         private = self._settings.private
         click.echo(banner(mesh.__version__, self._running, self._folder.data, present, private))
 
+    def _say(self, name: str, line: str) -> None:
+        if name == BROKER:
+            self._room.hear(line)
+        self._console.say(name, line)
+
+    async def _renew_broker(self) -> None:
+        [child] = self._stages[0]
+        await child.renew()
+
     def _broker(self, server: str) -> Program:
         settings, secrets = self._settings, self._folder.secrets()
         return Program(
-            name="broker",
+            name=BROKER,
             command=broker.command(server, self._folder, settings.nats_host, settings.nats_port),
             environment=os.environ | broker.environment(secrets),
             hold=lambda: broker.running_mark(self._folder),

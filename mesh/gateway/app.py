@@ -118,11 +118,13 @@ async def _serve(services: Services, stop: asyncio.Event) -> None:
     serving = asyncio.create_task(server.serve())
     log.info(PRIVATE if settings.private else PUBLIC, settings.host, settings.port)
     broken = asyncio.create_task(services.bus.closed.wait())
+    doubled = asyncio.create_task(services.living.namesake.wait())
     try:
-        if await _first(stop, serving, broken):
-            raise _failure(settings, serving)
+        if await _first(stop, serving, broken, doubled):
+            raise _doubled(settings) if doubled.done() else _failure(settings, serving)
     finally:
         broken.cancel()
+        doubled.cancel()
         services.lookout.close()
         await services.streams.close()
         server.stop()  # type: ignore[no-untyped-call]
@@ -151,6 +153,14 @@ def _failure(settings: GatewaySettings, serving: asyncio.Task[None]) -> MeshErro
         ErrorCode.CONFLICT,
         f"The gateway cannot listen on {settings.host} port {settings.port}: {reason}. "
         "Set MESH_PORT to a free port.",
+    )
+
+
+def _doubled(settings: GatewaySettings) -> MeshError:
+    return MeshError(
+        ErrorCode.CONFLICT,
+        f"Another gateway of this mesh is called {settings.gateway_name} and lives: give this one "
+        "a name of its own with --gateway-name or MESH_GATEWAY_NAME.",
     )
 
 
@@ -213,6 +223,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         trusted=TrustedClients(accounts, store),
         sites={name: Site(each) for name, each in providers(settings).items()},
         rules=rules,
+        living=living,
         quota=Quota(store, settings.client_quota),
         telling=telling,
         conductor=Conductor(
@@ -228,7 +239,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         meters=meters,
     )
     meters.registry.register(State(services))
-    await _start(services, usher, unfinished, living)
+    await _start(services, usher, unfinished)
     return services
 
 
@@ -250,8 +261,8 @@ async def _declare(js: JetStream, settings: GatewaySettings) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _start(services: Services, usher: Usher, unfinished: Unfinished, living: Living) -> None:
-    bus, js, fleet = services.bus, services.js, services.fleet
+async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> None:
+    bus, js, fleet, living = services.bus, services.js, services.fleet, services.living
     models, requests, settings = services.models, services.requests, services.settings
     letters = DeadLetters(js, requests, settings.request_timeout, settings.queue_timeout)
     name = settings.gateway_name
@@ -283,7 +294,7 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished, livin
         services.streams.tick(),
         usher.run(),
         living.run(),
-        recover(unfinished, requests, take_over, name),
+        recover(unfinished, requests, take_over, living, name),
         sweeper.run(),
         services.accounts.run(),
         services.conductor.run(),

@@ -6,10 +6,12 @@ seems gone has the streams cancelled that nobody could read on.
 
 import asyncio
 import logging
+from typing import NamedTuple
 
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import JetStream
+from mesh.bus.jetstream import WHATEVER_COMES, JetStream, unix
 from mesh.bus.lease import Lease, held
+from mesh.protocol import subjects
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +24,28 @@ MISSED = 4
 NAMESAKE = 8
 """Looks in a row at which our own lease was another's: one of our former start is over by then."""
 
+SURE = 5.0
+"""Seconds in which whoever lives under our name would have said so."""
+
+LOOK = 0.25
+"""Seconds between two looks for that."""
+
 _PREFIX = "gateway-"
 
 
+class Sign(NamedTuple):
+    """A renewal of a gateway's lease: its sequence, and seconds since."""
+
+    seq: int
+    age: float
+
+
 class Living:
-    """One gateway among others. `gone`: the names of those that lived, and do no more."""
+    """One gateway among others. `gone`: the names of those that lived, and do no more.
+
+    `alone` is set once it is sure that nobody else lives under our name, `namesake` if somebody
+    does: what is written under it is that one's then, and no affair of ours.
+    """
 
     def __init__(self, js: JetStream, name: str) -> None:
         self._js = js
@@ -35,9 +54,15 @@ class Living:
         self._refused = 0
         self._missed: dict[str, int] = {}
         self.gone: set[str] = set()
+        self.alone = asyncio.Event()
+        self.namesake = asyncio.Event()
 
     async def run(self) -> None:
-        """Live and look, until cancelled."""
+        """Live and look, until cancelled, unless another lives under our name."""
+        if await self._is_taken():
+            self.namesake.set()
+            return
+        self.alone.set()
         while True:
             mine = await self._lease.hold()
             try:
@@ -45,6 +70,33 @@ class Living:
             except BusError as error:
                 log.debug("Looking for other gateways: %s", error)
             await asyncio.sleep(EVERY)
+
+    async def _is_taken(self) -> bool:
+        """Whether somebody renews the lease of our name: one of our former start is renewed no
+        more, and was renewed for the last time before we began."""
+        seen: int | None = None
+        while True:
+            try:
+                sign = await self._sign()
+                if sign is None or sign.age > SURE:
+                    return False
+                if seen not in (None, sign.seq):
+                    return True
+                seen = sign.seq
+            except BusError as error:
+                log.debug("Looking for a namesake: %s", error)
+            await asyncio.sleep(LOOK)
+
+    async def _sign(self) -> Sign | None:
+        """The last sign of life under our name, by the broker's clock; None: there is none."""
+        info = await self._js.stream_info(subjects.LEASES_STREAM)
+        batches = self._js.read(subjects.LEASES_STREAM, self._lease.subject, 1, WHATEVER_COMES)
+        signs = [
+            Sign(stored.seq, unix(info.ts) - stored.at)
+            async for batch in batches
+            for stored in batch
+        ]
+        return signs[-1] if signs else None
 
     async def _look(self, mine: bool) -> None:
         leases = await held(self._js)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 
 from mesh.bus.connection import BusError
+from mesh.gateway.living import Living
 from mesh.gateway.requests import Requests
 from mesh.gateway.takeover import TakeOver
 from mesh.gateway.unfinished import Unfinished
@@ -21,9 +22,13 @@ AT_ONCE = 64
 
 
 async def recover(
-    unfinished: Unfinished, requests: Requests, take_over: TakeOver, name: str
+    unfinished: Unfinished, requests: Requests, take_over: TakeOver, living: Living, name: str
 ) -> None:
-    """Take back the open requests of the gateway `name`; tries until the log could be read."""
+    """Take back the open requests of the gateway `name`; tries until the log could be read.
+
+    Begins when it is sure that they are not another's who lives under that name.
+    """
+    await living.alone.wait()
     while True:
         try:
             runs = (await unfinished.read()).items()

@@ -16,6 +16,7 @@ from mesh.gateway.accounts import Accounts
 from mesh.gateway.ask.quota import Quota
 from mesh.gateway.door import Rules
 from mesh.gateway.doorman import Doorman
+from mesh.gateway.living import Living
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.metrics.meters import Meters
 from mesh.gateway.models import Models
@@ -57,6 +58,7 @@ class Services:
     trusted: TrustedClients
     sites: dict[str, Site]
     rules: Rules
+    living: Living
     quota: Quota
     telling: Telling
     conductor: Conductor

@@ -32,6 +32,9 @@ EVERY = 2.0
 COURTESY = 3.0
 """Seconds that a request's own gateway has to end it, or to queue it, before the sweeper does."""
 
+HANDED_ON = 600.0
+"""Seconds after which the sweeper before us has kept a dead letter that we know of, too."""
+
 SWEEPING = "sweeping"
 """The lease of the one who sweeps."""
 
@@ -62,13 +65,13 @@ class Sweeper:
         while True:
             await asyncio.sleep(EVERY)
             if not await self._lease.hold():
+                self._unfinished.forget(self._clock() - HANDED_ON)
                 continue
             try:
                 await self._sweep(await self._unfinished.read())
-                poisoned = self._unfinished.poisoned
-                while poisoned:
-                    await self._letters.keep(poisoned[-1])
-                    poisoned.pop()
+                for rid in list(self._unfinished.poisoned):
+                    await self._letters.keep(rid)
+                    self._unfinished.poisoned.pop(rid, None)
             except (BusError, MeshError) as error:
                 log.debug("Sweeping: %s", error)
 

@@ -19,16 +19,18 @@ BATCH = 1024
 class Unfinished:
     """All of them, of all addresses.
 
-    poisoned: those that were seen to end as poison; whoever sees to them empties it.
+    poisoned: those that were seen to end as poison, with the Unix time of that; whoever sees to
+    them takes them out, and who does not lets them go by `forget`.
     """
 
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
         self._reading = asyncio.Lock()
+        self._created = ""
         self._at = 0
         self._heard = 0
         self._runs: dict[str, Run] = {}
-        self.poisoned: list[str] = []
+        self.poisoned: dict[str, float] = {}
 
     async def read(self) -> dict[str, Run]:
         """Read on, from the last time to the log's end. Raises BusError.
@@ -36,8 +38,10 @@ class Unfinished:
         The first time is from the log's beginning; whoever comes meanwhile waits for that.
         """
         async with self._reading:
-            if await self._tail.last() < self._at:  # the log was replaced, or an older one restored
+            head = await self._tail.head()
+            if head.created != self._created or head.last < self._at:  # replaced, or restored
                 self._start_over()
+                self._created = head.created
             while batch := await self._tail.read(self._at, BATCH):
                 self._apply(batch)
         # Of some the log has forgotten the beginning; nothing can be done about them.
@@ -54,6 +58,10 @@ class Unfinished:
         if after <= self._at < batch[-1].seq and not self._reading.locked():
             self._apply([stored for stored in batch if stored.seq > self._at])
 
+    def forget(self, before: float) -> None:
+        """Let go of what ended as poison before a time: another has seen to that long ago."""
+        self.poisoned = {rid: at for rid, at in self.poisoned.items() if at >= before}
+
     def _start_over(self) -> None:
         self._at, self._runs = 0, {}
 
@@ -61,9 +69,10 @@ class Unfinished:
         for stored in batch:
             where = subjects.parse_run(stored.subject)
             if where.reply not in subjects.NO_REQUESTS:
-                self._runs.setdefault(where.rid, Run(bare=True))
+                run = self._runs.setdefault(where.rid, Run(bare=True))
                 apply(self._runs, stored)
-        self.poisoned += [rid for rid, run in self._runs.items() if _is_poison(run)]
+                if _is_poison(run):
+                    self.poisoned.setdefault(where.rid, stored.at)
         self._runs = {rid: run for rid, run in self._runs.items() if run.end is None}
         self._at = batch[-1].seq
 

@@ -21,7 +21,7 @@ from mesh.protocol.messages import (
     Odds,
     Request,
 )
-from mesh.worker.claim import Claims, Held
+from mesh.worker.claim import Claims, Held, Unanswered
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job, Step
 from mesh.worker.gate import Gate, Piece, has_stopped
@@ -123,7 +123,11 @@ class Answer:
 
     async def check(self) -> None:
         """Ask the log whether the pen is still ours, and stop if it is not."""
-        status = await self._claims.status(self.rid)
+        try:
+            status = await self._claims.status(self._request)
+        except Unanswered as why:
+            log.warning("%s: it goes on", why)
+            return
         if status.end or status.n > self.held.n or status.last == 0:
             self._interrupt("outclaimed")
         elif status.cancel:
@@ -177,7 +181,10 @@ class Answer:
         """Get the pieces that earlier holders of the pen have delivered."""
         if not self.held.taken_over:
             return
-        status = await self._claims.status(self.rid, prefix=True)
+        try:
+            status = await self._claims.status(self._request, prefix=True)
+        except Unanswered as why:
+            raise HandedOver(str(why)) from None
         self._draft.take_over(status, self._engine.info.fingerprint)
         if status.n != self.held.n:
             self._why = "outclaimed"
@@ -281,7 +288,12 @@ class Answer:
                 await self._claims.append(self.held.item, end, self.held.last)
                 return True
             except Fenced:
-                status = await self._claims.status(self.rid)
+                pass
+            try:
+                status = await self._claims.status(self._request)
+            except Unanswered as why:
+                log.warning("%s: its end was refused, and is left to others", why)
+                return False
             if status.end_uid == end.uid:
                 return True
             if status.end or status.n != self.held.n or status.last == 0:

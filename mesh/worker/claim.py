@@ -7,6 +7,7 @@ only when that is refused or the item was handed out before.
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass
 
 from mesh.bus.appender import Fenced, append_event, new_uid
@@ -16,13 +17,16 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_resume_reply
-from mesh.protocol.messages import Claim, Refused, Resume, RunEvent, RunStatus
+from mesh.protocol.messages import Claim, Refused, Request, Resume, RunEvent, RunStatus
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
 RETRY = 0.2
 """Seconds between two tries to learn how a request stands."""
+
+LEAST = 10.0
+"""Seconds in which a gateway is asked for that, even where the request's own time is over."""
 
 
 @dataclass
@@ -47,6 +51,10 @@ class Settled(Exception):
         self.ack = ack
 
 
+class Unanswered(Exception):
+    """No gateway has said how a request stands as long as it had time: it is left as it is."""
+
+
 class Claims:
     """Claims and questions in the name of one worker process, with its model's fingerprint."""
 
@@ -66,7 +74,7 @@ class Claims:
         first = item.deliveries == 1
         while True:
             if not first:
-                status = await self.status(request.rid)
+                status = await self._standing(request)
                 if status.claim_uid == uid:
                     return Held(item, n, status.last, n > 1, status.cancel)
                 lost = await self._check(item, status)
@@ -94,8 +102,25 @@ class Claims:
             self._js, request.reply, request.rid, self.writer, event, expected
         )
 
-    async def status(self, rid: str, prefix: bool = False) -> RunStatus:
-        """How a request stands, from any gateway; waits until one answers."""
+    async def status(self, request: Request, prefix: bool = False) -> RunStatus:
+        """How a request stands, from any gateway; waits for one as long as the request has time.
+
+        Raises Unanswered.
+        """
+        try:
+            async with asyncio.timeout(max(LEAST, request.deadline - time.time())):
+                return await self._ask(request.rid, prefix)
+        except TimeoutError:
+            raise Unanswered(f"no gateway says how {request.rid} stands") from None
+
+    async def _standing(self, request: Request) -> RunStatus:
+        """The same for a claim, which is not made then."""
+        try:
+            return await self.status(request)
+        except Unanswered as why:
+            raise Settled(str(why), ack=False) from None
+
+    async def _ask(self, rid: str, prefix: bool) -> RunStatus:
         question = Resume(rid=rid, prefix=prefix)
         while True:
             try:

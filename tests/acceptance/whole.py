@@ -34,6 +34,8 @@ class Mesh:
             **{f"MESH_{name.upper()}": value for name, value in settings.items()},
         }
         self._folder = folder
+        self.prefix: tuple[str, ...] = ()
+        """What stands before its command."""
         self._python = python
         self._log = folder / "mesh-up.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -58,7 +60,7 @@ class Mesh:
     def spawn(self, *words: str, output: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start another `mesh` command with the same settings."""
         return subprocess.Popen(
-            [self._python, "-m", "mesh", *words],
+            [*self.prefix, self._python, "-m", "mesh", *words],
             env=self.environment,
             cwd=self._folder,
             stdin=subprocess.DEVNULL,

@@ -7,9 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.campaign import Campaign, Outcome, spread
+from tests.chaos.campaign import BUNDLED, SECOND_MODEL, Campaign, Outcome
 from tests.chaos.mesh import ROOT
 from tests.chaos.plan import draw
+from tests.chaos.times import spread
 
 
 def report(outcome: Outcome) -> str:
@@ -18,20 +19,27 @@ def report(outcome: Outcome) -> str:
     lines = [
         f"requests {verdict.requests}, readings {verdict.readings}, pieces {verdict.tokens}, "
         f"in {outcome.seconds:.0f} s, at peace {outcome.settled:.0f} s later",
-        f"faults {outcome.faults.total()}: "
-        + ", ".join(f"{kind} {count}" for kind, count in sorted(outcome.faults.items())),
-        f"ends: {', '.join(f'{kind} {count}' for kind, count in sorted(verdict.ends.items()))}",
-        f"taken over {verdict.takeovers} times; after kill -9: {spread(outcome.takeovers)}",
-        f"the same amid other trouble: {spread(outcome.disturbed)}",
+        f"by model: {_counted(verdict.models)}",
+        f"faults {outcome.faults.total()}: {_counted(outcome.faults)}",
+        f"ends: {_counted(verdict.ends)}",
+        f"taken over {verdict.takeovers} times; after kill -9: {spread(outcome.takeovers.alone)}",
+        f"the same amid other trouble: {spread(outcome.takeovers.amid)}",
         f"from the broker's return to the next piece: {spread(outcome.resumed)}",
-        f"from hanging up or stopping to the end: {spread(outcome.cancels)}",
+        f"from hanging up or stopping to the end: {spread(outcome.cancels.alone)}",
+        f"the same amid other trouble: {spread(outcome.cancels.amid)}",
         f"items that the queue had lost: {outcome.lost_items}",
         f"lost {verdict.lost}, duplicated {verdict.duplicated}, out of order "
         f"{verdict.out_of_order}, never ended {verdict.never_ended}, wrong {verdict.wrong}",
         *verdict.said[:50],
         *outcome.leftovers,
     ]
+    if outcome.left_out:
+        lines.append(f"left out, for {outcome.why_left_out}: {_counted(outcome.left_out)}")
     return "\n".join(lines)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()))
 
 
 def main() -> None:
@@ -40,16 +48,15 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--faults", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--model", default="", help="a real engine beside: the bundled model")
-    parser.add_argument("--keep", action="store_true", help="keep logs and data in build/chaos")
+    parser.add_argument("--keep", action="store_true", help="keep logs and data where they are")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix=".chaos-", dir=ROOT))
-    bundled = ("--engine", "llamacpp", "--threads", "1") if arguments.model else ()
     plan = draw(
-        arguments.seed, arguments.requests, arguments.faults, arguments.seconds, arguments.model
+        arguments.seed, arguments.requests, arguments.faults, arguments.seconds, SECOND_MODEL
     )
+    campaign = Campaign(plan, folder, model_workers=BUNDLED, small_disks=True)
     try:
-        outcome = asyncio.run(Campaign(plan, folder, model_worker=bundled).run())
+        outcome = asyncio.run(campaign.run())
         sys.stdout.write(f"seed {arguments.seed}\n{report(outcome)}\n")
     finally:
         if not arguments.keep:

@@ -12,6 +12,9 @@ from mesh.protocol.messages import Cancelled, Done, Failed
 from tests.chaos.plan import WORDS, Ask
 from tests.chaos.story import Story
 
+ECHO = "echo"
+"""The model whose every word is known beforehand."""
+
 
 @dataclass
 class Transcript:
@@ -41,6 +44,7 @@ class Verdict:
     never_ended: int = 0
     wrong: int = 0
     ends: Counter[str] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
     takeovers: int = 0
     said: list[str] = field(default_factory=list)
 
@@ -89,6 +93,7 @@ def check(
 def _check_story(verdict: Verdict, story: Story) -> None:
     run, name = story.run, f"#{story.number}"
     verdict.tokens += len(run.texts)
+    verdict.models[story.model] += 1
     verdict.takeovers += max(0, len(story.claims) - 1)
     if run.end is None:
         return verdict.blame("never_ended", f"{name} has {len(run.texts)} pieces and no end")
@@ -97,7 +102,7 @@ def _check_story(verdict: Verdict, story: Story) -> None:
         verdict.blame("duplicated", f"{name} has {story.ends} ends")
     if not run.sealed() or (run.end.seal is not None and run.end.text != run.text):
         verdict.blame("wrong", f"{name}: the seal does not fit its {len(run.texts)} pieces")
-    if "~" in run.text:  # of the echo engine
+    if story.model == ECHO:
         words = [f"#{story.number}", *WORDS]
         for place, text in enumerate(run.texts):
             if text.partition("~")[0] != words[place % len(words)]:

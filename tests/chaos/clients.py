@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.checker import Transcript
+from tests.chaos.checker import ECHO, Transcript
 from tests.chaos.plan import Ask
 from tests.chaos.web import Broken, send
 
@@ -126,8 +126,8 @@ class People:
         chat = await self._insist("POST", "/chats", {}, signed, until)
         question = {
             "content": ask.prompt,
-            "model_config_name": ask.model or "echo",
-            "sampling_parameters": {"max_new_tokens": ask.tokens},
+            "model_config_name": ask.model or ECHO,
+            "sampling_parameters": {"max_new_tokens": ask.tokens, "temperature": 0},
         }
         path = f"/chats/{chat['id']}/messages"
         keyed = signed | {"Idempotency-Key": f"k{ask.number}"}
@@ -205,8 +205,9 @@ class People:
 
 
 def _body(ask: Ask) -> dict[str, object]:
-    body: dict[str, object] = {"prompt": ask.prompt, "params": {"max_tokens": ask.tokens}}
-    return body | {"model": ask.model or "echo"}
+    """Greedy, so that a model has one thing to say."""
+    params = {"max_tokens": ask.tokens, "temperature": 0}
+    return {"prompt": ask.prompt, "model": ask.model or ECHO, "params": params}
 
 
 def _refusal(status: int, transcript: Transcript, events: list[tuple[int | None, object]]) -> None:

@@ -8,15 +8,22 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from mesh.cli.room import says_full
 from tests.chaos.mesh import Mesh, Service, pause
 from tests.chaos.plan import Fault
+from tests.chaos.wires import Wire
 
 DELAY = 0.15
 """Seconds by which a slow wire delays what is said, each way."""
 
+LEFT = 16_000
+"""Bytes of room that a full disk may still have."""
 
 RECOVERY = 2.0
 """Seconds after a fault's repair in which its consequences are not surprising."""
+
+CLIENTS = "clients of "
+"""Before a gateway's name: the wire between it and its clients."""
 
 
 @dataclass
@@ -30,7 +37,7 @@ class Death:
 
 @dataclass
 class Window:
-    """A time in which something was wrong with a service, or with the broker."""
+    """A time in which something was wrong with a service, with the broker, or with a wire."""
 
     name: str
     kind: str
@@ -48,6 +55,8 @@ class Faults:
     mesh: Mesh
     rng: random.Random
     happened: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Those that this machine does not allow."""
     deaths: list[Death] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     returns: list[float] = field(default_factory=list)
@@ -59,23 +68,30 @@ class Faults:
     async def strike(self, fault: Fault) -> None:
         """Let one fault happen; returns when it is repaired."""
         action, _, what = fault.kind.partition(" ")
-        service = None if what == "broker" else self._target(what.removeprefix("of "), fault.target)
+        if action == "fill" and what not in self.mesh.disks:
+            self.left_out[fault.kind] += 1
+            return
+        service = self._target(what.removeprefix("of "), fault.target)
         name = "broker" if service is None else service.name
+        name = CLIENTS + name if what == "clients" else name
         async with self._locks[name]:
             began = time.time()
             if service is None:
                 await self._broker(action, fault.seconds)
+            elif what == "clients":
+                await self._wire(action, self.mesh.fronts[service.name], fault.seconds)
             else:
                 await self._service(action, service, fault.seconds)
         self.windows.append(Window(name, fault.kind, began, time.time() + RECOVERY))
         self.happened[fault.kind] += 1
 
-    def _target(self, what: str, number: int) -> Service:
-        of = {"worker": self.mesh.workers, "gateway": self.mesh.gateways}
-        if what == "store":
-            assert self.mesh.store is not None
-            return self.mesh.store
-        return of[what][number % len(of[what])]
+    def _target(self, what: str, number: int) -> Service | None:
+        """The service that is meant; None: the broker."""
+        mesh = self.mesh
+        stores = [mesh.store] if mesh.store else []
+        of = {"worker": mesh.workers, "gateway": mesh.gateways, "store": stores}
+        of["clients"] = mesh.gateways
+        return of[what][number % len(of[what])] if what in of else None
 
     async def _service(self, action: str, service: Service, seconds: float) -> None:
         match action:
@@ -87,22 +103,33 @@ class Faults:
             case "stop":
                 await asyncio.to_thread(service.stop, 60.0)
                 service.start()
-            case "pause":
+            case "pause" | "freeze":
                 await pause(service, seconds)
-            case "cut":
-                wire = self.mesh.wires[service.name]
-                wire.broken = True
-                wire.cut()
-                await asyncio.sleep(seconds)
-                wire.broken = False
-            case "delay":
-                wire = self.mesh.wires[service.name]
-                wire.delay = DELAY
-                await asyncio.sleep(seconds)
-                wire.delay = 0.0
+            case "cut" | "delay":
+                await self._wire(action, self.mesh.wires[service.name], seconds)
+            case "fill":
+                await self._fill(service.name, seconds)
             case "clock":
                 os.kill(service.popen.pid, signal.SIGUSR1)
         await self._restart_if_gone(service)
+
+    async def _wire(self, action: str, wire: Wire, seconds: float) -> None:
+        if action == "delay":
+            wire.delay = DELAY
+            await asyncio.sleep(seconds)
+            wire.delay = 0.0
+        else:
+            wire.broken = True
+            wire.cut()
+            await asyncio.sleep(seconds)
+            wire.broken = False
+
+    async def _fill(self, name: str, seconds: float) -> None:
+        """Somebody else takes the room of a disk for a while."""
+        disk = self.mesh.disks[name]
+        await asyncio.to_thread(disk.fill, self.rng.randrange(LEFT))
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(disk.empty)
 
     async def _restart_if_gone(self, service: Service) -> None:
         """As a supervisor does, should it have left by itself."""
@@ -111,14 +138,23 @@ class Faults:
             service.start()
 
     async def _broker(self, action: str, seconds: float) -> None:
-        if action == "kill":
-            await asyncio.to_thread(self.mesh.broker.kill)
-            await asyncio.to_thread(self.mesh.broker.start)
-            self.returns.append(time.time())
-        else:
-            self.mesh.broker.pause()
-            await asyncio.sleep(seconds)
-            self.mesh.broker.resume()
+        broker = self.mesh.broker
+        match action:
+            case "kill" | "stop":
+                await asyncio.to_thread(broker.kill if action == "kill" else broker.stop)
+                await asyncio.to_thread(broker.start)
+                self.returns.append(time.time())
+            case "fill":
+                before = broker.log.stat().st_size
+                await self._fill("broker", seconds)
+                said = broker.log.read_bytes()[before:].decode(errors="replace")
+                if says_full(said):  # what `mesh up` does then
+                    await asyncio.to_thread(broker.stop)
+                    await asyncio.to_thread(broker.start)
+            case _:
+                broker.pause()
+                await asyncio.sleep(seconds)
+                broker.resume()
 
     async def supervise(self) -> None:
         """Start again what has ended by itself, until cancelled."""

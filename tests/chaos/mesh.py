@@ -2,21 +2,25 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
 
 from tests.acceptance.conftest import Process
+from tests.chaos.small_disk import Impossible, SmallDisk, mounted
 from tests.chaos.web import Broken, send
 from tests.chaos.wires import Wire
 from tests.conftest import Broker, free_port
 
 ROOT = Path(__file__).parents[2]
 READY = 60.0
+DISK = 1 << 30
+"""Bytes of the disks of broker and store, where they have one of their own."""
 
 
 class Service(Process):
@@ -25,13 +29,31 @@ class Service(Process):
     module = "tests.chaos.service"
     born = 0.0
 
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        env: dict[str, str],
+        folder: Path,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        self._prefix = prefix
+        super().__init__(name, arguments, env, folder)
+
     def start(self) -> None:
         self.born = time.time()
         super().start()
 
+    def command(self) -> list[str]:
+        return [*self._prefix, *super().command()]
+
 
 class Mesh:
-    """Broker, store, gateways and workers. without: mechanisms to take out, by service."""
+    """Broker, store, gateways and workers. without: mechanisms to take out, by service.
+
+    wires: of each service, to the broker; fronts: of each gateway's clients, to it; urls: of the
+    gateways, as clients reach them; disks: of store and broker, where they are small.
+    """
 
     def __init__(
         self,
@@ -44,10 +66,12 @@ class Mesh:
         data = folder / "data"
         data.mkdir(parents=True, mode=0o700)
         self.broker = Broker(data)
+        self._database = folder / "store" / "mesh.db"
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith("MESH_")
         } | {
             "MESH_DATA_DIR": str(data),
+            "MESH_DATABASE": str(self._database),
             "XDG_CONFIG_HOME": str(folder),
             "PYTHONPATH": str(ROOT),
             "MESH_CHAOS_CLOCK": "8",
@@ -59,18 +83,31 @@ class Mesh:
         self.workers: list[Service] = []
         self.store: Service | None = None
         self.wires: dict[str, Wire] = {}
+        self.fronts: dict[str, Wire] = {}
+        self.disks: dict[str, SmallDisk] = {}
+        self._mounts = ExitStack()
+
+    def small_disks(self) -> str:
+        """Give broker and store a disk of their own each; returns why not, where that cannot be."""
+        try:
+            for name, folder in (
+                ("broker", self.broker.folder.streams),
+                ("store", self._database.parent),
+            ):
+                self.disks[name] = self._mounts.enter_context(mounted(folder, DISK))
+        except Impossible as why:
+            return str(why)
+        self.broker.prefix = self.disks["broker"].prefix
+        return ""
 
     async def start(self, gateways: int, workers: int, store: bool, *flags: str) -> None:
         """Start it all and wait until it answers. flags: of the workers."""
+        self._database.parent.mkdir(exist_ok=True)
         await asyncio.to_thread(self.broker.start)
         if store:
             self.store = await self._service("store", "store", "store")
         for number in range(1, gateways + 1):
-            port = free_port()
-            self.urls.append(f"http://127.0.0.1:{port}")
-            name = f"gw{number}"
-            words = ["gateway", "--gateway-name", name, "--port", str(port)]
-            self.gateways.append(await self._service(name, "gateway", *words))
+            await self._gateway(f"gw{number}")
         await self.workers_present(0)
         for number in range(1, workers + 1):
             name = f"w{number}"
@@ -85,6 +122,15 @@ class Mesh:
         await self.workers_present(len(self.workers))
         return worker
 
+    async def _gateway(self, name: str) -> None:
+        """Start a gateway, and a wire between it and its clients."""
+        port = free_port()
+        front = self.fronts[name] = Wire(port)
+        await front.start()
+        self.urls.append(f"http://127.0.0.1:{front.port}")
+        words = ["gateway", "--gateway-name", name, "--port", str(port)]
+        self.gateways.append(await self._service(name, "gateway", *words))
+
     async def _service(self, name: str, kind: str, *words: str) -> Service:
         """Start a service that reaches the broker over a wire of its own."""
         wire = self.wires[name] = Wire(self.broker.port)
@@ -92,8 +138,21 @@ class Mesh:
         if kind == "worker":
             await asyncio.to_thread(self.broker.credentials, name)
         missing = [word for each in self.without.get(kind, ()) for word in ("--without", each)]
-        environment = self._environment | {"MESH_NATS": wire.url}
-        return Service(name, [*missing, *words], environment, self.folder)
+        environment = self._environment | {"MESH_NATS": f"nats://127.0.0.1:{wire.port}"}
+        prefix = self.disks[kind].prefix if kind in self.disks else ()
+        return Service(name, [*missing, *words], environment, self.folder, prefix)
+
+    async def database(self) -> Path:
+        """The database, or a copy of it as a power cut would leave it."""
+        if self.store is None or "store" not in self.disks:
+            return self._database
+        self.store.send(signal.SIGSTOP)
+        try:
+            copies = self.folder / "copies"
+            shutil.rmtree(copies, ignore_errors=True)
+            return await asyncio.to_thread(self.disks["store"].copy, self._database.name, copies)
+        finally:
+            self.store.send(signal.SIGCONT)
 
     async def health(self, url: str) -> dict[str, object]:
         """What a gateway says of itself; empty while it says nothing."""
@@ -126,11 +185,12 @@ class Mesh:
         """Nothing that was started is left."""
         for service in reversed(self.processes()):
             await asyncio.to_thread(service.end)
-        for wire in self.wires.values():
+        for wire in (*self.wires.values(), *self.fronts.values()):
             await wire.close()
         with suppress(ProcessLookupError):
             self.broker.resume()
         await asyncio.to_thread(self.broker.kill)
+        self._mounts.close()
 
 
 async def pause(service: Service, seconds: float) -> None:

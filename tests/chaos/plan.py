@@ -12,26 +12,38 @@ Client = Literal["reader", "leaver", "slow", "retrier", "hanger", "chatter"]
 up for good; asks in a chat and may stop the answer."""
 
 Kind = Literal[
-    "kill worker", "pause worker", "stop worker", "cut worker", "delay worker", "clock of worker",
-    "kill gateway", "stop gateway", "pause gateway", "cut gateway",
-    "kill store", "stop store", "pause store",
-    "kill broker", "pause broker",
+    "kill worker", "pause worker", "freeze worker", "stop worker", "cut worker", "delay worker",
+    "clock of worker",
+    "kill gateway", "stop gateway", "pause gateway", "cut gateway", "delay gateway",
+    "clock of gateway",
+    "cut clients", "delay clients",
+    "kill store", "stop store", "pause store", "cut store", "fill store", "clock of store",
+    "kill broker", "stop broker", "pause broker", "fill broker",
 ]  # fmt: skip
-"""kill: SIGKILL; pause: SIGSTOP for a while; stop: SIGTERM; cut: its connections break, and for a
-while no new one is made; delay: every message comes late; clock: its clock is set."""
+"""kill: SIGKILL; pause: SIGSTOP for a while; freeze: for longer than the queue's patience; stop:
+SIGTERM; cut: its connections break, and for a while no new one is made; delay: every message comes
+late; fill: its disk is full for a while; clock: its clock is set. The clients' wires are those to a
+gateway, all others end at the broker."""
 
 CLIENTS: dict[Client, float] = {
     "reader": 60, "leaver": 14, "slow": 4, "retrier": 7, "hanger": 8, "chatter": 7,
 }  # fmt: skip
 FAULTS: dict[Kind, float] = {
-    "kill worker": 34, "pause worker": 14, "stop worker": 6, "cut worker": 14, "delay worker": 8,
-    "clock of worker": 4, "kill gateway": 4, "stop gateway": 2, "pause gateway": 3,
-    "cut gateway": 4, "kill store": 3, "stop store": 1, "pause store": 1,
-    "kill broker": 1.5, "pause broker": 0.5,
+    "kill worker": 34, "pause worker": 8, "freeze worker": 6, "stop worker": 6, "cut worker": 12,
+    "delay worker": 8, "clock of worker": 4,
+    "kill gateway": 4, "stop gateway": 2, "pause gateway": 3, "cut gateway": 4, "delay gateway": 2,
+    "clock of gateway": 1,
+    "cut clients": 4, "delay clients": 3,
+    "kill store": 3, "stop store": 1, "pause store": 1, "cut store": 1, "fill store": 1.5,
+    "clock of store": 0.5,
+    "kill broker": 1.5, "stop broker": 0.5, "pause broker": 0.5, "fill broker": 1,
 }  # fmt: skip
 """How often each comes, in proportion."""
 
 WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
+
+SHARE = 10
+"""Of so many requests one asks the second model, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -72,25 +84,31 @@ class Plan:
 
 
 def draw(seed: int, requests: int, faults: int, seconds: float, second_model: str = "") -> Plan:
-    """Draw a plan. second_model: of a real engine, which every twentieth request asks."""
+    """Draw a plan. second_model: of a real engine, which one of `SHARE` requests asks."""
     rng = random.Random(seed)
     plan = Plan(seed, seconds)
     for number, at in enumerate(sorted(rng.uniform(0, seconds) for _ in range(requests))):
         (client,) = rng.choices(list(CLIENTS), list(CLIENTS.values()))
         tokens = rng.randint(10, 70)
-        model = second_model if number % 20 == 7 else ""
+        model = second_model if rng.randrange(SHARE) == 0 else ""
         plan.asks.append(Ask(number, at, client, tokens, rng.randint(1, tokens), model))
     for at in sorted(rng.uniform(0, seconds) for _ in range(faults)):
         (kind,) = rng.choices(list(FAULTS), list(FAULTS.values()))
-        plan.faults.append(Fault(at, kind, rng.randrange(1000), rng.uniform(*_SPANS[kind])))
+        plan.faults.append(Fault(at, kind, rng.randrange(1000), rng.uniform(*SPANS[kind])))
     return plan
 
 
-_LONGER_THAN_ACK_WAIT = (0.5, 4.0)
-_SPANS: dict[Kind, tuple[float, float]] = {
-    "kill worker": (0, 0), "pause worker": _LONGER_THAN_ACK_WAIT, "stop worker": (0, 0),
-    "cut worker": (0.0, 3.0), "delay worker": (0.5, 3.0), "clock of worker": (-20, 20),
-    "kill gateway": (0, 0), "stop gateway": (0, 0), "pause gateway": (0.5, 3.0),
-    "cut gateway": (0.0, 2.0), "kill store": (0, 0), "stop store": (0, 0),
-    "pause store": (0.5, 4.0), "kill broker": (0, 0), "pause broker": (0.3, 2.0),
+_AT_ONCE = (0.0, 0.0)
+SPANS: dict[Kind, tuple[float, float]] = {
+    "kill worker": _AT_ONCE, "pause worker": (0.5, 4.0), "freeze worker": (6.5, 10.0),
+    "stop worker": _AT_ONCE, "cut worker": (0.0, 3.0), "delay worker": (0.5, 3.0),
+    "clock of worker": _AT_ONCE,
+    "kill gateway": _AT_ONCE, "stop gateway": _AT_ONCE, "pause gateway": (0.5, 3.0),
+    "cut gateway": (0.0, 2.0), "delay gateway": (0.5, 2.0), "clock of gateway": _AT_ONCE,
+    "cut clients": (0.0, 2.0), "delay clients": (0.5, 3.0),
+    "kill store": _AT_ONCE, "stop store": _AT_ONCE, "pause store": (0.5, 4.0),
+    "cut store": (0.0, 3.0), "fill store": (1.0, 5.0), "clock of store": _AT_ONCE,
+    "kill broker": _AT_ONCE, "stop broker": _AT_ONCE, "pause broker": (0.3, 2.0),
+    "fill broker": (0.5, 3.0),
 }  # fmt: skip
+"""How long each lasts, in seconds, where it lasts."""

@@ -52,6 +52,11 @@ class Story:
         asked = self.run.queued.request.messages[-1].content
         return int(asked.split("#")[1].split()[0])
 
+    @property
+    def model(self) -> str:
+        assert self.run.queued is not None
+        return self.run.queued.request.model
+
 
 class TimedTruth(Truth):
     """Remembers when things happened as well."""

@@ -12,8 +12,8 @@ import pytest
 
 from tests.acceptance.conftest import Processes, until
 from tests.acceptance.reading import WORDS, Reading, said
-from tests.chaos.campaign import spread
 from tests.chaos.small_disk import SmallDisk, small_disk
+from tests.chaos.times import spread
 from tests.chaos.web import Response, send
 from tests.conftest import Broker
 from tests.truth import truth_of

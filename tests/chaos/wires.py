@@ -1,4 +1,4 @@
-"""A wire between a process and the broker: TCP connections that may be cut, kept cut, or slow."""
+"""A wire between two processes: TCP connections that may be cut, kept cut, or slow."""
 
 import asyncio
 from contextlib import suppress
@@ -22,9 +22,11 @@ class Wire:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
 
     @property
-    def url(self) -> str:
+    def port(self) -> int:
+        """Where it is connected to."""
         assert self._server is not None
-        return f"nats://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     def cut(self) -> None:
         """Break every connection."""
@@ -60,5 +62,7 @@ class Wire:
                     await asyncio.sleep(self.delay)
                 sink.write(data)
                 await sink.drain()
-        sink.transport.abort()
+        sink.close()
+        with suppress(OSError):  # what was said before the end arrives as well
+            await sink.wait_closed()
         self._writers.discard(sink)

@@ -53,14 +53,35 @@ async def test_a_gateway_that_stops_is_gone_and_comes_back(
             await until(lambda: not first.gone)
 
 
-async def test_who_takes_anothers_name_is_told(
-    js: JetStream, caplog: pytest.LogCaptureFixture
+async def test_who_takes_a_living_ones_name_knows_it_and_touches_nothing(js: JetStream) -> None:
+    async with gateway(js, "same") as first:
+        await until(first.alone.is_set)
+        async with gateway(js, "same") as second:
+            await until(second.namesake.is_set)
+            assert not second.alone.is_set()
+        assert not first.namesake.is_set()
+
+
+async def test_who_comes_back_under_its_own_name_is_alone(
+    js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level(logging.INFO, "mesh")
-    async with gateway(js, "same"):
-        await until(lambda: "The gateway same lives" in caplog.messages)
-        caplog.set_level(logging.ERROR, "mesh")
-        caplog.clear()
+    monkeypatch.setattr(living, "SURE", 1.0)
+    async with gateway(js, "same") as first:
+        await until(first.alone.is_set)
+    async with gateway(js, "same") as second:
+        await until(second.alone.is_set)
+        assert not second.namesake.is_set()
+
+
+async def test_who_lost_its_name_while_it_was_paused_is_told(
+    js: JetStream, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked dead, so another has taken its name, and is not asked any more."""
+    caplog.set_level(logging.ERROR, "mesh")
+    async with gateway(js, "same") as first:
+        await until(first.alone.is_set)
+        monkeypatch.setattr(living, "SURE", -1.0)
         async with gateway(js, "same"):
+            first._lease._seq, first._lease._until = 0, 0.0
             await until(lambda: bool(caplog.messages))
     assert "MESH_GATEWAY_NAME" in "".join(caplog.messages)

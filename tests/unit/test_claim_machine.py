@@ -182,7 +182,7 @@ class Claiming(RuleBasedStateMachine):
         worker = self.workers[who]
         was, worker.paused = worker.paused, False
         if was and worker.alive and worker.held:
-            status = self.do(worker.claims.status("r"))
+            status = self.do(worker.claims.status(REQUEST))
             if status.n > worker.held.n or status.end:
                 worker.held = None
 
@@ -204,7 +204,7 @@ class Claiming(RuleBasedStateMachine):
         except Fenced:
             pass
         self.log.fates.clear()
-        status = self.do(worker.claims.status("r"))
+        status = self.do(worker.claims.status(REQUEST))
         if status.end or status.n > held.n:
             worker.held = None
         else:

@@ -80,6 +80,7 @@ class Conductor:
 
     async def run(self) -> None:
         """Take up our own open runs, then those of gateways that are gone, until cancelled."""
+        await self._living.alone.wait()
         mine = True
         while True:
             try:

@@ -1,6 +1,7 @@
 """The log's tail on a real broker: who waits is woken, who does not is sent nothing."""
 
 import asyncio
+import shutil
 import time
 
 import pytest
@@ -9,9 +10,12 @@ from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Disconnected
 from mesh.bus.jetstream import JetStream
 from mesh.bus.tail import Tail
+from mesh.bus.topology import declare
 from mesh.gateway.unfinished import Unfinished
-from mesh.protocol.messages import Done, Queued
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Done, Failed, Queued
 from mesh.protocol.subjects import Writer
+from mesh.settings import Limits
 from tests.conftest import Broker
 from tests.integration.bus.conftest import Connect, a_request
 
@@ -129,3 +133,35 @@ async def test_what_another_has_read_is_taken_only_without_gaps(
     other, _ = await queue(js)
     unfinished.hear(ended, await tail.read(ended, 10))  # the end of the first is not in it
     assert set(await unfinished.read()) == {other}
+
+
+async def test_a_log_made_anew_is_read_from_its_beginning(
+    broker: Broker, connect: Connect, js: JetStream
+) -> None:
+    """It may be longer by now than the old one was: its length says nothing."""
+    unfinished = Unfinished(Tail(bus := await connect("gateway"), JetStream(bus)))
+    await queue(js)
+    assert len(await unfinished.read()) == 1
+    broker.kill()
+    shutil.rmtree(broker.folder.streams)
+    await asyncio.to_thread(broker.start)
+    async with asyncio.timeout(LONG):
+        while not (bus.connected and js.bus.connected):
+            await asyncio.sleep(0.05)
+    await declare(js, Limits())
+    new = {(await queue(js))[0] for _ in range(3)}
+    assert set(await unfinished.read()) == new
+
+
+async def test_poison_that_another_has_seen_to_is_forgotten(
+    connect: Connect, js: JetStream
+) -> None:
+    unfinished = Unfinished(Tail(bus := await connect("gateway"), JetStream(bus)))
+    rid, seq = await queue(js)
+    failed = Failed(uid=new_uid(), code=ErrorCode.WORKER_LOST, poison=True)
+    await append_event(js, "gw1", rid, WRITER, failed, seq)
+    await unfinished.read()
+    unfinished.forget(time.time() - 60)
+    assert set(unfinished.poisoned) == {rid}
+    unfinished.forget(time.time() + 60)
+    assert not unfinished.poisoned
