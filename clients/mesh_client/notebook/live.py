@@ -49,6 +49,10 @@ class Talk(View, Protocol):
         """Put this where one types."""
         ...
 
+    def typed(self) -> str:
+        """What stands where one types, as far as the page has told."""
+        ...
+
     def say(self, line: Line) -> None:
         """Say something while there is no answer."""
         ...

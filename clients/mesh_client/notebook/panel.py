@@ -25,6 +25,9 @@ from mesh_client.objects import ChatInfo, Model
 DEFAULT = "default"
 NEW = "new chat"
 LISTED = 30
+EDIT = ("Edit", "pencil", "Ask it differently")
+LEAVE = ("Leave edit", "times", "Leave the question as it was")
+"""What stands on a button, its icon, and what it does."""
 LATER = 3.0
 """Seconds after which the gateway is asked again, while it is away."""
 INSTEAD = "A chat is shown here while its kernel runs."
@@ -40,8 +43,10 @@ class Panel:
         self._chats = w.Dropdown(description="Chat", options=[(NEW, "")])
         self._branches = w.Dropdown(description="Branch", options=[])
         self._retry = w.Button(description="Retry", icon="refresh", tooltip="Another answer")
-        self._edit = w.Button(description="Edit", icon="pencil", tooltip="Ask it differently")
-        self._editing = False
+        self._edit = w.Button()
+        self._name_edit(EDIT)
+        self._aside: str | None = None
+        """While the last question is worded anew, what was typed before; None: it is not."""
         self._quiet = False
         self._transcript: DisplayHandle | None = None
         self._drawing: asyncio.Task[None] | None = None
@@ -124,15 +129,14 @@ class Panel:
         if not text.strip() or self._chat.running is not None:
             self._view.draft(text)
             return
-        editing, self._editing = self._editing, False
+        editing = self._aside is not None
         answer = self._chat.start_edit(text) if editing else self._chat.start(text)
         while not answer.id and not answer.ended:
             await answer.changed(answer.version)
         if answer.id:
-            self._view.draft("")
+            self._end_edit()
             await self._list_chats()
         else:
-            self._editing = editing
             self._view.draft(text)
 
     async def _again(self) -> None:
@@ -140,12 +144,27 @@ class Panel:
             self._chat.start_retry()
 
     async def _edit_last(self) -> None:
+        """Word the last question anew, or leave it as it was."""
+        if self._aside is not None:
+            self._end_edit()
+            return
         question = self._chat.thread.last_question()
-        self._editing = True
+        self._aside = self._view.typed()
+        self._name_edit(LEAVE)
         self._view.draft(question.content or "")
 
+    def _end_edit(self) -> None:
+        """What was typed before stands there again, if a question was worded anew."""
+        self._view.draft(self._aside or "")
+        self._name_edit(EDIT)
+        self._aside = None
+
+    def _name_edit(self, name: tuple[str, str, str]) -> None:
+        self._edit.description, self._edit.icon, self._edit.tooltip = name
+
     async def _open(self, chat_id: str) -> None:
-        self._editing = False
+        if self._aside is not None:
+            self._end_edit()
         if not chat_id:
             self._chat.leave()
         elif chat_id != self._chat.id:

@@ -43,6 +43,9 @@ class Plain:
     def draft(self, text: str) -> None:
         self._input.value = text
 
+    def typed(self) -> str:
+        return str(self._input.value)
+
     def say(self, line: Line) -> None:
         self.clear()
         self._say(line)

@@ -69,6 +69,9 @@ class Smooth:
         self.widget.draft = text
         self.widget.send_state("draft")  # also where it only seems to be the same
 
+    def typed(self) -> str:
+        return str(self.widget.draft)
+
     def say(self, line: Line) -> None:
         self._change(dict(IDLE, status=line.text, tone=line.tone))
 

@@ -244,6 +244,7 @@ function render({ model, el }) {
     clearTimeout(keeping);
     keeping = setTimeout(keep, 400);
   });
+  input.addEventListener("blur", () => input.value !== model.get("draft") && keep());
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
