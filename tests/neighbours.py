@@ -44,7 +44,7 @@ def _newer_field(name: str, value: Any) -> Any:
     match name:
         case "entries":  # arrays, each of which is a Struct
             return [[*entry, "added later"] for entry in value]
-        case "logit_bias":  # an object that is a map, of token ids
+        case "logit_bias" | "meta_data":  # objects that are maps
             return value
     return newer(value)
 

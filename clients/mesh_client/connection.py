@@ -17,6 +17,7 @@ from mesh_client.errors import Rejected, Unreachable
 from mesh_client.events import Event
 from mesh_client.following import Follower, GenerateReader, StreamBroken
 from mesh_client.retry import Backoff, Retry
+from mesh_client.run_events import RunEvent, RunReader
 
 ENDED_EARLY = "the stream ended before the answer did"
 
@@ -79,6 +80,26 @@ class Connection:
             raise Unreachable(self._url, exchange.reason(error)) from error
         except httpx.TransportError as error:
             yield reader.cut(exchange.reason(error))
+
+    def follow_run(self, reader: RunReader) -> Iterator[RunEvent]:
+        """Read a run to its end, over as many connections as it takes."""
+        backoff = Backoff(self._retry, self._retry.stream_patience, time.monotonic())
+        while not reader.ended:
+            lost: Exception = StreamBroken(ENDED_EARLY)
+            try:
+                with self._stream(reader.call()) as response:
+                    exchange.is_stream(response)
+                    for chunk in response.iter_bytes():
+                        backoff.heard(time.monotonic())
+                        yield from reader.feed(chunk)
+            except exchange.LOST as error:
+                lost = error
+            except Rejected as error:
+                if not exchange.passes(error):
+                    raise
+                lost = error
+            if not reader.ended:
+                time.sleep(exchange.reconnecting(lost, backoff, time.monotonic(), self._url).delay)
 
     def close(self) -> None:
         """Close the connections that are kept open."""

@@ -143,12 +143,14 @@ class Stop(Struct, frozen=True, kw_only=True):
 
 
 class Model(Reply, frozen=True, kw_only=True):
-    """A model of the mesh. available: a worker serves it now; context_length in tokens."""
+    """A model of the mesh. available: a worker serves it now; context_length in tokens; engine:
+    what it runs on there, `openai` for a model of another service."""
 
     id: str
     owned_by: str = ""
     available: bool = True
     context_length: int | None = None
+    engine: str | None = None
 
 
 class ModelList(Reply, frozen=True, kw_only=True):

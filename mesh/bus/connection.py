@@ -259,7 +259,9 @@ class Bus:
 
 def refused(error: MeshError) -> Refused:
     """An error as an answer."""
-    return Refused(code=error.code, detail=error.detail, retry_after=error.retry_after)
+    return Refused(
+        code=error.code, detail=error.detail, retry_after=error.retry_after, param=error.param
+    )
 
 
 def status(msg: Msg) -> str:

@@ -1,8 +1,8 @@
 """`GET /account/export`: all that the mesh keeps of somebody, as JSON lines, for themselves.
 
 The account, then its keys, then a line per chat with its whole tree, per generation outside chats,
-per run that calls tools and per user of a client of `POST /v1/ask`, then an end; without that line
-something is missing.
+per run that calls tools and per user of a client of `POST /v1/ask`, then assistants, tools and
+threads, then an end; without that line something is missing.
 """
 
 from collections.abc import AsyncIterator
@@ -16,6 +16,7 @@ from msgspec import Struct
 from mesh.gateway.account import KeyRead, UserRead, key_read, user_read
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
+from mesh.gateway.threads import own_data as threads
 from mesh.gateway.whole_chat import whole_chat
 from mesh.protocol.accounts import GetUser, ListKeys, ListRuns, ListShares, User
 from mesh.protocol.chats import Chat, ChatMessage, ListChats, RunRow
@@ -77,7 +78,7 @@ class EndLine(Struct, frozen=True, kw_only=True):
     lines: int
 
 
-Line = AccountLine | KeyLine | ChatLine | RunLine | ToolRunLine | ClientLine
+Line = AccountLine | KeyLine | ChatLine | RunLine | ToolRunLine | ClientLine | threads.ThreadsLine
 
 
 @get("/account/export")
@@ -114,6 +115,8 @@ async def _lines(services: Services, user: User) -> AsyncIterator[Line]:
         yield ToolRunLine(tool_run=tool_run)
     async for client in _clients(services, user):
         yield ClientLine(client=client)
+    async for kept in threads.lines(services, user.id):
+        yield kept
 
 
 async def _chats(services: Services, user: User) -> AsyncIterator[Chat]:

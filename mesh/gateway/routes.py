@@ -19,6 +19,27 @@ from mesh.gateway.admin import (
     sign_out_user,
 )
 from mesh.gateway.ask.routes import ask, client_info
+from mesh.gateway.assistants.routes import (
+    create_assistant,
+    delete_assistant,
+    get_assistant,
+    list_assistants,
+    share_assistant,
+    unshare_assistant,
+    update_assistant,
+    user_assistants,
+)
+from mesh.gateway.assistants.tools import (
+    assistant_tools,
+    create_tool,
+    delete_tool,
+    get_tool,
+    get_tool_by_name,
+    give_tool,
+    list_tools,
+    take_tool,
+    update_tool,
+)
 from mesh.gateway.auth import (
     callback,
     check,
@@ -80,11 +101,28 @@ from mesh.gateway.runs.routes import (
     pending_actions,
     put_action,
     run_actions,
+    run_events,
     submit_tool_outputs,
 )
 from mesh.gateway.search import search_chats
 from mesh.gateway.sharing import list_shares, revoke_share, share_chat, shared_chat
 from mesh.gateway.site import index, page_file
+from mesh.gateway.threads.messages import (
+    add_message,
+    formatted_messages,
+    get_thread_message,
+    list_messages,
+    post_message,
+)
+from mesh.gateway.threads.routes import (
+    create_thread,
+    delete_thread,
+    get_thread,
+    list_threads,
+    update_thread,
+    user_threads,
+)
+from mesh.gateway.threads.runs import create_thread_run, list_thread_runs
 from mesh.gateway.titles import generate_title
 from mesh.gateway.trusted import trusted
 from mesh.gateway.worker_admin import enrol_worker, enrolled_workers, expel_worker
@@ -169,12 +207,43 @@ ROUTES: list[ControllerRouterHandler] = [
     process_messages,
     create_run,
     get_run,
+    run_events,
     submit_tool_outputs,
     cancel_run,
     run_actions,
     pending_actions,
     get_action,
     put_action,
+    create_assistant,
+    list_assistants,
+    get_assistant,
+    update_assistant,
+    delete_assistant,
+    user_assistants,
+    share_assistant,
+    unshare_assistant,
+    create_tool,
+    list_tools,
+    get_tool,
+    get_tool_by_name,
+    update_tool,
+    delete_tool,
+    assistant_tools,
+    give_tool,
+    take_tool,
+    create_thread,
+    list_threads,
+    get_thread,
+    update_thread,
+    delete_thread,
+    user_threads,
+    add_message,
+    post_message,
+    get_thread_message,
+    list_messages,
+    formatted_messages,
+    create_thread_run,
+    list_thread_runs,
     ask,
     client_info,
     search_chats,

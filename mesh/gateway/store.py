@@ -43,7 +43,8 @@ class Store:
             raise MeshError(ErrorCode.INTERNAL, detail) from error
         if isinstance(reply, Refused):
             late = RETRY_AFTER if reply.code is ErrorCode.STORE_UNAVAILABLE else None
-            raise MeshError(reply.code, reply.detail, retry_after=reply.retry_after or late)
+            retry_after = reply.retry_after or late
+            raise MeshError(reply.code, reply.detail, retry_after=retry_after, param=reply.param)
         if type(reply) is not QUERIES[cast("type[Query]", type(query))]:
             raise MeshError(ErrorCode.INTERNAL, f"The store answered {tag} with something else.")
         return cast(R, reply)

@@ -197,6 +197,8 @@ class Streams:
                     break
             if data:
                 await wire.write(data)
+            elif _over(streams):
+                return
             elif len(going) == 1:
                 await going[0].track.changed()
             else:

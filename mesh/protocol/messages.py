@@ -500,11 +500,13 @@ class Welcome(Wire, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Refused(Wire, frozen=True, kw_only=True, tag="refused"):
-    """A question could not be granted. retry_after: seconds after which it may be."""
+    """A question could not be granted. retry_after: seconds after which it may be; param: what in
+    it is at fault."""
 
     code: ErrorCode
     detail: str = ""
     retry_after: float | None = None
+    param: str | None = None
 
 
 # --- dead letters ---------------------------------------------------------------------------------

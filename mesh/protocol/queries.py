@@ -1,4 +1,7 @@
-"""Every query of the store, and the reply that it hears. The queries: `accounts.py`, `chats.py`."""
+"""Every query of the store, and the reply that it hears.
+
+The queries: `accounts.py`, `chats.py`, `assistants.py`, `threads.py`.
+"""
 
 from mesh.protocol.accounts import (
     Accounts,
@@ -28,6 +31,24 @@ from mesh.protocol.accounts import (
     SignIn,
     User,
     UseRefresh,
+)
+from mesh.protocol.assistants import (
+    Assistant,
+    AssistantPage,
+    CreateAssistant,
+    CreateTool,
+    DeleteAssistant,
+    DeleteTool,
+    GetAssistant,
+    GetTool,
+    GiveTool,
+    KeptTool,
+    ListAssistants,
+    ListTools,
+    ShareAssistant,
+    ToolPage,
+    UpdateAssistant,
+    UpdateTool,
 )
 from mesh.protocol.chats import (
     AddReport,
@@ -62,6 +83,24 @@ from mesh.protocol.exports import ExportHeads, ListExport
 from mesh.protocol.messages import Refused
 from mesh.protocol.numbered import ListNumbered, NumberedChats, OpenChat
 from mesh.protocol.own_data import ClientRows, ListClients, ListToolRuns, ToolRuns
+from mesh.protocol.threads import (
+    AddThreadMessage,
+    CreateThread,
+    DeleteThread,
+    GetThreadMessage,
+    ListThreadMessages,
+    ListThreadRuns,
+    ListThreads,
+    OpenThread,
+    PlanThread,
+    Thread,
+    ThreadMessage,
+    ThreadMessages,
+    ThreadPage,
+    ThreadPlan,
+    ThreadRuns,
+    UpdateThread,
+)
 from mesh.protocol.tools import GetThread, ThreadHistory
 
 AccountQuery = (
@@ -113,7 +152,35 @@ ChatQuery = (
     | ListClients
 )
 
-Query = AccountQuery | ChatQuery
+AssistantQuery = (
+    CreateAssistant
+    | GetAssistant
+    | ListAssistants
+    | UpdateAssistant
+    | DeleteAssistant
+    | ShareAssistant
+    | GiveTool
+    | CreateTool
+    | GetTool
+    | ListTools
+    | UpdateTool
+    | DeleteTool
+)
+
+ThreadQuery = (
+    CreateThread
+    | OpenThread
+    | ListThreads
+    | UpdateThread
+    | DeleteThread
+    | AddThreadMessage
+    | GetThreadMessage
+    | ListThreadMessages
+    | PlanThread
+    | ListThreadRuns
+)
+
+Query = AccountQuery | ChatQuery | AssistantQuery | ThreadQuery
 
 Reply = (
     User
@@ -139,6 +206,16 @@ Reply = (
     | ExportHeads
     | ToolRuns
     | ClientRows
+    | Assistant
+    | AssistantPage
+    | KeptTool
+    | ToolPage
+    | Thread
+    | ThreadPage
+    | ThreadMessage
+    | ThreadMessages
+    | ThreadPlan
+    | ThreadRuns
     | Refused
 )
 
@@ -186,5 +263,27 @@ QUERIES: dict[type[Query], type[Reply]] = {
     ListExport: ExportHeads,
     ListToolRuns: ToolRuns,
     ListClients: ClientRows,
+    CreateAssistant: Assistant,
+    GetAssistant: Assistant,
+    ListAssistants: AssistantPage,
+    UpdateAssistant: Assistant,
+    DeleteAssistant: Ok,
+    ShareAssistant: Ok,
+    GiveTool: Ok,
+    CreateTool: KeptTool,
+    GetTool: KeptTool,
+    ListTools: ToolPage,
+    UpdateTool: KeptTool,
+    DeleteTool: Ok,
+    CreateThread: Thread,
+    OpenThread: Thread,
+    ListThreads: ThreadPage,
+    UpdateThread: Thread,
+    DeleteThread: Ok,
+    AddThreadMessage: ThreadMessage,
+    GetThreadMessage: ThreadMessage,
+    ListThreadMessages: ThreadMessages,
+    PlanThread: ThreadPlan,
+    ListThreadRuns: ThreadRuns,
 }
 """Each query and the reply it hears, `Refused` aside."""

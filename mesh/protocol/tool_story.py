@@ -13,6 +13,11 @@ from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, To
 
 State = Literal["in_progress", "requires_action", "completed", "failed", "cancelled", "expired"]
 
+Status = Literal[
+    "queued", "in_progress", "requires_action", "completed", "failed", "cancelled", "expired"
+]
+"""A state as it is shown: queued, while no worker has taken up the first asking."""
+
 WRITER = "gateway"
 """The broker user whose events count."""
 

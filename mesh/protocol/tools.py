@@ -28,7 +28,8 @@ class ToolRun(Wire, frozen=True, kw_only=True):
 
     grammar: what the first answer has to be a text of, later: each further one; patience: seconds
     that the outcomes of calls are waited for; deadline: Unix time by which all has ended; thread:
-    of the tenant's, that the last message and the answer are added to.
+    of the tenant's, that the last message and the answer are added to; or one that the tenant takes
+    part in, to which all that is said is added; assistant: who says it; fit: as in `Request`.
     """
 
     id: str
@@ -46,6 +47,8 @@ class ToolRun(Wire, frozen=True, kw_only=True):
     deadline: float
     trace: str = ""
     thread: str = ""
+    assistant: str = ""
+    fit: Literal["truncate", "refuse"] = "refuse"
 
 
 # --- events ---------------------------------------------------------------------------------------
@@ -125,9 +128,13 @@ ToolReply = ToolAnswer | Refused
 
 
 class ThreadHistory(Wire, frozen=True, kw_only=True, tag="thread_history"):
-    """What was asked and answered in a thread, the oldest first, as far as runs were completed."""
+    """What was asked and answered in a thread, the oldest first, as far as runs were completed.
+
+    kept: whether it is a thread that the tenant takes part in: what is asked has to be added.
+    """
 
     messages: tuple[Message, ...]
+    kept: bool = False
 
 
 class GetThread(Asks[ThreadHistory], frozen=True, kw_only=True, tag="get_thread"):

@@ -38,9 +38,10 @@ from mesh.protocol.exports import ListExport
 from mesh.protocol.messages import UserMessage
 from mesh.protocol.numbered import ListNumbered, OpenChat
 from mesh.protocol.own_data import ListClients, ListToolRuns
-from mesh.protocol.queries import AccountQuery, Query, Reply
+from mesh.protocol.queries import AccountQuery, AssistantQuery, Query, Reply, ThreadQuery
 from mesh.protocol.tools import GetThread
 from mesh.settings import StoreSettings
+from mesh.store import thread_desk
 from mesh.store.accounts import Accounts
 from mesh.store.database import Database, sentence
 from mesh.store.follower import Follower
@@ -149,6 +150,8 @@ class Dispatcher:
                 | PlanAnswer(user_message=UserMessage(parent_id=None))
             ):
                 await self._catch_up()
+            case _ if isinstance(query, thread_desk.Told):
+                await self._catch_up()
             case _:
                 pass
 
@@ -166,6 +169,9 @@ class Dispatcher:
     async def _answer(self, query: Query) -> Reply:
         if isinstance(query, AccountQuery):
             return await self._accounts.serve(query)
+        if isinstance(query, AssistantQuery | ThreadQuery):
+            most = self._limits.chat_max_messages
+            return await thread_desk.answer(self._database, query, self._clock(), most)
         if isinstance(query, Read):
             async with self._database.read() as session:
                 return await self._read(session, query)

@@ -23,7 +23,7 @@ from sqlalchemy.types import TypeDecorator
 from mesh.protocol.chats import WorkParameters
 from mesh.protocol.messages import WorkerInfo
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T")
 
 
 class Base(DeclarativeBase):
@@ -41,7 +41,7 @@ class Base(DeclarativeBase):
 
 
 class Encoded(TypeDecorator[T]):
-    """A Struct of the protocol in a text column, as JSON."""
+    """A Struct of the protocol, or what one is made of, in a text column, as JSON."""
 
     impl = Text
     cache_ok = True
@@ -276,9 +276,9 @@ class Run(Base):
 class ToolRun(Base):
     """A run that calls tools, as its events tell it; each asking of the model is a `Run`.
 
-    thread: of the tenant's, which the question (what was said last) and the text were added to;
-    state: in_progress, requires_action, completed, failed, cancelled or expired; text: the last
-    answer, or what there was of it.
+    thread: of the tenant's, which the question (what was said last) and the text were added to, or
+    the id of a `Thread`; assistant: who answered there; state: in_progress, requires_action,
+    completed, failed, cancelled or expired; text: the last answer, or what there was of it.
     """
 
     __tablename__ = "tool_runs"
@@ -287,6 +287,7 @@ class ToolRun(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     tenant: Mapped[str]
     thread: Mapped[str]
+    assistant: Mapped[str] = mapped_column(default="")
     question: Mapped[str]
     model: Mapped[str]
     state: Mapped[str]

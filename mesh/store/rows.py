@@ -27,10 +27,24 @@ from mesh.store.models import (
     WorkerEvent,
 )
 from mesh.store.records import Record
+from mesh.store.thread_models import Thread, ThreadMessage, ThreadParticipant
 
 R = TypeVar("R", bound=Base)
 
-Row = Chat | Message | Run | ClientUsage | ToolRun | Action | Worker | WorkerEvent
+Row = Chat | Message | Run | ClientUsage | ToolRun | Action | ThreadMessage | Worker | WorkerEvent
+
+ORDER = (
+    Chat,
+    Message,
+    Run,
+    ClientUsage,
+    ToolRun,
+    Action,
+    ThreadMessage,
+    Worker,
+    WorkerEvent,
+)
+"""The kinds of rows, those that are referred to first."""
 
 Payer = tuple[str, str, str]
 """Tenant, client, and the client's user."""
@@ -49,6 +63,9 @@ class Rows:
         self.usage: dict[Payer, ClientUsage] = {}
         self.tool_runs: dict[str, ToolRun] = {}
         self.actions: dict[tuple[str, str], Action] = {}
+        self.threads: dict[str, Thread] = {}
+        self.participants: set[tuple[str, str]] = set()
+        self.thread_messages: dict[str, ThreadMessage] = {}
         self.workers: dict[str, Worker] = {}
         self.worker_events: dict[tuple[str, str], WorkerEvent] = {}
         self._new: dict[type[Base], list[Base]] = {}
@@ -68,6 +85,8 @@ class Rows:
                 self.tool_runs[row.id] = row
             case Action():
                 self.actions[row.run_id, row.call] = row
+            case ThreadMessage():
+                self.thread_messages[row.id] = row
             case Worker():
                 self.workers[row.name] = row
             case WorkerEvent():
@@ -76,7 +95,7 @@ class Rows:
 
     async def save(self, session: AsyncSession) -> None:
         """Write what is new, referred-to rows first, and what was changed."""
-        for kind in (Chat, Message, Run, ClientUsage, ToolRun, Action, Worker, WorkerEvent):
+        for kind in ORDER:
             session.add_all(self._new.get(kind, ()))
             await session.flush()
 
@@ -99,11 +118,26 @@ async def load(session: AsyncSession, records: Sequence[Record]) -> Rows:
     if told:
         actions = await session.scalars(select(Action).where(Action.run_id.in_(told)))
         rows.actions = {(row.run_id, row.call): row for row in actions}
+        await _load_threads(session, rows, records, told)
     rows.workers = await _by(session, Worker.name, set(_workers(records)))
     if keys:
         query = select(WorkerEvent).where(WorkerEvent.key.in_(keys))
         rows.worker_events = {(row.kind, row.key): row for row in await session.scalars(query)}
     return rows
+
+
+async def _load_threads(
+    session: AsyncSession, rows: Rows, records: Sequence[Record], run_ids: set[str]
+) -> None:
+    """The threads of these runs, who takes part in them, and what the runs have said there."""
+    begun = {each.event.run.thread for each in records if isinstance(each.event, RunBegun)}
+    named = begun | {run.thread for run in rows.tool_runs.values()} - {""}
+    rows.threads = await _by(session, Thread.id, named)
+    if rows.threads:
+        part = select(ThreadParticipant).where(ThreadParticipant.thread_id.in_(rows.threads))
+        rows.participants = {(row.thread_id, row.user) for row in await session.scalars(part)}
+        said = await session.scalars(select(ThreadMessage).where(ThreadMessage.run_id.in_(run_ids)))
+        rows.thread_messages = {row.id: row for row in said}
 
 
 async def _by(

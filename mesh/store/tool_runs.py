@@ -9,6 +9,7 @@ from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, To
 from mesh.store.models import Action, ToolRun
 from mesh.store.records import Record
 from mesh.store.rows import Rows
+from mesh.store.thread_log import answered, called, found_out
 
 OVER = frozenset({"completed", "failed", "cancelled", "expired"})
 
@@ -33,14 +34,18 @@ def _further(
         case ActionsNeeded():
             run.state = "requires_action"
             _needed(rows, record, len(mine), event)
+            called(rows, run, record.at, event)
         case ActionDone():
             for action in mine:
                 if action.call == event.call and action.state == "pending":
                     _close(action, "failed" if event.failed else "completed", record.at)
                     action.output, action.by = event.output, event.by
+                    found_out(rows, run, record.at, event)
             if not any(action.state == "pending" for action in mine):
                 run.state = "in_progress"
         case RunOver():
+            if run.state == "in_progress":  # else what it had said stands with its calls
+                answered(rows, run, record.at, event)
             run.state, run.text, run.ended_at = event.state, event.text, record.at
             run.error_code = event.code.value if event.code is not None else None
             run.error = event.detail or None
@@ -56,6 +61,7 @@ def _begun(event: RunBegun) -> ToolRun:
         id=run.id,
         tenant=run.tenant,
         thread=run.thread,
+        assistant=run.assistant,
         question=run.messages[-1].content if run.messages else "",
         model=run.model,
         state="in_progress",

@@ -8,7 +8,6 @@ that has the lease.
 import asyncio
 import logging
 import time
-from contextlib import suppress
 
 from mesh.bus.appender import Fenced, new_uid
 from mesh.bus.connection import Bus, BusError
@@ -17,12 +16,12 @@ from mesh.bus.lease import Lease
 from mesh.gateway.living import Living
 from mesh.gateway.models import Models
 from mesh.gateway.openai import speech
-from mesh.gateway.openai.speech import Speech
 from mesh.gateway.requests import Requests
 from mesh.gateway.runs.calling import Callers
+from mesh.gateway.runs.news import News
+from mesh.gateway.runs.speaking import speech_of
 from mesh.gateway.runs.telling import Telling
 from mesh.protocol import subjects
-from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Cancelled, Done, End, Failed, Request
 from mesh.protocol.tool_story import ToolStory
@@ -65,7 +64,7 @@ class Conductor:
         self._telling = telling
         self._request_timeout = request_timeout
         self._lease = Lease(js, CONDUCTING, name)
-        self._news: dict[str, asyncio.Event] = {}
+        self._news: dict[str, News] = {}
         self._callers = Callers(bus, telling, requests.background)
 
     async def start(self) -> None:
@@ -74,7 +73,7 @@ class Conductor:
         def heard(subject: str) -> None:
             news = self._news.get(subjects.parse_run(subject).rid)
             if news is not None:
-                news.set()
+                news.tell()
 
         await self._bus.listen(subjects.live(subjects.TOOLS), lambda msg: heard(msg.subject))
 
@@ -97,7 +96,7 @@ class Conductor:
     def tend(self, run_id: str) -> None:
         """See to a run until it is over, in the background; once is enough."""
         if run_id not in self._news:
-            self._news[run_id] = asyncio.Event()
+            self._news[run_id] = News()
             self._requests.background(self._tend(run_id))
 
     async def over(self, run_id: str, seconds: float) -> ToolStory | None:
@@ -107,20 +106,35 @@ class Conductor:
         """
         until = time.monotonic() + seconds
         while True:
+            known = self.known(run_id)
             story = await self._telling.read(run_id)
             left = until - time.monotonic()
             if story is None or story.state != "in_progress" or left <= 0:
                 return story
-            await self._changed(run_id, min(left, LOOK))
+            await self.changed(run_id, known, min(left, LOOK))
+
+    def known(self, run_id: str) -> int:
+        """How much was told of a run as yet; for `changed`, before its story is read."""
+        news = self._news.get(run_id)
+        return news.count if news is not None else 0
+
+    async def changed(self, run_id: str, known: int, seconds: float) -> None:
+        """Wait until more is told of a run than was known, or so many seconds at most."""
+        news = self._news.get(run_id)
+        if news is None:
+            await asyncio.sleep(seconds / 10)
+        else:
+            await news.beyond(known, seconds)
 
     async def _tend(self, run_id: str) -> None:
         try:
             while True:
                 try:
+                    known = self.known(run_id)
                     story = await self._telling.read(run_id)
                     if story is None or story.over is not None:
                         return
-                    await self._further(story)
+                    await self._further(story, known)
                 except Fenced:
                     continue
                 except (BusError, MeshError) as error:
@@ -129,7 +143,7 @@ class Conductor:
         finally:
             del self._news[run_id]
 
-    async def _further(self, story: ToolStory) -> None:
+    async def _further(self, story: ToolStory, known: int) -> None:
         """The next step of a run. Raises Fenced if another has taken it, BusError, MeshError."""
         now, run = time.time(), story.run
         if story.pending:
@@ -138,7 +152,7 @@ class Conductor:
                 await self._tell(story, RunOver(uid=new_uid(), state="expired", text=_said(story)))
                 return
             self._callers.call(story)
-            await self._changed(run.id, min(LOOK, due - now))
+            await self.changed(run.id, known, min(LOOK, due - now))
             return
         if len(story.steps) >= MOST_STEPS:
             detail = f"The model called tools {MOST_STEPS} times and came to no end."
@@ -167,7 +181,7 @@ class Conductor:
             messages=story.messages(),
             sampling=run.sampling,
             max_tokens=run.max_tokens,
-            fit="refuse",
+            fit=run.fit,
             created=now,
             deadline=min(run.deadline, now + self._request_timeout),
             trace=run.trace,
@@ -186,9 +200,9 @@ class Conductor:
     def _what_next(self, story: ToolStory, end: End) -> ToolEvent:
         """What follows from the end of an answer."""
         run = story.run
+        said = speech.message(end.text, speech_of(self._models, run, story.rid))
         match end:
             case Done(finish=finish):
-                said = speech.message(end.text, self._speech(story))
                 if said.tool_calls and finish == "stop":
                     deadline = min(time.time() + run.patience, run.deadline)
                     return ActionsNeeded(
@@ -206,43 +220,24 @@ class Conductor:
                     usage=end.usage,
                 )
             case Cancelled():
-                return RunOver(uid=new_uid(), state="cancelled", text=end.text, usage=end.usage)
+                return RunOver(uid=new_uid(), state="cancelled", text=said.content, usage=end.usage)
             case Failed(code=ErrorCode.DEADLINE_EXCEEDED):
-                return RunOver(uid=new_uid(), state="expired", text=end.text, usage=end.usage)
+                return RunOver(uid=new_uid(), state="expired", text=said.content, usage=end.usage)
             case Failed():
                 return RunOver(
                     uid=new_uid(),
                     state="failed",
-                    text=end.text,
+                    text=said.content,
                     code=end.code,
                     detail=end.detail or end.code.sentence,
                     usage=end.usage,
                 )
-
-    def _speech(self, story: ToolStory) -> Speech:
-        card = self._models.cards().get(story.run.model)
-        abilities = card.abilities if card is not None else ()
-        tools = bool(story.run.tools)
-        free = tools or story.run.grammar is None
-        thinking = free and Ability.REASON_AT_ONCE.value in abilities
-        return Speech(story.rid, tools, Ability.REASON.value in abilities, thinking)
 
     async def _fail(self, story: ToolStory, code: ErrorCode, detail: str) -> None:
         await self._tell(story, RunOver(uid=new_uid(), state="failed", code=code, detail=detail))
 
     async def _tell(self, story: ToolStory, event: ToolEvent) -> None:
         await self._telling.append(story.run.id, event, story.last)
-
-    async def _changed(self, run_id: str, seconds: float) -> None:
-        """Wait until something is told of a run, or so many seconds."""
-        news = self._news.get(run_id)
-        if news is None:
-            await asyncio.sleep(seconds / 10)
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await news.wait()
-        news.clear()
 
 
 def _said(story: ToolStory) -> str:

@@ -16,16 +16,17 @@ from mesh.gateway.body import read_body
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.openai.speech import Speech
-from mesh.gateway.runs.routes import new_run
+from mesh.gateway.runs.beginning import new_run
 from mesh.gateway.runs.shapes import RUN
+from mesh.gateway.runs.speaking import speech_of
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
-from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Done, Message, ModelCard
 from mesh.protocol.run import Run
+from mesh.protocol.threads import AddThreadMessage, NewMessage
 from mesh.protocol.tool_story import rid_of
-from mesh.protocol.tools import GetThread, ToolRun
+from mesh.protocol.tools import GetThread, ThreadHistory, ToolRun
 
 KINDS = ("local", "cloud")
 CLOUD = "openai"
@@ -126,7 +127,7 @@ async def process_messages(request: AnyRequest, services: Wired) -> Response[byt
     async with Client(request, services.settings.hold_headers) as client:
         accept = _accept(services, principal, body, request_id(request))
         run, track = await services.streams.accept(client, accept, lambda _: None)
-    dialect = Pieces(RUN + run.id, _speech(services, run, track.rid))
+    dialect = Pieces(RUN + run.id, speech_of(services.models, run, track.rid))
     return services.streams.response(track, dialect, -1, lambda: None, ERROR)
 
 
@@ -137,13 +138,18 @@ async def _accept(
     content, kind, thread = body.content, body.kind, body.thread
     model = await _model(services, principal, body.model, kind)
     said = Message(role="user", content=content)
-    before: tuple[Message, ...] = ()
+    before = ThreadHistory(messages=())
     if thread:
         query = GetThread(tenant=principal.user_id, thread=thread)
-        before = (await services.store.ask(query)).messages
+        before = await services.store.ask(query)
     await services.requests.check_room(model, principal.user_id)
-    first = services.new_request(principal, model, (*before, said), trace=trace)
-    run = replace(new_run(services, first, first.rid), thread=thread)
+    if before.kept:
+        message = NewMessage(content=content)
+        await services.store.ask(
+            AddThreadMessage(user_id=principal.user_id, thread_id=thread, message=message)
+        )
+    first = services.new_request(principal, model, (*before.messages, said), trace=trace)
+    run = replace(new_run(services, first, first.rid), thread=thread, fit="truncate")
     await services.telling.begin(run, "")
     services.conductor.tend(run.id)
     return run, await _track(services, run)
@@ -184,13 +190,6 @@ async def _model(services: Services, principal: Principal, asked: str | None, ki
 
 def _is_of(kind: str, card: ModelCard | None) -> bool:
     return card is None or (card.engine == CLOUD) == (kind == "cloud")
-
-
-def _speech(services: Services, run: ToolRun, rid: str) -> Speech:
-    card = services.models.cards().get(run.model)
-    abilities = card.abilities if card is not None else ()
-    thinking = Ability.REASON_AT_ONCE.value in abilities
-    return Speech(rid, False, Ability.REASON.value in abilities, thinking)
 
 
 def _chunk(content: str) -> bytes:

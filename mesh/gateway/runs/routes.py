@@ -1,23 +1,24 @@
 """The routes of runs: begin one, look at it, say what came of its calls, stop it."""
 
-import time
 from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post, put
 from litestar.params import FromPath, QueryParameter
 
-from mesh.bus.appender import Fenced, new_uid
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest, request_id
-from mesh.gateway.headers import REPEATABLE, idempotency_key
+from mesh.gateway.event_stream import EventStream
+from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_event_id
 from mesh.gateway.openai.asked import bad
 from mesh.gateway.openai.chat_body import ChatCompletionBody
 from mesh.gateway.runs import body as bodies
+from mesh.gateway.runs.beginning import begin, run_of
 from mesh.gateway.runs.body import ActionBody, OutputsBody
+from mesh.gateway.runs.events import EVENTS, follow
+from mesh.gateway.runs.finding import find, shown
 from mesh.gateway.runs.shapes import (
     ACTION,
-    RUN,
     Action,
     ActionStatus,
     PendingAction,
@@ -26,15 +27,11 @@ from mesh.gateway.runs.shapes import (
     pending,
     run_object,
 )
+from mesh.gateway.runs.stopping import stop
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Request
-from mesh.protocol.tool_story import ToolStory, rid_of
-from mesh.protocol.tools import RunOver, ToolRun
-
-STOPPING = 10.0
-"""Seconds to wait for the end of a run that was cancelled before saying how it stands."""
+from mesh.protocol.tool_story import ToolStory
 
 Wait = Annotated[float, QueryParameter(name="wait", ge=0, le=60)]
 StatusQuery = Annotated[ActionStatus | None, QueryParameter(name="status")]
@@ -46,22 +43,10 @@ async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
     principal = services.doorman.principal(request)
     asked, later = bodies.read(await request.body())
     key = idempotency_key(request)
-    first = services.new_request(
-        principal,
-        await services.model(principal, asked.model, ""),
-        asked.prompts[0],
-        asked.sampling,
-        asked.max_tokens,
-        trace=request_id(request),
-    )
-    first = msgspec.structs.replace(first, tools=asked.tools, grammar=asked.grammar)
-    services.check_able(first)
-    await services.requests.check_room(first.model, first.tenant)
-    run = new_run(services, first, services.rid(principal, key and f"run\n{key}"))
+    run = await run_of(services, principal, asked, key and f"run\n{key}", request_id(request))
     run = msgspec.structs.replace(run, later=later)
-    story = await services.telling.begin(run, asked.digest() if key else "")
-    services.conductor.tend(run.id)
-    return _json(run_object(story))
+    story = await begin(services, run, asked.digest() if key else "")
+    return _json(await shown(services, story))
 
 
 @get("/v1/runs/{run_id:str}", reply=RunObject)
@@ -70,10 +55,21 @@ async def get_run(
 ) -> Response[bytes]:
     """A run as it stands; with `wait`, once it has ended or waits itself, or after that long."""
     principal = services.doorman.principal(request)
-    story = await _find(services, principal, run_id)
+    story = await find(services, principal, run_id)
     if wait and story.state == "in_progress":
         story = await services.conductor.over(story.run.id, wait) or story
-    return _json(run_object(story))
+    return _json(await shown(services, story))
+
+
+@get("/v1/runs/{run_id:str}/events", events=EVENTS, headers=RESUMABLE)
+async def run_events(request: AnyRequest, services: Wired, run_id: FromPath[str]) -> EventStream:
+    """A run as it goes, as Server-Sent Events, from its beginning up to its end.
+
+    With `Last-Event-ID` what comes behind that event. Leaving stops nothing.
+    """
+    after = last_event_id(request)
+    story = await find(services, services.doorman.principal(request), run_id)
+    return follow(services, story, -1 if after is None else after)
 
 
 @post(
@@ -88,14 +84,14 @@ async def submit_tool_outputs(
     """Say what came of calls. The run goes on once all that it waits for have an outcome."""
     principal = services.doorman.principal(request)
     body = await read_body(request, OutputsBody)
-    story = await _find(services, principal, run_id)
+    story = await find(services, principal, run_id)
     known = {call.id for step in story.steps for call in step.calls}
     for said in body.tool_outputs:
         if said.tool_call_id not in known:
             raise bad("tool_outputs", f"This run has no call {said.tool_call_id!r}.")
     for said in body.tool_outputs:
         await _settle(services, story, said.tool_call_id, said.output, failed=False)
-    return _json(run_object(await _find(services, principal, run_id)))
+    return _json(run_object(await find(services, principal, run_id)))
 
 
 @post("/v1/runs/{run_id:str}/cancel", status_code=200, reply=RunObject)
@@ -104,10 +100,9 @@ async def cancel_run(
 ) -> Response[bytes]:
     """Stop a run, whatever it does now; one that is over stays as it is."""
     principal = services.doorman.principal(request)
-    story = await _find(services, principal, run_id)
-    while story.over is None and not await _cancel(services, story, principal.name):
-        story = await _find(services, principal, run_id)
-    return _json(run_object(await _find(services, principal, run_id)))
+    story = await find(services, principal, run_id)
+    await stop(services, story, principal.name)
+    return _json(run_object(await find(services, principal, run_id)))
 
 
 @get("/v1/runs/{run_id:str}/actions/status", reply=list[Action])
@@ -115,7 +110,7 @@ async def run_actions(
     request: AnyRequest, services: Wired, run_id: FromPath[str], status: StatusQuery = None
 ) -> Response[bytes]:
     """A run's actions, those of a `status` if one is named."""
-    story = await _find(services, services.doorman.principal(request), run_id)
+    story = await find(services, services.doorman.principal(request), run_id)
     found = [action for action in actions(story) if status in (None, action.status)]
     return _json(found)
 
@@ -125,7 +120,7 @@ async def pending_actions(
     request: AnyRequest, services: Wired, run_id: FromPath[str]
 ) -> Response[bytes]:
     """The actions that a run waits for."""
-    story = await _find(services, services.doorman.principal(request), run_id)
+    story = await find(services, services.doorman.principal(request), run_id)
     return _json(pending(story))
 
 
@@ -151,37 +146,6 @@ async def put_action(
     return _json((await _find_action(services, principal, action_id))[1])
 
 
-def new_run(services: Services, first: Request, run_id: str) -> ToolRun:
-    """A run that begins with this request."""
-    settings, now = services.settings, time.time()
-    longest = min(settings.run_timeout, 0.9 * settings.run_max_age)  # the log must not forget it
-    return ToolRun(
-        id=run_id,
-        gateway=settings.gateway_name,
-        tenant=first.tenant,
-        model=first.model,
-        messages=first.messages,
-        tools=first.tools,
-        sampling=first.sampling,
-        max_tokens=first.max_tokens,
-        grammar=first.grammar,
-        created=now,
-        patience=settings.action_timeout,
-        deadline=now + longest,
-        trace=first.trace,
-    )
-
-
-async def _find(services: Services, principal: Principal, run_id: str) -> ToolStory:
-    """A run of one's own. Raises MeshError (not_found)."""
-    plain = run_id.removeprefix(RUN)
-    found = await services.telling.read(plain) if plain.isascii() and plain.isalnum() else None
-    if found is None or found.run.tenant != principal.user_id:
-        detail = f"There is no run {run_id!r} here, or no longer."
-        raise MeshError(ErrorCode.NOT_FOUND, detail, param="run_id")
-    return found
-
-
 async def _find_action(
     services: Services, principal: Principal, action_id: str
 ) -> tuple[ToolStory, Action]:
@@ -191,7 +155,7 @@ async def _find_action(
     )
     try:
         run_id = action_id.removeprefix(ACTION)[:32]
-        story = await _find(services, principal, run_id)
+        story = await find(services, principal, run_id)
     except MeshError as error:
         raise (missing if error.code is ErrorCode.NOT_FOUND else error) from error
     for action in actions(story):
@@ -214,25 +178,6 @@ async def _settle(
     state = now.state if now is not None else "expired"
     detail = "it has another outcome by now" if done is not None else f"the run is {state}"
     raise MeshError(ErrorCode.CONFLICT, f"Nothing can be said of this call any more: {detail}.")
-
-
-async def _cancel(services: Services, story: ToolStory, by: str) -> bool:
-    """Cancel a run as it stands; false if it has moved on meanwhile."""
-    run_id = story.run.id
-    track = None
-    if not story.pending:
-        track = await services.requests.logs.find(rid_of(run_id, len(story.steps)))
-    if track is None:
-        try:
-            over = RunOver(uid=new_uid(), state="cancelled")
-            await services.telling.append(run_id, over, story.last)
-        except Fenced:
-            return False
-        return True
-    await services.requests.endings.cancel(track, by)
-    services.conductor.tend(run_id)  # should its own gateway be gone
-    found = await services.conductor.over(run_id, STOPPING)
-    return found is None or found.over is not None or found.state == "in_progress"
 
 
 def _json(body: object) -> Response[bytes]:

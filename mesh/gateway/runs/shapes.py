@@ -8,7 +8,7 @@ from msgspec import Struct
 from mesh.gateway.openai.shapes import Called, CalledFunction
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import ToolCall
-from mesh.protocol.tool_story import State, ToolStory
+from mesh.protocol.tool_story import State, Status, ToolStory
 
 RUN, ACTION = "run_", "act_"
 """How the ids begin."""
@@ -65,13 +65,16 @@ class PendingAction(Struct):
 
 
 class RunObject(Struct):
-    """A run as it stands. content: the last answer, null up to the end; times: Unix seconds."""
+    """A run as it stands. content: the last answer, null up to the end; thread_id, assistant_id:
+    where and by whom it is answered, if that is on a thread; times: Unix seconds."""
 
     id: str
     created_at: float
     expires_at: float
-    status: State
+    status: Status
     model: str
+    thread_id: str | None
+    assistant_id: str | None
     required_action: RequiredAction | None
     actions: list[Action]
     content: str | None
@@ -81,17 +84,19 @@ class RunObject(Struct):
     object: Literal["run"] = "run"
 
 
-def run_object(story: ToolStory) -> RunObject:
-    """A run as its log tells it."""
+def run_object(story: ToolStory, queued: bool = False) -> RunObject:
+    """A run as its log tells it. queued: that of its first asking says that nobody has begun."""
     run, over, used = story.run, story.over, story.usage()
     failed = over.code if over is not None else None
     return RunObject(
         id=RUN + run.id,
         created_at=run.created,
         expires_at=run.deadline,
-        status=story.state,
+        status="queued" if queued else story.state,
         model=run.model,
-        required_action=_required(story),
+        thread_id=run.thread or None,
+        assistant_id=run.assistant or None,
+        required_action=required(story),
         actions=actions(story),
         content=over.text if over is not None else None,
         finish_reason=(over.finish or None) if over is not None else None,
@@ -129,7 +134,8 @@ def pending(story: ToolStory) -> list[PendingAction]:
     ]
 
 
-def _required(story: ToolStory) -> RequiredAction | None:
+def required(story: ToolStory) -> RequiredAction | None:
+    """The calls that are waited for, if there are any."""
     calls = [Called(call.id, CalledFunction(call.name, call.arguments)) for call in story.pending]
     return RequiredAction(Outputs(calls)) if calls else None
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.store.models import Chat, Message, User
 from mesh.store.refusals import no_such, not_there_yet
+from mesh.store.thread_models import Assistant, AssistantUser, Thread, ThreadParticipant
 
 PASSWORD = "password"
 """The provider of those who sign in with a name and a password of this mesh."""
@@ -57,4 +58,23 @@ async def message(session: AsyncSession, user_id: str, chat_id: str, message_id:
     row = await session.get(Message, message_id)
     if row is None or row.chat_id != chat_id:
         raise not_there_yet("message")
+    return row
+
+
+async def thread(session: AsyncSession, user_id: str, thread_id: str) -> Thread:
+    """A thread that this user takes part in. Raises MeshError (not_found)."""
+    row = await session.get(Thread, thread_id)
+    if row is None or await session.get(ThreadParticipant, (thread_id, user_id)) is None:
+        raise no_such("thread")
+    return row
+
+
+async def assistant(session: AsyncSession, user_id: str, assistant_id: str) -> Assistant:
+    """An assistant of this user's own, or shared with them. Raises MeshError (not_found)."""
+    row = await session.get(Assistant, assistant_id)
+    if row is not None and row.owner != user_id:
+        shared = await session.get(AssistantUser, (assistant_id, user_id))
+        row = row if shared is not None else None
+    if row is None:
+        raise no_such("assistant")
     return row

@@ -18,7 +18,7 @@ from mesh.store.models import (
     ToolRun,
     Vote,
 )
-from mesh.store.queries import find
+from mesh.store.queries import assistants, find, threads, tools
 from mesh.store.queries.accounts import check_not_last_admin
 from mesh.store.queries.chats import remove
 
@@ -38,6 +38,8 @@ async def remove_user(session: AsyncSession, query: RemoveUser, now: float, news
         await session.execute(delete(kind).where(kind.user_id == user.id))
     for owned in (Run, ToolRun, ClientUsage):
         await session.execute(delete(owned).where(owned.tenant == user.id))
+    for kept in (assistants, tools, threads):
+        await kept.remove_of(session, user.id)
     await session.delete(user)
     session.add(DeletedUser(id=user.id, deleted_at=now))
     news.gone(user.id)

@@ -9,12 +9,15 @@ from mesh.protocol.accounts import ListRuns, Runs
 from mesh.protocol.chats import GetRun, ListWorkerEvents, RunRow, WorkerEvents
 from mesh.protocol.clients import ClientUsage, GetClient
 from mesh.protocol.messages import Message
+from mesh.protocol.threads import PlanThread
 from mesh.protocol.tools import GetThread, ThreadHistory
 from mesh.store import view
 from mesh.store.models import ClientUsage as Usage
 from mesh.store.models import Run, SkippedEvent, ToolRun, WorkerEvent
 from mesh.store.queries.messages import PAGE_BYTES
+from mesh.store.queries.thread_messages import plan_thread
 from mesh.store.refusals import bad, no_such, not_there_yet
+from mesh.store.thread_models import ThreadParticipant
 
 MOST_LISTED = 10_000
 MOST_RUNS = 100
@@ -70,6 +73,9 @@ async def get_client(session: AsyncSession, query: GetClient) -> ClientUsage:
 
 async def get_thread(session: AsyncSession, query: GetThread) -> ThreadHistory:
     """The newest ones, shown oldest first."""
+    if await session.get(ThreadParticipant, (query.thread, query.tenant)) is not None:
+        plan = await plan_thread(session, PlanThread(user_id=query.tenant, thread_id=query.thread))
+        return ThreadHistory(messages=plan.messages, kept=True)
     wanted = (
         select(ToolRun)
         .where(

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from mesh.protocol import (
     accounts,
+    assistants,
     chats,
     clients,
     enrolment,
@@ -16,6 +17,7 @@ from mesh.protocol import (
     messages,
     numbered,
     own_data,
+    threads,
     tools,
 )
 from mesh.protocol.catalogue import travelling
@@ -25,6 +27,7 @@ ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
 MODULES = (
     accounts,
+    assistants,
     chats,
     clients,
     enrolment,
@@ -33,6 +36,7 @@ MODULES = (
     messages,
     numbered,
     own_data,
+    threads,
     tools,
 )
 HINT = "run `python -m tools.golden`"

@@ -1,0 +1,1 @@
+"""Threads: conversations of several people and assistants, with messages and runs."""

@@ -1,0 +1,101 @@
+"""The routes of a thread's messages."""
+
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from mesh.gateway.assistants.routes import as_json
+from mesh.gateway.body import read_body
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.listing import ObjectList, PageLimit, listed
+from mesh.gateway.services import Services, Wired
+from mesh.gateway.threads.bodies import (
+    MessageBody,
+    PostedMessageBody,
+    instructed,
+    own_instructions,
+)
+from mesh.gateway.threads.shapes import (
+    FormattedMessage,
+    MessageObject,
+    formatted,
+    message_object,
+)
+from mesh.protocol.threads import (
+    AddThreadMessage,
+    GetThreadMessage,
+    ListThreadMessages,
+    NewMessage,
+    Order,
+    PlanThread,
+)
+
+Sorted = Annotated[Order, QueryParameter(name="order")]
+
+
+@post("/v1/threads/{thread_id:str}/messages", status_code=200, body=MessageBody)
+async def add_message(
+    request: AnyRequest, services: Wired, thread_id: FromPath[str]
+) -> MessageObject:
+    """Write in a thread. Nobody answers until a run is begun."""
+    user = services.doorman.principal(request).user_id
+    body = await read_body(request, MessageBody)
+    return await _add(services, user, thread_id, body.message())
+
+
+@post("/v1/messages", status_code=200, body=PostedMessageBody)
+async def post_message(request: AnyRequest, services: Wired) -> MessageObject:
+    """The same, with the thread's id in the body."""
+    user = services.doorman.principal(request).user_id
+    body = await read_body(request, PostedMessageBody)
+    return await _add(services, user, body.thread_id, body.message())
+
+
+@get("/v1/messages/{message_id:str}")
+async def get_thread_message(
+    request: AnyRequest, services: Wired, message_id: FromPath[str]
+) -> MessageObject:
+    """A message of a thread that one takes part in."""
+    user = services.doorman.principal(request).user_id
+    query = GetThreadMessage(user_id=user, message_id=message_id)
+    return message_object(await services.store.ask(query))
+
+
+@get("/v1/threads/{thread_id:str}/messages", reply=ObjectList[MessageObject])
+async def list_messages(
+    request: AnyRequest,
+    services: Wired,
+    thread_id: FromPath[str],
+    limit: PageLimit = 20,
+    order: Sorted = "asc",
+    after: FromQuery[str | None] = None,
+    before: FromQuery[str | None] = None,
+) -> Response[bytes]:
+    """A thread's messages, oldest first, or newest first with `order=desc`."""
+    user = services.doorman.principal(request).user_id
+    query = ListThreadMessages(
+        user_id=user, thread_id=thread_id, limit=limit, order=order, after=after, before=before
+    )
+    page = await services.store.ask(query)
+    return as_json(listed([message_object(each) for each in page.messages], page.more))
+
+
+@get("/v1/threads/{thread_id:str}/formatted_messages", reply=list[FormattedMessage])
+async def formatted_messages(
+    request: AnyRequest,
+    services: Wired,
+    thread_id: FromPath[str],
+    assistant_id: FromQuery[str] = "",
+) -> Response[bytes]:
+    """A thread as models are shown it, with the instructions of an assistant if one is named."""
+    user = services.doorman.principal(request).user_id
+    query = PlanThread(user_id=user, thread_id=thread_id, assistant_id=assistant_id)
+    plan = await services.store.ask(query)
+    messages = instructed(plan, own_instructions(plan))
+    return as_json([formatted(message) for message in messages])
+
+
+async def _add(services: Services, user: str, thread_id: str, message: NewMessage) -> MessageObject:
+    query = AddThreadMessage(user_id=user, thread_id=thread_id, message=message)
+    return message_object(await services.store.ask(query))

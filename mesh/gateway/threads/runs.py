@@ -1,0 +1,101 @@
+"""The routes of runs on a thread: let an assistant say what comes next, and list what it did."""
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mesh.gateway.assistants.routes import as_json
+from mesh.gateway.body import decode_body
+from mesh.gateway.errors import AnyRequest, request_id
+from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
+from mesh.gateway.listing import ObjectList, PageLimit, listed
+from mesh.gateway.runs.beginning import begin, run_of
+from mesh.gateway.runs.events import EVENTS, follow
+from mesh.gateway.runs.finding import shown
+from mesh.gateway.runs.shapes import RUN, RunObject
+from mesh.gateway.services import Services, Wired
+from mesh.gateway.threads.bodies import ThreadRunBody, read_run
+from mesh.gateway.threads.shapes import ThreadRunObject, thread_run_object
+from mesh.gateway.tokens import Principal
+from mesh.protocol.threads import AddThreadMessage, ListThreadRuns, PlanThread
+from mesh.protocol.tool_story import ToolStory
+
+
+class Sent(Struct, frozen=True):
+    """A request for a run. key, digest: of its idempotency key, and of all that was sent with it;
+    both "" where there is none."""
+
+    data: bytes
+    body: ThreadRunBody
+    key: str
+    digest: str
+    trace: str
+
+
+@post(
+    "/v1/threads/{thread_id:str}/runs",
+    status_code=200,
+    body=ThreadRunBody,
+    reply=RunObject,
+    events=EVENTS,
+    headers=REPEATABLE,
+)
+async def create_thread_run(
+    request: AnyRequest, services: Wired, thread_id: FromPath[str]
+) -> Response[bytes]:
+    """Let an assistant answer a thread. With `stream` the run is told as Server-Sent Events.
+
+    It goes on by itself, and what it says is added to the thread.
+    """
+    principal = services.doorman.principal(request)
+    data = await request.body()
+    body = decode_body(data, ThreadRunBody)
+    key = idempotency_key(request)
+    sent = Sent(
+        data=data,
+        body=body,
+        key=key and f"run\n{thread_id}\n{key}",
+        digest=await body_digest(request) if key else "",
+        trace=request_id(request),
+    )
+    known = await services.telling.read(services.rid(principal, sent.key)) if key else None
+    if known is not None:
+        story = await begin(services, known.run, sent.digest)
+    else:
+        story = await _new(services, principal, thread_id, sent)
+    if body.stream:
+        return follow(services, story, -1)
+    return as_json(await shown(services, story))
+
+
+@get("/v1/threads/{thread_id:str}/runs", reply=ObjectList[ThreadRunObject])
+async def list_thread_runs(
+    request: AnyRequest,
+    services: Wired,
+    thread_id: FromPath[str],
+    limit: PageLimit = 20,
+    after: FromQuery[str | None] = None,
+) -> Response[bytes]:
+    """The runs on a thread, newest first, whoever began them."""
+    user = services.doorman.principal(request).user_id
+    last = None if after is None else after.removeprefix(RUN)
+    query = ListThreadRuns(user_id=user, thread_id=thread_id, limit=limit, after=last)
+    page = await services.store.ask(query)
+    return as_json(listed([thread_run_object(each) for each in page.runs], page.more))
+
+
+async def _new(services: Services, principal: Principal, thread_id: str, sent: Sent) -> ToolStory:
+    """Begin a run; what is to be added to the thread is added once nothing speaks against it."""
+    user, body = principal.user_id, sent.body
+    plan = await services.store.ask(
+        PlanThread(user_id=user, thread_id=thread_id, assistant_id=body.assistant_id)
+    )
+    asked, later = read_run(sent.data, body, plan)
+    run = await run_of(services, principal, asked, sent.key, sent.trace)
+    for said in body.additional_messages or ():
+        message = said.message()
+        query = AddThreadMessage(user_id=user, thread_id=thread_id, message=message)
+        await services.store.ask(query)
+    run = replace(run, later=later, thread=thread_id, assistant=body.assistant_id, fit="truncate")
+    return await begin(services, run, sent.digest)

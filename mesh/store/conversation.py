@@ -1,0 +1,43 @@
+"""What a thread's messages are to a model that is asked to go on with them. Pure."""
+
+from collections.abc import Sequence
+
+from mesh.protocol.messages import Message
+from mesh.store.thread_models import ThreadMessage
+
+INSTRUCTS = ("platform", "system")
+
+
+def conversation(rows: Sequence[ThreadMessage]) -> tuple[Message, ...]:
+    """The turns, in the form that chat templates expect.
+
+    What platform and system say stands first, as one. Calls are followed by their outcomes, even
+    if somebody spoke in between; calls that have not all of them are left out, for nobody waits
+    for them any more, and so is what says nothing.
+    """
+    outcomes = {row.tool_call_id: row for row in rows if row.role == "tool"}
+    called = {call.id for row in rows for call in row.tool_calls}
+    told = "\n\n".join(row.content for row in rows if row.role in INSTRUCTS and row.content)
+    said = [Message(role="system", content=told)] if told else []
+    for row in rows:
+        if row.role in INSTRUCTS:
+            continue
+        if row.role == "tool":
+            if row.tool_call_id not in called:
+                said.append(_outcome(row))
+            continue
+        calls = row.tool_calls if all(call.id in outcomes for call in row.tool_calls) else ()
+        if row.content or calls:
+            said.append(
+                Message(
+                    role="assistant" if row.role == "assistant" else "user",
+                    content=row.content,
+                    tool_calls=calls,
+                )
+            )
+        said += [_outcome(outcomes[call.id]) for call in calls]
+    return tuple(said)
+
+
+def _outcome(row: ThreadMessage) -> Message:
+    return Message(role="tool", content=row.content, tool_call_id=row.tool_call_id)

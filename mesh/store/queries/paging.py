@@ -1,0 +1,29 @@
+"""How many rows one reply holds."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TypeVar
+
+from msgspec import Struct
+
+from mesh.protocol.codec import encode
+from mesh.store.queries.messages import PAGE_BYTES
+from mesh.store.refusals import bad
+
+T = TypeVar("T", bound=Struct)
+
+MOST_LISTED = 100
+
+
+def check_limit(limit: int) -> None:
+    """Raises MeshError (bad_request)."""
+    if not 1 <= limit <= MOST_LISTED:
+        raise bad(f"limit must be between 1 and {MOST_LISTED}.", "limit")
+
+
+def page(found: Sequence[T], limit: int) -> tuple[tuple[T, ...], bool]:
+    """The first of what was found, as many as were asked for and fit into one message of the
+    broker, but at least one; and whether there are more."""
+    sizes = accumulate(len(encode(each)) for each in found[:limit])
+    count = max(1, sum(1 for size in sizes if size <= PAGE_BYTES))
+    return tuple(found[:count]), len(found) > count

@@ -1,0 +1,167 @@
+"""The messages of a thread: add, read, and the conversation that they are to a model."""
+
+from secrets import token_hex
+from typing import cast
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mesh.protocol import threads as wire
+from mesh.protocol.assistants import GetAssistant
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.threads import (
+    AddThreadMessage,
+    GetThreadMessage,
+    ListThreadMessages,
+    MessageStatus,
+    NewMessage,
+    PlanThread,
+    Role,
+    ThreadMessages,
+    ThreadPlan,
+)
+from mesh.store.conversation import conversation
+from mesh.store.queries import find
+from mesh.store.queries.answers import LONGEST
+from mesh.store.queries.assistants import get_assistant
+from mesh.store.queries.paging import check_limit, page
+from mesh.store.refusals import bad, no_such
+from mesh.store.thread_log import PREFIX
+from mesh.store.thread_models import (
+    AssistantTool,
+    KeptTool,
+    Thread,
+    ThreadMessage,
+    ThreadParticipant,
+)
+
+
+async def add_thread_message(
+    session: AsyncSession, query: AddThreadMessage, now: float, most: int
+) -> wire.ThreadMessage:
+    """`most`: messages a thread may have."""
+    thread = await find.thread(session, query.user_id, query.thread_id)
+    if query.message.assistant_id:
+        await find.assistant(session, query.user_id, query.message.assistant_id)
+    return shown(add(session, thread, query.user_id, query.message, now, most))
+
+
+def add(
+    session: AsyncSession, thread: Thread, sender: str, said: NewMessage, now: float, most: int
+) -> ThreadMessage:
+    """Keep what somebody wrote. Raises MeshError (bad_request, chat_full)."""
+    if said.role == "tool" and not said.tool_call_id:
+        raise bad("Say which call this is the outcome of.", "tool_call_id")
+    if thread.length >= most:
+        detail = f"A thread may have {most} messages, and this one is full; begin another."
+        raise MeshError(ErrorCode.CHAT_FULL, detail)
+    row = ThreadMessage(
+        id=f"{PREFIX}{token_hex(16)}",
+        thread_id=thread.id,
+        number=thread.length,
+        role=said.role,
+        content=said.content,
+        status="completed",
+        sender=sender,
+        assistant_id=said.assistant_id,
+        run_id="",
+        tool_calls=(),
+        tool_call_id=said.tool_call_id,
+        meta_data=said.meta_data,
+        created_at=now,
+    )
+    thread.length += 1
+    session.add(row)
+    return row
+
+
+async def get_thread_message(session: AsyncSession, query: GetThreadMessage) -> wire.ThreadMessage:
+    row = await session.get(ThreadMessage, query.message_id)
+    if row is None:
+        raise no_such("message")
+    await _look_in(session, query.user_id, row)
+    return shown(row)
+
+
+async def list_thread_messages(session: AsyncSession, query: ListThreadMessages) -> ThreadMessages:
+    check_limit(query.limit)
+    thread = await find.thread(session, query.user_id, query.thread_id)
+    wanted = select(ThreadMessage).where(ThreadMessage.thread_id == thread.id)
+    up = query.order == "asc"
+    number = ThreadMessage.number
+    for cursor, behind in ((query.after, True), (query.before, False)):
+        if cursor is not None:
+            at = await _number(session, thread, cursor)
+            wanted = wanted.where(number > at if behind == up else number < at)
+    wanted = wanted.order_by(number if up else number.desc()).limit(query.limit + 1)
+    rows = await session.scalars(wanted)
+    found, more = page([shown(row) for row in rows], query.limit)
+    return ThreadMessages(messages=found, more=more)
+
+
+async def plan_thread(session: AsyncSession, query: PlanThread) -> ThreadPlan:
+    thread = await find.thread(session, query.user_id, query.thread_id)
+    messages = conversation(await _newest(session, thread))
+    if not query.assistant_id:
+        return ThreadPlan(messages=messages)
+    assistant = await get_assistant(
+        session, GetAssistant(user_id=query.user_id, assistant_id=query.assistant_id)
+    )
+    given = (
+        select(KeptTool)
+        .join(AssistantTool, AssistantTool.tool_id == KeptTool.id)
+        .where(AssistantTool.assistant_id == assistant.id)
+        .order_by(KeptTool.created_at, KeptTool.id)
+    )
+    tools = {tool.name: tool for tool in assistant.fields.tools}
+    for row in await session.scalars(given):
+        tools.setdefault(row.name, row.tool)
+    return ThreadPlan(assistant=assistant, tools=tuple(tools.values()), messages=messages)
+
+
+async def _newest(session: AsyncSession, thread: Thread) -> list[ThreadMessage]:
+    """The newest messages, oldest first, as many as models may read."""
+    wanted = (
+        select(ThreadMessage)
+        .where(ThreadMessage.thread_id == thread.id)
+        .order_by(ThreadMessage.number.desc())
+    )
+    found: list[ThreadMessage] = []
+    left = LONGEST
+    for row in await session.scalars(wanted):
+        left -= len(row.content) + sum(len(call.arguments) for call in row.tool_calls)
+        if left < 0 and found:
+            break
+        found.append(row)
+    return found[::-1]
+
+
+async def _number(session: AsyncSession, thread: Thread, message_id: str) -> int:
+    row = await session.get(ThreadMessage, message_id)
+    if row is None or row.thread_id != thread.id:
+        raise bad("This cursor is no message of the thread; list from its beginning.")
+    return row.number
+
+
+async def _look_in(session: AsyncSession, user: str, row: ThreadMessage) -> None:
+    """Raises MeshError (not_found) unless a message is of a thread that somebody takes part in."""
+    part = await session.get(ThreadParticipant, (row.thread_id, user))
+    if part is None:
+        raise no_such("message")
+
+
+def shown(row: ThreadMessage) -> wire.ThreadMessage:
+    return wire.ThreadMessage(
+        id=row.id,
+        thread_id=row.thread_id,
+        created_at=row.created_at,
+        role=cast("Role", row.role),
+        content=row.content,
+        status=cast("MessageStatus", row.status),
+        sender=row.sender,
+        assistant_id=row.assistant_id,
+        run_id=row.run_id,
+        tool_calls=row.tool_calls,
+        tool_call_id=row.tool_call_id,
+        meta_data=row.meta_data,
+    )

@@ -1,0 +1,187 @@
+"""Threads as wholes, and the runs on them. Their messages: `thread_messages.py`."""
+
+from secrets import token_hex
+from typing import cast
+
+from sqlalchemy import ColumnElement, delete, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mesh.protocol import threads as wire
+from mesh.protocol.chats import Ok
+from mesh.protocol.threads import (
+    CreateThread,
+    DeleteThread,
+    ListThreadRuns,
+    ListThreads,
+    OpenThread,
+    ThreadPage,
+    ThreadRun,
+    ThreadRuns,
+    UpdateThread,
+)
+from mesh.protocol.tool_story import Status, rid_of
+from mesh.store.models import Action, Run, ToolRun, User
+from mesh.store.queries import find
+from mesh.store.queries.paging import check_limit, page
+from mesh.store.queries.thread_messages import add
+from mesh.store.refusals import bad, no_such
+from mesh.store.thread_models import Thread, ThreadMessage, ThreadParticipant
+from mesh.store.tool_runs import OVER
+from mesh.store.view import GRACE
+
+MOST_TOGETHER = 100
+"""People who may take part in a thread."""
+
+
+async def create_thread(
+    session: AsyncSession, query: CreateThread, now: float, most: int
+) -> wire.Thread:
+    """`most`: messages a thread may have."""
+    row = Thread(
+        id=f"thread_{token_hex(16)}",
+        owner=query.user_id,
+        length=0,
+        meta_data=query.meta_data,
+        created_at=now,
+    )
+    session.add(row)
+    await session.flush()
+    await _set_participants(session, row, query.participants)
+    for message in query.messages:
+        add(session, row, query.user_id, message, now, most)
+    return await _shown(session, row)
+
+
+async def open_thread(session: AsyncSession, query: OpenThread) -> wire.Thread:
+    return await _shown(session, await find.thread(session, query.user_id, query.thread_id))
+
+
+async def list_threads(session: AsyncSession, query: ListThreads) -> ThreadPage:
+    check_limit(query.limit)
+    part = select(ThreadParticipant.thread_id).where(ThreadParticipant.user == query.user_id)
+    wanted = (
+        select(Thread)
+        .where(Thread.id.in_(part))
+        .order_by(Thread.created_at.desc(), Thread.id.desc())
+        .limit(query.limit + 1)
+    )
+    if query.after is not None:
+        last = await find.thread(session, query.user_id, query.after)
+        wanted = wanted.where(tuple_(Thread.created_at, Thread.id) < (last.created_at, last.id))
+    rows = list(await session.scalars(wanted))
+    found, more = page([await _shown(session, row) for row in rows], query.limit)
+    return ThreadPage(threads=found, more=more)
+
+
+async def update_thread(session: AsyncSession, query: UpdateThread) -> wire.Thread:
+    row = await _own(session, query.user_id, query.thread_id)
+    if query.participants is not None:
+        await _set_participants(session, row, query.participants)
+    if query.meta_data is not None:
+        row.meta_data = query.meta_data
+    return await _shown(session, row)
+
+
+async def delete_thread(session: AsyncSession, query: DeleteThread) -> Ok:
+    """What its runs still say finds no thread any more."""
+    row = await _own(session, query.user_id, query.thread_id)
+    running = select(ToolRun.id).where(_of(row), ToolRun.state.not_in(OVER))
+    unfinished = tuple(await session.scalars(running))
+    await session.execute(delete(ToolRun).where(_of(row)))
+    await session.delete(row)
+    return Ok(unfinished=unfinished)
+
+
+async def list_thread_runs(session: AsyncSession, query: ListThreadRuns, now: float) -> ThreadRuns:
+    check_limit(query.limit)
+    thread = await find.thread(session, query.user_id, query.thread_id)
+    wanted = (
+        select(ToolRun)
+        .where(_of(thread))
+        .order_by(ToolRun.created_at.desc(), ToolRun.id.desc())
+        .limit(query.limit + 1)
+    )
+    if query.after is not None:
+        last = await session.get(ToolRun, query.after)
+        if last is None or last.thread != thread.id:
+            raise no_such("run")
+        wanted = wanted.where(tuple_(ToolRun.created_at, ToolRun.id) < (last.created_at, last.id))
+    rows = list(await session.scalars(wanted))
+    queued = await _queued(session, rows)
+    found, more = page([_run(row, row.id in queued, now) for row in rows], query.limit)
+    return ThreadRuns(runs=found, more=more)
+
+
+async def remove_of(session: AsyncSession, user: str) -> None:
+    """Delete somebody's threads, and what they wrote, or had written, in those of others."""
+    await session.execute(delete(Thread).where(Thread.owner == user))
+    await session.execute(delete(ThreadParticipant).where(ThreadParticipant.user == user))
+    await session.execute(delete(ThreadMessage).where(ThreadMessage.sender == user))
+
+
+async def _own(session: AsyncSession, user: str, thread_id: str) -> Thread:
+    row = await find.thread(session, user, thread_id)
+    if row.owner != user:
+        raise no_such("thread")
+    return row
+
+
+def _of(thread: Thread) -> ColumnElement[bool]:
+    """Which runs are on a thread: others may have one on something of theirs by the same name."""
+    part = select(ThreadParticipant.user).where(ThreadParticipant.thread_id == thread.id)
+    return (ToolRun.thread == thread.id) & ToolRun.tenant.in_(part)
+
+
+async def _set_participants(session: AsyncSession, row: Thread, others: tuple[str, ...]) -> None:
+    """Let these, and the owner, take part. Raises MeshError (bad_request)."""
+    if len(others) > MOST_TOGETHER:
+        raise bad(f"{MOST_TOGETHER} people may take part in a thread.", "participant_ids")
+    for user in set(others) - {row.owner}:
+        if await session.get(User, user) is None:
+            raise bad(f"There is no user {user!r}.", "participant_ids")
+    mine = ThreadParticipant.thread_id == row.id
+    await session.execute(delete(ThreadParticipant).where(mine))
+    for user in {row.owner, *others}:
+        session.add(ThreadParticipant(thread_id=row.id, user=user))
+    await session.flush()
+
+
+async def _shown(session: AsyncSession, row: Thread) -> wire.Thread:
+    part = select(ThreadParticipant.user).where(ThreadParticipant.thread_id == row.id)
+    others = sorted(user for user in await session.scalars(part) if user != row.owner)
+    return wire.Thread(
+        id=row.id,
+        owner=row.owner,
+        participants=(row.owner, *others),
+        created_at=row.created_at,
+        meta_data=row.meta_data,
+    )
+
+
+async def _queued(session: AsyncSession, rows: list[ToolRun]) -> set[str]:
+    """Those of these runs whose first asking no worker has taken up."""
+    first = {rid_of(row.id, 0): row.id for row in rows if row.state == "in_progress"}
+    begun = select(Run.rid).where(Run.rid.in_(first), Run.state != "queued")
+    called = select(Action.run_id).where(Action.run_id.in_(first.values()))
+    known = {first[rid] for rid in await session.scalars(begun)}
+    return set(first.values()) - known - set(await session.scalars(called))
+
+
+def _run(row: ToolRun, queued: bool, now: float) -> ThreadRun:
+    """One whose end was lost with the log is shown as expired."""
+    state = "queued" if queued else row.state
+    if row.state not in OVER and row.deadline + GRACE < now:
+        state = "expired"
+    return ThreadRun(
+        id=row.id,
+        user=row.tenant,
+        thread_id=row.thread,
+        assistant_id=row.assistant,
+        model=row.model,
+        state=cast("Status", state),
+        created_at=row.created_at,
+        deadline=row.deadline,
+        ended_at=row.ended_at,
+        error_code=row.error_code,
+        error=row.error,
+    )

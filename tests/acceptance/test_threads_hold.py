@@ -1,0 +1,82 @@
+"""Runs on threads, with real processes that are killed while they go on: what is said is kept."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.conftest import Process, Processes, until
+
+CLOCK = {"type": "function", "function": {"name": "clock"}}
+WORDS = " ".join(f"word{at}" for at in range(40))
+
+
+@pytest.fixture
+def gateway(processes: Processes) -> Process:
+    """A gateway, a store and a worker of 20 tokens a second."""
+    gateway = processes.gateway()
+    processes.worker("w1", "--echo-rate", "20")
+    processes.await_workers(1)
+    return gateway
+
+
+def post(url: str, **body: Any) -> Any:
+    response = httpx.post(url, json=body, timeout=20)
+    assert response.is_success, response.text
+    return response.json()
+
+
+def said(url: str, thread: str) -> list[tuple[str, str]]:
+    response = httpx.get(f"{url}/v1/threads/{thread}/messages", timeout=20)
+    data = response.raise_for_status().json()["data"]
+    return [(message["role"], message["content"]) for message in data]
+
+
+def begin(url: str, text: str) -> tuple[str, str]:
+    """A thread with a question, and the run that answers it."""
+    assistant = post(f"{url}/v1/assistants", tools=[CLOCK])["id"]
+    thread = post(f"{url}/v1/threads", messages=[{"content": text}])["id"]
+    run = post(f"{url}/v1/threads/{thread}/runs", assistant_id=assistant)["id"]
+    return thread, run
+
+
+def await_state(url: str, run: str, state: str) -> None:
+    def stands() -> bool:
+        found = httpx.get(f"{url}/v1/runs/{run}", timeout=20)
+        return found.is_success and found.json()["status"] == state
+
+    until(f"{run} is {state}", stands, 60)
+
+
+def test_an_answer_is_in_its_thread_though_gateway_and_store_were_killed_meanwhile(
+    processes: Processes, gateway: Process
+) -> None:
+    store = processes.store()
+    processes.await_store()
+    thread, run = begin(processes.url, WORDS)
+    store.kill()
+    gateway.kill()
+    gateway.start()
+    processes.await_gateway()
+    await_state(processes.url, run, "completed")
+    away = httpx.get(f"{processes.url}/v1/threads/{thread}/messages", timeout=20)
+    assert away.status_code == 503
+    store.start()
+    processes.await_store()
+    assert said(processes.url, thread) == [("user", WORDS), ("assistant", WORDS)]
+
+    thread, run = begin(processes.url, "/call clock {}")
+    await_state(processes.url, run, "requires_action")
+    store.kill()
+    (call,) = httpx.get(f"{processes.url}/v1/actions/pending/{run}", timeout=20).json()
+    done = {"status": "completed", "result": "noon"}
+    url = f"{processes.url}/v1/actions/{call['action_id']}"
+    httpx.put(url, json=done, timeout=20).raise_for_status()
+    await_state(processes.url, run, "completed")
+    store.start()
+    processes.await_store()
+    assert said(processes.url, thread)[1:] == [
+        ("assistant", ""),
+        ("tool", "noon"),
+        ("assistant", "noon"),
+    ]

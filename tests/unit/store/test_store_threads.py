@@ -1,0 +1,285 @@
+"""Assistants, tools and threads in the database; what runs say in threads comes from the log."""
+
+from typing import Any
+
+from mesh.protocol import subjects
+from mesh.protocol.accounts import RemoveUser, User
+from mesh.protocol.assistants import (
+    Assistant,
+    AssistantChanges,
+    AssistantFields,
+    AssistantPage,
+    CreateAssistant,
+    CreateTool,
+    GiveTool,
+    KeptTool,
+    ListAssistants,
+    ShareAssistant,
+    UpdateAssistant,
+)
+from mesh.protocol.chats import Ok
+from mesh.protocol.codec import encode
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Message, Tool, ToolCall
+from mesh.protocol.threads import (
+    AddThreadMessage,
+    CreateThread,
+    DeleteThread,
+    ListThreadMessages,
+    ListThreadRuns,
+    NewMessage,
+    PlanThread,
+    Role,
+    Thread,
+    ThreadMessage,
+    ThreadMessages,
+    ThreadPlan,
+    ThreadRuns,
+    UpdateThread,
+)
+from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent, ToolRun
+from mesh.settings import StoreSettings
+from mesh.store.conversation import conversation
+from mesh.store.thread_models import ThreadMessage as Row
+from tests.unit.store.conftest import Store, running
+from tests.unit.store.story import BEGAN, GATEWAY, MemoryLog
+
+A, B = (ToolCall(id=name, name=f"tool_{name}", arguments="{}") for name in ("a", "b"))
+NEEDED = ActionsNeeded(uid="n", content="Wait.", calls=(A, B), deadline=BEGAN + 600)
+OVER = RunOver(uid="o", state="completed", text="Done.")
+
+
+def done(call: ToolCall, output: str) -> ActionDone:
+    return ActionDone(uid=f"d{call.id}", call=call.id, output=output, by="client")
+
+
+def begun(thread: Thread, tenant: str, run_id: str = "t1") -> RunBegun:
+    run = ToolRun(
+        id=run_id,
+        gateway="gw1",
+        tenant=tenant,
+        model="echo",
+        messages=(Message(role="user", content="hello"),),
+        created=BEGAN,
+        patience=600.0,
+        deadline=BEGAN + 3600,
+        thread=thread.id,
+        assistant="asst_1",
+    )
+    return RunBegun(uid=f"b{run_id}", run=run)
+
+
+async def tell(store: Store, *events: ToolEvent, run_id: str = "t1") -> None:
+    for event in events:
+        store.log.put(subjects.event(subjects.TOOLS, run_id, GATEWAY), encode(event))
+    await store.follower.caught_up()
+
+
+async def new_thread(store: Store, user: User, *others: User) -> Thread:
+    ids = tuple(other.id for other in others)
+    return await store.ask(CreateThread(user_id=user.id, participants=ids), Thread)
+
+
+async def write(
+    store: Store, user: User, thread: Thread, content: str, role: Role = "user"
+) -> ThreadMessage:
+    message = NewMessage(role=role, content=content)
+    query = AddThreadMessage(user_id=user.id, thread_id=thread.id, message=message)
+    return await store.ask(query, ThreadMessage)
+
+
+async def said(store: Store, user: User, thread: Thread) -> list[tuple[str, str, str]]:
+    query = ListThreadMessages(user_id=user.id, thread_id=thread.id)
+    found = await store.ask(query, ThreadMessages)
+    return [(each.role, each.content, each.status) for each in found.messages]
+
+
+async def new_assistant(store: Store, user: User, **fields: Any) -> Assistant:
+    query = CreateAssistant(user_id=user.id, fields=AssistantFields(**fields))
+    return await store.ask(query, Assistant)
+
+
+async def test_what_a_run_says_stands_in_its_thread_in_order(store: Store) -> None:
+    alice = await store.user()
+    thread = await new_thread(store, alice)
+    await write(store, alice, thread, "hello")
+    await tell(store, begun(thread, alice.id), NEEDED)
+    await write(store, alice, thread, "in between")
+    await tell(store, done(B, "noon"), done(A, "rain"), OVER)
+    assert await said(store, alice, thread) == [
+        ("user", "hello", "completed"),
+        ("assistant", "Wait.", "completed"),
+        ("user", "in between", "completed"),
+        ("tool", "noon", "completed"),
+        ("tool", "rain", "completed"),
+        ("assistant", "Done.", "completed"),
+    ]
+    runs = await store.ask(ListThreadRuns(user_id=alice.id, thread_id=thread.id), ThreadRuns)
+    assert [(run.id, run.state, run.assistant_id) for run in runs.runs] == [
+        ("t1", "completed", "asst_1")
+    ]
+
+
+async def test_a_log_that_is_read_again_says_nothing_twice(store: Store) -> None:
+    alice = await store.user()
+    thread = await new_thread(store, alice)
+    await tell(store, begun(thread, alice.id), NEEDED, done(A, "rain"), done(B, "noon"), OVER)
+    before = await said(store, alice, thread)
+    store.log.created = "again"
+    store.log.wake()
+    await store.follower.caught_up()
+    assert await said(store, alice, thread) == before
+
+
+async def test_a_run_that_is_cut_short_leaves_what_it_had_said(store: Store) -> None:
+    alice = await store.user()
+    thread = await new_thread(store, alice)
+    cut = RunOver(uid="o", state="cancelled", text="Half an ans")
+    await tell(store, begun(thread, alice.id), cut)
+    empty = RunOver(uid="p", state="failed", text="")
+    await tell(store, begun(thread, alice.id, "t2"), empty, run_id="t2")
+    waiting = RunOver(uid="q", state="expired", text="Wait.")
+    await tell(store, begun(thread, alice.id, "t3"), NEEDED, waiting, run_id="t3")
+    assert await said(store, alice, thread) == [
+        ("assistant", "Half an ans", "incomplete"),
+        ("assistant", "Wait.", "completed"),
+    ]
+
+
+async def test_a_run_of_somebody_who_takes_no_part_says_nothing(store: Store) -> None:
+    alice, eve = await store.user(), await store.user("eve")
+    thread = await new_thread(store, alice)
+    await tell(store, begun(thread, eve.id), OVER)
+    assert await said(store, alice, thread) == []
+    runs = await store.ask(ListThreadRuns(user_id=alice.id, thread_id=thread.id), ThreadRuns)
+    assert runs.runs == ()
+
+
+async def test_what_a_deleted_thread_s_runs_say_is_nowhere(store: Store) -> None:
+    alice = await store.user()
+    thread = await new_thread(store, alice)
+    await tell(store, begun(thread, alice.id))
+    gone = await store.ask(DeleteThread(user_id=alice.id, thread_id=thread.id), Ok)
+    assert gone.unfinished == ("t1",)
+    await tell(store, OVER)
+    found = await store.rows()
+    assert (found["threads"], found["thread_messages"], found["tool_runs"]) == ([], [], [])
+
+
+async def test_a_person_goes_with_all_that_is_theirs(store: Store) -> None:
+    alice, bob = await store.user(), await store.user("bob")
+    mine, theirs = await new_thread(store, bob), await new_thread(store, alice, bob)
+    await write(store, bob, mine, "mine")
+    await write(store, bob, theirs, "his word")
+    await write(store, alice, theirs, "her word")
+    await tell(store, begun(theirs, bob.id), OVER)
+    kept, gone = await new_assistant(store, alice), await new_assistant(store, bob)
+    for owner, assistant, user in ((alice, kept, bob), (bob, gone, alice)):
+        share = ShareAssistant(user_id=owner.id, assistant_id=assistant.id, shared_with=user.id)
+        await store.ask(share, Ok)
+    await store.ask(CreateTool(user_id=bob.id, tool=Tool(name="clock")), KeptTool)
+    await store.ask(RemoveUser(user=bob.id), Ok)
+    found = await store.rows()
+    assert [row["content"] for row in found["thread_messages"]] == ["her word"]
+    assert [row["user"] for row in found["thread_participants"]] == [alice.id]
+    assert [row["id"] for row in found["assistants"]] == [kept.id]
+    assert [found[table] for table in ("tools", "assistant_users", "tool_runs")] == [[], [], []]
+
+
+async def test_an_assistant_is_changed_where_something_is_said(store: Store) -> None:
+    alice = await store.user()
+    made = await new_assistant(store, alice, name="Ada", model="echo", meta_data={"a": "b"})
+    query = UpdateAssistant(
+        user_id=alice.id, assistant_id=made.id, changes=AssistantChanges(name="Eve", meta_data={})
+    )
+    changed = await store.ask(query, Assistant)
+    assert changed.fields == AssistantFields(name="Eve", model="echo")
+
+
+async def test_a_plan_has_the_assistant_its_tools_and_the_conversation(store: Store) -> None:
+    alice, bob = await store.user(), await store.user("bob")
+    own = Tool(name="clock", description="own")
+    made = await new_assistant(store, alice, tools=(own,))
+    for name in ("clock", "radar"):
+        tool = await store.ask(CreateTool(user_id=alice.id, tool=Tool(name=name)), KeptTool)
+        give = GiveTool(user_id=alice.id, assistant_id=made.id, tool_id=tool.id)
+        await store.ask(give, Ok)
+    thread = await new_thread(store, alice, bob)
+    await write(store, alice, thread, "hello")
+    await write(store, bob, thread, "Be kind.", role="platform")
+    query = PlanThread(user_id=alice.id, thread_id=thread.id, assistant_id=made.id)
+    plan = await store.ask(query, ThreadPlan)
+    assert plan.tools == (own, Tool(name="radar")), "its own counts, of two of one name"
+    assert plan.messages == (
+        Message(role="system", content="Be kind."),
+        Message(role="user", content="hello"),
+    )
+    by_bob = PlanThread(user_id=bob.id, thread_id=thread.id, assistant_id=made.id)
+    assert await store.refusal(by_bob) is ErrorCode.NOT_FOUND
+
+
+async def test_a_thread_has_an_end_and_people_come_and_go(log: MemoryLog, path: Any) -> None:
+    async with running(path, log, StoreSettings(chat_max_messages=2)) as store:
+        alice, bob = await store.user(), await store.user("bob")
+        thread = await new_thread(store, alice)
+        for content in ("one", "two"):
+            await write(store, alice, thread, content)
+        more = AddThreadMessage(
+            user_id=alice.id, thread_id=thread.id, message=NewMessage(content="three")
+        )
+        assert await store.refusal(more) is ErrorCode.CHAT_FULL
+        for others in ((bob.id,), ()):
+            query = UpdateThread(user_id=alice.id, thread_id=thread.id, participants=others)
+            changed = await store.ask(query, Thread)
+            assert changed.participants == (alice.id, *others)
+            look = ListThreadMessages(user_id=bob.id, thread_id=thread.id)
+            if others:
+                assert len((await store.ask(look, ThreadMessages)).messages) == 2
+            else:
+                assert await store.refusal(look) is ErrorCode.NOT_FOUND
+        unknown = UpdateThread(user_id=alice.id, thread_id=thread.id, participants=("nobody",))
+        assert await store.refusal(unknown) is ErrorCode.BAD_REQUEST
+
+
+async def test_lists_go_on_from_page_to_page(store: Store) -> None:
+    alice = await store.user()
+    for at in range(5):
+        store.now += 1
+        await new_assistant(store, alice, name=str(at))
+    names: list[str] = []
+    after = None
+    while True:
+        query = ListAssistants(user_id=alice.id, limit=2, after=after)
+        page = await store.ask(query, AssistantPage)
+        names += [each.fields.name for each in page.assistants]
+        after = page.assistants[-1].id
+        if not page.more:
+            break
+    assert names == ["0", "1", "2", "3", "4"]
+
+
+def row(role: str, content: str = "", calls: tuple[ToolCall, ...] = (), call: str = "") -> Row:
+    return Row(role=role, content=content, tool_calls=calls, tool_call_id=call)
+
+
+def test_a_conversation_has_calls_with_their_outcomes_or_not_at_all() -> None:
+    rows = [
+        row("user", "hello"),
+        row("assistant", "Wait.", (A, B)),
+        row("user", "in between"),
+        row("tool", "noon", call="b"),
+        row("tool", "rain", call="a"),
+        row("assistant", "", (ToolCall(id="c", name="lost", arguments="{}"),)),
+        row("tool", "from elsewhere", call="z"),
+        row("system", "Be kind."),
+        row("platform", "Be brief."),
+    ]
+    assert conversation(rows) == (
+        Message(role="system", content="Be kind.\n\nBe brief."),
+        Message(role="user", content="hello"),
+        Message(role="assistant", content="Wait.", tool_calls=(A, B)),
+        Message(role="tool", content="rain", tool_call_id="a"),
+        Message(role="tool", content="noon", tool_call_id="b"),
+        Message(role="user", content="in between"),
+        Message(role="tool", content="from elsewhere", tool_call_id="z"),
+    )
