@@ -1,6 +1,6 @@
-"""The routes of chat servers of this family that this mesh leaves out: each says so, with 501.
+"""The routes of servers of this family that this mesh leaves out: each says so, with 501.
 
-Why each is left out is in docs/adr. What is worker's business there, and no route, is not here.
+Why each is left out is in docs/adr. What has no route there has none here.
 """
 
 from typing import NoReturn
@@ -13,6 +13,17 @@ from mesh.protocol.errors import ErrorCode, MeshError
 
 PLUGINS = (
     "This mesh runs no plugins: give the model tools instead, which run in a process of yours "
+    "(docs/tools.md)."
+)
+FILES = (
+    "This mesh keeps no files: put what a model should read into the messages, or let a tool of "
+    "yours read it (docs/tools.md)."
+)
+VECTORS = (
+    "This mesh has no vector stores: let a tool of yours search your documents (docs/tools.md)."
+)
+CONTAINERS = (
+    "This mesh runs no code that models write: a tool of yours may, where you want that "
     "(docs/tools.md)."
 )
 SAFETY = "This mesh has no safety service: nothing that is said here is rated or rewritten."
@@ -41,3 +52,45 @@ async def safety(request: AnyRequest, services: Wired) -> None:
     """Not done here: there is no safety service. Always 501."""
     services.doorman.principal(request)
     _left_out(SAFETY)
+
+
+@get("/v1/files")
+async def list_files(request: AnyRequest, services: Wired) -> None:
+    """Not done here: there are no files. Always 501."""
+    services.doorman.principal(request)
+    _left_out(FILES)
+
+
+@post("/v1/files", status_code=200)
+async def upload_file(request: AnyRequest, services: Wired) -> None:
+    """Not done here: there are no files. Always 501."""
+    services.doorman.principal(request)
+    _left_out(FILES)
+
+
+@get("/v1/vector_stores")
+async def list_vector_stores(request: AnyRequest, services: Wired) -> None:
+    """Not done here: there are no vector stores. Always 501."""
+    services.doorman.principal(request)
+    _left_out(VECTORS)
+
+
+@post("/v1/vector_stores", status_code=200)
+async def create_vector_store(request: AnyRequest, services: Wired) -> None:
+    """Not done here: there are no vector stores. Always 501."""
+    services.doorman.principal(request)
+    _left_out(VECTORS)
+
+
+@get("/v1/containers")
+async def list_containers(request: AnyRequest, services: Wired) -> None:
+    """Not done here: there is no code interpreter. Always 501."""
+    services.doorman.principal(request)
+    _left_out(CONTAINERS)
+
+
+@post("/v1/containers", status_code=200)
+async def create_container(request: AnyRequest, services: Wired) -> None:
+    """Not done here: there is no code interpreter. Always 501."""
+    services.doorman.principal(request)
+    _left_out(CONTAINERS)

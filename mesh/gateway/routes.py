@@ -64,7 +64,17 @@ from mesh.gateway.events import message_events
 from mesh.gateway.export import export_chats
 from mesh.gateway.generate import generate
 from mesh.gateway.health import health, workers
-from mesh.gateway.left_out import builtin_plugins, plugin_config, safety
+from mesh.gateway.left_out import (
+    builtin_plugins,
+    create_container,
+    create_vector_store,
+    list_containers,
+    list_files,
+    list_vector_stores,
+    plugin_config,
+    safety,
+    upload_file,
+)
 from mesh.gateway.mesh_events import mesh_events
 from mesh.gateway.messages import (
     assistant_message,
@@ -185,6 +195,12 @@ ROUTES: list[ControllerRouterHandler] = [
     builtin_plugins,
     plugin_config,
     safety,
+    list_files,
+    upload_file,
+    list_vector_stores,
+    create_vector_store,
+    list_containers,
+    create_container,
     openapi,
     metrics,
     generate,

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.chatting import ok, refusal
 from tests.integration.test_generate import events
@@ -146,12 +145,3 @@ async def test_a_key_for_asking_alone_opens_no_chats(mesh: Mesh) -> None:
         response = await http.post("/generate", json={"prompt": "x", "model": ECHO, "chat_id": 1})
         assert response.status_code == 403
         assert (await http.post("/history", json={})).status_code == 403
-
-
-@pytest.mark.parametrize("path", ["/configs/builtin_plugins", "/configs/plugin_config", "/safety"])
-async def test_what_this_mesh_leaves_out_it_says(mesh: Mesh, path: str) -> None:
-    """A22 and A23: see docs/adr."""
-    async with mesh.anonymous() as http:
-        method = "GET" if path.endswith("plugins") else "POST"
-        response = await http.request(method, path, json={"url": "https://example.com"})
-        assert refusal(response, 501, "not_implemented")
