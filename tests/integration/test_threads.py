@@ -423,6 +423,19 @@ async def test_what_a_run_says_takes_the_place_of_what_its_assistant_says(mesh: 
         assert turns[0] == {"role": "system", "content": "House rule."}
 
 
+async def test_a_run_s_thread_may_stand_in_its_body(mesh: Mesh) -> None:
+    async with await mesh.client("threads-body") as http:
+        assistant, thread = await new_assistant(http), await new_thread(http)
+        message = {"thread_id": thread, "content": "hello", "role": "user"}
+        assert (await post(http, "/v1/messages", **message))["thread_id"] == thread
+        run = await post(http, "/v1/runs", thread_id=thread, assistant_id=assistant)
+        assert (await settled(http, run["id"]))["content"] == "hello"
+        assert len(await said(http, thread)) == 2
+        other = {"thread_id": "thread_other", "assistant_id": assistant}
+        refused = await http.post(f"/v1/threads/{thread}/runs", json=other)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "thread_id")
+
+
 async def test_one_key_begins_one_run_on_a_thread(mesh: Mesh) -> None:
     async with await mesh.client("threads-key") as http:
         assistant = await new_assistant(http)

@@ -5,13 +5,13 @@ from typing import Annotated
 import msgspec
 from litestar import Response, get, post, put
 from litestar.params import FromPath, QueryParameter
+from msgspec import Struct
 
-from mesh.gateway.body import read_body
+from mesh.gateway.body import decode_body, read_body
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.event_stream import EventStream
 from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_event_id
 from mesh.gateway.openai.asked import bad
-from mesh.gateway.openai.chat_body import ChatCompletionBody
 from mesh.gateway.runs import body as bodies
 from mesh.gateway.runs.beginning import begin, run_of
 from mesh.gateway.runs.body import ActionBody, OutputsBody
@@ -29,6 +29,8 @@ from mesh.gateway.runs.shapes import (
 )
 from mesh.gateway.runs.stopping import stop
 from mesh.gateway.services import Services, Wired
+from mesh.gateway.threads.bodies import PostedRunBody
+from mesh.gateway.threads.runs import run_on_thread
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.tool_story import ToolStory
@@ -37,11 +39,31 @@ Wait = Annotated[float, QueryParameter(name="wait", ge=0, le=60)]
 StatusQuery = Annotated[ActionStatus | None, QueryParameter(name="status")]
 
 
-@post("/v1/runs", status_code=200, body=ChatCompletionBody, reply=RunObject, headers=REPEATABLE)
+class Where(Struct):
+    """On which thread a run is to be, if on any."""
+
+    thread_id: str | None = None
+
+
+@post(
+    "/v1/runs",
+    status_code=200,
+    body=PostedRunBody,
+    reply=RunObject,
+    events=EVENTS,
+    headers=REPEATABLE,
+)
 async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
-    """Begin a run: it goes on by itself, and waits where a tool is called that nobody serves."""
+    """Begin a run: it goes on by itself, and waits where a tool is called that nobody serves.
+
+    Of messages of its own, or on a thread if the body names one.
+    """
     principal = services.doorman.principal(request)
-    asked, later = bodies.read(await request.body())
+    data = await request.body()
+    thread_id = decode_body(data, Where).thread_id
+    if thread_id is not None:
+        return await run_on_thread(request, services, thread_id)
+    asked, later = bodies.read(data)
     key = idempotency_key(request)
     run = await run_of(services, principal, asked, key and f"run\n{key}", request_id(request))
     run = msgspec.structs.replace(run, later=later)

@@ -8,6 +8,7 @@ from msgspec import Meta, Raw, Struct
 from mesh.gateway.assistants.bodies import Instructions, MetaData
 from mesh.gateway.body import decode_body
 from mesh.gateway.openai.asked import Asked, Count, SamplingBody
+from mesh.gateway.openai.chat_body import ChatCompletionBody, ChatMessage
 from mesh.gateway.openai.tools_body import ResponseFormat, ToolBodies, ToolChoice
 from mesh.gateway.runs import body as runs
 from mesh.gateway.threads.shapes import formatted, tool_asked
@@ -73,9 +74,11 @@ class ThreadChangeBody(Struct, kw_only=True, forbid_unknown_fields=True):
 
 class ThreadRunBody(SamplingBody, kw_only=True):
     """A run on a thread: what an assistant says next. All but `assistant_id` may be left out, and
-    takes the place of what the assistant has; instructions may be added to instead."""
+    takes the place of what the assistant has; instructions may be added to instead. thread_id: that
+    of the path, or for `POST /v1/runs`."""
 
     assistant_id: str
+    thread_id: str | None = None
     instructions: Instructions | None = None
     additional_instructions: Instructions | None = None
     additional_messages: Annotated[list[MessageBody], Meta(max_length=100)] | None = None
@@ -86,8 +89,22 @@ class ThreadRunBody(SamplingBody, kw_only=True):
     response_format: Literal["auto"] | ResponseFormat | None = None
 
 
+class PostedRunBody(ChatCompletionBody, kw_only=True):
+    """What `POST /v1/runs` takes: a conversation in `messages`, as a chat completion; or with
+    `thread_id` what `POST /v1/threads/{thread_id}/runs` takes."""
+
+    messages: Annotated[list[ChatMessage], Meta(min_length=1)] | None = None  # type: ignore[assignment]
+    thread_id: str | None = None
+    assistant_id: str | None = None
+    instructions: Instructions | None = None
+    additional_instructions: Instructions | None = None
+    additional_messages: Annotated[list[MessageBody], Meta(max_length=100)] | None = None
+    response_format: Literal["auto"] | ResponseFormat | None = None  # type: ignore[assignment]
+
+
 OWN = (
     "assistant_id",
+    "thread_id",
     "instructions",
     "additional_instructions",
     "additional_messages",

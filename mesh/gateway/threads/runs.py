@@ -10,6 +10,7 @@ from mesh.gateway.body import decode_body
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.listing import ObjectList, PageLimit, listed
+from mesh.gateway.openai.asked import bad
 from mesh.gateway.runs.beginning import begin, run_of
 from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import shown
@@ -48,25 +49,7 @@ async def create_thread_run(
 
     It goes on by itself, and what it says is added to the thread.
     """
-    principal = services.doorman.principal(request)
-    data = await request.body()
-    body = decode_body(data, ThreadRunBody)
-    key = idempotency_key(request)
-    sent = Sent(
-        data=data,
-        body=body,
-        key=key and f"run\n{thread_id}\n{key}",
-        digest=await body_digest(request) if key else "",
-        trace=request_id(request),
-    )
-    known = await services.telling.read(services.rid(principal, sent.key)) if key else None
-    if known is not None:
-        story = await begin(services, known.run, sent.digest)
-    else:
-        story = await _new(services, principal, thread_id, sent)
-    if body.stream:
-        return follow(services, story, -1)
-    return as_json(await shown(services, story))
+    return await run_on_thread(request, services, thread_id)
 
 
 @get("/v1/threads/{thread_id:str}/runs", reply=ObjectList[ThreadRunObject])
@@ -83,6 +66,31 @@ async def list_thread_runs(
     query = ListThreadRuns(user_id=user, thread_id=thread_id, limit=limit, after=last)
     page = await services.store.ask(query)
     return as_json(listed([thread_run_object(each) for each in page.runs], page.more))
+
+
+async def run_on_thread(request: AnyRequest, services: Services, thread_id: str) -> Response[bytes]:
+    """Begin what a request asks for on a thread; answer with it, or tell it. Raises MeshError."""
+    principal = services.doorman.principal(request)
+    data = await request.body()
+    body = decode_body(data, ThreadRunBody)
+    if body.thread_id not in (None, thread_id):
+        raise bad("thread_id", "The body names another thread than the path; leave it out there.")
+    key = idempotency_key(request)
+    sent = Sent(
+        data=data,
+        body=body,
+        key=key and f"run\n{thread_id}\n{key}",
+        digest=await body_digest(request) if key else "",
+        trace=request_id(request),
+    )
+    known = await services.telling.read(services.rid(principal, sent.key)) if key else None
+    if known is not None:
+        story = await begin(services, known.run, sent.digest)
+    else:
+        story = await _new(services, principal, thread_id, sent)
+    if body.stream:
+        return follow(services, story, -1)
+    return as_json(await shown(services, story))
 
 
 async def _new(services: Services, principal: Principal, thread_id: str, sent: Sent) -> ToolStory:
