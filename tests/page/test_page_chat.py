@@ -194,3 +194,29 @@ def test_several_drafts_can_be_asked_for_at_once(tab: Tab) -> None:
     tab.button("Later version").click()
     expect(versions).to_have_text("2 / 3")
     expect(tab.answers).to_have_text("draft")
+    assert sum(url.endswith("/drafts") for url in tab.requests) == 1, "all of them, or none"
+
+
+def test_the_best_of_several_answers_can_be_told(tab: Tab) -> None:
+    tab.ask("compare me", ECHO)
+    expect(tab.answers).to_have_text("compare me")
+    best = tab.button("The best of these answers")
+    expect(best).to_have_count(0)  # there is nothing to compare it with
+    tab.button("Answer again").click()
+    versions = tab.page.get_by_role("group", name="Versions")
+    expect(versions).to_have_text("2 / 2")
+    best.click()
+    expect(best).to_have_attribute("aria-pressed", "true")
+    tab.button("Earlier version").click()
+    expect(best).to_have_attribute("aria-pressed", "false")
+    best.click()
+    expect(best).to_have_attribute("aria-pressed", "true")
+    tab.page.reload()
+    expect(best).to_have_attribute("aria-pressed", "true")
+    tab.button("Later version").click()
+    expect(best).to_have_attribute("aria-pressed", "false")
+    tab.button("Earlier version").click()
+    best.click()
+    expect(best).to_have_attribute("aria-pressed", "false")
+    tab.page.reload()
+    expect(best).to_have_attribute("aria-pressed", "false")

@@ -5,7 +5,7 @@ import { Composer } from "./composer.js";
 import { h, say } from "./dom.js";
 import { follow, unfinished } from "./follow.js";
 import { count } from "./format.js";
-import { report, vote } from "./judging.js";
+import { best, prefer, report, vote } from "./judging.js";
 import { Log } from "./log.js";
 import { Answer, outcome, question } from "./message.js";
 import { about, answerOptions, Choice, keepOptions, optionsOf } from "./options.js";
@@ -34,7 +34,7 @@ export class Chat {
     this.element = h("main", { class: "chat", id: "main", tabindex: "-1", onkeydown: (event) => event.key === "Escape" && this.composer.now === "answering" && this.#stop() }, this.log.element, this.composer.element);
     tabs.onmessage = ({ data }) => data === this.id && !this.#sending && this.#refresh();
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#comeBack());
-    this.messages = { siblings: (id) => this.#tree.siblings(id), show: (id) => this.#show(id), edit: (message) => this.composer.edit(message), retry: (message) => this.#again(message), vote: (answer, score) => this.#judge(answer, () => vote(this.id, answer, score)), report: (answer) => this.#judge(answer, () => report(this.id, answer)), goOn: () => this.#goOn(), grew: () => this.log.stick() };
+    this.messages = { siblings: (id) => this.#tree.siblings(id), show: (id) => this.#show(id), edit: (message) => this.composer.edit(message), retry: (message) => this.#again(message), vote: (answer, score) => this.#judge(answer, () => vote(this.id, answer, score)), best: (message) => best(message, this.#tree), prefer: (answer) => this.#judge(answer, () => prefer(this.id, answer, this.#tree)), report: (answer) => this.#judge(answer, () => report(this.id, answer)), goOn: () => this.#goOn(), grew: () => this.log.stick() };
   }
 
   // --- opening ---
@@ -181,7 +181,7 @@ export class Chat {
       this.#tree.add(asked);
       this.#began(answer);
       if (!this.chat?.title) this.on.changed();
-      await this.#drafts(asked.id);
+      await this.#drafts(asked.id, signal);
     }, again);
   }
 
@@ -195,14 +195,13 @@ export class Chat {
   }
 
   /** More answers to the same question, where drafts were asked for. */
-  async #drafts(parent) {
-    const id = this.id;
-    for (let more = (optionsOf(id).drafts ?? 1) - 1; more > 0; more--) {
-      const draft = await post(`/chats/${id}/assistant_message`, { parent_id: parent, ...answerOptions(id) });
-      if (id !== this.id) return;
-      this.#tree.add(draft);
-      this.#views.get(this.#tree.tail)?.refresh();
-    }
+  async #drafts(parent, signal) {
+    const id = this.id, n = (optionsOf(id).drafts ?? 1) - 1;
+    if (n < 1) return;
+    const { drafts } = await this.#begin("drafts", { parent_id: parent, n, ...answerOptions(id) }, signal);
+    if (id !== this.id) return;
+    drafts.forEach((draft) => this.#tree.add(draft));
+    this.#views.get(this.#tree.tail)?.refresh();
   }
 
   #began(answer) {

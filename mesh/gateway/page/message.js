@@ -37,7 +37,7 @@ export function question(message, on) {
   return h("article", { class: "question", "data-id": message.id, "aria-label": "You" }, said, buttons);
 }
 
-/** An answer, finished or being written. on: siblings, show, retry, vote, report, goOn. */
+/** An answer, finished or being written. on: siblings, show, retry, vote, best, prefer, report, goOn. */
 export class Answer {
   #body = h("div", { class: "text" });
   #state = h("p", { class: "state" });
@@ -165,12 +165,14 @@ export class Answer {
     const { message, on } = this;
     if (unfinished(message)) return this.#actions.replaceChildren(...[branches(message, on)].filter(Boolean));
     const vote = (score, name, label) => iconButton(name, label, () => on.vote(this, message.score === score ? 0 : score), { "aria-pressed": String(message.score === score) });
+    const best = on.best(message);
     this.#actions.replaceChildren(...[
       branches(message, on),
       copyButton("Copy the answer", () => this.#text),
       iconButton("retry", "Answer again", () => on.retry(message)),
       vote(1, "up", "A good answer"),
       vote(-1, "down", "A bad answer"),
+      best !== null && iconButton("star", "The best of these answers", () => on.prefer(this), { "aria-pressed": String(best) }),
       iconButton("flag", message.reports.length ? "Reported; report again" : "Report this answer", () => on.report(this), { "aria-pressed": String(message.reports.length > 0) }),
       figures(message),
     ].filter(Boolean));
