@@ -64,3 +64,59 @@ def _array(random: Random, depth: int) -> Schema:
 
 def _choice(random: Random, depth: int) -> Schema:
     return {"anyOf": [schema(random, depth - 1) for _ in range(random.randint(1, 3))]}
+
+
+def documented(random: Random) -> Schema:
+    """A schema of any of the keywords that docs/openai.md names, those of `schema` among them."""
+    return random.choice([schema, schema, _annotated, _all_of, _referring, _free, _bounded])(random)
+
+
+def _annotated(random: Random) -> Schema:
+    words = {"title": "T", "description": "What it is.", "default": None, "examples": [1]}
+    return schema(random) | {name: words[name] for name in random.sample(list(words), 2)}
+
+
+def _all_of(random: Random) -> Schema:
+    return {"allOf": [schema(random)]}
+
+
+def _referring(random: Random) -> Schema:
+    """One that names its parts, and may refer to itself."""
+    node: Schema = {
+        "type": "object",
+        "properties": {"value": {"$ref": "#/$defs/value"}, "next": {"$ref": "#/$defs/node"}},
+        "required": ["value"],
+        "additionalProperties": False,
+    }
+    ends = {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}
+    if random.random() < 0.5:
+        node["properties"]["next"], node["required"] = ends, ["value", "next"]
+    return {"$ref": "#/$defs/node", "$defs": {"node": node, "value": schema(random, 1)}}
+
+
+def _free(random: Random) -> Schema:
+    """Keys of the model's own choice."""
+    return random.choice([{"type": "object"}, {"type": ["string", "integer", "null"]}, {}])
+
+
+def _bounded(random: Random) -> Schema:
+    low = random.randint(-100, 100)
+    numbers: Schema = {"type": "integer", "exclusiveMinimum": low, "maximum": low + 5}
+    return {"type": "array", "items": numbers, "minItems": 1, "maxItems": 4}
+
+
+UNDOCUMENTED: dict[str, Any] = {
+    "pattern": "^a+$",
+    "multipleOf": 3,
+    "uniqueItems": True,
+    "patternProperties": {"^a": {}},
+    "minProperties": 1,
+    "oneOf": [{"type": "string"}, {"type": "null"}],
+    "not": {"type": "null"},
+    "if": {"type": "string"},
+    "contains": {"type": "string"},
+    "prefixItems": [{"type": "string"}],
+    "dependentRequired": {"a": ["b"]},
+    "propertyNames": {"maxLength": 3},
+}
+"""Keywords of JSON Schema that nobody can be held to here."""

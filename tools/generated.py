@@ -20,6 +20,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "openai-chat": openai_table.chat,
     "openai-text": openai_table.text,
     "openai-responses": openai_table.responses,
+    "openai-embeddings": openai_table.embeddings,
 }
 
 

@@ -67,6 +67,8 @@ def sample(kind: inspect.Type, name: str, default: object = None) -> Any:
             return 1.5
         case inspect.StrType():
             return f"some {name}"
+        case inspect.BytesType():
+            return "AACAPw=="  # the base64 of some bytes
     raise TypeError(f"{name}: no sample of {kind}")
 
 

@@ -18,6 +18,10 @@ def responses() -> str:
     return _table(parameters.RESPONSES)
 
 
+def embeddings() -> str:
+    return _table(parameters.EMBEDDINGS)
+
+
 def _table(table: Table) -> str:
     rows = [_row(name, parameter) for name, parameter in table.items()]
     return "\n".join(["| parameter | | |", "|---|---|---|", *rows])

@@ -32,11 +32,11 @@ class _Report(Struct):
     install: list[_Item]
 
 
-def resolve(requirement: str) -> list[str]:
-    """`name==version` of a requirement and all that it needs, by pip's own resolver."""
+def resolve(*requirements: str) -> list[str]:
+    """`name==version` of requirements and all that they need, by pip's own resolver."""
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
     printed = subprocess.run(
-        [*command, "--quiet", "--report", "-", requirement], check=True, capture_output=True
+        [*command, "--quiet", "--report", "-", *requirements], check=True, capture_output=True
     ).stdout
     found = msgspec.json.decode(printed, type=_Report).install
     pins = {item.metadata.name.lower(): item.metadata.version.partition("+")[0] for item in found}

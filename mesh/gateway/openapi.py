@@ -2,8 +2,8 @@
 
 A handler says in its decorator what its code alone does not show: `body=` the Struct it reads,
 `reply=` what it answers with where it encodes that itself, `text=` the media type of a text that
-it answers with, `events=` the kinds of its Server-Sent Events, `public=True` if nobody needs to
-sign in, `headers=` the request headers it looks at.
+it answers with, `events=` the kinds of its Server-Sent Events (a Literal: its words, as they
+stand), `public=True` if nobody needs to sign in, `headers=` the request headers it looks at.
 """
 
 from functools import lru_cache
@@ -19,7 +19,8 @@ from msgspec import Meta
 
 from mesh import __version__
 from mesh.gateway.access import rule
-from mesh.gateway.errors import AnyRequest, dialect
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.refusals import components, event, refusals
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -52,6 +53,7 @@ def document(app: Litestar) -> bytes:
         "info": {"title": "inference-mesh gateway", "version": __version__},
         "paths": dict(sorted(paths.items())),
         "components": {
+            "responses": components(list(paths), schemas.of),
             "schemas": schemas.components(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
@@ -138,16 +140,14 @@ def _responses(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
     if "text" in opt:
         content[opt["text"]] = {"schema": schemas.of(str)}
     if "events" in opt:
-        kinds = [schemas.of(kind) for kind in opt["events"]]
-        content["text/event-stream"] = {"schema": {"description": "data", "oneOf": kinds}}
+        content["text/event-stream"] = {"schema": event(opt["events"], schemas.of)}
     success = 302 if opt.get("redirects") else handler.status_code
-    error = {"content": {"application/json": {"schema": schemas.of(dialect(path))}}}
     responses: Json = {str(success): {"description": "Success"}}
     if content and success != 302:
         responses[str(success)]["content"] = content
     for status, what in opt.get("also", {}).items():
         responses[str(status)] = {"description": what}
-    return responses | {"default": {"description": "A refusal or failure"} | error}
+    return refusals(path) | responses
 
 
 def _returned(field: FieldDefinition) -> Any:

@@ -13,6 +13,10 @@ from mesh.protocol.messages import Request
 class Ability(StrEnum):
     """A word of `ModelCard.abilities`."""
 
+    EMBED = "embed"
+    """It makes embeddings of texts."""
+    EMBED_ONLY = "embed_only"
+    """It makes nothing else: no answers."""
     ENCODE = "encode"
     """It has a tokenizer: texts can be counted, and gone on with as they stand."""
     GRAMMAR = "grammar"
@@ -27,6 +31,9 @@ class Ability(StrEnum):
 
 def lacking(request: Request, abilities: tuple[str, ...]) -> MeshError | None:
     """Why a model of these abilities cannot do what is asked, naming the parameter; or None."""
+    if Ability.EMBED_ONLY.value in abilities:
+        detail = f"The model {request.model!r} makes embeddings alone; ask another for answers."
+        return MeshError(ErrorCode.UNSUPPORTED, detail, param="model")
     for needed, ability, param in _needs(request):
         if needed and ability.value not in abilities:
             return unable(param, request.model)

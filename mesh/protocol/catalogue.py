@@ -13,7 +13,7 @@ from typing import get_args
 
 from msgspec import Struct
 
-from mesh.protocol import accounts, enrolment, messages, subjects, tools
+from mesh.protocol import accounts, embeddings, enrolment, messages, subjects, tools
 from mesh.protocol.queries import QUERIES
 from mesh.protocol.subjects import Writer
 
@@ -213,11 +213,11 @@ CHANNELS = (
     Channel(
         pattern=subjects.encode(_WORKER),
         kind=Kind.CORE,
-        messages=(messages.Encode,),
-        answers=(messages.Encoded, messages.Refused),
+        messages=(messages.Encode, embeddings.Embed),
+        answers=(messages.Encoded, embeddings.Embedded, messages.Refused),
         publishers=(Role.GATEWAY,),
         subscribers=(Role.WORKER,),
-        purpose="The tokens of a text, by the tokenizer of a worker's model.",
+        purpose="What a text is to a worker's model: its tokens, or its embedding.",
     ),
     Channel(
         pattern=f"{subjects.PREFIX}.tool.<tool>",

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.json import Decoder
 
+from mesh.protocol.embeddings import Embed, EmbedReply
 from mesh.protocol.enrolment import Enrolment, EnrolmentReply
 from mesh.protocol.messages import (
     AskAgainReply,
+    Encode,
     Frame,
     HelloReply,
     Letter,
@@ -55,6 +57,8 @@ decode_hello_reply: Callable[[bytes], HelloReply] = _reader(HelloReply)
 decode_resume_reply: Callable[[bytes], ResumeReply] = _reader(ResumeReply)
 decode_letter: Callable[[bytes], Letter] = _reader(Letter)
 decode_ask_again_reply: Callable[[bytes], AskAgainReply] = _reader(AskAgainReply)
+decode_text_question: Callable[[bytes], Encode | Embed] = _reader(Encode | Embed)
+decode_embed_reply: Callable[[bytes], EmbedReply] = _reader(EmbedReply)
 decode_enrolment: Callable[[bytes], Enrolment] = _reader(Enrolment)
 decode_enrolment_reply: Callable[[bytes], EnrolmentReply] = _reader(EnrolmentReply)
 decode_query: Callable[[bytes], Query] = _reader(Query)

@@ -24,8 +24,6 @@ from mesh.protocol.messages import (
     Ask,
     CancelRun,
     Drain,
-    Encode,
-    Encoded,
     Hello,
     LoadModel,
     Refused,
@@ -40,11 +38,11 @@ from mesh.settings import WorkerSettings
 from mesh.worker.answer import Patience
 from mesh.worker.claim import Claims
 from mesh.worker.desk import Desk
-from mesh.worker.engines.base import EngineError
 from mesh.worker.loader import Loader
 from mesh.worker.machine import Gauges
 from mesh.worker.memory import resident
 from mesh.worker.offer import Offer
+from mesh.worker.texts import Texts
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +122,8 @@ class Worker:
         """
         await self._bus.serve(subjects.orders(self._writer), self._obey)
         await self._bus.serve(subjects.ask(self._writer), self._answer_ask)
-        await self._bus.serve(subjects.encode(self._writer), self._answer_encode)
+        texts = Texts(self._loader, self._offer.ready)
+        await self._bus.serve(subjects.encode(self._writer), texts.answer)
         if not await self._join(stop):
             return self._check_connection()
         log.info("Serving %s as %s", self._loader.info.model, self._bus.user)
@@ -239,13 +238,6 @@ class Worker:
                     raise MeshError(ErrorCode.CONFLICT, "This worker is leaving.")
                 return self._offer.order(order)
         return None
-
-    async def _answer_encode(self, subject: str, data: bytes) -> Encoded:
-        text = decode(data, Encode).text
-        try:
-            return Encoded(ids=tuple(await asyncio.to_thread(self._loader.encode, text)))
-        except EngineError as error:
-            raise MeshError(ErrorCode.NO_WORKER, str(error)) from error
 
     async def _answer_ask(self, subject: str, data: bytes) -> Alive:
         return Alive(holding=self._desk.holds(decode(data, Ask).rid))

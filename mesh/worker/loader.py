@@ -13,6 +13,7 @@ from mesh.protocol.errors import MeshError
 from mesh.settings import WorkerSettings
 from mesh.worker.engines import choose
 from mesh.worker.engines.base import Engine, EngineError, EngineInfo, Job, Step
+from mesh.worker.engines.embedding import Embedder, Embedding
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,12 @@ class Loader:
 
     def encode(self, text: str) -> list[int]:
         return self._loaded().encode(text)
+
+    async def embed(self, text: str) -> Embedding:
+        engine = self._loaded()
+        if not isinstance(engine, Embedder):
+            raise EngineError("This engine makes no embeddings.")
+        return await engine.embed(text)
 
     def generate(self, job: Job) -> AsyncGenerator[Step, None]:
         return self._loaded().generate(job)

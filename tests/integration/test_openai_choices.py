@@ -131,12 +131,6 @@ def test_the_tokens_of_a_text_are_counted_as_the_model_does(
     assert httpx.post(f"{mesh.url}/tokenize", json={}).status_code == 400
 
 
-def test_embeddings_are_refused_with_a_reason(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError) as refused:
-        client.embeddings.create(model=ECHO, input="hello")
-    assert refused.value.code == "unsupported"
-
-
 def test_likely_tokens_of_texts_say_where_they_stand(client: openai.OpenAI) -> None:
     text = client.completions.create(model=ECHO, prompt=TEXT, logprobs=1)
     likely = text.choices[0].logprobs

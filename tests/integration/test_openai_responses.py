@@ -142,6 +142,22 @@ def test_a_function_is_called_and_its_outcome_answered(client: openai.OpenAI) ->
     assert answer.output_text == "It rains."
 
 
+def test_what_a_response_answers_is_listed_page_by_page(client: openai.OpenAI) -> None:
+    first = client.responses.create(model=ECHO, input="one", instructions="Be an echo.")
+    second = client.responses.create(model=ECHO, input="two", previous_response_id=first.id)
+    listed = client.responses.input_items.list(second.id, limit=2)
+    assert [item.type for item in listed.data] == ["message", "message"] and listed.has_more
+    texts = [item.content[0].text for item in listed if item.type == "message"]  # type: ignore[union-attr]
+    assert texts == ["two", "one", "one"]
+    oldest = client.responses.input_items.list(second.id, order="asc").data[0]
+    assert oldest.type == "message" and oldest.role == "user"
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.input_items.list(second.id, after="nothing")
+    assert refused.value.param == "after"
+    with pytest.raises(openai.NotFoundError):
+        client.responses.input_items.list("resp_nobody")
+
+
 def test_thoughts_and_formats_are_items_of_their_own(client: openai.OpenAI) -> None:
     made = client.responses.create(model=ECHO, input="<think>\nhm</think>\n\nYes.")
     assert [item.type for item in made.output] == ["reasoning", "message"]
@@ -180,6 +196,7 @@ async def test_nobody_finds_another_s_response(mesh: Mesh) -> None:
         for path in (f"/v1/responses/{made}", "/v1/responses/resp_x", "/v1/responses/a.b"):
             assert (await bob.get(path)).status_code == 404
         assert (await bob.post(f"/v1/responses/{made}/cancel")).status_code == 404
+        assert (await bob.get(f"/v1/responses/{made}/input_items")).status_code == 404
         hidden = (await ada.post("/v1/responses", json=body | {"store": False})).json()["id"]
         assert (await ada.get(f"/v1/responses/{hidden}")).status_code == 404
 

@@ -7,11 +7,12 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from mesh.gateway.grammar import json_schema, tool_calls
+from mesh.gateway.grammar.keywords import SchemaError
 from mesh.gateway.grammar.numbers import between
 from mesh.gateway.grammar.tool_calls import Function
 from mesh.protocol.grammar import Chars, Grammar
 from mesh.worker.grammar import Matcher, fits, gbnf, rest_after, shortest
-from tests.schemas import schema
+from tests.schemas import UNDOCUMENTED, documented, schema
 
 TREE = {
     "type": "object",
@@ -50,6 +51,23 @@ def test_what_a_grammar_allows_is_valid_under_its_schema(seed: int) -> None:
     for text in (shortest(grammar), said(grammar, random)):
         assert fits(grammar, text)
         jsonschema.validate(json.loads(text), asked)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_documented_keyword_is_kept_to(seed: int) -> None:
+    random = Random(seed)
+    asked = documented(random)
+    grammar = json_schema.grammar(asked)
+    for text in (shortest(grammar), said(grammar, random)):
+        jsonschema.validate(json.loads(text), asked)
+
+
+@pytest.mark.parametrize("name", UNDOCUMENTED)
+def test_any_other_keyword_is_refused_by_its_place(name: str) -> None:
+    spoilt = {"type": "string", name: UNDOCUMENTED[name]}
+    with pytest.raises(SchemaError) as refused:
+        json_schema.grammar({"type": "object", "properties": {"a": spoilt}})
+    assert refused.value.where == f".properties.a.{name}"
 
 
 @pytest.mark.parametrize("seed", range(20))

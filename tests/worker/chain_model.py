@@ -24,9 +24,11 @@ SPECIAL = ["<|end|>", "<|start|>"]
 _WIDTH = 64
 
 
-def write(path: Path, context: int = 32_768) -> Path:
-    """Write the model; some 300 kB, the same bytes every time."""
+def write(path: Path, context: int = 32_768, pooled: bool = False) -> Path:
+    """Write the model; some 300 kB, the same bytes every time. pooled: it is for embeddings."""
     writer = gguf.GGUFWriter(path, "llama")
+    if pooled:
+        writer.add_pooling_type(gguf.PoolingType.MEAN)
     tokens = SPECIAL + byte_tokens()
     _write_sizes(writer, context, len(tokens))
     _write_tokenizer(writer, tokens)

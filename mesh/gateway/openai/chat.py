@@ -1,8 +1,10 @@
 """`POST /v1/chat/completions`: the mesh for whoever speaks OpenAI's API."""
 
+from typing import Literal
+
 from litestar import Response, post
 
-from mesh.gateway.errors import AnyRequest
+from mesh.gateway.errors import AnyRequest, OpenAIError
 from mesh.gateway.headers import REPEATABLE, RESUMABLE
 from mesh.gateway.openai import chat_body
 from mesh.gateway.openai.chat_body import ChatCompletionBody
@@ -16,7 +18,7 @@ from mesh.gateway.services import Wired
     status_code=200,
     body=ChatCompletionBody,
     reply=Completion,
-    events=(Head,),
+    events=(Head, OpenAIError, Literal["[DONE]"]),
     headers=REPEATABLE | RESUMABLE,
 )
 async def chat_completions(request: AnyRequest, services: Wired) -> Response[bytes]:

@@ -1,14 +1,144 @@
-"""`POST /v1/embeddings`: refused, and why. No engine here makes embeddings yet."""
+"""`POST /v1/embeddings`: texts as vectors, by a model that makes them.
 
-from litestar import post
+No request of the log: an embedding is quickly made again. Each text goes to one worker, and the
+texts of one body to all that serve the model, some at once.
+"""
 
+import asyncio
+from base64 import b64encode
+from itertools import cycle
+from struct import unpack
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Response, post
+from msgspec import Meta, Struct
+
+from mesh.bus.connection import BusError
+from mesh.gateway.body import decode_body
 from mesh.gateway.errors import AnyRequest
-from mesh.gateway.openai.asked import unsupported
-from mesh.gateway.services import Wired
+from mesh.gateway.openai import parameters
+from mesh.gateway.openai.asked import bad, unsupported
+from mesh.gateway.services import Services, Wired
+from mesh.protocol import subjects
+from mesh.protocol.abilities import Ability
+from mesh.protocol.codec import decode_embed_reply
+from mesh.protocol.embeddings import Embed, Embedded
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.subjects import Writer
+
+PATIENCE = 60.0
+"""Seconds that a worker may take for a text; another is asked then."""
+
+AT_ONCE = 8
+"""Texts of one HTTP request that workers are asked for at once."""
+
+Text = Annotated[str, Meta(min_length=1)]
+Texts = Annotated[list[Text], Meta(min_length=1, max_length=2048)]
 
 
-@post("/v1/embeddings", status_code=200)
-async def embeddings(request: AnyRequest, services: Wired) -> None:
-    """Say that no model here makes embeddings."""
-    services.doorman.principal(request)
-    raise unsupported("model", "No model of this mesh makes embeddings; ask another service.")
+class EmbeddingsBody(Struct, kw_only=True):
+    """What `POST /v1/embeddings` takes; `null` is the same as leaving a field out."""
+
+    input: Text | Texts
+    model: str | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+
+
+class Vector(Struct):
+    """embedding: numbers, or the base64 of their little-endian 32-bit floats; its length is 1."""
+
+    index: int
+    embedding: list[float] | str
+    object: Literal["embedding"] = "embedding"
+
+
+class EmbeddingsUsage(Struct):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingList(Struct):
+    """One vector for each text, in their order."""
+
+    data: list[Vector]
+    model: str
+    usage: EmbeddingsUsage
+    object: Literal["list"] = "list"
+
+
+@post("/v1/embeddings", status_code=200, body=EmbeddingsBody, reply=EmbeddingList)
+async def embeddings(request: AnyRequest, services: Wired) -> Response[bytes]:
+    """Embeddings of texts, each a vector of length 1."""
+    principal = services.doorman.principal(request)
+    body = _read(await request.body())
+    name = await services.model(principal, body.model, "")
+    card = services.models.cards().get(name)
+    if card is None or Ability.EMBED.value not in card.abilities:
+        raise unsupported("model", f"The model {name!r} makes no embeddings; ask another.")
+    texts = [body.input] if isinstance(body.input, str) else body.input
+    made = await _embedded(services, name, texts)
+    tokens = sum(each.tokens for each in made)
+    as_text = body.encoding_format == "base64"
+    vectors = [Vector(at, _spelled(each.vector, as_text)) for at, each in enumerate(made)]
+    told = EmbeddingList(vectors, name, EmbeddingsUsage(tokens, tokens))
+    return Response(msgspec.json.encode(told), status_code=200, media_type="application/json")
+
+
+def _read(data: bytes) -> EmbeddingsBody:
+    """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault."""
+    parameters.check(data, parameters.EMBEDDINGS)
+    body = decode_body(data, EmbeddingsBody)
+    for at, text in enumerate([body.input] if isinstance(body.input, str) else body.input):
+        if not text.strip():
+            where = "input" if isinstance(body.input, str) else f"input[{at}]"
+            raise bad(where, "There is nothing in this text; leave it out.")
+    return body
+
+
+async def _embedded(services: Services, model: str, texts: list[str]) -> list[Embedded]:
+    """Raises MeshError; then what is still to be asked is not."""
+    workers = services.models.workers(model)
+    first = cycle(range(max(1, len(workers))))
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(text: str, begin: int) -> Embedded:
+        async with room:
+            turn = workers[begin:] + workers[:begin]
+            return await _ask(services, [Writer(each.name, each.inc) for each in turn], text)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(one(text, next(first))) for text in texts]
+    except* MeshError as failures:
+        raise _first_of(failures) from None
+    return [task.result() for task in asked]
+
+
+async def _ask(services: Services, workers: list[Writer], text: str) -> Embedded:
+    """Ask one worker after the other. Raises MeshError (too_large, context_overflow, no_worker)."""
+    if len(text.encode()) * 2 > services.bus.max_payload:
+        raise MeshError(ErrorCode.TOO_LARGE, param="input")
+    for worker in workers:
+        try:
+            address = subjects.encode(worker)
+            reply = await services.bus.request(address, Embed(text=text), timeout=PATIENCE)
+            answer = decode_embed_reply(reply.data)
+        except (BusError, ValueError):
+            continue
+        if isinstance(answer, Embedded):
+            return answer
+        if answer.code is ErrorCode.CONTEXT_OVERFLOW:
+            raise MeshError(answer.code, param="input")
+    raise MeshError(ErrorCode.NO_WORKER, retry_after=2.0)
+
+
+def _first_of(failures: BaseExceptionGroup[MeshError]) -> MeshError:
+    found = failures.exceptions[0]
+    return found if isinstance(found, MeshError) else _first_of(found)
+
+
+def _spelled(vector: bytes, as_text: bool) -> list[float] | str:
+    if as_text:
+        return b64encode(vector).decode()
+    return list(unpack(f"<{len(vector) // 4}f", vector))

@@ -140,6 +140,15 @@ RESPONSES = {
 }
 """Of `POST /v1/responses`."""
 
+EMBEDDINGS = {
+    "model": _used("A name of `GET /v1/models` whose `abilities` have `embed`."),
+    "input": _used("A text, or up to 2,048, none of them empty. Ids of tokens are refused."),
+    "encoding_format": _used("`float` or `base64`."),
+    "user": CHAT["user"],
+    "dimensions": _refused("A vector has as many as its model gives it."),
+}
+"""Of `POST /v1/embeddings`."""
+
 
 Table = dict[str, Parameter]
 

@@ -1,8 +1,10 @@
 """`POST /v1/completions`: goes on with a text as it stands, without a chat template."""
 
+from typing import Literal
+
 from litestar import Response, post
 
-from mesh.gateway.errors import AnyRequest
+from mesh.gateway.errors import AnyRequest, OpenAIError
 from mesh.gateway.headers import REPEATABLE, RESUMABLE
 from mesh.gateway.openai import text_body
 from mesh.gateway.openai.exchange import exchange
@@ -16,7 +18,7 @@ from mesh.gateway.services import Wired
     status_code=200,
     body=CompletionBody,
     reply=TextCompletion,
-    events=(Head,),
+    events=(Head, OpenAIError, Literal["[DONE]"]),
     headers=REPEATABLE | RESUMABLE,
 )
 async def completions(request: AnyRequest, services: Wired) -> Response[bytes]:

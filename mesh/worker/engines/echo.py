@@ -9,6 +9,7 @@ is said to have been.
 Where tools are offered, a message of lines like `/call get_weather {"city": "Oslo"}` calls them,
 and the outcome of a call is said in its turn. What has to be of a grammar and is not becomes a
 shortest text that is.
+Its embeddings count words by their hashes.
 
 Like a batching engine it has one loop, whose every step gives each running job one token.
 `echo_rate` steps are made per second (0: as fast as the readers read), a job gets its first
@@ -30,10 +31,12 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from mesh.protocol.abilities import Ability
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar
 from mesh.protocol.messages import Message, Odds
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
+from mesh.worker.engines.embedding import Embedding, counted
 from mesh.worker.engines.relay import Relay
 from mesh.worker.grammar import fits, shortest
 from mesh.worker.tools import written
@@ -105,7 +108,13 @@ class EchoEngine:
             slots=settings.slots or SLOTS,
             chat_template=TEMPLATE,
             hardware="none",
-            abilities=(Ability.ENCODE, Ability.LOGPROBS, Ability.GRAMMAR, Ability.REASON),
+            abilities=(
+                Ability.ENCODE,
+                Ability.EMBED,
+                Ability.LOGPROBS,
+                Ability.GRAMMAR,
+                Ability.REASON,
+            ),
         )
 
     @property
@@ -114,6 +123,13 @@ class EchoEngine:
 
     def encode(self, text: str) -> list[int]:
         return [token_id(token) for token in tokens(text)]
+
+    async def embed(self, text: str) -> Embedding:
+        """Alike where texts share words."""
+        words = self.encode(text.casefold() + " ")
+        if len(words) > self._info.context_length:
+            raise MeshError(ErrorCode.CONTEXT_OVERFLOW, param="input")
+        return counted(words)
 
     async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
         if self._lorem:

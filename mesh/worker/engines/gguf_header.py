@@ -29,11 +29,14 @@ _SCALARS = {
     11: "q",
     12: "d",
 }
+_POOLED = (1, 2, 3)
+"""Pooling types: mean, first, last. 0 is none, 4 is for ranking."""
 _CHUNKS, _CHUNK = 64, 1 << 16
 
 
 class GgufHeader(Struct, frozen=True, kw_only=True):
-    """context_length is what the model was trained for, 0 where the file does not say."""
+    """context_length is what the model was trained for, 0 where the file does not say; embeds:
+    whether it was made for embeddings, and knows how to make one of its tokens' states."""
 
     context_length: int
     chat_template: str | None
@@ -41,6 +44,7 @@ class GgufHeader(Struct, frozen=True, kw_only=True):
     eos_token: str
     add_bos: bool
     fingerprint: str
+    embeds: bool = False
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -57,13 +61,15 @@ def read_header(path: Path) -> GgufHeader:
         raise MeshError(
             ErrorCode.BAD_REQUEST, f"{path} is not a GGUF file, or only a part of one: {error}."
         ) from error
+    kind = pairs.get("general.architecture")
     return GgufHeader(
-        context_length=_number(pairs.get(f"{pairs.get('general.architecture')}.context_length")),
+        context_length=_number(pairs.get(f"{kind}.context_length")),
         chat_template=_text(pairs.get("tokenizer.chat_template")),
         bos_token=_token(pairs, "bos"),
         eos_token=_token(pairs, "eos"),
         add_bos=pairs.get("tokenizer.ggml.add_bos_token") is True,
         fingerprint=fingerprint,
+        embeds=pairs.get(f"{kind}.pooling_type") in _POOLED,
     )
 
 

@@ -7,7 +7,7 @@ for them.
 """
 
 import logging
-from asyncio import AbstractEventLoop, get_running_loop, to_thread
+from asyncio import AbstractEventLoop, get_running_loop, to_thread, wrap_future
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -21,9 +21,11 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, refuse
+from mesh.worker.engines.embedding import Embedding
 from mesh.worker.engines.files import size_of
 from mesh.worker.engines.gguf_header import GgufHeader, read_header
 from mesh.worker.engines.llamacpp_call import Call
+from mesh.worker.engines.llamacpp_embedding import MARKS, embedding_of
 from mesh.worker.engines.llamacpp_port import TokenizerPort
 from mesh.worker.engines.mail import Mail
 from mesh.worker.grammar import gbnf, rest_after
@@ -82,7 +84,7 @@ class LlamaCppEngine:
         info = _info(path, header, settings)
         port = TokenizerPort()
         try:
-            server = await to_thread(_start, _params(path, info, settings, port))
+            server = await to_thread(_start, _params(path, info, settings, port), info)
         except RuntimeError as error:
             port.close()
             raise MeshError(
@@ -117,6 +119,18 @@ class LlamaCppEngine:
             self._calls.discard(call)
             call.cancelled = True
             waiting.cancel()
+
+    async def embed(self, text: str) -> Embedding:
+        """See Embedder. Takes a slot, like an answer."""
+        server = self._server
+        if server is None:
+            raise EngineError("The llama.cpp engine was closed.")
+        count = len(await to_thread(self.encode, text))
+        if count + MARKS > self._info.context_length:
+            raise MeshError(ErrorCode.CONTEXT_OVERFLOW, param="input")
+        asked = self._threads.submit(embedding_of, server.handle_embeddings, text)
+        del server
+        return await wrap_future(asked)
 
     async def close(self) -> None:
         """See Engine. Waits for the library's threads: it ends the process if they outlive it."""
@@ -166,14 +180,16 @@ def _info(path: Path, header: GgufHeader, settings: WorkerSettings) -> EngineInf
         eos_token=header.eos_token,
         add_bos=header.add_bos,
         hardware=_hardware(),
-        abilities=(
-            Ability.ENCODE,
-            Ability.LOGPROBS,
-            Ability.GRAMMAR,
-            *ChatTemplate(header.chat_template or CHATML).thinks(),
-        ),
+        abilities=_abilities(header),
         size=size_of(path),
     )
+
+
+def _abilities(header: GgufHeader) -> tuple[Ability, ...]:
+    if header.embeds:
+        return (Ability.ENCODE, Ability.EMBED, Ability.EMBED_ONLY)
+    thoughts = ChatTemplate(header.chat_template or CHATML).thinks()
+    return (Ability.ENCODE, Ability.EMBED, Ability.LOGPROBS, Ability.GRAMMAR, *thoughts)
 
 
 def _params(
@@ -184,7 +200,12 @@ def _params(
     params.model_alias = {info.model}
     params.n_parallel = info.slots
     params.n_ctx = info.slots * -(-info.context_length // 256) * 256
-    params.n_batch = params.n_ubatch = PREFILL
+    params.embedding = True
+    if Ability.EMBED_ONLY in info.abilities:
+        params.n_batch = params.n_ubatch = info.context_length  # a text is embedded in one go
+    else:
+        params.n_batch = params.n_ubatch = PREFILL
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.hostnames = [port.path]
     params.api_keys = [port.key]
@@ -198,10 +219,13 @@ def _params(
     return params
 
 
-def _start(params: xllamacpp.CommonParams) -> xllamacpp.Server:
+def _start(params: xllamacpp.CommonParams, info: EngineInfo) -> xllamacpp.Server:
     """Load the model and wait until it answers: stopped before its loop runs, it would hang."""
     server = xllamacpp.Server(params)
-    server.handle_completions({"prompt": [0], "n_predict": 1})
+    if Ability.EMBED_ONLY in info.abilities:
+        embedding_of(server.handle_embeddings, "x")
+    else:
+        server.handle_completions({"prompt": [0], "n_predict": 1})
     return server
 
 

@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 from openapi_spec_validator import validate
 
 from mesh.gateway.access import rule
+from mesh.gateway.errors import STATUS
 from mesh.gateway.openapi import document
 from mesh.gateway.routes import ROUTES
 
@@ -57,13 +58,21 @@ def test_every_operation_has_a_sentence_an_id_and_its_errors(openapi: Any) -> No
     found = operations(openapi)
     for path, method, operation in found:
         assert operation["summary"].endswith("."), (path, method)
-        error = operation["responses"]["default"]["content"]["application/json"]["schema"]
+        assert {int(status) for status in operation["responses"]} >= set(STATUS.values())
         native = "OpenAIError" if path.startswith("/v1/") else "ErrorBody"
         if path in ("/v1/ask", "/v1/client/info"):
             native = "AskError"
         if path == "/api/messages/process":
             native = "ProcessError"
-        assert error == {"$ref": f"#/components/schemas/{native}"}
+        if path == "/generate":
+            native = "ErrorEvent"
+        refusal = operation["responses"]["404"]
+        assert refusal == {"$ref": f"#/components/responses/{native}404"}
+        (content,) = openapi["components"]["responses"][f"{native}404"]["content"].values()
+        schema = content["schema"]
+        if native == "ErrorEvent":
+            (schema,) = schema["properties"]["data"]["contentSchema"]["anyOf"]
+        assert schema == {"$ref": f"#/components/schemas/{native}"}
     assert len({operation["operationId"] for _, _, operation in found}) == len(found)
 
 
@@ -76,7 +85,6 @@ def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
         "cancel_token",
         "create_container",
         "create_vector_store",
-        "embeddings",
         "generate_title",
         "give_tool",
         "hide_all_chats",
@@ -137,7 +145,8 @@ def test_parameters_say_where_they_go_and_how_far(openapi: Any) -> None:
 def test_streams_name_the_kinds_of_their_events(openapi: Any) -> None:
     path = "/chats/{chat_id}/messages/{message_id}/events"
     responses = openapi["paths"][path]["get"]["responses"]
-    kinds = responses["200"]["content"]["text/event-stream"]["schema"]["oneOf"]
+    event = responses["200"]["content"]["text/event-stream"]["schema"]
+    kinds = event["properties"]["data"]["contentSchema"]["anyOf"]
     assert [kind["$ref"].rpartition("/")[2] for kind in kinds] == [
         "PendingEvent",
         "PieceEvent",

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from mesh.bus.follow import Track
 from mesh.gateway.client import Client
-from mesh.gateway.errors import AnyRequest, answer, request_id
+from mesh.gateway.errors import AnyRequest, OpenAIError, answer, request_id
 from mesh.gateway.headers import REPEATABLE, idempotency_key
 from mesh.gateway.openai.asked import Asked, bad
 from mesh.gateway.openai.completion import error_event, failure
 from mesh.gateway.openai.responses import body as bodies
 from mesh.gateway.openai.responses.body import ResponsesBody
+from mesh.gateway.openai.responses.finding import Found, find, noted, unknown
 from mesh.gateway.openai.responses.shapes import Note, ResponseEvent, ResponseObject
 from mesh.gateway.openai.responses.story import PREFIX, Story, Telling, as_it_stands
 from mesh.gateway.openai.speech import Speech, message
@@ -23,11 +24,7 @@ from mesh.gateway.stopping import stop
 from mesh.gateway.tokens import Principal
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Done, Failed, Message, Queued, Request
-from mesh.protocol.run import Run
-
-Found = tuple[Run, Request, Note]
-"""A response's story, what was asked, and what else is kept."""
+from mesh.protocol.messages import Done, Failed, Message, Request
 
 
 @post(
@@ -35,7 +32,7 @@ Found = tuple[Run, Request, Note]
     status_code=200,
     body=ResponsesBody,
     reply=ResponseObject,
-    events=(ResponseEvent,),
+    events=(ResponseEvent, OpenAIError),
     headers=REPEATABLE,
 )
 async def create_response(request: AnyRequest, services: Wired) -> Response[bytes]:
@@ -111,11 +108,11 @@ class Made:
 
     def _told(self) -> tuple[Request, Note]:
         queued = self.track.run.queued
-        note = _noted(queued)
+        note = noted(queued)
         return self._sent if queued is None or note is None else (queued.request, note)
 
 
-@get("/v1/responses/{response_id:str}", reply=ResponseObject, events=(ResponseEvent,))
+@get("/v1/responses/{response_id:str}", reply=ResponseObject, events=(ResponseEvent, OpenAIError))
 async def get_response(
     request: AnyRequest,
     services: Wired,
@@ -124,12 +121,12 @@ async def get_response(
     starting_after: Annotated[int, QueryParameter(ge=-1)] = -1,
 ) -> Response[bytes]:
     """A response as it stands, or its events behind number `starting_after`, up to its end."""
-    run, queued, note = await _find(services, services.doorman.principal(request), response_id)
+    run, queued, note = await find(services, services.doorman.principal(request), response_id)
     if not stream:
         return _json(as_it_stands(queued, note, run))
     track = await services.requests.logs.find(response_id.removeprefix(PREFIX))
     if track is None:
-        raise _unknown(response_id)
+        raise unknown(response_id)
     return Made(services, track, queued, note, keeps=True).events(starting_after)
 
 
@@ -139,7 +136,7 @@ async def cancel_response(
 ) -> Response[bytes]:
     """Stop a response that runs in the background; one that has ended stays as it is."""
     principal = services.doorman.principal(request)
-    run, queued, note = await _find(services, principal, response_id)
+    run, queued, note = await find(services, principal, response_id)
     if not note.background:
         raise bad("response_id", "Only a response in the background can be cancelled; hang up.")
     rid = response_id.removeprefix(PREFIX)
@@ -175,21 +172,9 @@ async def _new(
     return made, replace(note, thinks=Ability.REASON.value in abilities, thinking=thinking)
 
 
-async def _find(services: Services, principal: Principal, response_id: str) -> Found:
-    """A stored response of one's own. Raises MeshError (not_found)."""
-    rid = response_id.removeprefix(PREFIX)
-    run = await services.requests.logs.look(rid) if rid.isalnum() else None
-    note = _noted(run.queued) if run is not None else None
-    if run is None or run.queued is None or note is None or not note.store:
-        raise _unknown(response_id)
-    if run.queued.request.tenant != principal.user_id:
-        raise _unknown(response_id)
-    return run, run.queued.request, note
-
-
 async def _before(services: Services, principal: Principal, response_id: str) -> Found:
     try:
-        found = await _find(services, principal, response_id)
+        found = await find(services, principal, response_id)
     except MeshError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise
@@ -210,18 +195,6 @@ def _following(found: Found, asked: Asked, note: Note) -> tuple[Message, ...]:
     if note.instructions:
         return (now[0], *messages, said, *now[1:])
     return (*messages, said, *now)
-
-
-def _noted(queued: Queued | None) -> Note | None:
-    """What the log keeps of a response; None for a request of another route."""
-    if queued is None or not queued.note:
-        return None
-    return msgspec.json.decode(queued.note, type=Note)
-
-
-def _unknown(response_id: str) -> MeshError:
-    detail = f"There is no response {response_id!r} here, or no longer."
-    return MeshError(ErrorCode.NOT_FOUND, detail, param="response_id")
 
 
 def _json(body: ResponseObject) -> Response[bytes]:

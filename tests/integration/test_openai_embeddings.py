@@ -1,0 +1,112 @@
+"""Embeddings, through OpenAI's own client: vectors of echo workers, and what is refused."""
+
+import asyncio
+from base64 import b64decode
+from collections.abc import Callable, Coroutine, Iterator
+from struct import unpack
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from mesh.settings import WorkerSettings
+from mesh.worker import app as worker
+from tests.conftest import Broker
+from tests.whole_mesh import ECHO, SLOW, Mesh
+
+FAR = "far"
+
+
+class WithUpstream(Mesh):
+    """A mesh with a model that makes no embeddings: an upstream's."""
+
+    def _runner(self, name: str) -> Callable[[asyncio.Event], Coroutine[Any, Any, None]]:
+        if name != FAR:
+            return super()._runner(name)
+        password = self.broker.credentials(name).password
+        settings = WorkerSettings(
+            engine="openai",
+            upstream="http://127.0.0.1:1/v1",
+            model=FAR,
+            grace=0.0,
+            data_dir=str(self.broker.data_dir),
+            nats=self.broker.url,
+        )
+        return lambda stop: worker.run(settings, name, password, stop)
+
+
+@pytest.fixture
+def client(mesh: Mesh) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0) as client:
+        yield client
+
+
+def likeness(one: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def test_texts_become_vectors_in_their_order(client: openai.OpenAI) -> None:
+    texts = ["a fox and a dog", "A dog and a fox", "rain", *["more"] * 30]
+    found = client.embeddings.create(model=ECHO, input=texts, encoding_format="float")
+    assert [each.index for each in found.data] == list(range(len(texts)))
+    fox, same, rain, *more = [each.embedding for each in found.data]
+    assert likeness(fox, fox) == pytest.approx(1)
+    assert likeness(fox, same) == pytest.approx(1) and likeness(fox, rain) < 0.9
+    assert {tuple(each) for each in more} == {tuple(more[0])}
+    assert found.usage.prompt_tokens == found.usage.total_tokens == 5 + 5 + 1 + 30
+    assert found.model == ECHO
+
+
+def test_base64_is_of_the_same_numbers(mesh: Mesh, client: openai.OpenAI) -> None:
+    body = {"model": ECHO, "input": "one two", "encoding_format": "base64"}
+    found = httpx.post(f"{mesh.url}/v1/embeddings", json=body).json()
+    data = b64decode(found["data"][0]["embedding"])
+    plain = client.embeddings.create(model=ECHO, input="one two", encoding_format="float")
+    assert list(unpack(f"<{len(data) // 4}f", data)) == plain.data[0].embedding
+
+
+def test_it_answers_while_every_slot_is_busy(mesh: Mesh, client: openai.OpenAI) -> None:
+    """The log is not asked, nor is there a queue."""
+    endless: Any = [{"role": "user", "content": "/repeat a"}]
+    with client.chat.completions.create(model=SLOW, messages=endless, stream=True):
+        assert client.embeddings.create(model=SLOW, input="x").data
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"input": ""}, 400, "input"),
+        ({"input": []}, 400, "input"),
+        ({"input": " "}, 400, "input"),
+        ({"input": ["a", " "]}, 400, "input[1]"),
+        ({"input": [1, 2]}, 400, "input[0]"),
+        ({"input": [[1, 2]]}, 400, "input[0]"),
+        ({"input": ["x"] * 2049}, 400, "input"),
+        ({"input": 3}, 400, "input"),
+        ({}, 400, None),
+        ({"input": "x", "dimensions": 8}, 400, "dimensions"),
+        ({"input": "x", "encoding_format": "int8"}, 400, "encoding_format"),
+        ({"input": "x", "frobnicate": 1}, 400, "frobnicate"),
+        ({"input": "x", "model": "nobody"}, 404, "model"),
+        ({"input": "word " * 9000}, 400, "input"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(
+    mesh: Mesh, body: dict[str, Any], status: int, param: str | None
+) -> None:
+    refused = httpx.post(f"{mesh.url}/v1/embeddings", json={"model": ECHO} | body)
+    assert refused.status_code == status, refused.text
+    assert refused.json()["error"]["param"] == param
+
+
+def test_a_model_that_makes_none_says_so(broker: Broker) -> None:
+    mesh = WithUpstream(broker)
+    try:
+        mesh.start("store", "gateway", FAR)
+        body = {"model": FAR, "input": "hello"}
+        refused = httpx.post(f"{mesh.url}/v1/embeddings", json=body)
+    finally:
+        mesh.close()
+    assert refused.status_code == 400
+    assert refused.json()["error"]["message"] == "The model 'far' makes no embeddings; ask another."
