@@ -152,7 +152,16 @@ def admit(
     credential = folder.enrol(name, elsewhere=elsewhere, tools=tools)
     if not is_running(folder):
         return credential
-    if new:
+    bring_in(folder, servers, credential, changed=new)
+    return credential
+
+
+def bring_in(
+    folder: BrokerFolder, servers: list[str], credential: Credential, *, changed: bool = True
+) -> None:
+    """Return when the running broker lets a worker in that was enrolled; changed: it does not know
+    of it yet. Raises MeshError (forbidden) when it will not."""
+    if changed:
         reload(folder)
         time.sleep(RELOADING)
     host, port = address(servers[0])
@@ -161,12 +170,11 @@ def admit(
         if time.monotonic() > until:
             raise MeshError(
                 ErrorCode.FORBIDDEN,
-                f"The broker at {servers[0]} does not let {name} in, though its folder is "
-                f"{folder.data}: is MESH_NATS or MESH_NATS_PORT another mesh's?",
+                f"The broker at {servers[0]} does not let {credential.user} in, though its folder "
+                f"is {folder.data}: is MESH_NATS or MESH_NATS_PORT another mesh's?",
             )
         reload(folder)
         time.sleep(RELOADING)
-    return credential
 
 
 def _refuse_other_protocol(folder: BrokerFolder) -> None:
@@ -184,22 +192,6 @@ def expel(folder: BrokerFolder) -> None:
     """Have the broker running on this folder, if any, forget the users that were removed."""
     if is_running(folder):
         reload(folder)
-
-
-def put_out(folder: BrokerFolder, servers: list[str], gone: Credential) -> None:
-    """As `expel`; returns when the broker lets a removed user in no longer. Raises MeshError
-    (forbidden) if it still does."""
-    expel(folder)
-    host, port = address(servers[0])
-    until = time.monotonic() + PATIENCE
-    while accepts(host, port, gone, ca=folder.ca):
-        if time.monotonic() > until:
-            raise MeshError(
-                ErrorCode.FORBIDDEN,
-                f"The broker at {servers[0]} still lets {gone.user} in: its folder is another.",
-            )
-        time.sleep(RELOADING)
-        expel(folder)
 
 
 def reload(folder: BrokerFolder) -> None:

@@ -4,6 +4,7 @@ Does what `mesh join` does for a person at the terminal.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -24,6 +25,8 @@ from mesh.protocol.enrolment import (
     ListEnrolled,
 )
 from mesh.protocol.errors import ErrorCode, MeshError
+
+NAME = "mesh up"
 
 QUEUE = "registrars"
 """Of several that keep one folder, one answers."""
@@ -60,13 +63,14 @@ class Registrar:
                 async with self._turn:
                     self._check_settled()
                     made = await asyncio.to_thread(self._enrol, name)
-                    self._begin(partial(broker.admit, self._folder, self._servers, name))
+                    credential = Credential(name, made.password)
+                    self._begin(partial(broker.bring_in, self._folder, self._servers, credential))
                     return made
             case Expel(name=name):
                 async with self._turn:
                     self._check_settled()
-                    gone = await asyncio.to_thread(self._expel, name)
-                    self._begin(partial(broker.put_out, self._folder, self._servers, gone))
+                    await asyncio.to_thread(self._expel, name)
+                    self._begin(partial(broker.expel, self._folder))
                     return Expelled()
 
     def _check_settled(self) -> None:
@@ -89,6 +93,7 @@ class Registrar:
         async def later() -> None:
             await asyncio.sleep(MOMENT)
             await asyncio.to_thread(work)
+            await asyncio.sleep(broker.RELOADING)
 
         self._coming = asyncio.ensure_future(later())
 
@@ -108,22 +113,36 @@ class Registrar:
         trusted = written_out(certificate) if certificate else ""
         return Enrolled(name=name, password=credential.password, certificate=trusted)
 
-    def _expel(self, name: str) -> Credential:
-        """What is worth nothing from now on. Raises MeshError (not_found)."""
+    def _expel(self, name: str) -> None:
+        """Raises MeshError (not_found)."""
         secrets = self._folder.secrets()
         if name not in secrets.workers or name in secrets.tools:
             raise MeshError(ErrorCode.NOT_FOUND, f"No worker named {name!r} is enrolled.")
-        credential = self._folder.credential(name)
         self._folder.remove(name)
-        return credential
 
 
-async def register(folder: BrokerFolder, server: str, until: asyncio.Event) -> None:
+class Saying(logging.Handler):
+    """Warnings of our own connection, among the lines of those whom `mesh up` has started."""
+
+    def __init__(self, say: Callable[[str, str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(NAME, record.getMessage())
+
+
+async def register(
+    folder: BrokerFolder, server: str, until: asyncio.Event, say: Callable[[str, str], None]
+) -> None:
     """Answer gateways until an event is set. Raises MeshError where the broker refuses us."""
+    saying = Saying(say)
+    logging.getLogger("mesh").addHandler(saying)
     operator = folder.credential("operator")
-    bus = await Bus.connect([server], *operator, name="mesh up", ca=folder.ca)
+    bus = await Bus.connect([server], *operator, name=NAME, ca=folder.ca)
     try:
         await Registrar(bus, folder, [server]).serve()
         await until.wait()
     finally:
         await bus.close()
+        logging.getLogger("mesh").removeHandler(saying)

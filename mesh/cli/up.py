@@ -136,7 +136,9 @@ class Up:
         operator = self._folder.credential("operator")
         await ready.broker_listens(self._running.nats, operator, self._folder.ca)
         remember(self._folder.data, self._running)
-        group.create_task(register(self._folder, self._running.nats, self._asked))
+        group.create_task(
+            register(self._folder, self._running.nats, self._asked, self._console.say)
+        )
         launch(self._service("store"))
         launch(self._service("gateway"))
         workers = launch(*self._workers())

@@ -41,6 +41,9 @@ R = TypeVar("R", bound=EnrolmentReply)
 PATIENCE = 10.0
 """Seconds that the broker may take to let a new user in."""
 
+LEARNING = 0.4
+"""Seconds that it usually takes."""
+
 NOBODY = (
     "Nobody who keeps the broker's users answers: `mesh up` does. Where the broker was started in "
     "another way, use `mesh join` on its machine."
@@ -101,7 +104,8 @@ async def expel_worker(request: AnyRequest, services: Wired, worker_id: FromPath
 
 
 async def _settled(services: Services) -> None:
-    """Wait until the broker knows of the change. While it learns that, answers may be lost."""
+    """Wait until the broker knows of the change. While it learns that, answers are lost."""
+    await asyncio.sleep(LEARNING)
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         with suppress(_Silent):
