@@ -4,7 +4,8 @@
 #   node.sh NAME DATA PEER PEER      (NAME: of this node; PEER: host:port of the others' routes)
 #
 # DATA is a data folder whose broker/ has workers.conf, nats.conf and secrets.json, the same on all
-# nodes. MESH_CLUSTER_PASSWORD is a secret of the nodes alone. See README.md beside this file.
+# nodes. MESH_CLUSTER_PASSWORD is a secret of the nodes alone; MESH_CLUSTER_ADVERTISE, host:port,
+# says where the others reach this one if not where it listens. See README.md beside this file.
 set -eu
 
 name=$1 data=$2
@@ -27,4 +28,5 @@ exec nats-server -c "$data/broker/workers.conf" -n "$name" \
     -a "$MESH_NATS_HOST" -p "$MESH_NATS_PORT" -sd "$data/broker/streams" -P "$data/broker/nats.pid" \
     --cluster_name mesh \
     --cluster "nats://cluster:$MESH_CLUSTER_PASSWORD@$MESH_NATS_HOST:$MESH_CLUSTER_PORT" \
+    ${MESH_CLUSTER_ADVERTISE:+--cluster_advertise "$MESH_CLUSTER_ADVERTISE"} \
     --routes "$routes"

@@ -18,8 +18,17 @@ from nats.aio.msg import Msg
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream, Stored, republished
 from mesh.bus.replay import Replayer, anchor, apply, last_event, read_event, read_frame
+from mesh.bus.track import Track as Track
 from mesh.protocol import subjects
-from mesh.protocol.messages import End, RunEvent, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import (
+    End,
+    Failed,
+    RunEvent,
+    WorkerLost,
+    WorkerStarted,
+    WorkerStopped,
+)
 from mesh.protocol.run import Applied, Run
 from mesh.protocol.subjects import RunSubject, Writer
 
@@ -31,39 +40,13 @@ CHECK = 1.0
 PATIENCE = 0.3
 """Seconds that a message may take from the log to us before it counts as missed."""
 
+LOST = "The mesh's log was replaced, and this request is not in the new one; ask again."
+"""What is said of a request whose log is gone."""
+
 ATTEMPTS = 3
 """Times a story is read to find it whole; what the log itself has lost is never whole."""
 
 OnEvent = Callable[[RunSubject, RunEvent, int], None]
-
-
-class Track:
-    """One request being followed: its state, and those who wait for it to change.
-
-    start: a sequence from which its whole story can be read; held: messages that came while the
-    story was being read, to be applied after it.
-    """
-
-    def __init__(self, rid: str, start: int) -> None:
-        self.rid = rid
-        self.start = start
-        self.run = Run()
-        self.readers = 0
-        self.held: list[Stored] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._waiters: list[asyncio.Future[None]] = []
-
-    def changed(self) -> asyncio.Future[None]:
-        """A future that is done at the next change. Look at `run` first, then await this."""
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._waiters.append(future)
-        return future
-
-    def wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for future in waiters:
-            if not future.done():
-                future.set_result(None)
 
 
 class Follower:
@@ -90,6 +73,9 @@ class Follower:
         self._backlog: deque[Stored] = deque()
         self._filling: asyncio.Task[None] | None = None
         self._doubts = 0
+        self._created = ""
+        self._replaced = False
+        self._bereft: list[Track] = []
         self.fills = 0
 
     async def start(self) -> None:
@@ -174,7 +160,7 @@ class Follower:
         unheard = await self._unheard(self._applied)
         if unheard:
             await asyncio.sleep(PATIENCE)
-        if target < self._since or unheard > self._applied:
+        if self._replaced or target < self._since or unheard > self._applied:
             self.doubt()
         elif self._filling is None and target > self._sound:
             await self._compare(target)
@@ -200,8 +186,11 @@ class Follower:
             self._heard = {seq for seq in self._heard if seq > target}
 
     async def _leader(self) -> int:
-        """Where the log ends, whoever wrote there last."""
-        return await self._js.end(subjects.RUN_STREAM)
+        """Where the log ends, whoever wrote there last. Notices one that was made anew."""
+        info = await self._js.stream_info(subjects.RUN_STREAM)
+        self._replaced = self._replaced or self._created not in ("", info.created)
+        self._created = info.created
+        return info.state.last_seq
 
     async def _unheard(self, seq: int) -> int:
         """The sequence of our address's next message beyond one, by the leader's word, or 0."""
@@ -318,7 +307,7 @@ class Follower:
             self._filling = None
 
     async def _read_missed(self, target: int) -> None:
-        if target < self._since:
+        if self._replaced or target < self._since:
             self._start_over()
         broken: dict[str, Track] = {}
         while self._sound < target:
@@ -336,6 +325,8 @@ class Follower:
         self._applied = max(self._applied, target)
         self._heard.clear()
         await asyncio.gather(*(self._rebuild(track) for track in broken.values()))
+        while self._bereft:
+            self._give_up(self._bereft.pop())
 
     async def _rebuild(self, track: Track) -> None:
         """Read a request's whole story again, where the fill alone could not mend it.
@@ -348,13 +339,30 @@ class Follower:
         track.wake()
 
     def _start_over(self) -> None:
-        """The stream was created anew, or restored from a backup: read all of it again."""
+        """The stream was created anew, or restored from a backup: read all of it again.
+
+        What had a beginning, and has none in what is read, has lost its log.
+        """
         log.warning("The log of %s went back: it was replaced or restored", self._reply)
         self._since = self._sound = self._applied = 0
+        self._replaced = False
         self._heard.clear()
         self._last_of.clear()
+        self._backlog.clear()
+        self._bereft += [track for track in self._tracks.values() if track.run.queued is not None]
         for track in self._tracks.values():
             track.start, track.run = 1, Run()
+
+    def _give_up(self, track: Track) -> None:
+        """Tell whoever waits for a request that the log has lost it: nothing comes any more."""
+        if track.run.queued is not None:
+            return
+        end = track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=LOST)
+        track.wake()
+        self.drop(track)
+        if self._on_event is not None:
+            nobody = RunSubject(self._reply, "evt", track.rid, Writer("", ""))
+            self._on_event(nobody, end, self._applied)
 
     async def _attach(self, rid: str) -> Track | None:
         last = await last_event(self._js, rid)

@@ -37,7 +37,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     for node in range(3):
         await asyncio.to_thread(cluster.wait, node)
     yield cluster
-    cluster.end()
+    await cluster.end()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A follower hears everything once and in order, whatever the wire swallows."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -11,10 +12,12 @@ from mesh.bus.connection import Bus
 from mesh.bus.follow import Follower, Track
 from mesh.bus.jetstream import JetStream, fence
 from mesh.bus.replay import story
+from mesh.bus.topology import declare
 from mesh.protocol import subjects
-from mesh.protocol.messages import Claim, Done, Queued
+from mesh.protocol.messages import Claim, Done, Failed, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
+from mesh.settings import Limits
 from tests.conftest import Broker
 from tests.integration.bus.conftest import Connect, a_request
 from tests.proxy import Proxy
@@ -62,6 +65,10 @@ class Author:
         self._run.ids = None
         event = Done(uid=new_uid(), finish="stop", text=self._run.text, seal=self._run.seal())
         self._last = await append_event(self._mine, "gw1", self.rid, self.writer, event, self._last)
+        self._running.cancel()
+
+    def leave(self) -> None:
+        """Write no more."""
         self._running.cancel()
 
 
@@ -293,3 +300,41 @@ async def test_an_event_of_a_kind_that_nobody_knows_yet_is_passed_over(
     await writing.finish()
     assert len((await ended(track)).texts) == 10
     assert follower.fills == 0
+
+
+async def lose_the_log(broker: Broker, js: JetStream) -> None:
+    """Somebody removes the broker's streams, and they are declared anew."""
+    broker.kill()
+    shutil.rmtree(broker.folder.streams)
+    await asyncio.to_thread(broker.start)
+    async with asyncio.timeout(15):
+        while not js.bus.connected:
+            await asyncio.sleep(0.05)
+    await declare(js, Limits())
+
+
+async def test_who_reads_what_the_log_has_lost_is_told(
+    broker: Broker, gateway: Bus, js: JetStream, author: Write
+) -> None:
+    """The gateway began with an empty log, so that the new one is no shorter than that was."""
+    heard: list[str] = []
+    follower = Follower(gateway, js, "gw1", lambda where, event, seq: heard.append(where.rid))
+    await follower.start()
+    writer, other = await author("r1", "w1"), await author("r2", "w2")
+    track, later = follower.track("r1"), follower.track("r2")
+    await writer.queue()
+    await writer.claim()
+    await writer.write(3)
+    while len(track.run.texts) < 3:
+        await track.changed()
+    await lose_the_log(broker, js)
+    end = (await ended(track)).end
+    assert isinstance(end, Failed) and end.detail.endswith("ask again.")
+    assert heard.count("r1") == 3, "who counts the requests is told as well"
+    assert later.run.end is None, "it had not begun"
+    await other.queue()
+    await other.claim()
+    await other.write(3)
+    await other.finish()
+    assert (await ended(later)).texts == counted(3)
+    writer.leave()

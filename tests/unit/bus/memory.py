@@ -21,6 +21,9 @@ from mesh.bus.jetstream import (
     ApiError,
     JetStream,
     Stored,
+    StreamConfig,
+    StreamInfo,
+    StreamState,
 )
 from mesh.protocol.codec import encode
 
@@ -60,6 +63,7 @@ class MemoryLog:
     """
 
     def __init__(self) -> None:
+        self.created = "once"
         self.messages: list[Stored] = []
         self.ever: list[Stored] = []
         self.seq = 0
@@ -145,6 +149,10 @@ class MemoryLog:
         if fate == "unanswered":
             raise Silence("not answered")
         return seq
+
+    async def stream_info(self, stream: str) -> StreamInfo:
+        state = StreamState(last_seq=await self.end(stream))
+        return StreamInfo(StreamConfig(stream), state, self.created)
 
     async def end(self, stream: str) -> int:
         await self._leader()

@@ -1,0 +1,35 @@
+"""One request as a follower keeps it, and those who wait for it to change."""
+
+import asyncio
+
+from mesh.bus.jetstream import Stored
+from mesh.protocol.run import Run
+
+
+class Track:
+    """One request being followed: its state, and those who wait for it to change.
+
+    start: a sequence from which its whole story can be read; held: messages that came while the
+    story was being read, to be applied after it.
+    """
+
+    def __init__(self, rid: str, start: int) -> None:
+        self.rid = rid
+        self.start = start
+        self.run = Run()
+        self.readers = 0
+        self.held: list[Stored] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def changed(self) -> asyncio.Future[None]:
+        """A future that is done at the next change. Look at `run` first, then await this."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiters.append(future)
+        return future
+
+    def wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for future in waiters:
+            if not future.done():
+                future.set_result(None)
