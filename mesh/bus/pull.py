@@ -1,4 +1,4 @@
-"""The pull loop: takes prompts from a model's queue as slots are free. Knows nothing of claims.
+"""The pull loop: takes prompts from a model's lanes in turn, as slots are free. Claims nothing.
 
 Written on the broker's own pull protocol (ADR-13 of the NATS architecture) with idle heartbeats,
 because nats-py's `fetch` does not notice that its pull was lost in a broker's restart.
@@ -6,7 +6,6 @@ because nats-py's `fetch` does not notice that its pull was lost in a broker's r
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -14,26 +13,32 @@ from msgspec import Struct
 from nats.aio.msg import Msg
 
 from mesh.bus.connection import Bus, Disconnected, status
+from mesh.bus.lanes import EXPIRES, HEARTBEAT, Is, Lane, Lanes
+from mesh.bus.turns import LINE
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Prompt
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT = 0.5
-"""Seconds between the broker's signs of life on a waiting pull."""
+TICK = 0.1
+"""Seconds between two looks at whether the pulls are alive."""
 
-EXPIRES = 30.0
-"""Seconds that one pull waits at the broker."""
+NO_LANE = "-"
+"""What the address of a pull has in the place of a lane, on the line of those in none."""
 
-TICK = 0.25
-"""Seconds between two looks at whether the pull is alive."""
+PART = 8
+"""In a lane where nobody waits a pull waits for one prompt, or for so many in a part of the slots
+that are free."""
 
 
-class _Next(Struct):
+class _Next(Struct, omit_defaults=True):
+    """What is asked of a lane's consumer. no_wait: say at once if there is nothing."""
+
     batch: int
-    expires: int
-    idle_heartbeat: int
+    expires: int = 0
+    idle_heartbeat: int = 0
+    no_wait: bool = False
 
 
 class Item(Struct, frozen=True):
@@ -51,10 +56,11 @@ class Item(Struct, frozen=True):
 class Puller:
     """Keeps as many prompts of one model coming as `free()` says there are slots.
 
-    `take` is called for each, in the broker's order; it must not block. Now and then there are
-    more than were asked for: a pull that was given up for lost may still be alive at the broker.
-    `wake()` after a slot became free. A prompt that cannot be read is put to `spoilt` with its ack
-    address.
+    `take` is called for each; it must not block. Lanes in which somebody may wait are looked into
+    in turn, one after the other. In all others a pull waits, also while no slot is free: it brings
+    the first who comes, who then is more than was asked for and goes back, and so it tells that
+    somebody waits there. `wake()` after a slot became free. A prompt that cannot be read is put to
+    `spoilt` with its ack address.
     """
 
     def __init__(
@@ -70,11 +76,9 @@ class Puller:
         self._free = free
         self._take = take
         self._spoilt = spoilt
-        self._asked = 0
-        self._heard = 0.0
         self._wake = asyncio.Event()
-        self._pull = 0
         self._inbox = f"{bus.inbox}.p.{subjects.consumer(model)}"
+        self._lanes = Lanes()
         bus.on_doubt(self._lost)
 
     def wake(self) -> None:
@@ -82,62 +86,71 @@ class Puller:
 
     async def run(self) -> None:
         """Pull until cancelled. What was pulled and not taken yet is redelivered by the broker."""
-        subscription = await self._bus.listen(f"{self._inbox}.*", self._receive)
+        subscription = await self._bus.listen(f"{self._inbox}.*.*", self._receive)
         try:
             while True:
-                if self._asked and time.monotonic() - self._heard > 3 * HEARTBEAT:
-                    self._lost()
-                if not self._asked and self._free() > 0:
-                    await self._ask(self._free())
+                self._wake.clear()
+                await self._pull()
                 try:
                     async with asyncio.timeout(TICK):
                         await self._wake.wait()
                 except TimeoutError:
                     continue
-                self._wake.clear()
         finally:
+            self._lanes.lost()
             if not self._bus.client.is_closed:
                 await subscription.unsubscribe()
 
-    async def _ask(self, batch: int) -> None:
-        body = _Next(batch, int(EXPIRES * 1e9), int(HEARTBEAT * 1e9))
-        verb = f"$JS.API.CONSUMER.MSG.NEXT.{subjects.REQ_STREAM}.{subjects.consumer(self._model)}"
-        self._pull += 1
+    async def _pull(self) -> None:
+        """Send the pulls that are due."""
+        self._lanes.check()
+        free = self._free()
+        for lane in list(self._lanes.to_watch()):
+            body = _Next(max(1, free // PART), expires=int(EXPIRES * 1e9))
+            if lane.name == LINE:
+                body.idle_heartbeat = int(HEARTBEAT * 1e9)
+            await self._ask(lane, Is.WATCHED, body)
+        due = self._lanes.to_ask(free) if free > 0 else None
+        if due is not None:
+            await self._ask(due[0], Is.ASKED, _Next(due[1], no_wait=True))
+
+    async def _ask(self, lane: Lane, state: Is, body: _Next) -> None:
+        consumer = subjects.consumer(self._model, lane.name)
+        verb = f"$JS.API.CONSUMER.MSG.NEXT.{subjects.REQ_STREAM}.{consumer}"
+        self._lanes.pulled(lane, state, body.batch)
         try:
-            await self._bus.send(verb, msgspec.json.encode(body), f"{self._inbox}.{self._pull}")
+            reply = f"{self._inbox}.{lane.name or NO_LANE}.{lane.pull}"
+            await self._bus.send(verb, msgspec.json.encode(body), reply)
         except Disconnected:
-            return
-        self._asked, self._heard = batch, time.monotonic()
+            self._lanes.lost()
 
     def _lost(self) -> None:
-        self._asked = 0
+        self._lanes.lost()
         self._wake.set()
 
     def _receive(self, msg: Msg) -> None:
         """Take a prompt, or the broker's word on a pull."""
-        if not status(msg):
-            # It bears the queue's subject and does not say which pull it answers; the latest, or,
-            # seldom, one that was given up: then we ask again too early, and give back what is
-            # too much.
+        if status(msg):
+            lane, pull = msg.subject.split(".")[-2:]
+            self._lanes.told("" if lane == NO_LANE else lane, int(pull), status(msg))
+        else:
+            # It bears the queue's subject and does not say which pull it answers; seldom it is one
+            # that was given up for lost: then there are more than were asked for.
             self._hand_over(msg)
-            self._asked = max(0, self._asked - 1)
-        elif msg.subject.rpartition(".")[2] != str(self._pull):
-            return  # of a pull that was given up
-        elif status(msg) != "100":
-            self._asked = 0  # it has ended: expired, no such consumer (yet), broker going away
-        self._heard = time.monotonic()
-        if not self._asked:
-            self._wake.set()
+        self._wake.set()
 
     def _hand_over(self, msg: Msg) -> None:
         # $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>
-        deliveries, seq = (int(part) for part in msg.reply.split(".")[-5:-3])
+        consumer, *numbers = msg.reply.split(".")[-6:]
+        deliveries, seq, _, _, pending = map(int, numbers)
+        free, weight = self._free(), 1.0
         try:
             prompt = decode(msg.data, Prompt)
+            weight = prompt.request.weight
+            self._take(Item(prompt, msg.reply, seq, deliveries))
         except msgspec.DecodeError as error:
             self._spoilt(msg.reply, str(error))
-            return
-        self._take(Item(prompt, msg.reply, seq, deliveries))
+        self._lanes.came(consumer.partition("+")[2], pending, weight, free)
 
 
 async def ack(bus: Bus, ack_reply: str, timeout: float = 2.0) -> None:

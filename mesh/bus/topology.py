@@ -1,5 +1,7 @@
 """Declares the streams, the workers' bucket and the consumers, idempotently."""
 
+import asyncio
+
 from msgspec import Struct
 
 from mesh.bus.jetstream import ApiError, JetStream
@@ -88,22 +90,27 @@ async def declare(js: JetStream, limits: Limits) -> None:
 
 
 async def declare_model(js: JetStream, model: str, ack_wait: float) -> None:
-    """Create the consumer that hands out a model's prompts, oldest first.
+    """Create the consumers that hand out a model's prompts: of each lane, and of the one line.
 
-    It never gives up on an item by counting deliveries: past `max_deliver` an item would stay in
-    the queue with nobody told. ack_wait in seconds.
+    Each hands out its oldest first. They never give up on an item by counting deliveries: past
+    `max_deliver` an item would stay in the queue with nobody told. ack_wait in seconds.
     """
+    names = [subjects.consumer(model, lane) for lane in ("", *subjects.ALL_LANES)]
+    await asyncio.gather(*(_declare_consumer(js, name, ack_wait) for name in names))
+
+
+async def _declare_consumer(js: JetStream, name: str, ack_wait: float) -> None:
     consumer = _Consumer(
-        durable_name=subjects.consumer(model),
-        name=subjects.consumer(model),
-        filter_subject=subjects.req_of_model(model),
+        durable_name=name,
+        name=name,
+        filter_subject=subjects.handed_out_by(name),
         ack_policy="explicit",
         ack_wait=int(ack_wait * NANOSECONDS),
         max_deliver=-1,
         max_ack_pending=100_000,
     )
     body = _CreateConsumer(stream_name=subjects.REQ_STREAM, config=consumer)
-    verb = f"CONSUMER.CREATE.{subjects.REQ_STREAM}.{consumer.name}.{consumer.filter_subject}"
+    verb = f"CONSUMER.CREATE.{subjects.REQ_STREAM}.{name}.{consumer.filter_subject}"
     await js.api(verb, body, _Answer)
 
 

@@ -154,7 +154,7 @@ async def _streams(settings: OperatorSettings, named: bool, writer: Writer, show
         found = tuple(stream for stream in streams if stream is not None)
         queue = any(stream.name == subjects.REQ_STREAM for stream in found)
         names = await js.consumer_names(subjects.REQ_STREAM) if queue else []
-        models = tuple(sorted(map(subjects.untoken, names)))
+        models = tuple(sorted(set(map(subjects.model_of, names))))
         return _Taken(js.bus.server_version, found, models)
 
 

@@ -209,7 +209,7 @@ async def _stray(js: JetStream, models: list[Queue]) -> int:
         return 0
     while (item := await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, at)) is not None:
         at = item.seq + 1
-        count += item.subject.split(".")[2] not in known
+        count += item.subject.split(".")[2].rstrip("+") not in known
     return count
 
 

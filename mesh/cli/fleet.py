@@ -5,6 +5,7 @@ Speaks to the broker alone, so it works while gateway and store are down. Change
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
@@ -174,12 +175,17 @@ async def models_queues(js: JetStream, workers: list[WorkerInfo]) -> list[Queue]
         if error.code != NO_STREAM:
             raise
         return []
-    return [await _queue(js, name, workers) for name in sorted(names)]
+    consumers: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        consumers[subjects.model_of(name)].append(name)
+    return [await _queue(js, *each, workers) for each in sorted(consumers.items())]
 
 
-async def _queue(js: JetStream, consumer: str, workers: list[WorkerInfo]) -> Queue:
-    info = await js.consumer_info(subjects.REQ_STREAM, consumer)
-    model = subjects.untoken(consumer)
+async def _queue(
+    js: JetStream, model: str, consumers: list[str], workers: list[WorkerInfo]
+) -> Queue:
+    asked = (js.consumer_info(subjects.REQ_STREAM, name) for name in consumers)
+    lanes = await asyncio.gather(*asked)
     serving = [
         worker
         for worker in workers
@@ -187,8 +193,8 @@ async def _queue(js: JetStream, consumer: str, workers: list[WorkerInfo]) -> Que
     ]
     return Queue(
         model=model,
-        waiting=info.num_pending,
-        in_work=info.num_ack_pending,
+        waiting=sum(info.num_pending for info in lanes),
+        in_work=sum(info.num_ack_pending for info in lanes),
         workers=len(serving),
         slots=sum(worker.slots for worker in serving),
     )

@@ -28,6 +28,7 @@ from mesh.gateway.door import Door, Rules
 from mesh.gateway.doorman import Doorman
 from mesh.gateway.errors import HANDLERS, AnyRequest
 from mesh.gateway.head import Head
+from mesh.gateway.lanes import Lanes
 from mesh.gateway.living import Living
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.lost import report_lost
@@ -193,13 +194,14 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     """Declare the streams and start following; waits for a broker that is not ready yet."""
     js = JetStream(bus)
     await _declare(js, settings)
-    waiting = WaitingRoom()
+    fleet = Fleet(bus, js)
+    lanes = Lanes(fleet)
+    waiting = WaitingRoom(lanes.used)
     crowd = Crowd(waiting, settings.max_waiting)
     unfinished = Unfinished(Tail(bus, js))
     usher = Usher(js, Tail(bus, js), crowd.hear, settings.gateway_name, unfinished.hear)
     meters = Meters(settings.gateway_name)
-    requests = Requests(bus, js, settings.gateway_name, _told(usher, meters), crowd)
-    fleet = Fleet(bus, js)
+    requests = Requests(bus, js, settings.gateway_name, _told(usher, meters), crowd, lanes)
     models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
     store = Store(bus)

@@ -30,6 +30,7 @@ class Models:
         self._ack_wait = ack_wait
         self._worker_wait = worker_wait
         self._known: set[str] = set()
+        self._declared: set[str] = set()
         self._came = asyncio.Condition()
 
     async def start(self) -> None:
@@ -40,7 +41,7 @@ class Models:
             if error.code != NO_STREAM:
                 raise
             names = []
-        self._known |= {subjects.untoken(name) for name in names}
+        self._known |= {subjects.model_of(name) for name in names}
 
     async def welcome(self, worker: str, hello: Hello) -> HelloReply:
         """Let a worker in: its models become known, and their queues exist."""
@@ -50,16 +51,25 @@ class Models:
                 f"this mesh speaks protocol {subjects.VERSION}: upgrade the older of the two."
             )
             return Refused(code=ErrorCode.PROTOCOL_VERSION, detail=detail)
-        for model in hello.models:
-            await declare_model(self._js, model, self._ack_wait)
-            self._known.add(model)
+        await self._declare(set(hello.models))
         return Welcome(ack_wait=self._ack_wait)
 
     async def noticed(self, worker: WorkerInfo) -> None:
-        """A worker came: wake those who wait for its models."""
-        self._known |= {card.name for card in worker.models}
+        """A worker came: wake those who wait for its models.
+
+        Who let it in may be of a version that knows of no lanes: then they are declared here.
+        """
+        models = {card.name for card in worker.models}
+        self._known |= models
+        await self._declare(models - self._declared)
         async with self._came:
             self._came.notify_all()
+
+    async def _declare(self, models: set[str]) -> None:
+        for model in models:
+            await declare_model(self._js, model, self._ack_wait)
+            self._declared.add(model)
+            self._known.add(model)
 
     def cards(self) -> dict[str, ModelCard | None]:
         """Every known model by name, with its card while somebody serves it."""

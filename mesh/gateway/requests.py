@@ -20,6 +20,7 @@ from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.budget import LogBudget
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.endings import Endings, due
+from mesh.gateway.lanes import Lanes
 from mesh.gateway.logs import PATIENCE, Logs
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
@@ -34,7 +35,7 @@ from mesh.protocol.messages import (
     Turn,
 )
 from mesh.protocol.run import Run
-from mesh.protocol.subjects import Writer
+from mesh.protocol.subjects import Priority, Writer
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,17 @@ log = logging.getLogger(__name__)
 class Requests:
     """The requests that one gateway accepts; `logs` finds and `endings` ends them, and others'."""
 
-    def __init__(self, bus: Bus, js: JetStream, name: str, on_event: OnEvent, crowd: Crowd) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        js: JetStream,
+        name: str,
+        on_event: OnEvent,
+        crowd: Crowd,
+        lanes: Lanes,
+    ) -> None:
         self.writer = Writer(bus.user, new_uid())
+        self.lanes = lanes
         self._bus = bus
         self._js = js
         self._name = name
@@ -108,14 +118,16 @@ class Requests:
         track = await self.logs.find(rid)
         return None if track is None else await self._same(track, body)
 
-    async def check_room(self, model: str, tenant: str, more: int = 1) -> None:
+    async def check_room(
+        self, model: str, tenant: str, more: int = 1, priority: Priority = "normal"
+    ) -> None:
         """Raise MeshError (queue_full, share_full) if the queue would refuse `more` prompts now.
 
         For routes that must not leave a refused request in somebody's chat. It is the queue that
         decides in the end: of two who are told that there is room for one, one may be refused.
         """
         self._check_capacity(model)
-        subject = subjects.req(model, tenant)
+        subject = self.lanes.subject(model, tenant, priority)
         queue = await self._js.stream_info(subjects.REQ_STREAM, subject)
         mine, limits = queue.state.subjects.get(subject, 0), queue.config
         if 0 <= limits.max_msgs_per_subject < mine + more:
@@ -254,7 +266,7 @@ class Requests:
         tries again as long as it has time. Raises MeshError (broker_unavailable).
         """
         data = encode(Prompt(queued=queued, request=request))
-        subject = subjects.req(request.model, request.tenant)
+        subject = self.lanes.subject(request.model, request.tenant, request.priority)
         repetition = {"Nats-Msg-Id": f"{request.rid}.{queued}{again}"}
         while True:
             try:

@@ -100,20 +100,21 @@ class Sweeper:
 
     async def _lost(self, runs: Iterable[Run]) -> list[Request]:
         """The requests of those of the runs that are not in the queue."""
-        of_subject: dict[str, list[Run]] = defaultdict(list)
+        of_place: dict[tuple[str, ...], list[Run]] = defaultdict(list)
         for run in runs:
             if run.queued is not None:
                 request = run.queued.request
-                of_subject[subjects.req(request.model, request.tenant)].append(run)
-        if not of_subject:
+                of_place[self._requests.lanes.found_at(request)].append(run)
+        if not of_place:
             return []
         info = await self._js.stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)
         lost: list[Request] = []
-        for subject, wanted in of_subject.items():
-            enough = info.state.subjects.get(subject, 0) >= len(wanted)
+        for place, wanted in of_place.items():
+            there = sum(info.state.subjects.get(subject, 0) for subject in place)
+            enough = there >= len(wanted)
             if enough and not _overtaken(wanted):
                 continue  # what is not lost is the rule; looking at each item costs
-            waiting = await items_under(self._js, subject)
+            waiting = set().union(*[await items_under(self._js, subject) for subject in place])
             requests = [run.queued.request for run in wanted if run.queued]
             lost += [request for request in requests if request.rid not in waiting]
         return lost

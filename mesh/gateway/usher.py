@@ -6,8 +6,9 @@ from the log a few times a second, which is as often as people look at their pla
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
@@ -79,19 +80,17 @@ class Usher:
             await asyncio.sleep(PACE)
 
     async def _oldest(self) -> int:
-        """The sequence at which the one who waits longest was queued; beyond the end: nobody."""
-        found = await self._tail.last() + 1
-        for name in await self._js.consumer_names(subjects.REQ_STREAM):
-            info = await self._js.consumer_info(subjects.REQ_STREAM, name)
-            if info.num_pending:
-                found = min(found, await self._first(name, info.delivered.stream_seq + 1))
-        return found
+        """The sequence at which the oldest was queued who is in the queue; beyond the end: nobody.
 
-    async def _first(self, consumer: str, start: int) -> int:
-        """Where the first item that a consumer has not handed out yet was queued."""
-        waiting = subjects.req_of_model(subjects.untoken(consumer))
-        item = await self._js.next(subjects.REQ_STREAM, waiting, start)
-        return sys.maxsize if item is None else decode(item.data, Prompt).queued
+        Whether one waits or runs, the log says: handed out it may have been, and given back.
+        """
+        at = 1
+        while (item := await self._js.next(subjects.REQ_STREAM, subjects.REQ_ALL, at)) is not None:
+            try:
+                return decode(item.data, Prompt).queued
+            except msgspec.DecodeError:
+                at = item.seq + 1
+        return await self._tail.last() + 1
 
     def _tell(self, batch: Sequence[Stored], own: bool) -> None:
         for stored in batch:

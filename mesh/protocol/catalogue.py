@@ -111,7 +111,7 @@ CHANNELS = (
         messages=(messages.Prompt,),
         publishers=(Role.GATEWAY,),
         readers=(Role.WORKER,),
-        purpose="Prompts waiting for a worker: a work queue, one consumer per model.",
+        purpose="Prompts waiting for a worker: a work queue, a consumer for each lane of a model.",
     ),
     Channel(
         pattern=_EVENT,

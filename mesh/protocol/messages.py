@@ -11,6 +11,7 @@ from msgspec import Struct
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.grammar import Grammar
 from mesh.protocol.hardware import Load, Machine
+from mesh.protocol.subjects import Priority
 
 
 class Wire(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -92,7 +93,8 @@ class Request(Wire, frozen=True, kw_only=True):
     over-long conversation is truncated on the left or refused; deadline: Unix time by which it
     has ended; queue_deadline: by which a worker has claimed it, 0: the same; trace: the HTTP
     request's id, for logs; raw: the one message is a text to go on with, no chat template;
-    tools: what the model may call; grammar: what the answer has to be a text of.
+    tools: what the model may call; grammar: what the answer has to be a text of; priority: those
+    with a higher one come first; weight: the tenant's share of the turns; key: id of the API key.
     """
 
     rid: str
@@ -110,6 +112,9 @@ class Request(Wire, frozen=True, kw_only=True):
     raw: bool = False
     tools: tuple[Tool, ...] = ()
     grammar: Grammar | None = None
+    priority: Priority = "normal"
+    weight: float = 1.0
+    key: str = ""
 
     @property
     def waits_until(self) -> float:
@@ -334,7 +339,8 @@ class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
     requests together; hardware: name of the GPU or CPU, for people; memory: bytes of the process.
     models: what it takes requests for now, those of a model that rests included: the next request
     loads it again. target: the model that is being loaded; trouble: why the last one was not;
-    changes: how often its model was changed, or could not be; machine, load: what it runs on.
+    changes: how often its model was changed, or could not be. lanes: it takes prompts from lanes;
+    machine, load: what it runs on.
     """
 
     name: str
@@ -355,6 +361,7 @@ class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
     trouble: str = ""
     changes: int = 0
     memory: int = 0
+    lanes: bool = False
     machine: Machine | None = None
     load: Load | None = None
 

@@ -5,7 +5,7 @@ share a broker without hearing each other. `HELLO` alone carries no version: it 
 worker of any version asks whether it may join.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zlib import crc32
 
 VERSION = 1
@@ -21,8 +21,11 @@ LEASES_STREAM = f"KV_{LEASES_BUCKET}"
 ACCOUNTS_BUCKET = "accounts"
 ACCOUNTS_STREAM = f"KV_{ACCOUNTS_BUCKET}"
 
-LANES = 8
-"""Lanes of the request queue; a tenant's prompts always wait in the same one."""
+Priority = Literal["high", "normal", "low"]
+
+LANES: dict[Priority, int] = {"high": 4, "normal": 8, "low": 4}
+"""Lanes of each model's queue, the most urgent first; a tenant's prompts always wait in the same
+one of each priority."""
 
 FLEET = "fleet"
 """The reply address under which the workers' own comings and goings are logged.
@@ -57,9 +60,9 @@ def untoken(spelled: str) -> str:
     return raw.decode()
 
 
-def lane(tenant: str) -> int:
-    """The lane (0..LANES-1) in which this tenant's prompts wait."""
-    return crc32(tenant.encode()) % LANES
+def lane(tenant: str, priority: Priority = "normal") -> str:
+    """The lane in which this tenant's prompts wait: its priority's initial and a number."""
+    return f"{priority[0]}{crc32(tenant.encode()) % LANES[priority]}"
 
 
 class Writer(NamedTuple):
@@ -86,19 +89,36 @@ class RunSubject(NamedTuple):
 REQ_ALL = f"{PREFIX}.req.>"
 
 
-def req(model: str, tenant: str) -> str:
-    """Where a tenant's prompt for a model waits: `req.<model>.<lane>.<tenant>`."""
-    return f"{PREFIX}.req.{token(model)}.{lane(tenant)}.{token(tenant)}"
+ALL_LANES = tuple(f"{name[0]}{number}" for name, many in LANES.items() for number in range(many))
 
 
-def req_of_model(model: str) -> str:
-    """All prompts of one model, over all lanes and tenants."""
-    return f"{PREFIX}.req.{token(model)}.>"
+def req(model: str, tenant: str, priority: Priority = "normal") -> str:
+    """Where a tenant's prompt for a model waits in its lane: `req.<model>+.<lane>.<tenant>`.
+
+    No name is spelled with a plus: so what waits in lanes is apart from what does not.
+    """
+    return f"{PREFIX}.req.{token(model)}+.{lane(tenant, priority)}.{token(tenant)}"
 
 
-def consumer(model: str) -> str:
-    """The name of the durable consumer that hands out a model's prompts."""
-    return token(model)
+def req_in_line(model: str, tenant: str) -> str:
+    """Where it waits while somebody serves the model who knows of no lanes: one line for all."""
+    return f"{PREFIX}.req.{token(model)}.{crc32(tenant.encode()) % LANES['normal']}.{token(tenant)}"
+
+
+def consumer(model: str, lane: str = "") -> str:
+    """The name of the durable consumer that hands out a lane's prompts; "": those in line."""
+    return f"{token(model)}+{lane}" if lane else token(model)
+
+
+def model_of(consumer: str) -> str:
+    """The model whose prompts a consumer hands out."""
+    return untoken(consumer.partition("+")[0])
+
+
+def handed_out_by(consumer: str) -> str:
+    """All prompts that a consumer hands out, over all tenants."""
+    model, plus, lane = consumer.partition("+")
+    return f"{PREFIX}.req.{model}+.{lane}.*" if plus else f"{PREFIX}.req.{model}.>"
 
 
 # --- RUN: the log --------------------------------------------------------------------------------

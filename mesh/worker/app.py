@@ -263,6 +263,7 @@ class Worker:
             trouble=offer.trouble,
             changes=offer.changes,
             memory=resident(),
+            lanes=True,
             machine=self._gauges.machine,
             load=self._gauges.load,
         )

@@ -100,7 +100,7 @@ class Desk:
         if self.holds(rid):
             return  # its renewal was late; it comes again should we not see it through
         if self.free() <= 0:
-            self._aside(self._give_back(item))
+            self._aside(self._give_back(item, 0.0))  # it tells us that somebody waits there
             return
         self._claiming[rid] = item
         task = asyncio.create_task(self._handle(item))
@@ -244,9 +244,9 @@ class Desk:
             except BusError:
                 await asyncio.sleep(RETRY_DELAY)
 
-    async def _give_back(self, item: Item) -> None:
+    async def _give_back(self, item: Item, delay: float = RETRY_DELAY) -> None:
         try:
-            await nak(self._bus, item.ack_reply, RETRY_DELAY)
+            await nak(self._bus, item.ack_reply, delay)
         except BusError as error:
             log.debug("Could not give an item back; it comes again by itself: %s", error)
 

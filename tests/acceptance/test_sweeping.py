@@ -79,7 +79,7 @@ async def lose_the_item(broker: Broker) -> bool:
         item = await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, 1)
         if item is None:
             return False
-        consumer = item.subject.split(".")[2]
+        consumer = "".join(item.subject.split(".")[2:4])  # the model's, of the lane
         with suppress(BusError):  # not handed out yet
             await ack(js.bus, f"$JS.ACK.REQ.{consumer}.1.{item.seq}.1.0.0", timeout=0.5)
         return await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, item.seq) is None

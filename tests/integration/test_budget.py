@@ -7,9 +7,11 @@ import pytest
 from mesh.bus.appender import new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
+from mesh.bus.presence import Fleet
 from mesh.bus.topology import declare
 from mesh.gateway import budget
 from mesh.gateway.crowd import Crowd
+from mesh.gateway.lanes import Lanes
 from mesh.gateway.requests import Requests
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -37,7 +39,8 @@ async def test_new_requests_wait_while_the_log_is_nearly_full(
     bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
     js = JetStream(bus)
     await declare(js, Limits(run_max_bytes=1 << 20))
-    requests = Requests(bus, js, "gw1", lambda where, event, seq: None, Crowd(WaitingRoom(), 100))
+    crowd, lanes = Crowd(WaitingRoom(), 100), Lanes(Fleet(bus, js))
+    requests = Requests(bus, js, "gw1", lambda where, event, seq: None, crowd, lanes)
     await requests.start()
     await requests.submit(a_request(900_000))
     with pytest.raises(MeshError) as caught:

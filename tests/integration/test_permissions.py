@@ -149,7 +149,9 @@ async def test_every_service_can_do_its_work(broker: Broker) -> None:
     js = JetStream(gateway)
     await declare(js, Limits())
     await declare_model(js, "tiny", ack_wait=6)
-    assert await js.consumer_names(subjects.REQ_STREAM) == ["tiny"]
+    names = await js.consumer_names(subjects.REQ_STREAM)
+    assert {subjects.model_of(name) for name in names} == {"tiny"}
+    assert len(names) == 1 + len(subjects.ALL_LANES)
 
     claim = Claim(uid=new_uid(), n=1, item=1, ack_reply="", model="tiny")
     seq = await append_event(JetStream(worker), "gw1", "r1", Writer("w1", "i1"), claim, 0)

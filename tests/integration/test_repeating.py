@@ -7,9 +7,11 @@ import pytest
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
+from mesh.bus.presence import Fleet
 from mesh.bus.topology import declare
 from mesh.gateway import requests as accepting
 from mesh.gateway.crowd import Crowd
+from mesh.gateway.lanes import Lanes
 from mesh.gateway.requests import Requests
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
@@ -48,9 +50,8 @@ async def requests(js: JetStream) -> AsyncIterator[Requests]:
     writer = Writer(js.bus.user, new_uid())
     queued = Queued(uid=new_uid(), request=REQUEST, body=BODY)
     await append_event(js, "gw1", REQUEST.rid, writer, queued, 0)
-    requests = Requests(
-        js.bus, js, "gw1", lambda where, event, seq: None, Crowd(WaitingRoom(), 100)
-    )
+    crowd, lanes = Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js))
+    requests = Requests(js.bus, js, "gw1", lambda where, event, seq: None, crowd, lanes)
     await requests.start()
     yield requests
     await requests.close()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mesh.bus import pull
+from mesh.bus import lanes
 from mesh.bus.appender import persist
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
@@ -63,7 +63,9 @@ async def test_no_more_is_taken_than_there_are_slots(js: JetStream, connect: Con
     desk = Desk(2)
     async with pulling(await connect("w1"), desk) as puller:
         assert [await desk.next(), await desk.next()] == ["a", "b"]
-        info = await js.consumer_info(subjects.REQ_STREAM, subjects.consumer(MODEL))
+        info = await js.consumer_info(
+            subjects.REQ_STREAM, subjects.consumer(MODEL, subjects.lane("t"))
+        )
         assert (info.num_pending, info.num_ack_pending) == (1, 2)
         desk.slots = 1
         puller.wake()
@@ -73,7 +75,7 @@ async def test_no_more_is_taken_than_there_are_slots(js: JetStream, connect: Con
 async def test_the_next_pull_follows_when_the_last_one_is_used_up(
     js: JetStream, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pull, "HEARTBEAT", 10.0)  # a pull is given up for lost after three of them
+    monkeypatch.setattr(lanes, "HEARTBEAT", 10.0)  # a pull is given up for lost after three of them
     await declare_model(js, MODEL, 30.0)
     desk = Desk(2)
     async with pulling(await connect("w1"), desk) as puller:

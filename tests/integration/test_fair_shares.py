@@ -1,0 +1,90 @@
+"""One user's many prompts do not delay another's one: in a real mesh, by the claims in the log."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.bus.replay import read_event
+from mesh.protocol import subjects
+from mesh.protocol.messages import Claim, Queued
+from mesh.protocol.subjects import lane
+from tests.chatting import ask, events, new_chat, ok, pending
+from tests.conftest import Broker
+from tests.whole_mesh import SINGLE, Mesh
+
+Answer = tuple[str, str]
+
+
+class User:
+    """Somebody who asks, in a lane of their own."""
+
+    def __init__(self, http: httpx.AsyncClient, user_id: str) -> None:
+        self.http = http
+        self.id = user_id
+
+    async def ask(self, content: str = "x", **headers: str) -> Answer:
+        self.http.headers.update(headers)
+        chat = await new_chat(self.http)
+        return chat, (await ask(self.http, chat, content, model=SINGLE))["assistant_message"]["id"]
+
+
+async def users(mesh: Mesh, count: int) -> list[User]:
+    """So many users, of different lanes."""
+    found: dict[str, User] = {}
+    for number in range(200):
+        http = await mesh.client(f"sharer{number}")
+        user_id = ok(await http.get("/auth/check"))
+        if lane(user_id) in found:
+            await http.aclose()
+            continue
+        found[lane(user_id)] = User(http, user_id)
+        if len(found) == count:
+            return list(found.values())
+    raise AssertionError("the hash of users does not spread them")
+
+
+async def claims(broker: Broker) -> list[str]:
+    """Who asked for what was claimed, in the order of the claims."""
+    name, password = broker.credentials("gateway")
+    bus = await Bus.connect([broker.url], name, password, "claims")
+    js, who, found = JetStream(bus), {}, []
+    upto = await js.end(subjects.RUN_STREAM)
+    async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, 1, upto):
+        for stored in batch:
+            rid = subjects.parse_run(stored.subject).rid
+            match read_event(stored):
+                case Queued(request=request):
+                    who[rid] = request.tenant
+                case Claim(n=1):
+                    found.append(who[rid])
+    await bus.close()
+    return found
+
+
+async def test_of_the_next_claims_nobody_gets_a_second_before_each_got_one(
+    new_mesh: Callable[..., Mesh], broker: Broker
+) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", SINGLE)
+    greedy, *others = await users(mesh, 4)
+    chat, running = await greedy.ask("/repeat word")
+    await events(greedy.http, chat, running, most=1)
+    waiting = [await greedy.ask() for _ in range(12)]
+    late = [await user.ask() for user in others for _ in range(2)]
+    place, size = await pending(greedy.http, *waiting[-1], at=(17, 18))
+    assert (place, size) == (17, 18), "whoever asks for less comes first"
+    assert (await pending(others[0].http, *late[0]))[0] < 4
+    ok(await greedy.http.post(f"/chats/{chat}/messages/{running}/cancel"))
+    for user, answer in zip([user for user in others for _ in "12"], late, strict=True):
+        await events(user.http, *answer)
+    await events(greedy.http, *waiting[-1])
+    order = await claims(broker)
+    rounds = [Counter(order[1 + 4 * n : 5 + 4 * n]) for n in range(2)]
+    everybody = Counter(user.id for user in (greedy, *others))
+    assert rounds == [everybody, everybody]
+    assert set(order[9:]) == {greedy.id}
+    for user in (greedy, *others):
+        await user.http.aclose()
