@@ -1,21 +1,24 @@
 """The pure parts of the REPL: toolbar, commands, completion, parameters, tree, pastes, files."""
 
 import re
+from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.utils import get_cwidth
 
 from mesh_client import files
 from mesh_client.errors import MeshClientError
 from mesh_client.events import Finished, Pending, Reconnecting, Token
 from mesh_client.objects import ChatInfo, Message, MessageState, Model, Timings, Usage
-from mesh_client.repl import tree
+from mesh_client.repl import saying, tree
 from mesh_client.repl.commands import COMMANDS, Do, Say, Unknown, parse, typed
 from mesh_client.repl.completion import CommandCompleter, Known
 from mesh_client.repl.history import open_history
@@ -348,3 +351,12 @@ def test_a_history_that_cannot_be_written_costs_no_question(tmp_path: Path) -> N
     history.append_string("asked")
     assert history.get_strings()[-1] == "asked"
     assert history.trouble is not None and "cannot be used" in history.trouble
+
+
+def test_columns_stay_below_one_another_where_glyphs_are_wide() -> None:
+    out = StringIO()
+    with create_app_session(output=PlainTextOutput(out)):
+        saying.table([("1", "漢字", "then"), ("2", "plain", "now")])
+    first, second = out.getvalue().splitlines()
+    before = get_cwidth(first.partition("then")[0]), get_cwidth(second.partition("now")[0])
+    assert before[0] == before[1]
