@@ -57,7 +57,9 @@ async def test_requests_tokens_and_times_are_counted(mesh: Mesh) -> None:
     assert more(found, "mesh_http_seconds_count", method="GET", route=route) == 1
     assert value(found, "mesh_workers", model=ECHO, state="serving") == 1
     assert value(found, "mesh_slots", model=ECHO) > 1
-    assert value(found, "mesh_broker_connected") == 1
+    assert value(found, "mesh_broker_connected") == value(found, "mesh_store_up") == 1
+    assert value(found, "mesh_store_applied") > 0 and value(found, "mesh_database_bytes") > 0
+    assert 0 < value(found, "mesh_worker_memory_ratio", worker=ECHO) <= 1
     assert value(found, "process_resident_memory_bytes") > 0
 
 
@@ -80,8 +82,9 @@ async def test_who_waits_is_seen(new_mesh: Callable[..., Mesh]) -> None:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
         async with asyncio.timeout(20):
-            while value(await scraped(http), "mesh_queue_depth", model=SINGLE):
+            while value(found := await scraped(http), "mesh_queue_depth", model=SINGLE):
                 await asyncio.sleep(0.05)
+        assert value(found, "mesh_store_up") == 0, "there is none here"
 
 
 async def test_a_request_that_another_worker_goes_on_with_is_a_take_over(

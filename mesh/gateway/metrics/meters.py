@@ -6,6 +6,7 @@ when somebody asks (queues, workers) is not counted but looked at: `state.py`.
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
+from mesh.gateway.metrics.storage import Storage
 from mesh.protocol.messages import Cancelled, Claim, Done, End, Failed, Queued, RunEvent
 from mesh.protocol.subjects import RunSubject
 
@@ -19,6 +20,7 @@ class Meters:
     def __init__(self, name: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.storage = Storage(self.registry)
         self._name = name
         self._models: dict[str, str] = {}
         self._at = 0

@@ -14,4 +14,5 @@ async def metrics(request: AnyRequest, services: Wired) -> Response[bytes]:
     Open on this machine alone; from elsewhere with a sign-in, or a key of the scope `mesh`.
     """
     services.doorman.principal(request)
+    await services.meters.storage.look(services.store)
     return Response(generate_latest(services.meters.registry), media_type=CONTENT_TYPE_LATEST)

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from mesh import __version__
 from mesh.bus.connection import Bus
 from mesh.bus.presence import Fleet
+from mesh.gateway.metrics.machines import machines
 from mesh.gateway.models import Models
 from mesh.gateway.waiting import WaitingRoom
 
@@ -50,6 +51,7 @@ class State(Collector):
             waiting.add_metric([model], sight.waiting.size(model))
         yield waiting
         yield from self._workers()
+        yield from machines(sight.fleet.workers.values())
 
     def _workers(self) -> Iterator[Metric]:
         states: Counter[tuple[str, str]] = Counter()
