@@ -81,6 +81,7 @@ async def events(
         assert response.status_code == 200, await response.aread()
         number = None
         async for line in response.aiter_lines():
+            assert "keep-alive" not in line, "it was silent for long, and had something to say"
             if line.startswith("id: "):
                 number = int(line[4:])
             elif line == "data: [DONE]":

@@ -123,12 +123,16 @@ async def test_what_a_run_says_stands_in_its_thread_in_order(store: Store) -> No
 async def test_a_log_that_is_read_again_says_nothing_twice(store: Store) -> None:
     alice = await store.user()
     thread = await new_thread(store, alice)
-    await tell(store, begun(thread, alice.id), NEEDED, done(A, "rain"), done(B, "noon"), OVER)
-    before = await said(store, alice, thread)
-    store.log.created = "again"
-    store.log.wake()
-    await store.follower.caught_up()
-    assert await said(store, alice, thread) == before
+    await tell(store, begun(thread, alice.id), NEEDED, done(A, "rain"))
+    for further in ((), (done(B, "noon"), OVER)):
+        await tell(store, *further)
+        before = await said(store, alice, thread)
+        store.log.created += " again"
+        store.log.wake()
+        await store.follower.caught_up()
+        assert await said(store, alice, thread) == before
+    assert (await store.rows())["skipped_events"] == []
+    assert [content for _, content, _ in before] == ["Wait.", "rain", "noon", "Done."]
 
 
 async def test_a_run_that_is_cut_short_leaves_what_it_had_said(store: Store) -> None:
