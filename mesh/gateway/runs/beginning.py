@@ -61,4 +61,6 @@ def new_run(services: Services, first: Request, run_id: str) -> ToolRun:
         patience=settings.action_timeout,
         deadline=now + longest,
         trace=first.trace,
+        priority=first.priority,
+        key=first.key,
     )

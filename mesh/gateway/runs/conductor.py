@@ -187,6 +187,8 @@ class Conductor:
             trace=run.trace,
             tools=run.tools,
             grammar=run.later if story.steps else run.grammar,
+            priority=run.priority,
+            key=run.key,
         )
         track = await self._requests.submit(request, body=run.id)
         track.readers += 1
