@@ -219,6 +219,26 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     client_quota: Annotated[
         int, Meta(ge=0, description="Tokens that a client of `POST /v1/ask` may use; 0: no limit.")
     ] = 500_000
+    limit_requests: Annotated[
+        int, Meta(ge=0, description="Requests that each user may make in a minute; 0: no limit.")
+    ] = 0
+    limit_tokens: Annotated[
+        int, Meta(ge=0, description="Tokens that each user may use in a minute; 0: no limit.")
+    ] = 0
+    limit_concurrent: Annotated[
+        int, Meta(ge=0, description="Requests that each user may have under way; 0: no limit.")
+    ] = 0
+    limit_daily_tokens: Annotated[
+        int, Meta(ge=0, description="Tokens that each user may use in a day (UTC); 0: no limit.")
+    ] = 0
+    limit_messages: Annotated[
+        str,
+        Meta(
+            pattern="^([0-9]{1,6}/[1-9][0-9]{0,3})?$",
+            description="Answers that each user may ask for in chats, and in how many seconds, such"
+            " as 20/600; empty: no limit.",
+        ),
+    ] = ""
     run_timeout: Annotated[
         float,
         Meta(

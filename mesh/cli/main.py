@@ -31,6 +31,8 @@ COMMANDS = {
     "doctor": ("up", "Say what is wrong, and how to mend it."),
     "user": ("up", "Look after accounts: add, list, passwd, role, remove."),
     "key": ("up", "Look after API keys: create, list, revoke."),
+    "limit": ("up", "Show and change what a user or a key may ask for."),
+    "usage": ("up", "Show what was used, by day, user, key and model."),
     "backup": ("up", "Take a backup of chats, log and queue."),
     "restore": ("up", "Make a mesh of a backup."),
     "config": ("up", "Show the settings, and where they come from."),

@@ -20,6 +20,7 @@ from mesh.protocol.accounts import AccountMark, KeyCard, KeyUse, NoteKeyUse
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.keys import hash_of
+from mesh.protocol.limits import Allowance
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ EVERY = 10.0
 
 STALE = 5.0
 """Seconds for which what was heard counts more than what is read: a replica may lag behind."""
+
+NONE_SAID = Allowance()
 
 GONE = "This account was deleted."
 
@@ -41,6 +44,7 @@ class Accounts:
         self._store = store
         self._keys: dict[str, KeyCard] = {}
         self._marks: dict[str, AccountMark] = {}
+        self._of_key: dict[str, Allowance] = {}
         self._heard: dict[str, float] = {}
         self._used: dict[str, float] = {}
         self._doubt = asyncio.Event()
@@ -116,6 +120,13 @@ class Accounts:
         mark = self._marks.get(user_id)
         return mark is not None and mark.gone
 
+    def allowance(self, user_id: str, key_id: str) -> Allowance:
+        """What a user, or with a key's id the key, may ask for, as far as anybody has said."""
+        if not key_id:
+            mark = self._marks.get(user_id)
+            return (mark and mark.allowance) or NONE_SAID
+        return self._of_key.get(key_id, NONE_SAID)
+
     async def _read(self) -> None:
         """Take over what the bucket has, save where something newer was heard of late."""
         found = await entries(self._js, subjects.ACCOUNTS_STREAM, subjects.ACCOUNTS_ALL)
@@ -139,7 +150,8 @@ class Accounts:
                 self._keys.pop(name, None)
                 self._marks.pop(name, None)
             elif subject == subjects.account_key(name):
-                self._keys[name] = decode(data, KeyCard)
+                self._keys[name] = card = decode(data, KeyCard)
+                self._of_key[card.id] = card.allowance or NONE_SAID
             else:
                 self._marks[name] = decode(data, AccountMark)
         except msgspec.DecodeError as error:

@@ -29,6 +29,9 @@ from mesh.gateway.doorman import Doorman
 from mesh.gateway.errors import HANDLERS, AnyRequest
 from mesh.gateway.head import Head
 from mesh.gateway.lanes import Lanes
+from mesh.gateway.limits.counts import Counts
+from mesh.gateway.limits.limiter import Limiter, messages
+from mesh.gateway.limits.telling import tell
 from mesh.gateway.living import Living
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.lost import report_lost
@@ -53,7 +56,7 @@ from mesh.gateway.takeover import TakeOver
 from mesh.gateway.tokens import Tokens, signing_key
 from mesh.gateway.trusted_clients import TrustedClients
 from mesh.gateway.unfinished import Unfinished
-from mesh.gateway.usher import Usher
+from mesh.gateway.usher import Hear, Usher
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
@@ -186,6 +189,7 @@ def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[None]]:
     async def admit(request: AnyRequest) -> None:
         await services.trusted.identify(request)
         services.doorman.admit(request)
+        tell(services.limiter, request)
 
     return admit
 
@@ -199,13 +203,15 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     waiting = WaitingRoom(lanes.used)
     crowd = Crowd(waiting, settings.max_waiting)
     unfinished = Unfinished(Tail(bus, js))
-    usher = Usher(js, Tail(bus, js), crowd.hear, settings.gateway_name, unfinished.hear)
-    meters = Meters(settings.gateway_name)
-    requests = Requests(bus, js, settings.gateway_name, _told(usher, meters), crowd, lanes)
-    models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
-    tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
     store = Store(bus)
     accounts = Accounts(bus, js, store)
+    limiter = Limiter(Counts(messages(settings.limit_messages)[1]), settings, accounts, store)
+    hear = _both(crowd.hear, limiter.counts.hear)
+    usher = Usher(js, Tail(bus, js), hear, settings.gateway_name, unfinished.hear)
+    meters = Meters(settings.gateway_name)
+    requests = Requests(bus, js, settings.gateway_name, _told(usher, meters), crowd, lanes, limiter)
+    models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
+    tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
     living, telling = Living(js, settings.gateway_name), Telling(js, requests.writer)
     services = Services(
         settings=settings,
@@ -227,6 +233,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
         rules=rules,
         living=living,
         quota=Quota(store, settings.client_quota),
+        limiter=limiter,
         telling=telling,
         conductor=Conductor(
             bus,
@@ -243,6 +250,14 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     meters.registry.register(State(services))
     await _start(services, usher, unfinished)
     return services
+
+
+def _both(one: Hear, other: Hear) -> Hear:
+    def hear(rid: str, event: RunEvent, seq: int) -> None:
+        one(rid, event, seq)
+        other(rid, event, seq)
+
+    return hear
 
 
 def _told(usher: Usher, meters: Meters) -> OnEvent:
@@ -279,6 +294,7 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
     take_over = TakeOver(bus, requests.logs, requests.background)
     await take_over.start()
     await usher.start()
+    await services.limiter.start(js)
     await fleet.start()
     await models.start()
     await services.accounts.start()
@@ -295,6 +311,7 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
         models.refresh(),
         services.streams.tick(),
         usher.run(),
+        services.limiter.run(),
         living.run(),
         recover(unfinished, requests, take_over, living, name),
         sweeper.run(),

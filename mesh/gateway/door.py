@@ -15,6 +15,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.gateway.errors import AnyRequest, answer
+from mesh.gateway.limits.headers import TOLD
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import LOOPBACK, GatewaySettings
 
@@ -103,7 +104,8 @@ class Door:
 
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *added]
+                told = scope["state"].get(TOLD, list)
+                message["headers"] = [*message["headers"], *added, *told()]
             return send(message)
 
         try:

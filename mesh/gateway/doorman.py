@@ -3,6 +3,8 @@
 What a trusted client says of its users is looked up before (`trusted.py`).
 """
 
+from msgspec.structs import replace
+
 from mesh.gateway import access
 from mesh.gateway.accounts import Accounts
 from mesh.gateway.door import Rules
@@ -10,9 +12,13 @@ from mesh.gateway.errors import AnyRequest
 from mesh.gateway.tokens import GUEST, Principal, Tokens
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.keys import looks_like_key
+from mesh.protocol.subjects import LANES
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """What proxies add to a request."""
+
+PRIORITY = "x-priority"
+"""The header that says with which priority something is asked."""
 
 TRUSTED, PRINCIPAL = "trusted", "principal"
 """Where a request keeps whom a trusted client speaks for, and who asks."""
@@ -42,7 +48,7 @@ class Doorman:
         state = request.scope["state"]
         known: Principal | None = state.get(PRINCIPAL)
         if known is None:
-            known = state[PRINCIPAL] = self._who(request)
+            known = state[PRINCIPAL] = _urgent(self._who(request), request)
             access.check(request.scope["path"], known)
         return known
 
@@ -78,3 +84,16 @@ class Doorman:
         if not self.is_private(request):
             raise MeshError(ErrorCode.NOT_AUTHENTICATED)
         return Principal(GUEST, "Guest", guest=True)
+
+
+def _urgent(principal: Principal, request: AnyRequest) -> Principal:
+    """The same with the priority that they ask with. Raises MeshError (bad_request)."""
+    asked = request.headers.get(PRIORITY, "")
+    if not asked:
+        return principal
+    if asked not in LANES:
+        names = ", ".join(LANES)
+        raise MeshError(
+            ErrorCode.BAD_REQUEST, f"Set X-Priority to one of {names}.", param="X-Priority"
+        )
+    return replace(principal, priority=asked)

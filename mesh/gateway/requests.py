@@ -21,6 +21,7 @@ from mesh.gateway.budget import LogBudget
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.endings import Endings, due
 from mesh.gateway.lanes import Lanes
+from mesh.gateway.limits.limiter import Limiter
 from mesh.gateway.logs import PATIENCE, Logs
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
@@ -51,9 +52,11 @@ class Requests:
         on_event: OnEvent,
         crowd: Crowd,
         lanes: Lanes,
+        limiter: Limiter,
     ) -> None:
         self.writer = Writer(bus.user, new_uid())
         self.lanes = lanes
+        self._limiter = limiter
         self._bus = bus
         self._js = js
         self._name = name
@@ -96,7 +99,7 @@ class Requests:
 
         A rid that is in the log already is not queued again: its track is returned. Raises
         MeshError: conflict (same rid, other body), too_large, queue_full, share_full,
-        broker_unavailable.
+        rate_limited, broker_unavailable.
         """
         request = replace(request, reply=self._name)
         queued = Queued(
@@ -108,7 +111,12 @@ class Requests:
         if known is not None:
             return known
         self._check_capacity(request.model)
-        return await self._begin(request, queued)
+        request = await self._limiter.admit(request, chat=turn is not None)
+        try:
+            return await self._begin(request, replace(queued, request=request))
+        except BaseException:
+            self._limiter.forget(request.rid)
+            raise
 
     async def again(self, rid: str, body: str) -> Track | None:
         """The request that was queued under an idempotency key before, or None.

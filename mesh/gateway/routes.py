@@ -136,6 +136,14 @@ from mesh.gateway.threads.routes import (
 from mesh.gateway.threads.runs import create_thread_run, list_thread_runs
 from mesh.gateway.titles import generate_title
 from mesh.gateway.trusted import trusted
+from mesh.gateway.usage import (
+    all_usage,
+    limit_key,
+    limit_user,
+    own_limits,
+    own_usage,
+    user_limits,
+)
 from mesh.gateway.worker_admin import enrol_worker, enrolled_workers, expel_worker
 from mesh.gateway.worker_events import worker_events
 from mesh.gateway.worker_sessions import worker_sessions
@@ -161,6 +169,12 @@ ROUTES: list[ControllerRouterHandler] = [
     set_password,
     set_role,
     sign_out_user,
+    all_usage,
+    limit_key,
+    limit_user,
+    own_limits,
+    own_usage,
+    user_limits,
     enrol_worker,
     enrolled_workers,
     expel_worker,

@@ -16,6 +16,7 @@ from mesh.gateway.accounts import Accounts
 from mesh.gateway.ask.quota import Quota
 from mesh.gateway.door import Rules
 from mesh.gateway.doorman import Doorman
+from mesh.gateway.limits.limiter import Limiter
 from mesh.gateway.living import Living
 from mesh.gateway.lookout import Lookout
 from mesh.gateway.metrics.meters import Meters
@@ -60,6 +61,7 @@ class Services:
     rules: Rules
     living: Living
     quota: Quota
+    limiter: Limiter
     telling: Telling
     conductor: Conductor
     meters: Meters
@@ -94,6 +96,8 @@ class Services:
             deadline=now + self.settings.request_timeout,
             queue_deadline=now + self.settings.queue_timeout,
             trace=trace,
+            priority=principal.priority,
+            key=principal.key,
         )
 
     async def model(self, principal: Principal, asked: str | None, key: str) -> str:

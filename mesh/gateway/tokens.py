@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from mesh.protocol.accounts import Role, Scope, User
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.subjects import Priority
 from mesh.settings import GatewaySettings
 
 ALGORITHM = "HS256"
@@ -28,7 +29,7 @@ class Principal(Struct, frozen=True):
     """Who asks. `user_id` is also the tenant of what they ask for.
 
     key: the id of the API key, where that is how they asked; scopes: what that key may be used for,
-    None: everything; trusted: a trusted client says so.
+    None: everything; trusted: a trusted client says so; priority: what they ask with.
     """
 
     user_id: str
@@ -38,6 +39,7 @@ class Principal(Struct, frozen=True):
     key: str = ""
     scopes: frozenset[Scope] | None = None
     trusted: bool = False
+    priority: Priority = "normal"
 
 
 class Tokens:

@@ -8,6 +8,7 @@ knows their hashes; of keys and refresh tokens only the SHA-256 travels, in hex.
 from typing import Literal
 
 from mesh.protocol.chats import Asks, ChatTree, Ok, RunRow
+from mesh.protocol.limits import Allowance
 from mesh.protocol.messages import Wire
 
 Role = Literal["user", "operator", "admin"]
@@ -102,14 +103,16 @@ class KeyCard(Wire, frozen=True, kw_only=True, tag="key_card"):
     scopes: tuple[Scope, ...] = ()
     client: str = ""
     expires_at: float | None = None
+    allowance: Allowance | None = None
 
 
 class AccountMark(Wire, frozen=True, kw_only=True, tag="account_mark"):
     """What changed about a person: access tokens made before `since` (Unix time) are worth
-    nothing; gone: the account was deleted, and all that it had."""
+    nothing; gone: the account was deleted, and all that it had; allowance: where it has one."""
 
     since: float = 0.0
     gone: bool = False
+    allowance: Allowance | None = None
 
 
 # --- queries: people ------------------------------------------------------------------------------

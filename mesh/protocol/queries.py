@@ -80,6 +80,7 @@ from mesh.protocol.chats import (
 from mesh.protocol.clients import ClientUsage, GetClient
 from mesh.protocol.evaluations import EvaluateMessage
 from mesh.protocol.exports import ExportHeads, ListExport
+from mesh.protocol.limits import Allowance, GetAllowance, GetUsage, SetAllowance, Usage
 from mesh.protocol.messages import Refused
 from mesh.protocol.numbered import ListNumbered, NumberedChats, OpenChat
 from mesh.protocol.own_data import ClientRows, ListClients, ListToolRuns, ToolRuns
@@ -119,6 +120,8 @@ AccountQuery = (
     | ListKeys
     | RevokeKey
     | NoteKeyUse
+    | SetAllowance
+    | GetAllowance
     | ListRuns
     | ShareChat
     | ListShares
@@ -150,6 +153,7 @@ ChatQuery = (
     | ListExport
     | ListToolRuns
     | ListClients
+    | GetUsage
 )
 
 AssistantQuery = (
@@ -206,6 +210,8 @@ Reply = (
     | ExportHeads
     | ToolRuns
     | ClientRows
+    | Allowance
+    | Usage
     | Assistant
     | AssistantPage
     | KeptTool
@@ -235,6 +241,9 @@ QUERIES: dict[type[Query], type[Reply]] = {
     ListKeys: Keys,
     RevokeKey: Ok,
     NoteKeyUse: Ok,
+    SetAllowance: Allowance,
+    GetAllowance: Allowance,
+    GetUsage: Usage,
     ListRuns: Runs,
     ShareChat: Share,
     ListShares: Shares,

@@ -34,16 +34,17 @@ from mesh.protocol.accounts import (
     UseRefresh,
 )
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.limits import GetAllowance, SetAllowance
 from mesh.protocol.queries import AccountQuery, Reply
 from mesh.store import view
 from mesh.store.attempts import Attempts
 from mesh.store.database import Database
 from mesh.store.mirror import News
 from mesh.store.passwords import Passwords
-from mesh.store.queries import accounts, find, keys, leaving, runs, shares, tokens
+from mesh.store.queries import accounts, find, keys, leaving, runs, shares, tokens, usage
 from mesh.store.queries.find import PASSWORD, account_name
 
-Read = GetUser | ListUsers | ListKeys | ListRuns | ListShares | GetShared
+Read = GetUser | ListUsers | ListKeys | ListRuns | ListShares | GetShared | GetAllowance
 Change = (
     SignIn
     | SetRole
@@ -56,6 +57,7 @@ Change = (
     | NoteKeyUse
     | ShareChat
     | RevokeShare
+    | SetAllowance
 )
 
 WRONG = "This name and this password do not belong together."
@@ -97,10 +99,9 @@ class Accounts:
                 return await self.add_user(query)
             case SetPassword():
                 return await self._set_password(query)
-            case GetUser() | ListUsers() | ListKeys() | ListRuns() | ListShares() | GetShared():
-                return await self._read(query)
-            case _:
-                return await self._change(query)
+        if isinstance(query, Read):
+            return await self._read(query)
+        return await self._change(query)
 
     async def has_admin(self) -> bool:
         async with self._database.read() as session:
@@ -160,6 +161,8 @@ class Accounts:
                     return await shares.list_shares(session, query)
                 case GetShared():
                     return await shares.get_shared(session, query, now)
+                case GetAllowance():
+                    return await usage.get_allowance(session, query)
 
     async def _change(self, query: Change) -> Reply:
         news = News()
@@ -196,3 +199,5 @@ class Accounts:
                 return await shares.share_chat(session, query, now)
             case RevokeShare():
                 return await shares.revoke_share(session, query)
+            case SetAllowance():
+                return await usage.set_allowance(session, query, news)

@@ -23,7 +23,7 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver
-from mesh.store import charges, tool_runs, tree, workers
+from mesh.store import charges, tool_runs, tree, usage, workers
 from mesh.store.models import Chat, Message, Run
 from mesh.store.records import Record, Unreadable
 from mesh.store.rows import Rows
@@ -106,6 +106,7 @@ def _run(request: Request, turn: Turn | None, chat: Chat | None, charge: Charge 
         rid=request.rid,
         chat_id=chat.id if chat else None,
         tenant=request.tenant,
+        key=request.key,
         client=charge.client if charge else None,
         client_user=charge.user if charge else None,
         model=request.model,
@@ -172,6 +173,7 @@ def _ended(rows: Rows, record: Record, end: End) -> None:
             run.state = "cancelled"
     _measure(run, end)
     charges.ended(rows, run)
+    usage.ended(rows.day_of(run, record.at), run)
     workers.ended(rows, record, run, end)
 
 

@@ -35,6 +35,7 @@ from mesh.protocol.clients import GetClient
 from mesh.protocol.errors import MeshError
 from mesh.protocol.evaluations import EvaluateMessage
 from mesh.protocol.exports import ListExport
+from mesh.protocol.limits import GetUsage
 from mesh.protocol.messages import UserMessage
 from mesh.protocol.numbered import ListNumbered, OpenChat
 from mesh.protocol.own_data import ListClients, ListToolRuns
@@ -55,6 +56,7 @@ from mesh.store.queries import (
     own_data,
     runs,
     search,
+    usage,
 )
 from mesh.store.refusals import NotYet, unavailable
 
@@ -78,6 +80,7 @@ Read = (
     | ListExport
     | ListToolRuns
     | ListClients
+    | GetUsage
 )
 Change = (
     CreateChat
@@ -144,6 +147,7 @@ class Dispatcher:
                 await self._in_time(self._follower.reached(seq), behind)
             case (
                 GetThread()
+                | GetUsage()
                 | ListNumbered()
                 | OpenChat()
                 | AddUserMessage(parent_id=None)
@@ -209,6 +213,8 @@ class Dispatcher:
                 return await own_data.list_tool_runs(session, query)
             case ListClients():
                 return await own_data.list_clients(session, query)
+            case GetUsage():
+                return await usage.get_usage(session, query, self._follower.applied)
 
     async def _change(self, session: AsyncSession, query: Change) -> Reply:
         now, most = self._clock(), self._limits.chat_max_messages

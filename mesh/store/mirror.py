@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.bus.bucket import entries
@@ -47,6 +47,7 @@ class News:
             scopes=view.scopes(row),
             client=row.client,
             expires_at=row.expires_at,
+            allowance=row.allowance,
         )
         self.messages[subjects.account_key(row.key_hash)] = encode(card)
 
@@ -54,9 +55,9 @@ class News:
         self.messages[subjects.account_key(row.key_hash)] = NOTHING
 
     def user(self, row: User) -> None:
-        if row.valid_from:
-            mark = AccountMark(since=row.valid_from)
-            self.messages[subjects.account_mark(row.id)] = encode(mark)
+        """An empty mark of one of whom nothing is to be said any more counts as none."""
+        mark = AccountMark(since=row.valid_from, allowance=row.allowance)
+        self.messages[subjects.account_mark(row.id)] = encode(mark)
 
     def gone(self, user_id: str) -> None:
         self.messages[subjects.account_mark(user_id)] = encode(AccountMark(gone=True))
@@ -65,7 +66,8 @@ class News:
 async def all_news(session: AsyncSession) -> News:
     """All that the gateways should know, as the database has it."""
     news = News()
-    for user in await session.scalars(select(User).where(User.valid_from > 0)):
+    marked = or_(User.valid_from > 0, User.allowance.is_not(None))
+    for user in await session.scalars(select(User).where(marked)):
         news.user(user)
     for user_id in await session.scalars(select(DeletedUser.id)):
         news.gone(user_id)

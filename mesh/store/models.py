@@ -21,6 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from mesh.protocol.chats import WorkParameters
+from mesh.protocol.limits import Allowance
 from mesh.protocol.messages import WorkerInfo
 
 T = TypeVar("T")
@@ -63,7 +64,8 @@ class Encoded(TypeDecorator[T]):
 class User(Base):
     """A person, known by an account of an identity provider.
 
-    valid_from: access tokens made before are worth nothing.
+    valid_from: access tokens made before are worth nothing; allowance: what they may ask for, where
+    that was said of them.
     """
 
     __tablename__ = "users"
@@ -76,6 +78,7 @@ class User(Base):
     role: Mapped[str]
     created_at: Mapped[float]
     valid_from: Mapped[float] = mapped_column(default=0.0)
+    allowance: Mapped[Allowance | None] = mapped_column(Encoded(Allowance))
 
 
 class Password(Base):
@@ -129,6 +132,7 @@ class ApiKey(Base):
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
     last_used_at: Mapped[float | None]
+    allowance: Mapped[Allowance | None] = mapped_column(Encoded(Allowance))
 
 
 # --- chats ----------------------------------------------------------------------------------------
@@ -235,7 +239,7 @@ class Run(Base):
 
     state: queued, running, done, failed or cancelled. attempts: the highest claim; worker, inc,
     claimed_at: of that claim. pieces and the checksums are the seal of the pen's holder. client,
-    client_user: whom of the tenant's the tokens are charged to.
+    client_user: whom of the tenant's the tokens are charged to; key: the API key's id.
     """
 
     __tablename__ = "runs"
@@ -243,6 +247,7 @@ class Run(Base):
     rid: Mapped[str] = mapped_column(primary_key=True)
     chat_id: Mapped[str | None] = mapped_column(ForeignKey("chats.id"), index=True)
     tenant: Mapped[str]
+    key: Mapped[str] = mapped_column(default="")
     client: Mapped[str | None]
     client_user: Mapped[str | None]
     model: Mapped[str]

@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from mesh.protocol.messages import Queued, Turn, WorkerLost, WorkerStarted, WorkerStopped
 from mesh.protocol.tools import RunBegun, ToolEvent
+from mesh.store import usage
 from mesh.store.models import (
     Action,
     Base,
@@ -28,16 +29,29 @@ from mesh.store.models import (
 )
 from mesh.store.records import Record
 from mesh.store.thread_models import Thread, ThreadMessage, ThreadParticipant
+from mesh.store.usage import Spent, UsageDay
 
 R = TypeVar("R", bound=Base)
 
-Row = Chat | Message | Run | ClientUsage | ToolRun | Action | ThreadMessage | Worker | WorkerEvent
+Row = (
+    Chat
+    | Message
+    | Run
+    | ClientUsage
+    | UsageDay
+    | ToolRun
+    | Action
+    | ThreadMessage
+    | Worker
+    | WorkerEvent
+)
 
 ORDER = (
     Chat,
     Message,
     Run,
     ClientUsage,
+    UsageDay,
     ToolRun,
     Action,
     ThreadMessage,
@@ -61,6 +75,7 @@ class Rows:
         self.messages: dict[str, Message] = {}
         self.runs: dict[str, Run] = {}
         self.usage: dict[Payer, ClientUsage] = {}
+        self.days: dict[Spent, UsageDay] = {}
         self.tool_runs: dict[str, ToolRun] = {}
         self.actions: dict[tuple[str, str], Action] = {}
         self.threads: dict[str, Thread] = {}
@@ -81,6 +96,8 @@ class Rows:
                 self.runs[row.rid] = row
             case ClientUsage():
                 self.usage[row.tenant, row.client, row.user] = row
+            case UsageDay():
+                self.days[row.day, row.tenant, row.key, row.model] = row
             case ToolRun():
                 self.tool_runs[row.id] = row
             case Action():
@@ -92,6 +109,13 @@ class Rows:
             case WorkerEvent():
                 self.worker_events[row.kind, row.key] = row
         self._new.setdefault(type(row), []).append(row)
+
+    def day_of(self, run: Run, at: float) -> UsageDay:
+        """What was used on the day of a time by those who pay for a run; a new row if need be."""
+        key = usage.day(at), run.tenant, run.key, run.model
+        if key not in self.days:
+            self.add(usage.begun(key))
+        return self.days[key]
 
     async def save(self, session: AsyncSession) -> None:
         """Write what is new, referred-to rows first, and what was changed."""
@@ -113,6 +137,8 @@ async def load(session: AsyncSession, records: Sequence[Record]) -> Rows:
     rows.messages = await _by(session, Message.id, _message_ids(turns))
     rows.runs = await _by(session, Run.rid, {record.rid for record in records if record.rid})
     rows.usage = await _usage(session, set(_payers(records, rows.runs)))
+    tenants = {run.tenant for run in rows.runs.values()} | set(_tenants(records))
+    rows.days = await usage.load(session, records, tenants)
     told = {record.rid for record in records if isinstance(record.event, ToolEvent)}
     rows.tool_runs = await _by(session, ToolRun.id, told)
     if told:

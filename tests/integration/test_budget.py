@@ -18,6 +18,7 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Message, Request
 from mesh.settings import Limits
 from tests.conftest import Broker
+from tests.limiting import unlimited
 
 
 def a_request(size: int) -> Request:
@@ -40,7 +41,7 @@ async def test_new_requests_wait_while_the_log_is_nearly_full(
     js = JetStream(bus)
     await declare(js, Limits(run_max_bytes=1 << 20))
     crowd, lanes = Crowd(WaitingRoom(), 100), Lanes(Fleet(bus, js))
-    requests = Requests(bus, js, "gw1", lambda where, event, seq: None, crowd, lanes)
+    requests = Requests(bus, js, "gw1", lambda where, event, seq: None, crowd, lanes, unlimited())
     await requests.start()
     await requests.submit(a_request(900_000))
     with pytest.raises(MeshError) as caught:

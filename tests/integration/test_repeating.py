@@ -21,6 +21,7 @@ from mesh.protocol.messages import Cancelled, Message, Prompt, Queued, Request
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker
+from tests.limiting import unlimited
 
 REQUEST = Request(
     rid=new_uid(),
@@ -51,7 +52,9 @@ async def requests(js: JetStream) -> AsyncIterator[Requests]:
     queued = Queued(uid=new_uid(), request=REQUEST, body=BODY)
     await append_event(js, "gw1", REQUEST.rid, writer, queued, 0)
     crowd, lanes = Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js))
-    requests = Requests(js.bus, js, "gw1", lambda where, event, seq: None, crowd, lanes)
+    requests = Requests(
+        js.bus, js, "gw1", lambda where, event, seq: None, crowd, lanes, unlimited()
+    )
     await requests.start()
     yield requests
     await requests.close()

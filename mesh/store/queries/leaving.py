@@ -21,6 +21,7 @@ from mesh.store.models import (
 from mesh.store.queries import assistants, find, threads, tools
 from mesh.store.queries.accounts import check_not_last_admin
 from mesh.store.queries.chats import remove
+from mesh.store.usage import UsageDay
 
 
 async def remove_user(session: AsyncSession, query: RemoveUser, now: float, news: News) -> Ok:
@@ -36,7 +37,7 @@ async def remove_user(session: AsyncSession, query: RemoveUser, now: float, news
     await session.flush()
     for kind in (ApiKey, Password, RefreshToken, Vote, Report):
         await session.execute(delete(kind).where(kind.user_id == user.id))
-    for owned in (Run, ToolRun, ClientUsage):
+    for owned in (Run, ToolRun, ClientUsage, UsageDay):
         await session.execute(delete(owned).where(owned.tenant == user.id))
     for kept in (assistants, tools, threads):
         await kept.remove_of(session, user.id)

@@ -39,6 +39,7 @@ async def test_old_runs_outside_chats_and_worker_events_are_forgotten(store: Sto
         "chats": 1,
         "messages": 2,
         "runs": 1,
+        "usage_days": 1,
         "workers": 1,
         "position": 1,
     }

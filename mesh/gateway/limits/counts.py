@@ -1,0 +1,141 @@
+"""Counts what users and keys ask for and use, by the events of the log; asks nobody.
+
+Every gateway hears all events, of its own requests at once, of others' within a fraction of a
+second; so all of them count alike, and one that was started again counts the past as well.
+"""
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from mesh.gateway.limits.window import Window
+from mesh.protocol.messages import Cancelled, Done, Failed, Queued, Request, RunEvent
+
+MINUTE, DAY = 60.0, 86_400.0
+
+RECENT = 60.0
+"""Seconds for which the ends are remembered one by one: the store has applied them by then."""
+
+
+REMEMBERED = 10_000
+"""Requests that have ended and are known: of one that is told of again nothing is counted."""
+
+
+class Who(NamedTuple):
+    """A user, or one of a user's keys."""
+
+    user: str
+    key: str = ""
+
+
+def of(request: Request) -> Iterator[Who]:
+    """Whose request it is: the user's, and the key's if it came with one."""
+    yield Who(request.tenant)
+    if request.key:
+        yield Who(request.tenant, request.key)
+
+
+class Used:
+    """What one user or key has used. open: requests without an end; messages: asked in chats."""
+
+    def __init__(self, messages_span: float) -> None:
+        self.open: set[str] = set()
+        self.requests = Window(MINUTE)
+        self.tokens = Window(MINUTE)
+        self.messages = Window(messages_span)
+        self.today = Today()
+
+
+class Today:
+    """The tokens of one day (number since 1970, UTC): those that the store knew, and those since.
+
+    known: whether the store has told; before, only what was heard here counts.
+    """
+
+    def __init__(self) -> None:
+        self.day = 0
+        self.known = False
+        self._sum = 0
+        self._recent: deque[tuple[int, float, int]] = deque()
+
+    def add(self, seq: int, at: float, tokens: int) -> None:
+        """An answer's end, stored at `seq`, at a Unix time."""
+        self.turn(at)
+        self._sum += tokens
+        self._recent.append((seq, at, tokens))
+        while self._recent[0][1] < at - RECENT:
+            self._recent.popleft()
+
+    def tokens(self, now: float) -> int:
+        self.turn(now)
+        return self._sum
+
+    def learn(self, tokens: int, applied: int) -> None:
+        """What the store has, up to a sequence of the log."""
+        self._sum = tokens + sum(more for seq, _, more in self._recent if seq > applied)
+        self.known = True
+
+    def turn(self, at: float) -> None:
+        """With a new day all begins anew, and nothing of it is missing."""
+        day = int(at // DAY)
+        if day > self.day:
+            self.known = bool(self.day)
+            self.day, self._sum = day, 0
+            self._recent.clear()
+
+
+class Counts:
+    """What everybody has used of late. messages_span: seconds over which chats' are counted."""
+
+    def __init__(self, messages_span: float, clock: Callable[[], float] = time.time) -> None:
+        self._span = messages_span
+        self._clock = clock
+        self._used: defaultdict[Who, Used] = defaultdict(lambda: Used(self._span))
+        self._open: dict[str, Request] = {}
+        self._ended: dict[str, None] = {}
+
+    def of(self, who: Who) -> Used:
+        return self._used[who]
+
+    def hear(self, rid: str, event: RunEvent, seq: int, at: float = 0.0) -> None:
+        """An event of any request, stored at `seq`; at: when, where that is not just now."""
+        match event:
+            case Queued(request=request, turn=turn):
+                self.begin(request, chat=turn is not None)
+            case Done() | Failed() | Cancelled():
+                tokens = event.usage.prompt_tokens + event.usage.completion_tokens
+                self._end(rid, tokens, seq, at or self._clock())
+
+    def begin(self, request: Request, chat: bool) -> None:
+        """Count a request that is accepted, once; what comes of it is heard later."""
+        if request.rid in self._open or request.rid in self._ended:
+            return
+        self._open[request.rid] = request
+        at = min(self._clock(), request.created)
+        for who in of(request):
+            used = self._used[who]
+            used.open.add(request.rid)
+            used.requests.add(at, 1)
+            used.messages.add(at, int(chat))
+
+    def forget(self, rid: str) -> None:
+        """A request was not accepted after all; that it was asked for still counts."""
+        self._end(rid, 0, 0, self._clock())
+        self._ended.pop(rid, None)  # it may be tried again
+
+    def overdue(self, now: float) -> list[str]:
+        """Requests whose ends should have been heard long ago: the log may have been replaced."""
+        return [rid for rid, request in self._open.items() if request.deadline + MINUTE < now]
+
+    def _end(self, rid: str, tokens: int, seq: int, at: float) -> None:
+        request = self._open.pop(rid, None)
+        self._ended[rid] = None
+        while len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        for who in of(request) if request is not None else ():
+            used = self._used[who]
+            used.open.discard(rid)
+            used.tokens.add(at, tokens)
+            if tokens:
+                used.today.add(seq, at, tokens)

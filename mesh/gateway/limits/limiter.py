@@ -1,0 +1,198 @@
+"""Lets requests in, or refuses them: by what their user and their key may ask for, and have asked.
+
+What a gateway lets in itself counts from that moment on, what others do as soon as it is heard of;
+tokens count when an answer has ended. So the limits hold for all gateways together, but for what
+happens in the fraction of a second in which the one does not know of the other's yet.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from mesh.bus.jetstream import JetStream
+from mesh.gateway.limits import past
+from mesh.gateway.limits.counts import DAY, MINUTE, Counts, Today, Who, of
+from mesh.gateway.limits.window import Room
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.limits import Allowance, GetUsage, Usage
+from mesh.protocol.messages import Request
+from mesh.protocol.subjects import LANES, Priority
+from mesh.settings import GatewaySettings
+
+log = logging.getLogger(__name__)
+
+HORIZON = 3_600.0
+"""Seconds over which something may be counted, but for the day."""
+
+SOON = 2.0
+"""Seconds after which it is worth trying again where nobody knows when an answer ends."""
+
+AGAIN = 10.0
+"""Seconds until the store is asked again what was used today, after it did not answer."""
+
+
+class Allowances(Protocol):
+    """Who may ask for what, as the accounts have it (`mesh.gateway.accounts`)."""
+
+    def allowance(self, user_id: str, key_id: str) -> Allowance: ...
+
+
+class Store(Protocol):
+    """Where the days are kept (`mesh.gateway.store`)."""
+
+    async def ask(self, query: GetUsage) -> Usage: ...
+
+
+class Limiter:
+    """The limits of one gateway. counts: what was asked and used; who hears the log tells it."""
+
+    def __init__(
+        self,
+        counts: Counts,
+        settings: GatewaySettings,
+        allowances: Allowances,
+        store: Store,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.counts = counts
+        self._horizon = HORIZON + settings.request_timeout
+        self._usual = Allowance(
+            requests=settings.limit_requests,
+            tokens=settings.limit_tokens,
+            concurrent=settings.limit_concurrent,
+            daily_tokens=settings.limit_daily_tokens,
+        )
+        self._messages = messages(settings.limit_messages)[0]
+        self._allowances = allowances
+        self._store = store
+        self._clock = clock
+        self._away_until = 0.0
+
+    async def start(self, js: JetStream) -> None:
+        """Learn what was asked and used of late. Raises BusError."""
+        await past.tell(js, self.counts, self._horizon)
+
+    async def run(self) -> None:
+        """Forget now and then what never came to an end, until cancelled."""
+        while True:
+            await asyncio.sleep(MINUTE)
+            for rid in self.counts.overdue(self._clock()):
+                self.counts.forget(rid)
+
+    async def admit(self, request: Request, chat: bool = False) -> Request:
+        """Count a request as accepted; with the weight and priority that it has.
+
+        chat: it is an answer in a chat. Raises MeshError: rate_limited, forbidden.
+        """
+        for who in of(request):
+            if self._allowance(who).daily_tokens:
+                await self._learn(who)
+        for who in of(request):
+            self._check(who, chat)
+        request = replace(request, weight=self._weight(request))
+        self._check_priority(request)
+        self.counts.begin(request, chat)
+        return request
+
+    def forget(self, rid: str) -> None:
+        """A request that was admitted was not queued after all."""
+        self.counts.forget(rid)
+
+    def rooms(self, user: str, key: str) -> dict[str, Room]:
+        """What is left of each limit that there is, of the user's or the key's: the less."""
+        found: dict[str, Room] = {}
+        for who in (Who(user), Who(user, key)) if key else (Who(user),):
+            for name, room in self._rooms(who):
+                if name not in found or room.left < found[name].left:
+                    found[name] = room
+        return found
+
+    def _rooms(self, who: Who) -> Iterator[tuple[str, Room]]:
+        allowed, used, now = self._allowance(who), self.counts.of(who), self._clock()
+        if allowed.requests:
+            yield "requests", used.requests.room(allowed.requests, now)
+        if allowed.tokens:
+            yield "tokens", used.tokens.room(allowed.tokens, now)
+        if allowed.concurrent:
+            left = max(0, allowed.concurrent - len(used.open))
+            yield "concurrent", Room(allowed.concurrent, left, 0.0 if not used.open else SOON)
+        if allowed.daily_tokens:
+            left = max(0, allowed.daily_tokens - used.today.tokens(now))
+            yield "daily-tokens", Room(allowed.daily_tokens, left, DAY - now % DAY)
+
+    def _check(self, who: Who, chat: bool) -> None:
+        """Raise MeshError (rate_limited) if one more is beyond a limit."""
+        allowed, used, now = self._allowance(who), self.counts.of(who), self._clock()
+        whose = "with this key" if who.key else "for you"
+        if allowed.concurrent and len(used.open) >= allowed.concurrent:
+            raise _refused(f"{allowed.concurrent} requests are under way {whose}", SOON)
+        windows = [
+            (used.requests, allowed.requests, "requests were made"),
+            (used.tokens, allowed.tokens, "tokens were used"),
+            (used.messages, self._messages if chat and not who.key else 0, "answers were asked"),
+        ]
+        for window, limit, what in windows:
+            if limit and (wait := window.free_at(limit, now) - now) > 0:
+                span = "minute" if window.span == 60 else f"{window.span:g} seconds"
+                raise _refused(f"{limit:,} {what} {whose} in the last {span}", wait)
+        if allowed.daily_tokens and used.today.tokens(now) >= allowed.daily_tokens:
+            wait = DAY - now % DAY
+            raise _refused(f"{allowed.daily_tokens:,} tokens were used {whose} today (UTC)", wait)
+
+    def _check_priority(self, request: Request) -> None:
+        """Raise MeshError (forbidden) for more than one may have."""
+        order: list[Priority] = list(LANES)
+        least = max(order.index(self._allowance(who).priority or "normal") for who in of(request))
+        if order.index(request.priority) < least:
+            raise MeshError(
+                ErrorCode.FORBIDDEN,
+                f"You may not ask with priority {request.priority!r}, only with {order[least]!r} "
+                "or below; an admin can change that.",
+            )
+
+    def _weight(self, request: Request) -> float:
+        return min(self._allowance(who).weight or 1.0 for who in of(request))
+
+    def _allowance(self, who: Who) -> Allowance:
+        """What holds for one: where nothing is said for a user, what is usual."""
+        own = self._allowances.allowance(*who)
+        return own if who.key else _with(own, self._usual)
+
+    async def _learn(self, who: Who) -> None:
+        """Have the store say what was used today, if it has not yet, and can."""
+        today, now = self.counts.of(who).today, self._clock()
+        today.turn(now)
+        if today.known or now < self._away_until:
+            return
+        try:
+            await self._ask(who, today, datetime.fromtimestamp(now, UTC).date().isoformat())
+        except MeshError as error:
+            self._away_until = now + AGAIN
+            log.warning("What was used today is not known, only what was since: %s", error.detail)
+
+    async def _ask(self, who: Who, today: Today, day: str) -> None:
+        found = await self._store.ask(GetUsage(user=who.user, key=who.key, since=day, until=day))
+        tokens = sum(row.prompt_tokens + row.completion_tokens for row in found.rows)
+        today.learn(tokens, found.applied)
+
+
+def messages(setting: str) -> tuple[int, float]:
+    """How many answers, in how many seconds, a setting like `20/600` means; 0: no limit."""
+    count, _, span = setting.partition("/")
+    return int(count or 0), float(span or 60)
+
+
+def _with(own: Allowance, usual: Allowance) -> Allowance:
+    names = ("requests", "tokens", "concurrent", "daily_tokens")
+    lacking = {name: getattr(usual, name) for name in names if getattr(own, name) is None}
+    return replace(own, **lacking)
+
+
+def _refused(what: str, wait: float) -> MeshError:
+    detail = f"{what[0].upper()}{what[1:]}, which is the limit; try again later."
+    return MeshError(ErrorCode.RATE_LIMITED, detail, retry_after=wait)

@@ -1,0 +1,34 @@
+"""Tells a gateway that starts what was asked and used of late, from the log."""
+
+import time
+
+from mesh.bus.jetstream import JetStream
+from mesh.bus.replay import read_event
+from mesh.gateway.limits.counts import Counts
+from mesh.protocol import subjects
+from mesh.protocol.messages import FleetEvent
+
+
+async def tell(js: JetStream, counts: Counts, seconds: float) -> None:
+    """Tell of the last seconds; what was heard already does no harm. Raises BusError."""
+    upto = await js.end(subjects.RUN_STREAM)
+    start = await _since(js, time.time() - seconds, upto)
+    async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, start, upto):
+        for stored in batch:
+            where = subjects.parse_run(stored.subject)
+            event = read_event(stored) if where.reply not in subjects.NO_REQUESTS else None
+            if event is not None and not isinstance(event, FleetEvent):
+                counts.hear(where.rid, event, stored.seq, stored.at)
+
+
+async def _since(js: JetStream, at: float, upto: int) -> int:
+    """The first sequence that was stored at a time or later, found by halving."""
+    low, high = 1, upto + 1
+    while low < high:
+        middle = (low + high) // 2
+        found = await js.next(subjects.RUN_STREAM, subjects.RUN_ALL, middle)
+        if found is None or found.at >= at:
+            high = middle
+        else:
+            low = found.seq + 1
+    return low

@@ -1,0 +1,193 @@
+"""What was used, by day, user, key and model; and the limits: what is left, and setting them."""
+
+from typing import Annotated
+
+from litestar import get, put
+from litestar.params import FromPath, QueryParameter
+from msgspec import Struct
+
+from mesh.gateway.body import read_body
+from mesh.gateway.errors import AnyRequest
+from mesh.gateway.services import Services, Wired
+from mesh.protocol.limits import (
+    Allowance,
+    Count,
+    GetAllowance,
+    GetUsage,
+    SetAllowance,
+    UsageRow,
+    Weight,
+)
+from mesh.protocol.subjects import Priority
+
+DAY = r"^(\d{4}-\d{2}-\d{2})?$"
+
+Since = Annotated[str, QueryParameter(name="since", pattern=DAY)]
+Until = Annotated[str, QueryParameter(name="until", pattern=DAY)]
+OfKey = Annotated[str, QueryParameter(name="key", max_length=100)]
+OfModel = Annotated[str, QueryParameter(name="model", max_length=1000)]
+OfUser = Annotated[str, QueryParameter(name="user", max_length=200)]
+
+
+class UsageRead(Struct, frozen=True, kw_only=True):
+    """What was used on a day (UTC) by a user, with a key ("": with none), of a model.
+
+    requests: that have ended; failed: of these.
+    """
+
+    day: str
+    user: str
+    key: str
+    model: str
+    requests: int
+    failed: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+class UsageList(Struct, frozen=True):
+    """By day, user, key and model; the first 10,000."""
+
+    usage: tuple[UsageRead, ...]
+
+
+class LimitsBody(Struct, frozen=True, kw_only=True):
+    """What a user or a key may ask for. null: as everybody, of a key: as its user; 0: no limit.
+
+    requests, tokens: in each minute; concurrent: not ended yet; daily_tokens: in a day (UTC);
+    weight: the share of the turns where others wait, 1 is usual; priority: the highest one.
+    """
+
+    requests: Count | None = None
+    tokens: Count | None = None
+    concurrent: Count | None = None
+    daily_tokens: Count | None = None
+    weight: Weight | None = None
+    priority: Priority | None = None
+
+
+class LimitRead(Struct, frozen=True, kw_only=True):
+    """A limit. name: requests, tokens, concurrent or daily-tokens; remaining: what is left of it;
+    reset: seconds until all of it is there again."""
+
+    name: str
+    limit: int
+    remaining: int
+    reset: float
+
+
+class LimitList(Struct, frozen=True):
+    """The limits that there are for somebody."""
+
+    limits: tuple[LimitRead, ...]
+
+
+@get("/account/usage")
+async def own_usage(
+    request: AnyRequest,
+    services: Wired,
+    since: Since = "",
+    until: Until = "",
+    key: OfKey = "",
+    model: OfModel = "",
+) -> UsageList:
+    """What one has used oneself, with all keys and without."""
+    user = services.doorman.signed_in(request)
+    query = GetUsage(user=user.user_id, key=key, model=model, since=since, until=until)
+    return await _usage(services, query)
+
+
+@get("/account/limits")
+async def own_limits(request: AnyRequest, services: Wired) -> LimitList:
+    """What is left of one's limits, as the headers of each answer have it."""
+    who = services.doorman.principal(request)
+    rooms = services.limiter.rooms(who.user_id, who.key)
+    return LimitList(
+        tuple(
+            LimitRead(name=name, limit=room.limit, remaining=room.left, reset=room.reset)
+            for name, room in rooms.items()
+        )
+    )
+
+
+@put("/account/keys/{key_id:str}/limits", body=LimitsBody)
+async def limit_key(request: AnyRequest, services: Wired, key_id: FromPath[str]) -> LimitsBody:
+    """Limit a key of one's own further, from now on, at every gateway."""
+    user = services.doorman.signed_in(request)
+    body = await read_body(request, LimitsBody)
+    query = SetAllowance(user=user.user_id, key_id=key_id, allowance=_allowance(body))
+    return _read(await services.store.ask(query))
+
+
+@get("/admin/usage")
+async def all_usage(
+    request: AnyRequest,
+    services: Wired,
+    since: Since = "",
+    until: Until = "",
+    user: OfUser = "",
+    key: OfKey = "",
+    model: OfModel = "",
+) -> UsageList:
+    """What everybody has used, or one of them. For admins."""
+    services.doorman.signed_in(request)
+    return await _usage(
+        services, GetUsage(user=user, key=key, model=model, since=since, until=until)
+    )
+
+
+@get("/admin/users/{user_id:str}/limits")
+async def user_limits(request: AnyRequest, services: Wired, user_id: FromPath[str]) -> LimitsBody:
+    """What was said of somebody's limits; null: as everybody. For admins."""
+    services.doorman.signed_in(request)
+    return _read(await services.store.ask(GetAllowance(user=user_id)))
+
+
+@put("/admin/users/{user_id:str}/limits", body=LimitsBody)
+async def limit_user(request: AnyRequest, services: Wired, user_id: FromPath[str]) -> LimitsBody:
+    """Set somebody's limits, from now on, at every gateway. For admins."""
+    services.doorman.signed_in(request)
+    body = await read_body(request, LimitsBody)
+    return _read(await services.store.ask(SetAllowance(user=user_id, allowance=_allowance(body))))
+
+
+async def _usage(services: Services, query: GetUsage) -> UsageList:
+    found = await services.store.ask(query)
+    return UsageList(tuple(map(_row, found.rows)))
+
+
+def _row(row: UsageRow) -> UsageRead:
+    return UsageRead(
+        day=row.day,
+        user=row.user,
+        key=row.key,
+        model=row.model,
+        requests=row.requests,
+        failed=row.failed,
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        cached_tokens=row.cached_tokens,
+    )
+
+
+def _allowance(body: LimitsBody) -> Allowance:
+    return Allowance(
+        requests=body.requests,
+        tokens=body.tokens,
+        concurrent=body.concurrent,
+        daily_tokens=body.daily_tokens,
+        weight=body.weight,
+        priority=body.priority,
+    )
+
+
+def _read(found: Allowance) -> LimitsBody:
+    return LimitsBody(
+        requests=found.requests,
+        tokens=found.tokens,
+        concurrent=found.concurrent,
+        daily_tokens=found.daily_tokens,
+        weight=found.weight,
+        priority=found.priority,
+    )

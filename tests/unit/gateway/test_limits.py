@@ -1,0 +1,265 @@
+"""Limits: what a user and a key may ask for in a time, and what is said of it."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.gateway.limits.counts import DAY, Who
+from mesh.gateway.limits.headers import headers, span
+from mesh.gateway.limits.limiter import messages
+from mesh.gateway.limits.window import Window
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.limits import Allowance, Usage, UsageRow
+from mesh.protocol.messages import Done, Queued, Request, Turn, UserMessage
+from mesh.protocol.messages import Usage as Tokens
+from mesh.protocol.subjects import Priority
+from tests.limiting import Said, limiter
+
+NOON = 20_000 * DAY + DAY / 2
+
+
+class World:
+    """A limiter with a clock, accounts and a store of its own."""
+
+    def __init__(self, **limits: object) -> None:
+        self.now = NOON
+        self.said = Said()
+        self.limiter = limiter(self.said, lambda: self.now, **limits)
+        self._rids: Iterator[int] = count()
+
+    def request(self, user: str = "ada", key: str = "", priority: Priority = "normal") -> Request:
+        return Request(
+            rid=f"r{next(self._rids)}",
+            reply="gw1",
+            tenant=user,
+            model="m",
+            messages=(),
+            created=self.now,
+            deadline=self.now + 600,
+            key=key,
+            priority=priority,
+        )
+
+    async def ask(self, user: str = "ada", key: str = "", chat: bool = False) -> str:
+        return (await self.limiter.admit(self.request(user, key), chat)).rid
+
+    async def refused(self, user: str = "ada", key: str = "", chat: bool = False) -> MeshError:
+        with pytest.raises(MeshError) as caught:
+            await self.ask(user, key, chat)
+        assert caught.value.code is ErrorCode.RATE_LIMITED
+        return caught.value
+
+    def end(self, rid: str, tokens: int = 0, seq: int = 1) -> None:
+        usage = Tokens(prompt_tokens=tokens - tokens // 2, completion_tokens=tokens // 2)
+        done = Done(uid="d", finish="stop", usage=usage)
+        self.limiter.counts.hear(rid, done, seq)
+
+    async def use(self, tokens: int, user: str = "ada", key: str = "") -> None:
+        self.end(await self.ask(user, key), tokens)
+
+    def left(self, user: str = "ada", key: str = "") -> dict[str, int]:
+        return {name: room.left for name, room in self.limiter.rooms(user, key).items()}
+
+
+async def test_without_limits_nothing_is_refused_and_nothing_is_said() -> None:
+    world = World()
+    for _ in range(1000):
+        await world.ask()
+    assert world.limiter.rooms("ada", "") == {}
+
+
+async def test_requests_in_a_minute_are_limited_for_each_user() -> None:
+    world = World(limit_requests=3)
+    for left in (2, 1, 0):
+        await world.ask()
+        world.now += 10
+        assert world.left() == {"requests": left}
+    refused = await world.refused()
+    assert refused.retry_after == pytest.approx(30)
+    await world.ask("bob")
+    world.now += 30.0
+    await world.ask()
+    assert (await world.refused()).retry_after == pytest.approx(10)
+
+
+async def test_tokens_count_when_an_answer_has_ended() -> None:
+    world = World(limit_tokens=100)
+    rid = await world.ask()
+    assert world.left() == {"tokens": 100}
+    world.end(rid, 60)
+    assert world.left() == {"tokens": 40}
+    await world.use(60)
+    assert world.left() == {"tokens": 0}
+    assert (await world.refused()).retry_after == pytest.approx(60)
+    world.now += 60.1
+    await world.ask()
+
+
+async def test_who_has_as_many_under_way_as_may_be_waits_for_an_end() -> None:
+    world = World(limit_concurrent=2)
+    first, _ = await world.ask(), await world.ask()
+    assert (await world.refused()).retry_after
+    world.end(first)
+    await world.ask()
+    assert world.left() == {"concurrent": 0}
+
+
+async def test_what_was_not_queued_after_all_is_not_under_way() -> None:
+    world = World(limit_concurrent=1)
+    world.limiter.forget(await world.ask())
+    await world.ask()
+
+
+async def test_a_day_is_what_the_store_has_and_what_came_since() -> None:
+    world = World(limit_daily_tokens=1000)
+    row = UsageRow(day="2024-10-04", user="ada", key="", model="m", prompt_tokens=900)
+    world.said.usage = Usage(rows=(row,), applied=10)
+    early, late = world.request(), world.request()
+    for request, seq in ((early, 9), (late, 11)):
+        world.limiter.counts.hear(request.rid, Queued(uid="q", request=request), seq - 1)
+        world.end(request.rid, 50, seq)
+    await world.ask()
+    assert [query.since for query in world.said.asked] == ["2024-10-04"]
+    assert world.left() == {"daily-tokens": 50}
+    await world.use(50)
+    refused = await world.refused()
+    assert refused.retry_after == pytest.approx(DAY / 2)
+    world.now += DAY / 2
+    await world.ask()
+    assert len(world.said.asked) == 1, "of a new day nothing is missing"
+
+
+async def test_while_the_store_is_away_what_was_heard_counts() -> None:
+    world = World(limit_daily_tokens=100)
+    world.said.usage = None
+    await world.use(99)
+    await world.use(99)
+    await world.refused()
+    assert len(world.said.asked) == 1
+    world.now += 11
+    world.said.usage = Usage(rows=())
+    await world.refused()
+    assert len(world.said.asked) == 2
+
+
+async def test_a_key_has_limits_of_its_own_and_its_users_hold_for_it_as_well() -> None:
+    world = World(limit_requests=4)
+    world.said.allowances["ada", "k1"] = Allowance(requests=2)
+    await world.ask(key="k1")
+    assert world.left(key="k1") == {"requests": 1}
+    await world.ask(key="k1")
+    await world.refused(key="k1")
+    await world.ask(key="k2")
+    await world.ask()
+    await world.refused(key="k2")
+    assert world.left(key="k2") == {"requests": 0}
+
+
+async def test_a_user_may_have_more_or_no_limit_at_all() -> None:
+    world = World(limit_requests=1)
+    world.said.allowances["ada", ""] = Allowance(requests=0)
+    world.said.allowances["bob", ""] = Allowance(requests=2)
+    for _ in range(5):
+        await world.ask()
+    await world.ask("bob")
+    await world.ask("bob")
+    await world.refused("bob")
+
+
+async def test_answers_in_chats_have_a_limit_of_their_own() -> None:
+    world = World(limit_messages="20/600")
+    for _ in range(20):
+        await world.ask(chat=True)
+        await world.ask()
+        world.now += 5
+    assert (await world.refused(chat=True)).retry_after == pytest.approx(500)
+    await world.ask()
+    world.now += 500.1
+    await world.ask(chat=True)
+
+
+async def test_others_requests_count_as_they_are_heard_and_each_once() -> None:
+    world = World(limit_requests=3)
+    own = world.request()
+    await world.limiter.admit(own)
+    for request in (own, world.request(), own):
+        world.limiter.counts.hear(request.rid, Queued(uid="q", request=request), 5)
+    world.end(own.rid)
+    world.limiter.counts.hear(own.rid, Queued(uid="q", request=own), 5)
+    assert world.left() == {"requests": 1}
+
+
+async def test_an_answer_in_a_chat_is_known_by_its_turn() -> None:
+    world = World(limit_messages="1/600")
+    said = UserMessage(id="u", content="x", created=0.0)
+    turn = Turn(chat_id="c", user_id="ada", user_message=said)
+    request = world.request()
+    world.limiter.counts.hear(request.rid, Queued(uid="q", request=request, turn=turn), 5)
+    await world.refused(chat=True)
+
+
+async def test_weight_and_priority_are_what_was_said_of_the_user() -> None:
+    world = World()
+    world.said.allowances["ada", ""] = Allowance(weight=2.0, priority="high")
+    admitted = await world.limiter.admit(world.request(priority="high"))
+    assert (admitted.weight, admitted.priority) == (2.0, "high")
+    await world.limiter.admit(world.request("bob", priority="low"))
+    with pytest.raises(MeshError) as caught:
+        await world.limiter.admit(world.request("bob", priority="high"))
+    assert caught.value.code is ErrorCode.FORBIDDEN
+
+
+async def test_what_never_ends_is_forgotten_in_the_end() -> None:
+    world = World(limit_concurrent=1)
+    rid = await world.ask()
+    assert world.limiter.counts.overdue(world.now + 600) == []
+    assert world.limiter.counts.overdue(world.now + 700) == [rid]
+    world.limiter.counts.forget(rid)
+    assert not world.limiter.counts.of(Who("ada")).open
+
+
+amounts = st.lists(st.tuples(st.floats(0, 20), st.integers(1, 9)), max_size=60)
+
+
+@given(amounts, st.integers(1, 50))
+def test_a_window_has_room_exactly_when_it_says(steps: list[tuple[float, int]], limit: int) -> None:
+    window, now, all_of_them = Window(60.0), 0.0, []
+    for pause, amount in steps:
+        now += pause
+        window.add(now, amount)
+        all_of_them.append((now, amount))
+
+    def total(at: float) -> int:
+        return sum(amount for then, amount in all_of_them if then > at - 60.0)
+
+    assert window.sum(now) == total(now)
+    free = window.free_at(limit, now)
+    assert total(free + 1e-6) < limit
+    assert free == now or total(free - 1e-6) >= limit
+    reset = window.room(limit, now).reset
+    assert total(now + reset + 1e-6) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spelled"),
+    [(0, "0ms"), (0.12, "120ms"), (6, "6s"), (360, "6m0s"), (3_725, "1h2m5s")],
+)
+def test_spans_are_spelled_as_openai_does(seconds: float, spelled: str) -> None:
+    assert span(seconds) == spelled
+
+
+async def test_the_headers_say_what_is_left() -> None:
+    world = World(limit_requests=10)
+    await world.ask()
+    assert headers(world.limiter.rooms("ada", "")) == [
+        (b"x-ratelimit-limit-requests", b"10"),
+        (b"x-ratelimit-remaining-requests", b"9"),
+        (b"x-ratelimit-reset-requests", b"1m0s"),
+    ]
+
+
+def test_a_setting_says_how_many_in_how_long() -> None:
+    assert (messages("20/600"), messages("")) == ((20, 600.0), (0, 60.0))
