@@ -115,6 +115,8 @@ def render(config: Config, origin: bool) -> RenderableType:
     """The settings as a table, and below it the files."""
     columns = ("SETTING", "VALUE", *(("ORIGIN",) if origin else ()), "VARIABLE")
     shown = table("Settings", *columns, shrinks=("VALUE", "ORIGIN"))
+    for column in shown.columns:
+        column.overflow = "fold"  # a path of which the end is missing is none
     for setting in config.settings:
         own = setting.origin != "default"
         cells = [Text(setting.name, style="cyan"), Text(str(setting.value) or "-")]

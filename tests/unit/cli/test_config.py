@@ -1,12 +1,14 @@
 """`mesh config show`: which settings hold, and why."""
 
+from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
-from mesh.cli.config import Config, command
+from mesh.cli.config import Config, Setting, command, render
 from mesh.cli.main import mesh
 from mesh.settings import GatewaySettings
 
@@ -54,6 +56,17 @@ def test_the_table_has_the_origins_where_they_are_asked_for(runner: CliRunner) -
     with_origin = runner.invoke(command, ["show", "--changed", "--origin"]).output
     assert "ORIGIN" in with_origin and "ORIGIN" not in without
     assert "keep_alive" not in without and "nats_port" in without
+
+
+def test_a_value_is_told_whole_in_a_narrow_terminal(tmp_path: Path) -> None:
+    folder = f"/{'a-folder/' * 8}"
+    setting = Setting(name="data_dir", value=folder, origin="mesh.toml", meaning="")
+    drawn = render(Config(settings=[setting], files=[], wrong=[]), origin=True)
+    out = StringIO()
+    Console(file=out, width=80).print(drawn)
+    head, *rows = out.getvalue().split("\n\n")[0].splitlines()[1:]
+    start, end = head.index("VALUE"), head.index("ORIGIN")
+    assert "".join(row[start:end].strip() for row in rows) == folder
 
 
 def test_a_value_that_a_service_would_refuse_is_said(runner: CliRunner) -> None:
