@@ -1,7 +1,7 @@
 """`GET /metrics`: what Prometheus reads, as Prometheus' own parser reads it (A30)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -69,7 +69,7 @@ async def test_who_waits_is_seen(new_mesh: Callable[..., Mesh]) -> None:
     async with mesh.anonymous() as http:
         asking = [
             asyncio.create_task(
-                http.post("/generate", json={"prompt": "/repeat a", "params": {"max_tokens": 40}})
+                http.post("/generate", json={"prompt": "/repeat a", "params": {"max_tokens": 200}})
             )
             for _ in range(3)
         ]
@@ -94,14 +94,21 @@ async def test_a_request_that_another_worker_goes_on_with_is_a_take_over(
     mesh.start("gateway", SINGLE)
     async with mesh.anonymous() as http:
         body = {"prompt": "/repeat a", "params": {"max_tokens": 60}}
-        asking = asyncio.create_task(http.post("/generate", json=body))
-        async with asyncio.timeout(30):
-            while value(await scraped(http), "mesh_slots_busy", model=SINGLE) != 1:
-                await asyncio.sleep(0.05)
-        await asyncio.to_thread(mesh.stop, SINGLE)
-        await asyncio.to_thread(mesh.start, SINGLE)
-        assert '"done":true' in (await asking).text
+        async with http.stream("POST", "/generate", json=body) as response:
+            lines = response.aiter_lines()
+            assert '"index":0' in [line async for line in _until(lines, "data: ")][-1]
+            await asyncio.to_thread(mesh.stop, SINGLE)
+            await asyncio.to_thread(mesh.start, SINGLE)
+            assert '"done":true' in [line async for line in _until(lines, 'data: {"done"')][-1]
         assert value(await scraped(http), "mesh_takeovers_total", model=SINGLE) == 1
+
+
+async def _until(lines: AsyncIterator[str], beginning: str) -> AsyncIterator[str]:
+    """The lines up to one that begins so."""
+    async for line in lines:
+        yield line
+        if line.startswith(beginning):
+            return
 
 
 async def test_what_a_proxy_hands_on_needs_a_sign_in(mesh: Mesh) -> None:
