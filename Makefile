@@ -4,14 +4,15 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 SEED ?= 1
+CASES ?= 5
 
 bin := $(VENV)/bin
 installed := $(VENV)/.installed
 
-.PHONY: help setup up test check chaos bench pin clean
+.PHONY: help setup up test check conformance chaos bench pin clean
 
 help:  ## Show these commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(installed)  ## Create .venv and install everything, once.
 
@@ -29,6 +30,9 @@ check: $(installed)  ## Lint, types, floors, catalogue, golden messages and docu
 	$(bin)/python -m tools.generated --check
 	$(bin)/python -m pytest -q tests/unit/protocol tests/unit/test_documentation.py tests/integration/test_permissions.py
 
+conformance: $(installed)  ## Real clients against a whole mesh (CLIENTS=openai CASES=5).
+	$(bin)/python -m tests.conformance $(CLIENTS) --cases $(CASES) $(WRITE)
+
 chaos: $(installed)  ## Ten thousand requests and a thousand faults, in twenty minutes (SEED=1).
 	$(bin)/python -m tests.chaos --seed $(SEED) --requests 10200 --faults 1050 --seconds 1200
 
@@ -39,7 +43,7 @@ pin: $(installed)  ## Renew constraints.txt with the newest versions.
 	$(bin)/python -m tools.pin
 
 clean:  ## Remove .venv, caches and what was built.
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .conformance build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(installed): pyproject.toml constraints.txt

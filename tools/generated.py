@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools import error_table, openai_table, protocol_table, settings_table
+from tools import conformance_table, error_table, openai_table, protocol_table, settings_table
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "channels": protocol_table.channels,
@@ -21,6 +21,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "openai-text": openai_table.text,
     "openai-responses": openai_table.responses,
     "openai-embeddings": openai_table.embeddings,
+    "conformance": conformance_table.supported,
 }
 
 

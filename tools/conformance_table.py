@@ -1,0 +1,25 @@
+"""The table of docs/api.md: what clients have shown to work, as their last run had it."""
+
+import msgspec
+
+RESULTS = "tests/conformance/results.json"
+
+Counts = dict[str, int]
+
+
+def supported() -> str:
+    """A row for everything that was shown, with who showed it in how many tests."""
+    with open(RESULTS, "rb") as file:
+        results = msgspec.json.decode(file.read(), type=dict[str, dict[str, Counts]])
+    shown: dict[str, list[str]] = {}
+    for client, features in sorted(results.items()):
+        for feature, counts in features.items():
+            shown.setdefault(feature, []).append(_told(client, counts))
+    rows = [f"| {feature} | {', '.join(clients)} |" for feature, clients in sorted(shown.items())]
+    return "\n".join(["| supported | shown by (tests) |", "|---|---|", *rows])
+
+
+def _told(client: str, counts: Counts) -> str:
+    told = [str(counts["passed"])] if counts["passed"] > 1 else []
+    told += [f"{counts['skipped']} skipped"] if counts["skipped"] else []
+    return f"{client} ({', '.join(told)})" if told else client
