@@ -37,6 +37,8 @@ def test_a_mesh_whose_disk_was_full_goes_on_by_itself(confined: Mesh, disk: Smal
     refusal = httpx.post(f"{confined.url}/generate", json={"prompt": "hello"}, timeout=60)
     assert refusal.status_code == 503
     assert not reading.last, "it waits"
+    confined.children()["broker"].kill()
+    confined.wait_for("starting it again")
     disk.empty()
     confined.wait_for("There is room again")
     reading.finish()
