@@ -1,10 +1,13 @@
 """Runs on threads, with real processes that are killed while they go on: what is said is kept."""
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 
+from mesh_client import Client, MemoryStore
+from mesh_client.assistants import Assistants, RunContent
 from tests.acceptance.conftest import Process, Processes, until
 
 CLOCK = {"type": "function", "function": {"name": "clock"}}
@@ -80,3 +83,45 @@ def test_an_answer_is_in_its_thread_though_gateway_and_store_were_killed_meanwhi
         ("tool", "noon"),
         ("assistant", "noon"),
     ]
+
+
+def test_another_gateway_tells_a_run_to_its_end_though_the_first_was_killed(
+    processes: Processes, gateway: Process
+) -> None:
+    processes.store()
+    processes.await_store()
+    _, second = processes.second_gateway()
+    _, run = begin(processes.url, WORDS)
+    content, status = "", ""
+    with httpx.stream("GET", f"{second}/v1/runs/{run}/events", timeout=60) as told:
+        for line in told.iter_lines():
+            if line == "data: [DONE]":
+                break
+            event = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
+            content += event.get("content", "")
+            status = event.get("status", status)
+            if content.endswith("word4 ") and gateway.running:
+                gateway.kill()
+    assert (content, status) == (WORDS, "completed")
+
+
+def test_the_client_reads_on_where_it_was_when_its_gateway_comes_back(
+    processes: Processes, gateway: Process
+) -> None:
+    processes.store()
+    processes.await_store()
+    with Client(processes.url, username="ada", store=MemoryStore()) as client:
+        assistants = Assistants(client)
+        thread = assistants.thread()
+        thread.say(WORDS)
+        pieces: list[str] = []
+        for event in thread.ask(assistants.create()):
+            if isinstance(event, RunContent):
+                pieces.append(event.content)
+            if len(pieces) == 5 and gateway.running:
+                gateway.kill()
+                gateway.start()
+                processes.await_gateway()
+                pieces.append("")
+        assert "".join(pieces) == WORDS
+        assert [said.content for said in thread.messages()] == [WORDS, WORDS]
