@@ -45,11 +45,12 @@ def description(card: ModelCard | None) -> str:
     if card is None:
         return "Nobody serves it now."
     what = "No model, for tests: " if card.engine == "echo" else ""
-    return f"{what}{card.engine}, {card.context_length:,} tokens of context."
+    holds = f", {card.context_length:,} tokens of context" if card.context_length else ""
+    return f"{what}{card.engine}{holds}."
 
 
 def presets(card: ModelCard | None) -> tuple[Preset, ...]:
-    if card is None:
+    if card is None or not card.context_length:  # 0: of an upstream that does not say
         return PRESETS
     return tuple(_within(preset, card.context_length - 1) for preset in PRESETS)
 

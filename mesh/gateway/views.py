@@ -172,7 +172,7 @@ def message_read(message: ChatMessage, cards: Cards) -> MessageRead:
 
 
 def model_config_read(model: str, card: ModelCard | None) -> ModelConfigRead:
-    context = card.context_length if card else None
+    context = (card.context_length or None) if card else None  # 0: nobody knows
     return ModelConfigRead(
         model_id=model, max_input_length=context and context - 1, max_total_length=context
     )

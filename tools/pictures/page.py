@@ -169,7 +169,7 @@ def waiting(studio: Studio) -> None:
         page = studio.page(user="edsger")
         page.get_by_label("Your message").fill("Tell me about foxes.")
         page.get_by_role("button", name="Send").click()
-        page.get_by_text("questions before yours").wait_for()
+        page.get_by_text("questions before yours · ").wait_for()
         studio.picture(page, "waiting")
 
 
@@ -192,6 +192,7 @@ def account(studio: Studio) -> None:
         else:
             page.get_by_role("button", name="Done").last.click()
         studio.picture(page, f"account{suffix}")
+    studio.picture(to_account(studio.page(dark=True, user="hedy")), "account-dark")
     page = studio.page(user="hedy")
     ask(page, "Tell me about foxes.")
     page.locator(".row").first.hover()

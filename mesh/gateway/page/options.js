@@ -79,17 +79,18 @@ async function editOptions(chatId, known) {
   const options = optionsOf(chatId);
   const me = about();
   const inputs = Object.fromEntries(NUMBERS.map(([name, , limits]) => [name, h("input", { type: "number", name, inputmode: "decimal", placeholder: name === "max_new_tokens" ? "1024" : "the model's own", ...limits, value: options.parameters?.[name] ?? "" })]));
-  const presets = known[0]?.presets ?? [];
+  const model = modelPicker(known, options.model, { name: "model" });
+  const presets = () => (known.find(({ name }) => name === model.value) ?? known[0])?.presets ?? [];
   const choose = (event) => {
-    const preset = presets.find(({ name }) => name === event.target.value);
+    const preset = presets().find(({ name }) => name === event.target.value);
     for (const [name, input] of Object.entries(inputs)) input.value = preset?.sampling_parameters[name] ?? "";
   };
   const preset = h("select", { name: "preset", onchange: choose }, h("option", { value: "" }, "None: as below"),
-    presets.map(({ name, description }) => h("option", { value: name, selected: name === options.preset }, `${name}: ${description}`)));
+    presets().map(({ name, description }) => h("option", { value: name, selected: name === options.preset }, `${name}: ${description}`)));
   const area = (name, value, hint) => h("textarea", { name, rows: "3", placeholder: hint, value: value ?? "" });
   const content = [
     h("section", {}, h("h3", {}, "This chat"),
-      field("Model", modelPicker(known, options.model, { name: "model" })),
+      field("Model", model),
       field("System prompt", area("system", options.system, "You are …")),
       field("Answers to one question", h("input", { type: "number", name: "drafts", min: 1, max: 4, step: 1, value: options.drafts ?? 1 }), "More than one gives drafts to choose from.")),
     h("section", {}, h("h3", {}, "Parameters"), field("Preset", preset),
