@@ -513,6 +513,26 @@ async def test_a_run_on_an_empty_thread_or_of_no_assistant_is_refused(mesh: Mesh
         assert unknown.status_code == 404
 
 
+async def test_each_asking_of_a_run_is_charged_to_the_key_that_began_it(mesh: Mesh) -> None:
+    async with await mesh.client("threads-charged") as http:
+        key = await post(http, "/account/keys", name="runs", scopes=["ask"])
+        assistant = await new_assistant(http, tools=[CLOCK])
+        thread = await new_thread(http, "/call thread_clock {}")
+        signed = {"Authorization": f"Bearer {key['secret']}"}
+        async with mesh.anonymous(headers=signed) as by_key:
+            run = await settled(by_key, (await begin(by_key, thread, assistant))["id"])
+        done = {"status": "completed", "result": "noon"}
+        await http.put(f"/v1/actions/{run['actions'][0]['id']}", json=done)
+        await settled(http, run["id"])
+        async with asyncio.timeout(20):
+            while True:
+                used = (await http.get("/account/usage")).json()["usage"]
+                if sum(each["requests"] for each in used) == 2:
+                    break
+                await asyncio.sleep(0.05)
+        assert [(each["key"], each["requests"]) for each in used] == [(key["key"]["id"], 2)]
+
+
 async def test_an_account_s_export_has_all_of_it_and_its_deletion_leaves_nothing(
     mesh: Mesh,
 ) -> None:
