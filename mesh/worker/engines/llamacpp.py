@@ -18,15 +18,15 @@ import xllamacpp
 
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, refuse
+from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step
 from mesh.worker.engines.embedding import Embedding
 from mesh.worker.engines.files import size_of
 from mesh.worker.engines.gguf_header import GgufHeader, read_header
 from mesh.worker.engines.llamacpp_call import Call
 from mesh.worker.engines.llamacpp_embedding import MARKS, embedding_of
 from mesh.worker.engines.llamacpp_port import TokenizerPort
+from mesh.worker.engines.llamacpp_sampling import named
 from mesh.worker.engines.mail import Mail
 from mesh.worker.grammar import gbnf, rest_after
 from mesh.worker.prompt import ChatTemplate
@@ -42,22 +42,6 @@ TINY = 64 << 20
 PREFILL = 512
 """Prompt tokens between two looks at whether the request was cancelled."""
 PROMPT_CACHE_MIB = 256
-
-_SAMPLING_NAMES = {
-    "temperature": "temperature",
-    "top_k": "top_k",
-    "top_p": "top_p",
-    "min_p": "min_p",
-    "typical_p": "typical_p",
-    "repetition_penalty": "repeat_penalty",
-    "presence_penalty": "presence_penalty",
-    "frequency_penalty": "frequency_penalty",
-    "dry_multiplier": "dry_multiplier",
-    "dry_base": "dry_base",
-    "dry_allowed_length": "dry_allowed_length",
-    "xtc_probability": "xtc_probability",
-    "xtc_threshold": "xtc_threshold",
-}
 
 
 class LlamaCppEngine:
@@ -156,7 +140,7 @@ class LlamaCppEngine:
                 "verbose": True,
                 "return_tokens": True,
                 "return_progress": True,
-                **_sampling(job.sampling),
+                **named(job.sampling),
                 **await to_thread(_grammar, job),
             }
         )
@@ -227,17 +211,6 @@ def _start(params: xllamacpp.CommonParams, info: EngineInfo) -> xllamacpp.Server
     else:
         server.handle_completions({"prompt": [0], "n_predict": 1})
     return server
-
-
-def _sampling(sampling: Sampling) -> dict[str, float | bool | list[tuple[int, float]]]:
-    """The library's names for what the request sets; the rest is left to its defaults."""
-    refuse(sampling, "min_tokens", "banned_strings")
-    given = {theirs: getattr(sampling, ours) for ours, theirs in _SAMPLING_NAMES.items()}
-    values = {name: value for name, value in given.items() if value is not None}
-    bias = list(sampling.logit_bias.items())
-    if sampling.logprobs is not None:
-        values["n_probs"] = max(1, sampling.logprobs)
-    return values | {"ignore_eos": sampling.ignore_eos, "logit_bias": bias}
 
 
 def _grammar(job: Job) -> dict[str, str]:
