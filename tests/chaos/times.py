@@ -4,6 +4,7 @@ Each figure is told twice: of the cases that nothing else met, so that the mecha
 was measured, and of those amid other trouble, where deadlines and patience count as well.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median, quantiles
@@ -29,18 +30,29 @@ class Times:
 def takeovers(stories: list[Story], faults: Faults) -> Times:
     """From each worker's kill -9 to the next claim on each request that it held.
 
-    Alone: where broker, gateways and other workers were well, so that the broker's word of the
-    death could be heard and acted upon.
+    Alone: where broker, gateways and the other workers of its model were well, so that the broker's
+    word of the death could be heard and acted upon.
     """
     found = Times()
-    windows = [window for window in faults.windows if not window.name.startswith(CLIENTS)]
+    serving: defaultdict[str, set[str]] = defaultdict(set)
     for story in stories:
+        serving[story.model] |= {claim.writer.user for claim in story.claims}
+    workers = {service.name for service in faults.mesh.workers}
+    for story in stories:
+        apart = {"store", *(workers - serving[story.model])}
+        windows = [each for each in faults.windows if _bears(each) and each.name not in apart]
         for held, following in zip(story.claims, story.claims[1:], strict=False):
             death = _death_between(held, following, faults)
             if death is not None:
                 others = (window for window in windows if window.name != death.user)
                 found.note(death.at, following.at, others)
     return found
+
+
+def _bears(window: Window) -> bool:
+    """Whether a trouble has to do with who takes over: not one between gateways and clients, and
+    no clock, for nobody goes by one there."""
+    return not (window.name.startswith(CLIENTS) or window.kind.startswith("clock"))
 
 
 def _death_between(held: Claimed, following: Claimed, faults: Faults) -> Death | None:
