@@ -231,3 +231,24 @@ async def test_what_a_run_cannot_do_is_refused_by_name(
         response = await http.post("/v1/runs", json=body | more)
     assert response.status_code == 400
     assert response.json()["error"]["param"] == param
+
+
+async def test_a_run_keeps_to_its_owner_s_limits_and_waits_for_them_once_it_has_begun(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh(limit_requests=1)
+    mesh.start("store", "gateway", ECHO)
+    password = (mesh.broker.data_dir / "admin-password").read_text().strip()
+    async with mesh.anonymous() as admin, await mesh.client("ada") as http:
+        login = await admin.post("/auth/login", json={"username": "admin", "password": password})
+        admin.headers["Authorization"] = f"Bearer {login.json()['access_token']['access_token']}"
+        run = await begin(http)
+        body = {"model": ECHO, "messages": [{"role": "user", "content": "x"}]}
+        assert (await http.post("/v1/runs", json=body)).status_code == 429
+        await submit(http, run, (0, "rain"))
+        waiting = (await http.get(f"/v1/runs/{run['id']}", params={"wait": 1})).json()
+        assert waiting["status"] == "in_progress"
+        user = (await http.get("/auth/check")).json()
+        raised = await admin.put(f"/admin/users/{user}/limits", json={"requests": 100})
+        assert raised.status_code == 200
+        assert (await settled(http, run["id"]))["content"] == "rain"

@@ -87,17 +87,24 @@ class Limiter:
     async def admit(self, request: Request, chat: bool = False) -> Request:
         """Count a request as accepted; with the weight and priority that it has.
 
-        chat: it is an answer in a chat. Raises MeshError: rate_limited, forbidden.
+        chat: it is an answer in a chat. Raises MeshError as `check`.
+        """
+        await self.check(request, chat)
+        request = replace(request, weight=self._weight(request))
+        self.counts.begin(request, chat)
+        return request
+
+    async def check(self, request: Request, chat: bool = False) -> None:
+        """Refuse what would not be let in now; nothing is counted.
+
+        Raises MeshError: rate_limited, forbidden.
         """
         for who in of(request):
             if self._allowance(who).daily_tokens:
                 await self._learn(who)
         for who in of(request):
             self._check(who, chat)
-        request = replace(request, weight=self._weight(request))
         self._check_priority(request)
-        self.counts.begin(request, chat)
-        return request
 
     def forget(self, rid: str) -> None:
         """A request that was admitted was not queued after all."""

@@ -17,7 +17,7 @@ async def run_of(
 ) -> ToolRun:
     """A run that asks this first. key: with one, the run's id follows from it.
 
-    Raises MeshError: model_not_found, no_worker, unsupported, queue_full, share_full.
+    Raises MeshError: model_not_found, no_worker, unsupported, queue_full, share_full, rate_limited.
     """
     first = services.new_request(
         principal,
@@ -29,7 +29,8 @@ async def run_of(
     )
     first = replace(first, tools=asked.tools, grammar=asked.grammar)
     services.check_able(first)
-    await services.requests.check_room(first.model, first.tenant)
+    await services.limiter.check(first)
+    await services.requests.check_room(first.model, first.tenant, priority=first.priority)
     return new_run(services, first, services.rid(principal, key))
 
 

@@ -35,6 +35,9 @@ LOOK = 1.0
 EVERY = 2.0
 """Seconds between two looks for runs whose gateway is gone."""
 
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries to ask on in a run whose owner may not ask more just now."""
+
 CONDUCTING = "conducting"
 """The lease of the one who sees to them."""
 
@@ -163,6 +166,9 @@ class Conductor:
         except MeshError as error:
             if error.code is ErrorCode.BROKER_UNAVAILABLE:
                 raise
+            if error.code is ErrorCode.RATE_LIMITED and story.steps and now < run.deadline:
+                await asyncio.sleep(min(error.retry_after or LOOK, LONGEST_PAUSE))
+                return
             await self._fail(story, error.code, error.detail)
             return
         await self._tell(story, self._what_next(story, end))
