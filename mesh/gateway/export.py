@@ -2,6 +2,7 @@
 is in `own_data.py`; `mesh export` writes the same lines from the database file.
 """
 
+import logging
 import zlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ from mesh.protocol.exports import (
     with_content,
 )
 
+log = logging.getLogger(__name__)
+
 GZIP = "application/gzip"
 GZIP_BITS = 31
 """zlib's window size, with which it writes the format of gzip files."""
@@ -54,7 +57,7 @@ async def export_chats(
     otherwise) between which a chat was begun; scored, reported: only those with a vote or a report;
     anonymize: other ids instead of the real ones, the same for the same seed; gzip: compressed.
     """
-    services.doorman.signed_in(request)
+    operator = services.doorman.signed_in(request)
     filters = Filters(
         user=user,
         chat=chat,
@@ -64,6 +67,7 @@ async def export_chats(
         reported=reported,
     )
     first = await services.store.ask(ListExport(filters=filters))
+    log.info("%s exports chats%s", operator.name, ", without names" if anonymize else "")
     anonymous = Anonymous(seed or token_hex(16)) if anonymize else None
     lines = partial(_lines, services, filters, first, anonymous)
     name = "mesh-chats.jsonl.gz" if gzip else "mesh-chats.jsonl"
