@@ -142,13 +142,14 @@ async def _accept(
     if thread:
         query = GetThread(tenant=principal.user_id, thread=thread)
         before = await services.store.ask(query)
-    await services.requests.check_room(model, principal.user_id)
+    first = services.new_request(principal, model, (*before.messages, said), trace=trace)
+    await services.limiter.check(first)
+    await services.requests.check_room(model, first.tenant, priority=first.priority)
     if before.kept:
         message = NewMessage(content=content)
         await services.store.ask(
-            AddThreadMessage(user_id=principal.user_id, thread_id=thread, message=message)
+            AddThreadMessage(user_id=first.tenant, thread_id=thread, message=message)
         )
-    first = services.new_request(principal, model, (*before.messages, said), trace=trace)
     run = replace(new_run(services, first, first.rid), thread=thread, fit="truncate")
     await services.telling.begin(run, "")
     services.conductor.tend(run.id)
