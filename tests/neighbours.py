@@ -4,8 +4,9 @@
 
 There is no other version to install in a clone without history, so this one is made to speak like
 it. The older one knows of each message only what its first golden file shows: what was added since
-it neither reads nor says. The newer one adds to every message what nobody knows yet, and has one
-more step of the schema, if the environment names its folder (MESH_TEST_MIGRATIONS).
+it neither reads nor says; and it knows of no lanes. The newer one adds to every message what nobody
+knows yet, and has one more step of the schema, if the environment names its folder
+(MESH_TEST_MIGRATIONS).
 """
 
 import json
@@ -76,6 +77,16 @@ def _hearing(decode: Callable[..., Any], change: Callable[[bytes], bytes]) -> Ca
     return lambda data, *kinds: decode(change(data), *kinds)
 
 
+def know_no_lanes() -> None:
+    """Be of the time when all prompts of a model waited in one line."""
+    from mesh.bus import lanes
+    from mesh.bus.turns import LINE
+    from mesh.gateway.lanes import Lanes
+
+    vars(lanes)["RANK"] = {LINE: 1}
+    setattr(Lanes, "used", lambda self, model: False)  # noqa: B010  # a method of a class
+
+
 def speak_protocol(version: int) -> None:
     """Be of another protocol altogether: every subject is spelled with its number."""
     source = (PROTOCOL / "subjects.py").read_text()
@@ -110,6 +121,7 @@ def main() -> None:
         speak_protocol(int(version.partition("=")[2]))
     elif version == "older":
         speak(older, older)
+        know_no_lanes()
     else:
         speak(newer, lambda message: message)
         if "MESH_TEST_MIGRATIONS" in os.environ:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from mesh.bus.turns import LINE, RANK, Turns
+from mesh.bus.turns import RANK, Turns
 
-HEARTBEAT = 0.5
-"""Seconds between the broker's signs of life on the pull that waits on `LINE`."""
+HEARTBEAT = 1.0
+"""Seconds between the broker's signs of life on a pull that waits."""
 
 EXPIRES = 30.0
 """Seconds that one pull waits at the broker."""
@@ -67,12 +67,9 @@ class Lanes:
     def check(self) -> None:
         """Give up the pulls of which the broker should have been heard."""
         now = self._clock()
-        pulls = [lane for lane in self._lanes.values() if lane.state in (Is.ASKED, Is.WATCHED)]
-        late = [lane for lane in pulls if lane.until < now]
-        if any(lane.name == LINE and lane.state is Is.WATCHED for lane in late):
-            self.lost()
-        for lane in late:
-            lane.state = Is.UNKNOWN
+        for lane in self._lanes.values():
+            if lane.state in (Is.ASKED, Is.WATCHED) and lane.until < now:
+                lane.state = Is.UNKNOWN
 
     def to_ask(self, free: int) -> tuple[Lane, int] | None:
         """The lane to look into now, and for how many prompts; one at a time."""
@@ -90,9 +87,7 @@ class Lanes:
         """A pull for so many prompts is being sent."""
         self._pulls += 1
         lane.pull, lane.left, lane.state = self._pulls, batch, state
-        patience = ANSWERED if state is Is.ASKED else EXPIRES + ANSWERED
-        heard = 3 * HEARTBEAT if lane.name == LINE and state is Is.WATCHED else patience
-        lane.until = self._clock() + heard
+        lane.until = self._clock() + (ANSWERED if state is Is.ASKED else 3 * HEARTBEAT)
 
     def came(self, name: str, pending: int, weight: float, free: int) -> None:
         """A prompt came of a lane in which so many more wait; with no slot free it goes back."""

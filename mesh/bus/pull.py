@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 from nats.aio.msg import Msg
 
+from mesh.bus import lanes
 from mesh.bus.connection import Bus, Disconnected, status
-from mesh.bus.lanes import EXPIRES, HEARTBEAT, Is, Lane, Lanes
-from mesh.bus.turns import LINE
+from mesh.bus.lanes import EXPIRES, Is, Lane, Lanes
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Prompt
@@ -106,9 +106,7 @@ class Puller:
         self._lanes.check()
         free = self._free()
         for lane in list(self._lanes.to_watch()):
-            body = _Next(max(1, free // PART), expires=int(EXPIRES * 1e9))
-            if lane.name == LINE:
-                body.idle_heartbeat = int(HEARTBEAT * 1e9)
+            body = _Next(max(1, free // PART), int(EXPIRES * 1e9), int(lanes.HEARTBEAT * 1e9))
             await self._ask(lane, Is.WATCHED, body)
         due = self._lanes.to_ask(free) if free > 0 else None
         if due is not None:

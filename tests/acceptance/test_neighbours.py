@@ -186,6 +186,24 @@ def test_a_rollout_one_process_after_the_other_is_not_noticed(mixed: Mixed) -> N
     assert all(worker.running for worker in new_workers)
 
 
+def test_what_waits_in_lanes_is_answered_also_by_those_who_know_of_none(mixed: Mixed) -> None:
+    _, url = mixed.gateway_of("", "gw1")
+    worker = mixed.worker_of("", "lanes", *LONG)
+    mixed.await_workers(1)
+    readings = [Reading(url, 40, key=f"key {n}") for n in range(12)]
+    for reading in readings:
+        reading.start()
+    until("all slots are taken", lambda: len(truth_of(mixed.broker).claims) == 8)
+    assert worker.stop() == 0
+    mixed.worker_of("older", "line", *LONG)
+    for reading in readings:
+        reading.finish()
+        assert reading.texts == said(40)
+    truth = truth_of(mixed.broker)
+    truth.check()
+    assert {claims[-1] for claims in truth.claims.values()} == {"line"}
+
+
 @pytest.fixture
 def step(tmp_path: Path, mixed: Mixed) -> str:
     """The folder of a further step of the schema, and in the environment of the newer version."""
