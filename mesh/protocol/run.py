@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
+from itertools import chain
 
 from mesh.protocol.messages import (
     Cancel,
@@ -45,7 +46,7 @@ def text_checksum(text: str) -> str:
 
 def ids_checksum(ids: list[tuple[int, ...]]) -> str:
     """SHA-256 of all token ids in decimal, joined by commas, in hex: `Seal.ids`."""
-    return sha256(",".join(str(i) for piece in ids for i in piece).encode()).hexdigest()
+    return sha256(",".join(map(str, chain.from_iterable(ids))).encode()).hexdigest()
 
 
 @dataclass(slots=True)

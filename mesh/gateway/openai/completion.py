@@ -135,7 +135,7 @@ class Chunks:
 
     def tokens(self, texts: list[str], index: int) -> bytes:
         encode, before, after = _encode, self._content, self._going_on
-        if self._speech is not None:
+        if self._speech is not None and not self._speech.plain:
             return self._opening() + one_line_each(self._spoken(self._speech, texts, index))
         if self._likely:
             events = [

@@ -66,6 +66,11 @@ class Speech:
         """Whether tools were called, and the last call was closed."""
         return self._count > 0 and self._state == self._between
 
+    @property
+    def plain(self) -> bool:
+        """Whether all that is still to come is content, and need not be fed any more."""
+        return not self._calls and self._state == self._text
+
     def feed(self, text: str) -> Delta:
         """What a piece of the text adds."""
         self._held += text

@@ -1,16 +1,30 @@
 """How an answer is spelled in chunks, without a mesh."""
 
+import pytest
 from msgspec.structs import replace
 
 from mesh.gateway.openai.asked import Asked
 from mesh.gateway.openai.completion import DONE, Book, Chunks
+from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Done, End, Failed, Request, Sampling, Tool, Usage
+from mesh.protocol.messages import (
+    Cancelled,
+    Done,
+    End,
+    Failed,
+    ModelCard,
+    Request,
+    Sampling,
+    Tool,
+    Usage,
+)
 from mesh.protocol.run import Run
 
 REQUEST = Request(
     rid="r1", reply="gw1", tenant="ada", model="echo", messages=(), created=5.5, deadline=60.0
 )
+PLAIN = ModelCard(name="echo", fingerprint="f", engine="echo", context_length=512)
+THINKS = replace(PLAIN, abilities=(Ability.REASON.value,))
 
 
 def asked(*, include_usage: bool = False, n: int = 1, raw: bool = False) -> Asked:
@@ -72,6 +86,20 @@ def test_who_reads_on_within_a_call_is_told_the_rest_of_its_arguments() -> None:
     events = Chunks(book, 0, Run(texts=texts), opened=True).tokens(texts[2:], 2)
     assert b'"tool_calls":[{"index":0,"function":{"arguments":": 1"}}]' in events
     assert b'"content"' not in events and b'"name"' not in events
+
+
+@pytest.mark.parametrize("thoughts", ["", "<think>So\n</think>\n"])
+def test_what_follows_the_thoughts_is_written_as_where_there_are_none(thoughts: str) -> None:
+    texts = [thoughts + "a", " b\n", " c"]
+    without = Chunks(Book(asked(), REQUEST, PLAIN), 0, Run(texts=texts), opened=True)
+    thinking = Chunks(Book(asked(), REQUEST, THINKS), 0, Run(texts=texts), opened=True)
+    told = thinking.tokens(texts[:1], 0)
+    assert b'"content":"a"' in told and (b'"reasoning_content":"So' in told) == bool(thoughts)
+    assert [thinking.tokens([text], at) for at, text in enumerate(texts[1:], 1)] == [
+        without.tokens([text], at) for at, text in enumerate(texts[1:], 1)
+    ]
+    again = Chunks(Book(asked(), REQUEST, THINKS), 0, Run(texts=texts), opened=True)
+    assert again.tokens(texts[2:], 2) == without.tokens(texts[2:], 2)
 
 
 def test_usage_comes_last_and_without_a_choice() -> None:
