@@ -15,7 +15,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.gateway.errors import AnyRequest, answer
-from mesh.gateway.limits.headers import TOLD
+from mesh.gateway.limits.headers import EXPOSED, TOLD
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import LOOPBACK, GatewaySettings
 
@@ -26,11 +26,14 @@ PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
     (
         b"access-control-allow-headers",
-        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Refresh",
+        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Refresh, X-Priority",
     ),
     (b"access-control-max-age", b"3600"),
 ]
 """What pages of allowed origins may send, and for how many seconds a browser may remember it."""
+
+EXPOSE = f"X-Request-Id, Retry-After, {EXPOSED}".encode()
+"""What such pages may read of the headers of answers."""
 
 FROM_ANYWHERE = "/cancel"
 """The one route that pages of any origin may call: its cancel token says what may be done."""
@@ -139,7 +142,7 @@ class Door:
         elif origin in self._rules.origins:
             headers += [
                 (b"access-control-allow-origin", origin.encode("latin-1")),
-                (b"access-control-expose-headers", b"X-Request-Id, Retry-After"),
+                (b"access-control-expose-headers", EXPOSE),
                 (b"vary", b"Origin"),
             ]
         return headers

