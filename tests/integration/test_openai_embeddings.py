@@ -100,6 +100,23 @@ def test_what_cannot_be_done_is_refused_by_name(
     assert refused.json()["error"]["param"] == param
 
 
+def test_limits_hold_for_them_too(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh(limit_requests=2)
+    mesh.start("store", "gateway", ECHO)
+    body = {"model": ECHO, "input": "hello"}
+    answers = [httpx.post(f"{mesh.url}/v1/embeddings", json=body) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[1].headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_so_do_those_of_tokens(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh(limit_tokens=5)
+    mesh.start("store", "gateway", ECHO)
+    body = {"model": ECHO, "input": ["one two three", "four five six"]}
+    answers = [httpx.post(f"{mesh.url}/v1/embeddings", json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+
+
 def test_a_model_that_makes_none_says_so(broker: Broker) -> None:
     mesh = WithUpstream(broker)
     try:

@@ -124,6 +124,10 @@ class Counts:
         self._end(rid, 0, 0, self._clock())
         self._ended.pop(rid, None)  # it may be tried again
 
+    def ended(self, rid: str, tokens: int) -> None:
+        """A request of which no log tells has ended."""
+        self._end(rid, tokens, 0, self._clock())
+
     def overdue(self, now: float) -> list[str]:
         """Requests whose ends should have been heard long ago: the log may have been replaced."""
         return [rid for rid, request in self._open.items() if request.deadline + MINUTE < now]

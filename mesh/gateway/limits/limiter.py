@@ -110,6 +110,10 @@ class Limiter:
         """A request that was admitted was not queued after all."""
         self.counts.forget(rid)
 
+    def ended(self, rid: str, tokens: int) -> None:
+        """A request that was admitted, and of which no log tells, used so many tokens."""
+        self.counts.ended(rid, tokens)
+
     def rooms(self, user: str, key: str) -> dict[str, Room]:
         """What is left of each limit that there is, of the user's or the key's: the less."""
         found: dict[str, Room] = {}

@@ -1,7 +1,7 @@
 """`POST /v1/embeddings`: texts as vectors, by a model that makes them.
 
-No request of the log: an embedding is quickly made again. Each text goes to one worker, and the
-texts of one body to all that serve the model, some at once.
+No request of the log: an embedding is quickly made again. Limits count it at this gateway alone.
+Each text goes to one worker, and the texts of one body to all that serve the model, some at once.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from mesh.bus.connection import BusError
 from mesh.gateway.body import decode_body
-from mesh.gateway.errors import AnyRequest
+from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.openai import parameters
 from mesh.gateway.openai.asked import bad, unsupported
 from mesh.gateway.services import Services, Wired
@@ -77,8 +77,14 @@ async def embeddings(request: AnyRequest, services: Wired) -> Response[bytes]:
     if card is None or Ability.EMBED.value not in card.abilities:
         raise unsupported("model", f"The model {name!r} makes no embeddings; ask another.")
     texts = [body.input] if isinstance(body.input, str) else body.input
-    made = await _embedded(services, name, texts)
-    tokens = sum(each.tokens for each in made)
+    asked = services.new_request(principal, name, (), trace=request_id(request))
+    asked = await services.limiter.admit(asked)
+    tokens = 0
+    try:
+        made = await _embedded(services, name, texts)
+        tokens = sum(each.tokens for each in made)
+    finally:
+        services.limiter.ended(asked.rid, tokens)
     as_text = body.encoding_format == "base64"
     vectors = [Vector(at, _spelled(each.vector, as_text)) for at, each in enumerate(made)]
     told = EmbeddingList(vectors, name, EmbeddingsUsage(tokens, tokens))
