@@ -22,20 +22,15 @@ from mesh.protocol.assistants import (
 from mesh.protocol.chats import Ok
 from mesh.store.models import User
 from mesh.store.queries import find, tools
-from mesh.store.queries.paging import check_limit, page
+from mesh.store.queries.paging import check_limit, check_room, page
 from mesh.store.refusals import bad, no_such
 from mesh.store.thread_models import Assistant, AssistantTool, AssistantUser
-
-MOST_KEPT = 1_000
-"""Assistants, tools or threads that one may have; each has to be looked through now and then."""
 
 
 async def create_assistant(
     session: AsyncSession, query: CreateAssistant, now: float
 ) -> wire.Assistant:
-    owned = await session.scalars(select(Assistant.id).where(Assistant.owner == query.user_id))
-    if len(list(owned)) >= MOST_KEPT:
-        raise bad(f"One may have {MOST_KEPT:,} assistants; delete some.")
+    await check_room(session, Assistant, query.user_id)
     row = Assistant(
         id=f"asst_{token_hex(16)}", owner=query.user_id, fields=query.fields, created_at=now
     )

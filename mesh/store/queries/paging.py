@@ -1,18 +1,23 @@
-"""How many rows one reply holds."""
+"""How many rows one reply holds, and one person may keep."""
 
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import TypeVar
 
 from msgspec import Struct
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol.codec import encode
 from mesh.store.queries.messages import PAGE_BYTES
 from mesh.store.refusals import bad
+from mesh.store.thread_models import Assistant, KeptTool
 
 T = TypeVar("T", bound=Struct)
 
 MOST_LISTED = 100
+MOST_KEPT = 1_000
+"""Assistants, or tools, that one may have: what a program makes, it has to delete."""
 
 
 def check_limit(limit: int) -> None:
@@ -27,3 +32,12 @@ def page(found: Sequence[T], limit: int) -> tuple[tuple[T, ...], bool]:
     sizes = accumulate(len(encode(each)) for each in found[:limit])
     count = max(1, sum(1 for size in sizes if size <= PAGE_BYTES))
     return tuple(found[:count]), len(found) > count
+
+
+async def check_room(
+    session: AsyncSession, kind: type[Assistant] | type[KeptTool], owner: str
+) -> None:
+    """Raises MeshError (bad_request) if somebody has as many as one may."""
+    owned = select(func.count()).select_from(kind).where(kind.owner == owner)
+    if (await session.scalar(owned) or 0) >= MOST_KEPT:
+        raise bad(f"One may keep {MOST_KEPT:,} of these; delete some.")

@@ -69,7 +69,7 @@ async def list_threads(session: AsyncSession, query: ListThreads) -> ThreadPage:
         last = await find.thread(session, query.user_id, query.after)
         wanted = wanted.where(tuple_(Thread.created_at, Thread.id) < (last.created_at, last.id))
     rows = list(await session.scalars(wanted))
-    found, more = page([await _shown(session, row) for row in rows], query.limit)
+    found, more = page(await _all_shown(session, rows), query.limit)
     return ThreadPage(threads=found, more=more)
 
 
@@ -147,15 +147,27 @@ async def _set_participants(session: AsyncSession, row: Thread, others: tuple[st
 
 
 async def _shown(session: AsyncSession, row: Thread) -> wire.Thread:
-    part = select(ThreadParticipant.user).where(ThreadParticipant.thread_id == row.id)
-    others = sorted(user for user in await session.scalars(part) if user != row.owner)
-    return wire.Thread(
-        id=row.id,
-        owner=row.owner,
-        participants=(row.owner, *others),
-        created_at=row.created_at,
-        meta_data=row.meta_data,
+    return (await _all_shown(session, [row]))[0]
+
+
+async def _all_shown(session: AsyncSession, rows: list[Thread]) -> list[wire.Thread]:
+    part = select(ThreadParticipant).where(
+        ThreadParticipant.thread_id.in_([row.id for row in rows])
     )
+    found = sorted((each.thread_id, each.user) for each in await session.scalars(part))
+    return [
+        wire.Thread(
+            id=row.id,
+            owner=row.owner,
+            participants=(
+                row.owner,
+                *(user for thread, user in found if thread == row.id and user != row.owner),
+            ),
+            created_at=row.created_at,
+            meta_data=row.meta_data,
+        )
+        for row in rows
+    ]
 
 
 async def _queued(session: AsyncSession, rows: list[ToolRun]) -> set[str]:

@@ -17,12 +17,13 @@ from mesh.protocol.assistants import (
 from mesh.protocol.chats import Ok
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.store.queries import find
-from mesh.store.queries.paging import check_limit, page
+from mesh.store.queries.paging import check_limit, check_room, page
 from mesh.store.refusals import no_such
 from mesh.store.thread_models import AssistantTool, KeptTool
 
 
 async def create_tool(session: AsyncSession, query: CreateTool, now: float) -> wire.KeptTool:
+    await check_room(session, KeptTool, query.user_id)
     await _check_name(session, query.user_id, query.tool.name)
     row = KeptTool(
         id=f"tool_{token_hex(16)}",

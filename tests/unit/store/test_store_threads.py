@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from mesh.protocol import subjects
 from mesh.protocol.accounts import RemoveUser, User
 from mesh.protocol.assistants import (
@@ -40,6 +42,7 @@ from mesh.protocol.threads import (
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent, ToolRun
 from mesh.settings import StoreSettings
 from mesh.store.conversation import conversation
+from mesh.store.queries import paging
 from mesh.store.thread_models import ThreadMessage as Row
 from tests.unit.store.conftest import Store, running
 from tests.unit.store.story import BEGAN, GATEWAY, MemoryLog
@@ -243,6 +246,20 @@ async def test_a_thread_has_an_end_and_people_come_and_go(log: MemoryLog, path: 
                 assert await store.refusal(look) is ErrorCode.NOT_FOUND
         unknown = UpdateThread(user_id=alice.id, thread_id=thread.id, participants=("nobody",))
         assert await store.refusal(unknown) is ErrorCode.BAD_REQUEST
+
+
+async def test_one_may_not_keep_them_without_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MOST_KEPT", 1)
+    alice, bob = await store.user(), await store.user("bob")
+    for user in (alice, bob):
+        await new_assistant(store, user)
+        await store.ask(CreateTool(user_id=user.id, tool=Tool(name="a")), KeptTool)
+    more = CreateAssistant(user_id=alice.id, fields=AssistantFields())
+    assert await store.refusal(more) is ErrorCode.BAD_REQUEST
+    another = CreateTool(user_id=alice.id, tool=Tool(name="b"))
+    assert await store.refusal(another) is ErrorCode.BAD_REQUEST
 
 
 async def test_lists_go_on_from_page_to_page(store: Store) -> None:
