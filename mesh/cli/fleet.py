@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream
@@ -130,11 +131,14 @@ async def look(js: JetStream) -> Snapshot:
     workers = await workers_present(js)
     queues = await models_queues(js, workers)
     unfinished = sum(queue.waiting + queue.in_work for queue in queues)
+    requests = await _requests(js) if unfinished else []
+    if unfinished <= SHOWN:
+        queues = [_as_told(queue, requests) for queue in queues]
     return Snapshot(
         at=now,
         workers=[_worker(info, now) for info in workers],
         queues=queues,
-        requests=await _requests(js) if unfinished else [],
+        requests=requests,
         unfinished=unfinished,
     )
 
@@ -198,6 +202,13 @@ async def _queue(
         workers=len(serving),
         slots=sum(worker.slots for worker in serving),
     )
+
+
+def _as_told(queue: Queue, requests: list[Pending]) -> Queue:
+    """A queue as the log has it: what was handed out may have been given back, and wait again."""
+    at_work = sum(each.model == queue.model and each.state != "waiting" for each in requests)
+    total = queue.waiting + queue.in_work
+    return replace(queue, waiting=max(0, total - at_work), in_work=min(total, at_work))
 
 
 async def _requests(js: JetStream) -> list[Pending]:
