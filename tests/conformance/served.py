@@ -31,7 +31,7 @@ class ServedMesh(Mesh):
             engine="echo" if name == SCRIPTED else "llamacpp",
             model_name=name,
             slots=0 if name == SCRIPTED else 2,
-            context=0 if name == SCRIPTED else 2048,
+            context=0 if name == SCRIPTED else 1024,
             grace=0.0,
             nats=self.broker.url,
             data_dir=str(self.broker.data_dir),
