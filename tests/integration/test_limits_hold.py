@@ -129,6 +129,28 @@ async def test_twenty_answers_in_ten_minutes_as_the_setting_says(
         assert ok(await http.get(f"/chats/{chat}"))["messages"] == []
 
 
+async def test_what_was_used_today_is_known_after_a_restart_and_counts_once(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh(limit_daily_tokens=60)
+    mesh.start("store", "gateway", ECHO)
+    async with await mesh.client("ada") as http:
+        for _ in range(2):
+            assert (await generate(http)).status_code == 200
+        left_today = left(await http.get("/account/limits"), "daily-tokens")
+        each = (60 - left_today) // 2
+        assert each > 0 and left_today == 60 - 2 * each
+        mesh.stop("gateway")
+        mesh.start("gateway")
+        assert (await generate(http)).status_code == 200
+        await until_left(http, left_today - each, of="daily-tokens")
+        async with asyncio.timeout(20):
+            while (refused := await generate(http)).status_code == 200:
+                pass
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["Retry-After"]) <= 86_400
+
+
 @pytest.mark.parametrize("ends", ["by itself", "cancelled"])
 async def test_requests_under_way_are_limited_until_they_end(
     new_mesh: Callable[..., Mesh], ends: str
