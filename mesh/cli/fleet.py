@@ -164,6 +164,7 @@ def _worker(info: WorkerInfo, now: float) -> Worker:
 async def workers_present(js: JetStream) -> list[WorkerInfo]:
     """The workers present, by name; none where no gateway has ever run."""
     try:
+        await js.stream_info(subjects.WORKERS_STREAM)  # a stream that is not there reads as silence
         return await present(js)
     except ApiError as error:
         if error.code != NO_STREAM:
