@@ -109,6 +109,25 @@ def test_a_question_whose_reply_was_lost_is_asked_once(asked: Tab) -> None:
     assert told == ["asked before", "asked before", "only once", "only once"]
 
 
+def test_what_is_sent_before_the_chat_is_there_waits_for_it(asked: Tab) -> None:
+    held: list[Route] = []
+    late = True
+
+    def hold(route: Route) -> None:
+        held.append(route) if late else route.continue_()
+
+    asked.page.route(re.compile(r"/chats/\w{32}$"), hold)
+    asked.page.reload()
+    asked.input.fill("typed soon")
+    asked.button("Send").click()
+    expect(asked.button("Stop")).to_be_visible()
+    late = False
+    for route in held:
+        route.continue_()
+    expect(asked.answers).to_have_text(["asked before", "typed soon"])
+    expect(asked.input).to_have_value("")
+
+
 def test_two_tabs_have_the_same_person_in_them(tab: Tab, new_tab: Callable[..., Tab]) -> None:
     second = new_tab(tab.url, beside=tab)
     expect(second.input).to_be_focused()

@@ -170,7 +170,7 @@ export class Chat {
   }
 
   async #send(text, edited, again = () => this.composer.submit()) {
-    if (this.composer.now !== "ready") return;
+    if (this.composer.now !== "ready" || !(await this.#there(again))) return;
     const parent = edited ? null : this.#tree.tail;
     if (parent && this.#tree.get(parent).role === "prompter") return this.#again({ parent_id: parent });
     await this.#attempt(async (signal) => {
@@ -183,6 +183,16 @@ export class Chat {
       if (!this.chat?.title) this.on.changed();
       await this.#drafts(asked.id, signal);
     }, again);
+  }
+
+  /** Whether the chat has been read, and can be gone on with: one may type before that. */
+  async #there(again) {
+    const id = this.id;
+    if (!id || this.chat) return true;
+    this.composer.state("sending");
+    await this.#refresh((error) => this.composer.complain(error.message, again));
+    if (id === this.id && !this.chat) this.composer.state("ready");
+    return id === this.id && this.chat !== null && this.composer.now === "ready";
   }
 
   #again(message) {
