@@ -154,21 +154,10 @@ class Mesh:
         finally:
             self.store.send(signal.SIGCONT)
 
-    async def health(self, url: str) -> dict[str, object]:
-        """What a gateway says of itself; empty while it says nothing."""
-        with suppress(*Broken):
-            async with send("GET", f"{url}/v1/health") as response:
-                found: dict[str, object] = await response.json()
-                return found
-        return {}
-
     async def workers_present(self, count: int) -> None:
         """Wait until every gateway answers and knows of so many workers."""
-        until = time.monotonic() + READY
         for url in self.urls:
-            while not int(str((await self.health(url)).get("workers", -1))) >= count:
-                assert time.monotonic() < until, f"{url}: not {count} workers in time"
-                await asyncio.sleep(0.05)
+            await workers_present(url, count)
 
     def processes(self) -> list[Service]:
         return [*self.gateways, *self.workers, *([self.store] if self.store else [])]
@@ -191,6 +180,23 @@ class Mesh:
             self.broker.resume()
         await asyncio.to_thread(self.broker.kill)
         self._mounts.close()
+
+
+async def workers_present(url: str, count: int) -> None:
+    """Wait until a gateway answers and knows of so many workers."""
+    until = time.monotonic() + READY
+    while not int(str((await _health(url)).get("workers", -1))) >= count:
+        assert time.monotonic() < until, f"{url}: not {count} workers in time"
+        await asyncio.sleep(0.05)
+
+
+async def _health(url: str) -> dict[str, object]:
+    """What a gateway says of itself; empty while it says nothing."""
+    with suppress(*Broken):
+        async with send("GET", f"{url}/v1/health") as response:
+            found: dict[str, object] = await response.json()
+            return found
+    return {}
 
 
 async def pause(service: Service, seconds: float) -> None:

@@ -15,7 +15,7 @@ from tests.chaos.campaign import Outcome
 from tests.chaos.checker import check
 from tests.chaos.clients import People
 from tests.chaos.cluster import Cluster
-from tests.chaos.mesh import ROOT, Service
+from tests.chaos.mesh import ROOT, Service, workers_present
 from tests.chaos.plan import Ask
 from tests.chaos.story import settle
 from tests.conftest import free_port
@@ -52,9 +52,10 @@ async def people(cluster: Cluster, tmp_path: Path) -> AsyncIterator[People]:
     worker = ["worker", "--engine", "echo", "--echo-rate", "40", "--worker-name"]
     services = [Service("gw1", ["gateway", "--port", str(port)], environment, tmp_path)]
     services += [Service(name, [*worker, name], environment, tmp_path) for name in ("w1", "w2")]
-    found = People([f"http://127.0.0.1:{port}"], random.Random(1), patience=90.0)
+    url = f"http://127.0.0.1:{port}"
     try:
-        yield found
+        await workers_present(url, 2)
+        yield People([url], random.Random(1), patience=90.0)
     finally:
         for service in services:
             service.end()

@@ -21,7 +21,7 @@ from tests.chaos.campaign import Outcome
 from tests.chaos.checker import Transcript, Verdict, check
 from tests.chaos.clients import People
 from tests.chaos.cluster import Cluster
-from tests.chaos.mesh import ROOT, Service
+from tests.chaos.mesh import ROOT, Service, workers_present
 from tests.chaos.plan import Ask
 from tests.chaos.story import read_stories, settle
 from tests.conftest import free_port
@@ -72,8 +72,10 @@ async def mesh_on(cluster: Cluster, folder: Path, *missing: str) -> AsyncIterato
         flags = ["worker", "--engine", "echo", "--echo-rate", "40", "--worker-name", name]
         flags += ["--slots", "16"]
         services.append(Service(name, flags, environment | {"MESH_NATS": others}, folder))
+    url = f"http://127.0.0.1:{port}"
     try:
-        yield People([f"http://127.0.0.1:{port}"], random.Random(1), patience=20.0)
+        await workers_present(url, 2)
+        yield People([url], random.Random(1), patience=20.0)
     finally:
         for service in services:
             service.end()

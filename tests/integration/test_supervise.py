@@ -58,6 +58,16 @@ async def test_a_killed_child_is_started_again() -> None:
     assert lines[2][1] != lines[0][1]
 
 
+async def test_a_child_that_is_renewed_begins_again_at_once_and_is_not_blamed() -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    async with running(program(code)) as (child, lines, _):
+        for count in range(1, 8):  # more often than a program may end by itself
+            await until(lambda count=count: len(lines) == count)  # type: ignore[misc]
+            await child.renew()
+        await until(lambda: len(lines) == 8)
+    assert len({line for _, line in lines}) == 8, "each is another process, and nothing is said"
+
+
 async def test_a_crash_loop_ends_in_the_childs_own_words() -> None:
     code = "import sys; print('the disk is full', file=sys.stderr); sys.exit(3)"
     async with running(program(code)) as (child, _, task):
