@@ -17,6 +17,9 @@ from mesh.protocol.messages import Hello, HelloReply, ModelCard, Refused, Welcom
 
 log = logging.getLogger(__name__)
 
+RETRY = 0.5
+"""Seconds between two tries to declare a model's lanes."""
+
 
 class Models:
     """The models of the mesh as one gateway knows them. ack_wait and worker_wait in seconds."""
@@ -57,13 +60,19 @@ class Models:
     async def noticed(self, worker: WorkerInfo) -> None:
         """A worker came: wake those who wait for its models.
 
-        Who let it in may be of a version that knows of no lanes: then they are declared here.
+        Who let it in may be of a version that knows of no lanes: then they are declared here, as
+        soon as the broker can. What is put into a lane before waits in it.
         """
         models = {card.name for card in worker.models}
         self._known |= models
-        await self._declare(models - self._declared)
         async with self._came:
             self._came.notify_all()
+        while models - self._declared:
+            try:
+                await self._declare(models - self._declared)
+            except BusError as error:
+                log.debug("Declaring the lanes of %s: %s", ", ".join(sorted(models)), error)
+                await asyncio.sleep(RETRY)
 
     async def _declare(self, models: set[str]) -> None:
         for model in models:
