@@ -168,7 +168,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         asyncio.run(leads(found))
         yield found
     finally:
-        found.end()
+        asyncio.run(found.end())
 
 
 async def leads(cluster: Cluster) -> None:
