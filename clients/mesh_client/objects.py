@@ -52,8 +52,9 @@ class Message(Reply, frozen=True, kw_only=True):
     """A node of a chat's tree: what a person wrote (prompter) or an answer (assistant).
 
     finish: why a whole answer ended, `stop` or `length` (cut off at the limit of tokens);
-    truncated: earlier messages that were left out so that it would fit; error, error_code: why
-    a failed one failed; worker: who wrote it; attempts: how often a worker took it up.
+    truncated: messages that were left out so that it would fit, one that was cut included; error,
+    error_code: why a failed one failed; worker: who wrote it; attempts: how often a worker took it
+    up.
     """
 
     id: str
@@ -73,6 +74,14 @@ class Message(Reply, frozen=True, kw_only=True):
     usage: Usage | None = None
     timings: Timings | None = None
     work_parameters: WorkParameters | None = None
+
+    @property
+    def beyond_context(self) -> str:
+        """What did not fit into the model's context, as a sentence; "" where all did."""
+        if not self.truncated:
+            return ""
+        some = "1 message" if self.truncated == 1 else f"{self.truncated} messages"
+        return f"{some} did not fit into the model's context, wholly or in part."
 
     @property
     def model(self) -> str:

@@ -45,6 +45,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     worker: str | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+    truncated: int = 0
     error: Problem | None = None
 
 
@@ -92,6 +93,8 @@ class AsText:
                 self._wait(event)
             case Finished() | Failed():
                 self._close_line()
+                if event.message and event.message.beyond_context:
+                    complain(event.message.beyond_context)
                 if isinstance(event, Failed):
                     complain(event.sentence)
 
@@ -166,6 +169,7 @@ class AsObject:
             worker=message.worker if message else None,
             usage=message.usage if message else None,
             timings=message.timings if message else None,
+            truncated=message.truncated if message else 0,
             error=Problem(end.code, end.sentence) if isinstance(end, Failed) else None,
         )
 

@@ -119,6 +119,14 @@ def _database(health: Health) -> Finding:
             "database",
             f"{sentence}, less than it may need to grow: make room, or lower MESH_RETENTION_DAYS.",
         )
+    most = health.database_max_bytes
+    if most and used > WARN * most:
+        return warn(
+            "database",
+            f"The database holds {size(used)} of the {size(most)} that it may: beyond them runs "
+            "and worker events are forgotten before MESH_RETENTION_DAYS. Raise "
+            "MESH_DATABASE_MAX_BYTES, or delete chats.",
+        )
     return ok("database", f"{sentence}.")
 
 

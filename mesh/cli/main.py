@@ -77,6 +77,16 @@ class Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command, which imports what it needs; a package may be missing there as well."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            command = ctx.invoked_subcommand or ""
+            if command not in COMMANDS or (error.name or "").partition(".")[0] == "mesh":
+                raise
+            raise _missing(command, error) from error
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names without importing what they stand for."""
         begun = [

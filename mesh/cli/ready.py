@@ -1,6 +1,7 @@
-"""What `mesh up` waits for: a broker that lets us in, a gateway that answers, workers present.
+"""What `mesh up` waits for: a broker that lets us in, a gateway that answers, workers present; and
+before it stops, answers that come to their end.
 
-Each wait goes on for ever; whoever waits gives up when the process behind it does.
+Each wait goes on for ever; whoever waits gives up when the process behind it does, or in time.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import present
 from mesh.cli import broker
 from mesh.cli.enrol import Credential
+from mesh.cli.fleet import models_queues, workers_present
 from mesh.protocol.messages import WorkerInfo
 
 PAUSE = 0.05
@@ -42,7 +44,7 @@ async def gateway_answers(url: str) -> None:
         await asyncio.sleep(PAUSE)
 
 
-async def workers_present(
+async def workers_started(
     url: str, operator: Credential, pids: Callable[[], set[int]], ca: str = ""
 ) -> list[WorkerInfo]:
     """Wait for the workers that run as these processes; returns all that are there."""
@@ -54,6 +56,27 @@ async def workers_present(
                 if pids() <= {worker.pid for worker in found}:
                     return found
             await asyncio.sleep(PAUSE)
+    finally:
+        await bus.close()
+
+
+async def nobody_answers(
+    url: str, operator: Credential, waiting: Callable[[], None], ca: str = ""
+) -> None:
+    """Wait until no worker that is there has an answer under way. Raises BusError.
+
+    waiting: called once, if there is something to wait for.
+    """
+    bus = await Bus.connect([url], *operator, name="mesh up", ca=ca)
+    try:
+        js, told = JetStream(bus), False
+        while workers := await workers_present(js):
+            if not any(queue.in_work for queue in await models_queues(js, workers)):
+                return
+            if not told:
+                waiting()
+            told = True
+            await asyncio.sleep(0.2)
     finally:
         await bus.close()
 

@@ -174,12 +174,13 @@ class Child:
             self._say(self.program.name, text)
 
     def _in_vain(self, status: int) -> str:
-        reason = self.last_line.removeprefix("mesh: ") or "it said nothing."
+        said = self.last_line.removeprefix("mesh: ")
         if status == CONFIGURATION:
-            return f"The {self.program.name} cannot run: {reason}"
+            return f"The {self.program.name} cannot run: {said or 'it does not say why.'}"
+        words = f"The last that it said: {said}" if said else "It said nothing."
         return (
             f"The {self.program.name} ended {self.restarts.most} times in a row, at last "
-            f"{_ended(status)}: {reason}"
+            f"{_ended(status)}. {words}"
         )
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ import click
 import msgspec
 
 import mesh
+from mesh.bus.connection import BusError
 from mesh.bus.trust import is_loopback
 from mesh.cli import broker, ready
 from mesh.cli.console import Console, banner
@@ -44,7 +46,7 @@ FLAGS = (
     "grace",
     "log_level",
 )
-BROKER = "broker"
+BROKER, GATEWAY = "broker", "gateway"
 _PASSWORDS = ("MESH_GATEWAY_PASSWORD", "MESH_STORE_PASSWORD", "MESH_WORKER_PASSWORD")
 _LOADING = "The gateway answers; waiting for the model to be loaded ..."
 NOTICE = 3.0
@@ -140,11 +142,11 @@ class Up:
             register(self._folder, self._running.nats, self._asked, self._console.say)
         )
         launch(self._service("store"))
-        launch(self._service("gateway"))
+        launch(self._service(GATEWAY))
         workers = launch(*self._workers())
         await ready.gateway_answers(self._running.gateway)
         notice = asyncio.get_running_loop().call_later(NOTICE, click.echo, _LOADING)
-        present = await ready.workers_present(
+        present = await ready.workers_started(
             self._running.nats,
             operator,
             lambda: {worker.pid for worker in workers},
@@ -195,8 +197,23 @@ class Up:
         click.echo("\nStopping: answers under way may be finished; Ctrl-C again stops at once.")
 
     async def _stop(self) -> None:
+        """Stop everything, those who need others first: workers, gateway, store, broker."""
         for stage in reversed(self._stages):
+            if any(child.program.name == GATEWAY and child.pid for child in stage):
+                await self._let_others_finish()
             await asyncio.gather(*(child.stop() for child in stage))
+
+    async def _let_others_finish(self) -> None:
+        """Give answers of workers that were started elsewhere their grace: they go through here."""
+        operator = self._folder.credential("operator")
+        with suppress(BusError, TimeoutError):
+            async with asyncio.timeout(self._settings.grace):
+                await ready.nobody_answers(
+                    self._running.nats,
+                    operator,
+                    lambda: click.echo("Waiting for the answers of workers started elsewhere."),
+                    self._folder.ca,
+                )
 
     def _all(self) -> list[Child]:
         return [child for stage in self._stages for child in stage]

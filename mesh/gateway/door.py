@@ -114,6 +114,8 @@ class Door:
         try:
             host, foreign = _once(scope, b"host"), _once(scope, b"origin")
             self._rules.check(host, "" if anywhere else foreign)
+            if not anywhere and not foreign:
+                _check_site(headers)
             await self._measure(headers.get(b"content-length", b""), receive)
         except MeshError as error:
             request: AnyRequest = AnyRequest(scope, receive, send)
@@ -146,6 +148,17 @@ class Door:
                 (b"vary", b"Origin"),
             ]
         return headers
+
+
+def _check_site(headers: Mapping[bytes, bytes]) -> None:
+    """Raise MeshError (forbidden) for what a page of another site has its reader's browser fetch.
+
+    Such a request has no Origin where it is for a picture or a script (Fetch Metadata). Links,
+    and the way back from a provider of sign-ins, are navigations, and may come from anywhere.
+    """
+    foreign = headers.get(b"sec-fetch-site") == b"cross-site"
+    if foreign and headers.get(b"sec-fetch-mode") != b"navigate":
+        raise MeshError(ErrorCode.FORBIDDEN, "Pages of other sites may not call this gateway.")
 
 
 def _once(scope: Scope, name: bytes) -> str:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from mesh.bus.connection import BusError
 from mesh.gateway.event_stream import HEADERS
+from mesh.gateway.methods import methods_of
 from mesh.protocol.errors import ErrorCode, MeshError
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,13 @@ CUT_OFF = "client disconnected prematurely"
 """What Litestar raises, as a 500, where a body ends before its end (`Request.stream`)."""
 
 _BREAKS_OFF = "The body breaks off before its end; send it again, the whole of it."
+
+_OF_STATUS = {
+    404: "There is no such route.",
+    405: "This route does not take this method; the header Allow says which ones it takes.",
+    413: ErrorCode.TOO_LARGE.sentence,
+}
+"""Sentences for the framework's own errors."""
 
 AnyRequest = Request[Any, Any, State]
 
@@ -208,12 +216,14 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     code = {404: ErrorCode.NOT_FOUND, 413: ErrorCode.TOO_LARGE}.get(
         error.status_code, ErrorCode.BAD_REQUEST if error.status_code < 500 else ErrorCode.INTERNAL
     )
-    detail = "There is no such route." if error.status_code == 404 else error.detail
+    detail = _OF_STATUS.get(error.status_code, error.detail)
     param = None
     if isinstance(error, ValidationException) and error.extra:
         param, detail = _invalid(msgspec.convert(error.extra, list[_Invalid])[0])
     response = answer(request, MeshError(code, detail, param=param))
     response.status_code = error.status_code
+    if error.status_code == 405:  # RFC 9110, section 15.5.6: says what the route does take
+        response.headers["Allow"] = ", ".join(methods_of(request))
     return response
 
 

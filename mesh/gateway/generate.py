@@ -195,6 +195,7 @@ async def _ask(services: Services, asking: Asking) -> tuple[Request, Place | Non
         body.params.max_tokens,
         key=key,
         trace=trace,
+        fit="truncate" if asking.kept else "refuse",
     )
     return asked, place
 

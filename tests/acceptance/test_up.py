@@ -57,6 +57,26 @@ def test_an_answer_under_way_is_waited_for_unless_a_second_signal_comes(mesh: Me
         assert mesh.stop(signal.SIGINT) == 0
 
 
+def test_an_answer_of_a_worker_started_elsewhere_is_waited_for_too(mesh: Mesh) -> None:
+    mesh.start()
+    worker = mesh.spawn("worker", "--engine", "echo", "--model-name", "other", "--echo-rate", "10")
+    try:
+        mesh.wait_until(lambda: workers(mesh) == 2, "the second worker did not join")
+        asked = {"model": "other", "prompt": "/repeat one two", "params": {"max_tokens": 30}}
+        with httpx.stream("POST", f"{mesh.url}/generate", json=asked, timeout=60) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            assert mesh.process is not None
+            mesh.process.send_signal(signal.SIGINT)
+            *_, last = filter(None, lines)
+        assert last == 'data: {"done":true,"total_tokens":30}'
+        mesh.wait_for("started elsewhere")
+        assert mesh.process.wait(timeout=30) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+
+
 def test_nothing_survives_its_kill(mesh: Mesh) -> None:
     mesh.start()
     assert mesh.process is not None

@@ -1,6 +1,7 @@
 """Bad input on the mesh's own routes: refused in one shape, with a sentence, and never a 500."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -102,6 +103,22 @@ async def test_a_wrong_method_is_405(mesh: Mesh) -> None:
     async with await mesh.client("methods") as http:
         response = await http.patch("/chats")
         refusal(response, 405, "bad_request")
+        assert response.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+        response = await http.patch("/chats/a/messages/b")
+        assert response.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+async def test_a_body_that_does_not_say_how_long_it_is_is_refused_with_a_sentence(
+    mesh: Mesh,
+) -> None:
+    async def without_end() -> AsyncIterator[bytes]:
+        for _ in range(7):
+            yield b"x" * (1 << 20)
+
+    async with await mesh.client("chunks") as http:
+        response = await http.post("/chats", content=without_end())
+        refusal(response, 413, "too_large")
+        assert "send less" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/chats", "/v1/models", "/v1/health", "/nowhere"])

@@ -54,6 +54,14 @@ async def test_an_origin_that_is_none_is_foreign(mesh: Mesh, origin: bytes) -> N
     assert b"x-request-id" in head
 
 
+async def test_what_another_sites_page_embeds_is_refused_and_its_links_are_not(mesh: Mesh) -> None:
+    path = "/auth/callback/debug?code=embedded"
+    host = b"Host: 127.0.0.1:%d\r\nSec-Fetch-Site: cross-site\r\n" % mesh.port
+    status, _, body = await answered(mesh, host + b"Sec-Fetch-Mode: no-cors\r\n", path)
+    assert (status, msgspec.json.decode(body)["code"]) == (403, "forbidden")
+    assert (await answered(mesh, host + b"Sec-Fetch-Mode: navigate\r\n", path))[0] == 200
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "LocalHost:{port}", "[::1]:{port}"])
 async def test_loopback_names_are_ours(mesh: Mesh, host: str) -> None:
     lines = f"Host: {host.format(port=mesh.port)}\r\n".encode()

@@ -63,6 +63,13 @@ async def test_a_body_beyond_the_limit_is_one_error_event(mesh: Mesh) -> None:
     assert "at most" in event["error"]
 
 
+async def test_a_prompt_beyond_the_context_is_refused_and_not_cut(mesh: Mesh) -> None:
+    response = await generate(mesh, {"prompt": "word " * 9000, "model": ECHO})
+    assert response.status_code == 400
+    (event,) = events(response)
+    assert "context" in event["error"]
+
+
 async def test_a_model_that_nobody_serves_is_not_offered(new_mesh: Callable[..., Mesh]) -> None:
     mesh = new_mesh()
     mesh.start("gateway")

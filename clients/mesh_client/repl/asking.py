@@ -18,6 +18,9 @@ from mesh_client.repl.view import AnswerView
 AGAIN = 1.0
 """Seconds until a question is offered again to a gateway that is away."""
 
+LOOK = 3.0
+"""Seconds between two looks at who is writing."""
+
 PARTING = 3.0
 """Seconds that leaving may take, to hear whether the question was accepted."""
 
@@ -112,9 +115,9 @@ class Asking:
                 await asyncio.sleep(AGAIN)
 
     async def _learn_worker(self, answer: AsyncAnswer) -> None:
-        """Who is writing; the stream itself tells it only at the end."""
-        try:
-            message = await answer.message()
-        except MeshClientError:
-            return
-        self._status.worker = message.worker or self._status.worker
+        """Who is writing, again and again: it may be taken over. The stream tells it at the end."""
+        while True:
+            with suppress(MeshClientError):
+                message = await answer.message()
+                self._status.worker = message.worker or self._status.worker
+            await asyncio.sleep(LOOK)

@@ -192,6 +192,6 @@ class Talking:
 def _remark(message: Message) -> None:
     """Say what of an answer or of its conversation is missing."""
     if message.truncated:
-        saying.note(f"{message.truncated} earlier messages did not fit and were left out")
+        saying.note(message.beyond_context)
     if message.finish == "length":
         saying.note("cut off at the limit of tokens")

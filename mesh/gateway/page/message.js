@@ -149,7 +149,7 @@ export class Answer {
     if (state === "cancelled") this.#note(note || "Stopped.");
     else if (state !== "complete") this.#note(error ?? "The answer failed.", "failed", h("button", { type: "button", onclick: () => this.on.retry(this.message) }, icon("retry"), "Try again"));
     if (finish === "length") this.#note("Cut off: the answer reached its longest length.", "", h("button", { type: "button", onclick: () => this.on.goOn(this.message) }, "Go on"));
-    if (truncated) this.#note(`${count(truncated, "earlier message")} did not fit into the model's context and were left out.`);
+    if (truncated) this.#note(`${count(truncated, "message")} did not fit into the model's context, wholly or in part.`);
   }
 
   #note(sentence, kind = "", ...more) {

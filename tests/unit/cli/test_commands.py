@@ -8,7 +8,7 @@ import click
 import msgspec
 import pytest
 
-from mesh.cli.main import COMMANDS, mesh
+from mesh.cli.main import COMMANDS, Commands, mesh
 from mesh.cli.options import describe, is_secret
 from mesh.protocol.errors import MeshError
 from mesh.settings import GatewaySettings, StoreSettings, UpSettings, WorkerSettings
@@ -42,6 +42,18 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
     monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(MeshError, match=r"litestar.*pip install 'inference-mesh\[gateway\]'"):
         mesh.get_command(click.Context(mesh), "gateway")
+
+
+def test_a_package_that_is_missed_only_when_a_command_runs_is_named_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @click.command("worker")
+    def needing() -> None:
+        raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
+
+    monkeypatch.setattr(Commands, "get_command", lambda *_: needing)
+    with pytest.raises(MeshError, match=r"jinja2.*pip install 'inference-mesh\[worker\]'"):
+        mesh.main(["worker"], standalone_mode=False)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

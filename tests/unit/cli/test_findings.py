@@ -9,7 +9,7 @@ from mesh.cli.fleet import Queue
 from mesh.protocol.chats import Health
 from mesh.protocol.messages import WorkerInfo
 
-GIB = 1 << 30
+MIB, GIB = 1 << 20, 1 << 30
 
 
 def states(found: list[Finding]) -> dict[str, str]:
@@ -79,6 +79,14 @@ def test_what_the_store_could_not_understand_is_told() -> None:
 )
 def test_a_database_needs_room_to_grow(used: int, free: int, state: str) -> None:
     health = Health(applied=1, database_bytes=used, free_bytes=free)
+    assert states(findings.store(health, 0.0, 7200.0))["database"] == state
+
+
+@pytest.mark.parametrize(("used", "state"), [(MIB, "ok"), (7 * MIB, "warn"), (20 * MIB, "warn")])
+def test_a_database_is_warned_of_before_it_has_all_that_it_may(used: int, state: str) -> None:
+    health = Health(
+        applied=1, database_bytes=used, database_max_bytes=10 * MIB, free_bytes=10 * GIB
+    )
     assert states(findings.store(health, 0.0, 7200.0))["database"] == state
 
 

@@ -58,6 +58,7 @@ class ScriptedGateway:
         self.pending = 1
         self.ending = "complete"
         self.finish = "stop"
+        self.worker, self.truncated = "w1", 0
         self.error: dict[str, object] | None = None
         self.finished_already = False
         self.hold_before: int | None = None
@@ -294,7 +295,8 @@ class ScriptedGateway:
         return {
             "id": id, "chat_id": "chat-1", "role": "assistant", "state": state,
             "parent_id": self.parents.get(id), "content": "".join(held) if done else None,
-            "worker": "w1", "finish": self.finish, "created_at": self._created(id),
+            "worker": self.worker, "finish": self.finish, "created_at": self._created(id),
+            "truncated": self.truncated,
             "usage": {"prompt_tokens": 12, "completion_tokens": 5},
         }  # fmt: skip
 

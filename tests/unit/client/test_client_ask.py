@@ -140,6 +140,14 @@ def test_json_is_one_object(ask: Ask, gateway: ScriptedGateway) -> None:
     assert "error" not in record
 
 
+def test_what_did_not_fit_is_said_beside_the_answer(ask: Ask, gateway: ScriptedGateway) -> None:
+    gateway.truncated = 1
+    result = ask("A long question")
+    assert result.stdout.decode() == gateway.text + "\n"
+    assert b"mesh: 1 message did not fit into the model's context" in result.stderr
+    assert json.loads(ask("--json", "A long question").stdout)["truncated"] == 1
+
+
 def test_jsonl_is_a_line_per_event(ask: Ask, gateway: ScriptedGateway) -> None:
     gateway.connections = [Connection(cut_after=200)]
     events = [json.loads(line) for line in ask("--jsonl", "Hi").stdout.splitlines()]

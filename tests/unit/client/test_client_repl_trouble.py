@@ -21,6 +21,14 @@ def test_a_gateway_that_restarts_in_mid_answer_is_resumed(
     assert mid_answer.wait(idle).count("One two thrée") == 1
 
 
+def test_the_toolbar_names_the_worker_that_took_over(
+    mid_answer: Sitting, gateway: ScriptedGateway
+) -> None:
+    mid_answer.wait_for("w1")
+    gateway.worker = "w2"
+    mid_answer.wait_for("w2", timeout=20)
+
+
 def test_a_question_asked_while_the_gateway_is_away_is_sent_when_it_returns(
     open_chat: Open, gateway: ScriptedGateway
 ) -> None:
