@@ -264,6 +264,15 @@ def refused(error: MeshError) -> Refused:
     )
 
 
+def _may_pass(distrust: list[ssl.SSLError]) -> bool:
+    """Whether TLS may yet be agreed on: a busy broker that is kept waiting speaks without it first.
+
+    It is told nothing then. A wrong certificate does not become a right one.
+    """
+    wrong = any(isinstance(error, ssl.SSLCertVerificationError) for error in distrust)
+    return not wrong and len(distrust) < REFUSALS
+
+
 def status(msg: Msg) -> str:
     """The inline status of a broker's own message ("503", "404", "100"), or ""."""
     return (msg.headers or {}).get("Status", "")
@@ -279,7 +288,8 @@ async def _dial(
         text = str(error).lower()
         if isinstance(error, ssl.SSLError):
             distrust.append(error)
-            log.warning("%s", distrusted(servers, error).detail)
+            if not _may_pass(distrust):
+                log.warning("%s", distrusted(servers, error).detail)
         timed_out = "timeout" in text  # a busy broker gives up waiting; nothing was refused
         if ("authorization" in text or "authentication" in text) and not timed_out:
             refused.append(text)
@@ -298,6 +308,7 @@ async def _dial(
     async def on_reconnect() -> None:
         log.info("Connected to the broker again")
         refused.clear()
+        distrust.clear()
         bus._doubt()
 
     async def on_close() -> None:
@@ -329,9 +340,9 @@ async def _dial(
     dialling.add_done_callback(lambda _: telling.cancel())
     while not dialling.done():
         await asyncio.wait([dialling], timeout=0.2)
-        if distrust:
+        if distrust and not _may_pass(distrust):
             dialling.cancel()
-            raise distrusted(servers, distrust[0])
+            raise distrusted(servers, distrust[-1])
         if refused:
             dialling.cancel()
             raise MeshError(

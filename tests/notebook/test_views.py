@@ -131,7 +131,7 @@ def test_fifty_answers_stream_at_once_within_twenty_redraws_a_second(
         here.background.start(drive(answer, view, pacer))
         for answer, view in zip(answers, views, strict=True)
     ]
-    here.background.wait(until(lambda: all(answer.pieces for answer in answers), seconds=60))
+    here.background.wait(until(lambda: all(answer.pieces for answer in answers), seconds=100))
     page.told.clear()
     before, began = [len(answer.pieces) for answer in answers], time.monotonic()
     time.sleep(4.0)
