@@ -12,6 +12,9 @@ from mesh.protocol.subjects import lane
 FRESH = 0.5
 """Seconds for which places that were counted hold, if nobody comes or goes."""
 
+MANY = 64
+"""Waiting in one line, for so many they hold as long even if somebody does."""
+
 
 class WaitingRoom:
     """Each model's requests that were queued and not claimed yet, in the order of their turns.
@@ -52,8 +55,8 @@ class WaitingRoom:
         return places[rid], len(places)
 
     def size(self, model: str) -> int:
-        """How many wait for a model."""
-        return len(self._places(model))
+        """How many wait for a model. Cheap, however many: every request that comes asks."""
+        return self._line(model).size(self._clock())
 
     def _places(self, model: str) -> dict[str, int]:
         return self._line(model).places(self._clock(), self._laned(model))
@@ -85,25 +88,42 @@ class _Line:
         self._turns = Turns()
         self._places: dict[str, int] = {}
         self._until = 0.0
+        self._in_time_until = 0.0
+
+    def size(self, now: float) -> int:
+        """How many there are; whoever is past the deadline counts for FRESH seconds more."""
+        if now >= self._in_time_until:
+            self._forget_late(now)
+        return len(self._waiting)
 
     def join(self, who: _Waiting) -> None:
         self._waiting[who.rid] = who
-        self._until = 0.0
+        self._changed()
 
     def leave(self, rid: str, claimed: bool) -> None:
         who = self._waiting.pop(rid, None)
         if who is not None and claimed:
             self._turns.took(who.lane, who.weight)
-        self._until = 0.0
+        self._changed()
 
     def places(self, now: float, laned: bool) -> dict[str, int]:
         """Everybody's number, from 0."""
         if now >= self._until:
-            in_time = sorted(who for who in self._waiting.values() if who.deadline > now)
-            self._waiting = {who.rid: who for who in in_time}
-            self._places = {rid: n for n, rid in enumerate(self._order(in_time, laned))}
+            self._forget_late(now)
+            waiting = sorted(self._waiting.values())
+            self._places = {rid: n for n, rid in enumerate(self._order(waiting, laned))}
             self._until = now + FRESH
         return self._places
+
+    def _changed(self) -> None:
+        if len(self._waiting) < MANY:
+            self._until = 0.0
+
+    def _forget_late(self, now: float) -> None:
+        late = [who.rid for who in self._waiting.values() if who.deadline <= now]
+        for rid in late:
+            del self._waiting[rid]
+        self._in_time_until = now + FRESH
 
     def _order(self, waiting: list[_Waiting], laned: bool) -> list[str]:
         lanes: defaultdict[str, list[_Waiting]] = defaultdict(list)
