@@ -235,7 +235,12 @@ async def send_all(http: httpx.AsyncClient, asked: list[Asked]) -> list[str]:
     async def some() -> None:
         for one in waiting:
             try:
-                await send(http, one)
+                try:
+                    await send(http, one)
+                except httpx.RemoteProtocolError:
+                    # The server may close a connection that was kept just as it is used again
+                    # (RFC 9112, section 9.3.1); what breaks it breaks it again.
+                    await send(http, one)
             except (AssertionError, TimeoutError, httpx.TransportError) as error:
                 complaints.append(f"hung or broke: {type(error).__name__} {error}: {one}")
             else:

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,13 +85,21 @@ def test_branches_made_in_one_client_are_there_in_the_others(
     expect(versions).to_have_text("2 / 2")
     tab.button("Earlier version").click()
     expect(versions).to_have_text(["1 / 2", "2 / 2"])
-    tree = sitting.say("/tree")
-    drawn = [line.strip() for line in tree.rpartition("/tree")[2].split("\n")]
-    assert drawn[1:6] == [
+    expected = [
         "├─› the first wording",
         "│ ├─1 the first wording",
         "│ └─2 the first wording ← here",
         "└─› another wording",
         "3 another wording",
     ]
+    until = time.monotonic() + 20  # the page tells where it is after it has shown it
+    while (drawn := _tree(sitting)) != expected and time.monotonic() < until:
+        time.sleep(0.2)
+    assert drawn == expected
     assert len(chat.messages_df()) == 5
+
+
+def _tree(sitting: Sitting) -> list[str]:
+    """The chat's tree as the REPL draws it, row by row."""
+    tree = sitting.say("/tree")
+    return [line.strip() for line in tree.rpartition("/tree")[2].split("\n")][1:6]
