@@ -163,3 +163,36 @@ def test_who_looks_again_sees_what_was_asked_elsewhere(
     for each in (asked, elsewhere):
         expect(each.page.locator(".note")).to_contain_text("Stopped")
     expect(asked.input).to_have_value("my draft")
+
+
+def test_other_drafts_that_are_refused_are_said_and_the_answer_goes_on(tab: Tab) -> None:
+    tab.expect_error(LOADING)
+    tab.button("How to answer").click()
+    tab.page.get_by_label("Answers to one question").fill("3")
+    tab.button("Save").click()
+    tab.page.route("**/drafts", lambda route: route.continue_(post_data={"n": 1000}))
+    tab.ask("word " * 100, SLOW)
+    expect(tab.trouble).to_contain_text("The other drafts were not begun")
+    expect(tab.trouble.get_by_role("button")).to_have_count(0)
+    expect(tab.answers).to_have_text(re.compile("word word"))
+    tab.button("Stop").click()
+    expect(tab.page.locator(".note")).to_contain_text("Stopped after")
+
+
+def test_what_is_offered_again_does_not_stop_an_answer_that_was_asked_elsewhere(
+    tab: Tab, new_tab: Callable[..., Tab]
+) -> None:
+    tab.expect_error(LOADING)
+    tab.ask("asked before", ECHO)
+    expect(tab.answers).to_have_text("asked before")
+    tab.ask(LONG)
+    again = tab.trouble.get_by_role("button", name="Try again")
+    expect(again).to_be_visible()
+    elsewhere = new_tab(tab.page.url, beside=tab)
+    elsewhere.ask("word " * 200, SLOW)
+    expect(tab.answers.last).to_have_text(re.compile("word word"))
+    again.click()
+    expect(tab.answers.last).to_have_text(re.compile("(word ){20}"))
+    expect(tab.running).to_have_count(1)
+    tab.button("Stop").click()
+    expect(tab.page.locator(".note")).to_contain_text("Stopped after")

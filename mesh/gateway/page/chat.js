@@ -208,10 +208,15 @@ export class Chat {
   async #drafts(parent, signal) {
     const id = this.id, n = (optionsOf(id).drafts ?? 1) - 1;
     if (n < 1) return;
-    const { drafts } = await this.#begin("drafts", { parent_id: parent, n, ...answerOptions(id) }, signal);
-    if (id !== this.id) return;
-    drafts.forEach((draft) => this.#tree.add(draft));
-    this.#views.get(this.#tree.tail)?.refresh();
+    try {
+      const { drafts } = await this.#begin("drafts", { parent_id: parent, n, ...answerOptions(id) }, signal);
+      if (id !== this.id) return;
+      drafts.forEach((draft) => this.#tree.add(draft));
+      this.#views.get(this.#tree.tail)?.refresh();
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.composer.complain(`The other drafts were not begun: ${error.message}`); // the question was taken
+    }
   }
 
   #began(answer) {

@@ -96,9 +96,9 @@ export class Composer {
     this.#put(kept(`draft.${this.#chat}`) ?? "");
   }
 
-  /** Send what is written here now. */
+  /** Send what is written here now, unless an answer is being written. */
   submit() {
-    this.element.requestSubmit();
+    if (this.now === "ready") this.element.requestSubmit();
   }
 
   /** Say what went wrong, where it was typed; null: nothing any more. */
@@ -141,7 +141,7 @@ export class Composer {
   #key(event) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && matchMedia("(hover: hover)").matches) {
       event.preventDefault();
-      if (this.now === "ready") this.submit();
+      this.submit();
     } else if (event.key === "Escape" && this.#editing) this.leaveEdit();
   }
 
