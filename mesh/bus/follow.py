@@ -157,7 +157,7 @@ class Follower:
 
     async def _check(self) -> None:
         target = await self._leader()
-        unheard = await self._unheard(self._applied)
+        unheard = await self._after(self._applied)
         if unheard:
             await asyncio.sleep(PATIENCE)
         if self._replaced or target < self._since or unheard > self._applied:
@@ -175,12 +175,12 @@ class Follower:
         stored: list[int] = []
         async for batch in self._js.read(subjects.RUN_STREAM, log_of, self._sound + 1, target):
             stored += [each.seq for each in batch]
+        more = await self._after(stored[-1] if stored else self._sound)
         if self._filling is not None:
             return
-        newest = max((seq for seq in self._heard if seq <= target), default=0)
         if not self._heard.issuperset(stored):
             self.doubt()
-        elif newest == (stored[-1] if stored else 0):  # else a replica that lags behind answered
+        elif not 0 < more <= target:  # else a replica that lags behind has answered
             self._sound = target
             self._applied = max(self._applied, target)
             self._heard = {seq for seq in self._heard if seq > target}
@@ -192,7 +192,7 @@ class Follower:
         self._created = info.created
         return info.state.last_seq
 
-    async def _unheard(self, seq: int) -> int:
+    async def _after(self, seq: int) -> int:
         """The sequence of our address's next message beyond one, by the leader's word, or 0."""
         found = await self._js.next(subjects.RUN_STREAM, subjects.log_of(self._reply), seq + 1)
         return found.seq if found is not None else 0
@@ -318,7 +318,7 @@ class Follower:
                     where = subjects.parse_run(stored.subject)
                     broken |= {track.rid: track for track in self._apply(where, stored)}
                 self._sound = batch[-1].seq
-            if not 0 < await self._unheard(self._sound) <= target:
+            if not 0 < await self._after(self._sound) <= target:
                 self._sound = target
             elif self._sound == at:  # a replica that lags behind has answered
                 await asyncio.sleep(PATIENCE / 3)

@@ -295,6 +295,21 @@ def test_a_replica_that_lags_does_not_hide_an_end_that_was_lost() -> None:
     course.teardown()
 
 
+def test_what_a_replica_lacks_that_lags_is_not_taken_for_heard() -> None:
+    course = Following()
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.hear(count=6)
+    course.write(pick=0, count=1, together=False)
+    course.finish(pick=0)
+    course.wait(seconds=1.1)  # it looks: something is there that was not heard, and is waited for
+    course.hear(count=1)
+    course.lag_behind(lag=1)
+    course.wait(seconds=1.1)
+    course.hear(count=6)
+    course.teardown()
+
+
 # --- negative controls: a follower that lacks something is noticed --------------------------------
 
 
