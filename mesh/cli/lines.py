@@ -18,6 +18,7 @@ from mesh.protocol.messages import (
     Cancel,
     Cancelled,
     Claim,
+    Deleted,
     Done,
     End,
     Failed,
@@ -179,6 +180,8 @@ def _detail(event: LogEvent) -> str:
             return f"{code}: {detail or code.sentence} {_told(event)}"
         case Cancelled():
             return _told(event)
+        case Deleted():
+            return "is to be found no more"
         case WorkerStarted(info=info):
             return _offer(info)
         case WorkerStopped(reason=reason):

@@ -81,8 +81,9 @@ class MeshHappening(
 ):
     """Something that happened; the event's id is its place in the log.
 
-    what: queued, claim, cancel, done, failed, cancelled, started, stopped or lost; tokens, and
-    seconds from asking to the first token and from there to the end: of an answer that ended.
+    what: queued, claim, cancel, done, failed, cancelled, deleted, started, stopped or lost;
+    tokens, and seconds from asking to the first token and from there to the end: of an answer that
+    ended.
     """
 
     at: float

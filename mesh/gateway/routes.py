@@ -92,6 +92,7 @@ from mesh.gateway.oauth.routes import provider_callback, provider_login, ticket
 from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.embeddings import embeddings
 from mesh.gateway.openai.models import get_model, list_models
+from mesh.gateway.openai.responses.deleting import delete_response
 from mesh.gateway.openai.responses.inputs import list_input_items
 from mesh.gateway.openai.responses.routes import (
     cancel_response,
@@ -235,6 +236,7 @@ ROUTES: list[ControllerRouterHandler] = [
     create_response,
     get_response,
     cancel_response,
+    delete_response,
     list_input_items,
     process_messages,
     create_run,

@@ -264,7 +264,11 @@ class Cancelled(Terminal, frozen=True, kw_only=True, tag="cancelled"):
     """Stopped because somebody asked."""
 
 
-RunEvent = Queued | Claim | Cancel | Done | Failed | Cancelled
+class Deleted(Event, frozen=True, kw_only=True, tag="deleted"):
+    """Behind the end: who asked wants the answer found no more. The log itself is not edited."""
+
+
+RunEvent = Queued | Claim | Cancel | Done | Failed | Cancelled | Deleted
 End = Done | Failed | Cancelled
 
 

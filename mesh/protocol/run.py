@@ -16,6 +16,7 @@ from mesh.protocol.messages import (
     Cancel,
     Cancelled,
     Claim,
+    Deleted,
     Done,
     End,
     Entry,
@@ -26,6 +27,7 @@ from mesh.protocol.messages import (
     Seal,
 )
 from mesh.protocol.subjects import Writer
+from mesh.protocol.tool_story import WRITER
 
 
 class Applied(Enum):
@@ -58,7 +60,7 @@ class Run:
     None before the first claim. last is the sequence of the last event applied. bare: only events
     are applied, to learn how the request stands; its texts stay empty and no seal waits for them.
     fingerprints: of all claims, in order; lost: how many holders were lost at the last place at
-    which one was.
+    which one was; deleted: it is not to be shown any more.
     """
 
     queued: Queued | None = None
@@ -75,6 +77,7 @@ class Run:
     odds: list[Odds] = field(default_factory=list)
     bare: bool = False
     lost: int = 0
+    deleted: bool = False
     _lost_at: int = -1
 
     @property
@@ -89,7 +92,7 @@ class Run:
     def event(self, event: RunEvent, writer: Writer, seq: int) -> Applied:
         """Apply an event stored at sequence `seq` of the log."""
         if seq <= self.last or self.end is not None:
-            return Applied.IGNORED
+            return self._deleted(writer, seq) if isinstance(event, Deleted) else Applied.IGNORED
         match event:
             case Queued():
                 self.queued = event
@@ -108,6 +111,13 @@ class Run:
                     return Applied.GAP
                 self.end, self.end_writer = event, writer
         self.last = seq
+        return Applied.COUNTED
+
+    def _deleted(self, writer: Writer, seq: int) -> Applied:
+        """A gateway deletes what has ended; nobody else does, and nothing else is behind an end."""
+        if seq <= self.last or writer.user != WRITER:
+            return Applied.IGNORED
+        self.deleted, self.last = True, seq
         return Applied.COUNTED
 
     def passed(self, seq: int) -> None:

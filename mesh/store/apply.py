@@ -11,6 +11,7 @@ from mesh.protocol.messages import (
     Cancelled,
     Charge,
     Claim,
+    Deleted,
     Done,
     End,
     Failed,
@@ -22,6 +23,7 @@ from mesh.protocol.messages import (
     WorkerStopped,
 )
 from mesh.protocol.subjects import Writer
+from mesh.protocol.tool_story import WRITER
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver
 from mesh.store import charges, tool_runs, tree, usage, workers
 from mesh.store.models import Chat, Message, Run
@@ -42,6 +44,8 @@ def apply(rows: Rows, record: Record) -> None:
             _cancel_asked(rows, record)
         case Done() | Failed() | Cancelled() as event:
             _ended(rows, record, event)
+        case Deleted():
+            _deleted(rows, record)
         case RunBegun() | ActionsNeeded() | ActionDone() | RunOver() as event:
             tool_runs.apply(rows, record, event)
         case WorkerStarted(info=info):
@@ -175,6 +179,14 @@ def _ended(rows: Rows, record: Record, end: End) -> None:
     charges.ended(rows, run)
     usage.ended(rows.day_of(run, record.at), run)
     workers.ended(rows, record, run, end)
+
+
+def _deleted(rows: Rows, record: Record) -> None:
+    """The words of an answer go, its measures stay. A chat's messages are deleted by their chat."""
+    run = rows.runs.get(record.rid)
+    by_gateway = record.writer.user == WRITER
+    if run is not None and run.chat_id is None and run.state in ENDED and by_gateway:
+        run.text = ""
 
 
 def _measure(run: Run, end: End) -> None:

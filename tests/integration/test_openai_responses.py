@@ -1,6 +1,7 @@
 """Responses, through OpenAI's own client: stored, in the background, read on, called, cancelled."""
 
 from collections.abc import Iterator
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -104,6 +105,47 @@ def test_a_response_in_the_background_is_cancelled(client: openai.OpenAI) -> Non
         client.responses.cancel(other.id)
 
 
+def test_a_deleted_response_is_found_no_more_by_anybody_nor_after_a_restart(
+    mesh: Mesh, client: openai.OpenAI
+) -> None:
+    made = client.responses.create(model=ECHO, input=TEXT)
+    other = client.responses.create(model=ECHO, input=TEXT)
+    client.responses.delete(made.id)
+    for _ in range(2):
+        for look in (client.responses.retrieve, client.responses.delete, client.responses.cancel):
+            with pytest.raises(openai.NotFoundError):
+                look(made.id)
+        with pytest.raises(openai.NotFoundError):
+            client.responses.input_items.list(made.id)
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.responses.create(model=ECHO, input="x", previous_response_id=made.id)
+        assert refused.value.param == "previous_response_id"
+        assert client.responses.retrieve(other.id).output_text == TEXT
+        mesh.stop("gateway")
+        mesh.start("gateway")
+    said = httpx.delete(f"{mesh.url}/v1/responses/{other.id}").json()
+    assert said == {"id": other.id, "object": "response.deleted", "deleted": True}
+
+
+def test_what_is_being_written_is_stopped_and_deleted(mesh: Mesh, client: openai.OpenAI) -> None:
+    made = client.responses.create(model=SLOW, input="/repeat a b", background=True)
+    stream = client.responses.retrieve(made.id, stream=True)
+    client.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError):  # whoever reads it sees its end
+        client.responses.retrieve(made.id)
+    assert events_of(stream)[-1].type == "response.failed"
+
+
+def test_a_key_whose_response_was_deleted_does_not_bring_it_back(client: openai.OpenAI) -> None:
+    key = {"Idempotency-Key": token_hex(8)}
+    made = client.responses.create(model=ECHO, input=TEXT, extra_headers=key)
+    assert client.responses.create(model=ECHO, input=TEXT, extra_headers=key).id == made.id
+    client.responses.delete(made.id)
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        client.responses.create(model=ECHO, input=TEXT, extra_headers=key)
+    assert refused.value.code == "conflict"
+
+
 def test_a_conversation_goes_on_from_a_response(client: openai.OpenAI) -> None:
     first = client.responses.create(model=ECHO, input="one", instructions="Old.")
     second = client.responses.create(model=ECHO, input="two", previous_response_id=first.id)
@@ -196,6 +238,8 @@ async def test_nobody_finds_another_s_response(mesh: Mesh) -> None:
         for path in (f"/v1/responses/{made}", "/v1/responses/resp_x", "/v1/responses/a.b"):
             assert (await bob.get(path)).status_code == 404
         assert (await bob.post(f"/v1/responses/{made}/cancel")).status_code == 404
+        assert (await bob.delete(f"/v1/responses/{made}")).status_code == 404
+        assert (await ada.get(f"/v1/responses/{made}")).status_code == 200
         assert (await bob.get(f"/v1/responses/{made}/input_items")).status_code == 404
         hidden = (await ada.post("/v1/responses", json=body | {"store": False})).json()["id"]
         assert (await ada.get(f"/v1/responses/{hidden}")).status_code == 404

@@ -11,6 +11,7 @@ from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
     Cancel,
     Claim,
+    Deleted,
     Done,
     Entry,
     Failed,
@@ -206,6 +207,17 @@ def test_a_cancel_is_remembered_until_the_end() -> None:
     assert run.cancel
     assert run.event(claim(2), WORKERS[1], 4) is Applied.COUNTED
     assert run.cancel
+
+
+def test_what_has_ended_is_deleted_by_a_gateway_and_by_nobody_else() -> None:
+    run = read([(1, WORKERS[0], queued()), (2, WORKERS[0], claim(1))])
+    gateway, mark = Writer("gateway", "a"), Deleted(uid="x")
+    run.event(mark, gateway, 3)
+    assert not run.deleted
+    run.event(done("", 0), WORKERS[0], 4)
+    assert run.event(mark, WORKERS[0], 5) is Applied.IGNORED and not run.deleted
+    assert run.event(mark, gateway, 6) is Applied.COUNTED and run.deleted
+    assert run.last == 6 and run.event(mark, gateway, 6) is Applied.IGNORED
 
 
 @pytest.mark.parametrize("ids", [None, [(1,), (2, 3)]])

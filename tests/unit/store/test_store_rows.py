@@ -1,5 +1,7 @@
 """One event after the other, and the rows they become."""
 
+from msgspec.structs import replace
+
 from mesh.protocol import subjects
 from mesh.protocol.chats import (
     ChatMessage,
@@ -10,7 +12,7 @@ from mesh.protocol.chats import (
     WorkerEvents,
 )
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Done, End, Timings, Usage
+from mesh.protocol.messages import Deleted, Done, End, Timings, Usage
 from mesh.protocol.run import text_checksum
 from mesh.protocol.subjects import Writer
 from tests.unit.store import story
@@ -88,6 +90,15 @@ async def test_a_failure_keeps_the_partial_text_and_says_why(store: Store) -> No
     run = await run_of(store, "r1")
     assert (run.state, run.text, run.error_code) == ("failed", "hel", ErrorCode.ENGINE_FAILED)
     assert run.error == "The engine is out of memory."
+
+
+async def test_the_words_of_what_is_deleted_go_and_its_measures_stay(store: Store) -> None:
+    story.answered(store.log, "r1")
+    before = await run_of(store, "r1")
+    store.log.append(Deleted(uid="x"), "r1", W1)  # a worker may not
+    assert (await run_of(store, "r1")).text == before.text != ""
+    store.log.append(Deleted(uid="x"), "r1")
+    assert await run_of(store, "r1") == replace(before, text="")
 
 
 async def test_when_a_stop_was_asked_for_is_kept(store: Store) -> None:

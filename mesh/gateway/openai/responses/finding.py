@@ -15,11 +15,13 @@ Found = tuple[Run, Request, Note]
 
 
 async def find(services: Services, principal: Principal, response_id: str) -> Found:
-    """A stored response of one's own. Raises MeshError (not_found)."""
+    """A stored response of one's own that is not deleted. Raises MeshError (not_found)."""
     rid = response_id.removeprefix(PREFIX)
     run = await services.requests.logs.look(rid) if rid.isalnum() else None
     note = noted(run.queued) if run is not None else None
     if run is None or run.queued is None or note is None or not note.store:
+        raise unknown(response_id)
+    if run.deleted:
         raise unknown(response_id)
     if run.queued.request.tenant != principal.user_id:
         raise unknown(response_id)

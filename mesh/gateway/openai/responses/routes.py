@@ -15,6 +15,7 @@ from mesh.gateway.openai.asked import Asked, bad
 from mesh.gateway.openai.completion import error_event, failure
 from mesh.gateway.openai.responses import body as bodies
 from mesh.gateway.openai.responses.body import ResponsesBody
+from mesh.gateway.openai.responses.deleting import refuse_deleted
 from mesh.gateway.openai.responses.finding import Found, find, noted, unknown
 from mesh.gateway.openai.responses.shapes import Note, ResponseEvent, ResponseObject
 from mesh.gateway.openai.responses.story import PREFIX, Story, Telling, as_it_stands
@@ -48,6 +49,8 @@ async def create_response(request: AnyRequest, services: Wired) -> Response[byte
 
         async def accept() -> Made:
             made, kept = await _new(services, principal, asked, note, key, request)
+            if key:
+                await refuse_deleted(services, made.rid)
             client.check()
             digest = asked.digest() if key or note.background else ""
             text = msgspec.json.encode(kept).decode()
