@@ -71,8 +71,10 @@ class Today:
         self.turn(now)
         return self._sum
 
-    def learn(self, tokens: int, applied: int) -> None:
-        """What the store has, up to a sequence of the log."""
+    def learn(self, day: int, tokens: int, applied: int) -> None:
+        """What the store has of a day, up to a sequence of the log."""
+        if day != self.day:
+            return  # another has begun while the store was asked
         self._sum = tokens + sum(more for seq, _, more in self._recent if seq > applied)
         self.known = True
 

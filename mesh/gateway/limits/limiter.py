@@ -27,7 +27,7 @@ from mesh.settings import GatewaySettings
 log = logging.getLogger(__name__)
 
 HORIZON = 3_600.0
-"""Seconds over which something may be counted, but for the day."""
+"""Seconds of the past that a gateway counts at the least when it starts; the store has the day."""
 
 SOON = 2.0
 """Seconds after which it is worth trying again where nobody knows when an answer ends."""
@@ -60,7 +60,7 @@ class Limiter:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.counts = counts
-        self._horizon = HORIZON + settings.request_timeout
+        self._horizon = horizon(settings)
         self._usual = Allowance(
             requests=settings.limit_requests,
             tokens=settings.limit_tokens,
@@ -181,15 +181,22 @@ class Limiter:
         if today.known or now < self._away_until:
             return
         try:
-            await self._ask(who, today, datetime.fromtimestamp(now, UTC).date().isoformat())
+            await self._ask(who, today, today.day)
         except MeshError as error:
             self._away_until = now + AGAIN
             log.warning("What was used today is not known, only what was since: %s", error.detail)
 
-    async def _ask(self, who: Who, today: Today, day: str) -> None:
-        found = await self._store.ask(GetUsage(user=who.user, key=who.key, since=day, until=day))
+    async def _ask(self, who: Who, today: Today, day: int) -> None:
+        name = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
+        found = await self._store.ask(GetUsage(user=who.user, key=who.key, since=name, until=name))
         tokens = sum(row.prompt_tokens + row.completion_tokens for row in found.rows)
-        today.learn(tokens, found.applied)
+        today.learn(day, tokens, found.applied)
+
+
+def horizon(settings: GatewaySettings) -> float:
+    """Seconds of the past that a gateway has to know when it starts."""
+    _, span = messages(settings.limit_messages)
+    return max(HORIZON, span) + settings.request_timeout
 
 
 def messages(setting: str) -> tuple[int, float]:

@@ -27,6 +27,7 @@ class Window:
         """Count an amount; times that go back a little count as the latest one."""
         if amount:
             at = max(at, self._amounts[-1][0]) if self._amounts else at
+            self.sum(at)  # what is over is forgotten also where nobody asks
             self._amounts.append((at, amount))
             self._sum += amount
 

@@ -1,5 +1,6 @@
 """Limits: what a user and a key may ask for in a time, and what is said of it."""
 
+import pickle
 from collections.abc import Iterator
 from itertools import count
 
@@ -9,13 +10,14 @@ from hypothesis import strategies as st
 
 from mesh.gateway.limits.counts import DAY, Who
 from mesh.gateway.limits.headers import headers, span
-from mesh.gateway.limits.limiter import messages
+from mesh.gateway.limits.limiter import horizon, messages
 from mesh.gateway.limits.window import Window
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.limits import Allowance, Usage, UsageRow
+from mesh.protocol.limits import Allowance, GetUsage, Usage, UsageRow
 from mesh.protocol.messages import Done, Queued, Request, Turn, UserMessage
 from mesh.protocol.messages import Usage as Tokens
 from mesh.protocol.subjects import Priority
+from mesh.settings import GatewaySettings
 from tests.limiting import Said, limiter
 
 NOON = 20_000 * DAY + DAY / 2
@@ -130,6 +132,22 @@ async def test_a_day_is_what_the_store_has_and_what_came_since() -> None:
     world.now += DAY / 2
     await world.ask()
     assert len(world.said.asked) == 1, "of a new day nothing is missing"
+
+
+async def test_what_the_store_says_of_yesterday_does_not_count_today() -> None:
+    world = World(limit_daily_tokens=100)
+    row = UsageRow(day="2024-10-04", user="ada", key="", model="m", prompt_tokens=100)
+    answer = world.said.ask
+
+    async def late(query: GetUsage) -> Usage:
+        world.now += DAY
+        assert world.left() == {"daily-tokens": 100}
+        return await answer(query)
+
+    world.said.usage = Usage(rows=(row,), applied=1)
+    world.said.ask = late  # type: ignore[method-assign]
+    await world.ask()
+    assert world.left() == {"daily-tokens": 100}
 
 
 async def test_while_the_store_is_away_what_was_heard_counts() -> None:
@@ -259,6 +277,21 @@ async def test_the_headers_say_what_is_left() -> None:
         (b"x-ratelimit-remaining-requests", b"9"),
         (b"x-ratelimit-reset-requests", b"1m0s"),
     ]
+
+
+def test_what_has_left_a_window_is_not_kept_where_nobody_asks() -> None:
+    window = Window(60)
+    sizes = set()
+    for second in range(100, 10_000, 10):
+        window.add(float(second), 1)
+        sizes.add(len(pickle.dumps(window)))
+    assert len(sizes) < 20
+
+
+def test_a_gateway_that_starts_looks_as_far_back_as_its_limits_reach() -> None:
+    settings = GatewaySettings(limit_messages="20/7200")
+    assert horizon(settings) >= 7200 + settings.request_timeout
+    assert horizon(GatewaySettings()) >= 3600
 
 
 def test_a_setting_says_how_many_in_how_long() -> None:
