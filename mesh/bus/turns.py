@@ -50,11 +50,14 @@ class Turns:
         self._taken += 1
         self._last[lane] = self._taken
 
-    def places(self, lane: str, weights: Iterable[float]) -> list[tuple[int, float, int]]:
-        """Where in the order of all lanes those come who wait in one, who have these weights."""
+    def places(self, lane: str, weights: Iterable[float]) -> list[tuple[int, float, int, int]]:
+        """Where in the order of all lanes those come who wait in one, who have these weights.
+
+        Of lanes with the same clock one comes first from which fewer will have been taken by then.
+        """
         rank, clock, last = self._place(lane)
         steps = accumulate((_step(weight) for weight in weights), initial=clock)
-        return [(rank, begun, last) for begun in steps][:-1]
+        return [(rank, begun, before, last) for before, begun in enumerate(steps)][:-1]
 
     def _place(self, lane: str) -> tuple[int, float, int]:
         rank = self._rank[lane]

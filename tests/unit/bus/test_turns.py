@@ -161,8 +161,8 @@ def test_places_are_those_in_which_they_come(numbers: list[int]) -> None:
         for name, waiting in queue.lanes.items()
         for place in queue.turns.places(name, [weight for _, weight in waiting])
     ]
-    names = [name for _, name in sorted(order)]
-    assert sorted(of_lanes(queue.take_all())) == sorted(names)
+    names = [name for _, name in sorted(order, key=lambda each: each[0])]
+    assert of_lanes(queue.take_all()) == names
 
 
 def test_each_priority_has_lanes_of_its_own() -> None:
