@@ -58,7 +58,14 @@ Change = (
     | DeleteThread
     | AddThreadMessage
 )
-Told = AddThreadMessage | ListThreadMessages | PlanThread | ListThreadRuns
+Told = (
+    AddThreadMessage
+    | ListThreadMessages
+    | PlanThread
+    | ListThreadRuns
+    | UpdateThread
+    | DeleteThread
+)
 """What depends on all that runs have said up to now, as the log tells it."""
 
 

@@ -41,15 +41,15 @@ async def add_thread_message(
 ) -> wire.ThreadMessage:
     """`most`: messages a thread may have."""
     thread = await find.thread(session, query.user_id, query.thread_id)
-    if query.message.assistant_id:
-        await find.assistant(session, query.user_id, query.message.assistant_id)
-    return shown(add(session, thread, query.user_id, query.message, now, most))
+    return shown(await add(session, thread, query.user_id, query.message, now, most))
 
 
-def add(
+async def add(
     session: AsyncSession, thread: Thread, sender: str, said: NewMessage, now: float, most: int
 ) -> ThreadMessage:
-    """Keep what somebody wrote. Raises MeshError (bad_request, chat_full)."""
+    """Keep what somebody wrote. Raises MeshError (bad_request, chat_full, not_found)."""
+    if said.assistant_id:
+        await find.assistant(session, sender, said.assistant_id)
     if said.role == "tool" and not said.tool_call_id:
         raise bad("Say which call this is the outcome of.", "tool_call_id")
     if thread.length >= most:

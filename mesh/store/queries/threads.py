@@ -48,7 +48,7 @@ async def create_thread(
     await session.flush()
     await _set_participants(session, row, query.participants)
     for message in query.messages:
-        add(session, row, query.user_id, message, now, most)
+        await add(session, row, query.user_id, message, now, most)
     return await _shown(session, row)
 
 
@@ -87,8 +87,7 @@ async def delete_thread(session: AsyncSession, query: DeleteThread) -> Ok:
     row = await _own(session, query.user_id, query.thread_id)
     running = select(ToolRun.id).where(_of(row), ToolRun.state.not_in(OVER))
     unfinished = tuple(await session.scalars(running))
-    await session.execute(delete(ToolRun).where(_of(row)))
-    await session.delete(row)
+    await _remove(session, row)
     return Ok(unfinished=unfinished)
 
 
@@ -114,9 +113,15 @@ async def list_thread_runs(session: AsyncSession, query: ListThreadRuns, now: fl
 
 async def remove_of(session: AsyncSession, user: str) -> None:
     """Delete somebody's threads, and what they wrote, or had written, in those of others."""
-    await session.execute(delete(Thread).where(Thread.owner == user))
+    for row in await session.scalars(select(Thread).where(Thread.owner == user)):
+        await _remove(session, row)
     await session.execute(delete(ThreadParticipant).where(ThreadParticipant.user == user))
     await session.execute(delete(ThreadMessage).where(ThreadMessage.sender == user))
+
+
+async def _remove(session: AsyncSession, row: Thread) -> None:
+    await session.execute(delete(ToolRun).where(_of(row)))
+    await session.delete(row)
 
 
 async def _own(session: AsyncSession, user: str, thread_id: str) -> Thread:

@@ -153,6 +153,15 @@ async def test_a_run_that_is_cut_short_leaves_what_it_had_said(store: Store) -> 
     ]
 
 
+async def test_what_was_said_before_somebody_left_stays(store: Store) -> None:
+    alice, bob = await store.user(), await store.user("bob")
+    thread = await new_thread(store, alice, bob)
+    await tell(store, begun(thread, bob.id))
+    store.log.put(subjects.event(subjects.TOOLS, "t1", GATEWAY), encode(OVER))
+    await store.ask(UpdateThread(user_id=alice.id, thread_id=thread.id, participants=()), Thread)
+    assert await said(store, alice, thread) == [("assistant", "Done.", "completed")]
+
+
 async def test_a_run_of_somebody_who_takes_no_part_says_nothing(store: Store) -> None:
     alice, eve = await store.user(), await store.user("eve")
     thread = await new_thread(store, alice)
@@ -173,6 +182,28 @@ async def test_what_a_deleted_thread_s_runs_say_is_nowhere(store: Store) -> None
     assert (found["threads"], found["thread_messages"], found["tool_runs"]) == ([], [], [])
 
 
+async def test_a_thread_is_deleted_with_the_run_that_was_begun_a_moment_ago(store: Store) -> None:
+    alice = await store.user()
+    thread = await new_thread(store, alice)
+    event = encode(begun(thread, alice.id))
+    store.log.put(subjects.event(subjects.TOOLS, "t1", GATEWAY), event)
+    gone = await store.ask(DeleteThread(user_id=alice.id, thread_id=thread.id), Ok)
+    assert gone.unfinished == ("t1",)
+    assert (await store.rows())["tool_runs"] == []
+
+
+async def test_nobody_writes_in_the_name_of_an_assistant_that_is_not_theirs(store: Store) -> None:
+    alice, bob = await store.user(), await store.user("bob")
+    hers = await new_assistant(store, alice)
+    message = NewMessage(role="assistant", content="hello", assistant_id=hers.id)
+    thread = await new_thread(store, bob)
+    add = AddThreadMessage(user_id=bob.id, thread_id=thread.id, message=message)
+    assert await store.refusal(add) is ErrorCode.NOT_FOUND
+    create = CreateThread(user_id=bob.id, messages=(message,))
+    assert await store.refusal(create) is ErrorCode.NOT_FOUND
+    await store.ask(CreateThread(user_id=alice.id, messages=(message,)), Thread)
+
+
 async def test_a_person_goes_with_all_that_is_theirs(store: Store) -> None:
     alice, bob = await store.user(), await store.user("bob")
     mine, theirs = await new_thread(store, bob), await new_thread(store, alice, bob)
@@ -180,6 +211,11 @@ async def test_a_person_goes_with_all_that_is_theirs(store: Store) -> None:
     await write(store, bob, theirs, "his word")
     await write(store, alice, theirs, "her word")
     await tell(store, begun(theirs, bob.id), OVER)
+    await store.ask(
+        UpdateThread(user_id=bob.id, thread_id=mine.id, participants=(alice.id,)), Thread
+    )
+    last = RunOver(uid="p", state="completed", text="Done.")
+    await tell(store, begun(mine, alice.id, "t2"), last, run_id="t2")
     kept, gone = await new_assistant(store, alice), await new_assistant(store, bob)
     for owner, assistant, user in ((alice, kept, bob), (bob, gone, alice)):
         share = ShareAssistant(user_id=owner.id, assistant_id=assistant.id, shared_with=user.id)
