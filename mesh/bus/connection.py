@@ -20,6 +20,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
+from mesh.bus.transport import Transport
 from mesh.bus.trust import distrusted, tls_context
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -72,10 +73,14 @@ class Oversized(BusError):
 
 
 class _Client(Client):
-    """nats-py's client, with a splitter of headers that takes a third of the time of its own.
+    """nats-py's client, with our transport and our splitter of headers, three times as fast.
 
     Headers are lines `Name: value` in ASCII here; they are parsed for every message.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._transport = Transport()
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:

@@ -5,6 +5,8 @@ import shlex
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -126,6 +128,39 @@ def test_who_says_that_tls_is_not_needed_is_not_told_the_password(
             worker.communicate()
     assert heard[:1] == b"\x16"  # a TLS handshake record
     assert given["MESH_WORKER_PASSWORD"].encode() not in heard
+
+
+def test_a_broker_that_is_too_busy_for_tls_at_first_is_asked_again(
+    open_mesh: Mesh, tmp_path: Path
+) -> None:
+    """Kept waiting, nats-server greets without TLS, and a moment later it does not."""
+    given, words = line_of(open_mesh.run("join", "attic", "--host", "127.0.0.1"))
+    with socket.create_server(("127.0.0.1", 0)) as front:
+        front.settimeout(30)
+        words[-1] = f"tls://127.0.0.1:{front.getsockname()[1]}"
+        worker = elsewhere(open_mesh, tmp_path, given, words)
+        try:
+            for _ in range(2):
+                greeted, _ = front.accept()
+                with greeted:
+                    greeted.sendall(b'INFO {"server_id":"x","version":"2.12.0"}\r\n')
+                    greeted.settimeout(20)
+                    greeted.recv(65536)
+            client, _ = front.accept()
+            broker = socket.create_connection(("127.0.0.1", open_mesh.nats_port))
+            for source, target in ((client, broker), (broker, client)):
+                threading.Thread(target=pass_on, args=(source, target), daemon=True).start()
+            open_mesh.wait_until(lambda: workers(open_mesh) == 2, "it was not asked again")
+        finally:
+            worker.kill()
+            worker.communicate()
+
+
+def pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Pass on what comes, to its end."""
+    with source, target, suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
 
 
 def test_a_broker_without_tls_is_refused(mesh: Mesh, tmp_path: Path) -> None:
