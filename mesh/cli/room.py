@@ -63,7 +63,10 @@ class Room:
             self._lacking.set()
 
     async def watch(self, start_again: Callable[[], Awaitable[None]]) -> None:
-        """Whenever the broker had no room, wait for some and start it again; until cancelled."""
+        """Whenever the broker had no room, wait for some and start it again; until cancelled.
+
+        start_again: returns when all was heard that the broker had to say; it says it to its end.
+        """
         while True:
             await self._lacking.wait()
             self._say(
@@ -73,5 +76,5 @@ class Room:
             while not await asyncio.to_thread(has_room, self._streams):
                 await asyncio.sleep(EVERY)
             self._say("There is room again; the broker writes on only when it is started again")
-            self._lacking.clear()
             await start_again()
+            self._lacking.clear()

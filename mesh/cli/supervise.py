@@ -70,12 +70,14 @@ class Child:
         self.restarts = Restarts()
         self._stopping = asyncio.Event()
         self._renewing = False
+        self._over = asyncio.Event()
 
     async def run(self) -> None:
         """Run it until `stop`. Raises MeshError (internal) with the reason when it is in vain."""
         while not self._stopping.is_set():
             started = time.monotonic()
             status = await self._once()
+            self._over.set()
             if self._stopping.is_set():
                 return
             if self._renewing:
@@ -98,10 +100,15 @@ class Child:
             await self._leave(self._process)
 
     async def renew(self) -> None:
-        """Have it leave as `stop` does, and start it again at once: it has done nothing wrong."""
+        """Have it leave as `stop` does, and start it again at once: it has done nothing wrong.
+
+        Returns when its last line was passed on.
+        """
         if self.pid and self._process is not None:
             self._renewing = True
+            self._over.clear()
             await self._leave(self._process)
+            await self._over.wait()
 
     def kill(self) -> None:
         """End it, and whatever it started, at once."""

@@ -68,6 +68,24 @@ async def test_a_child_that_is_renewed_begins_again_at_once_and_is_not_blamed() 
     assert len({line for _, line in lines}) == 8, "each is another process, and nothing is said"
 
 
+async def test_who_renews_a_child_has_heard_its_last_line() -> None:
+    code = """
+        import signal, subprocess, sys, time
+        def leave(*_):
+            last = "import time; time.sleep(0.3); print('the last', flush=True)"
+            subprocess.Popen([sys.executable, "-c", last], start_new_session=True)
+            sys.exit()
+        signal.signal(signal.SIGTERM, leave)
+        print("ready", flush=True)
+        time.sleep(60)
+    """
+    async with running(program(code)) as (child, lines, _):
+        await until(lambda: len(lines) == 1)
+        await child.renew()
+        assert [line for _, line in lines] == ["ready", "the last"]
+        await until(lambda: len(lines) == 3)
+
+
 async def test_a_crash_loop_ends_in_the_childs_own_words() -> None:
     code = "import sys; print('the disk is full', file=sys.stderr); sys.exit(3)"
     async with running(program(code)) as (child, _, task):
