@@ -5,6 +5,8 @@ share it; those it is shared with may use it, and that is all. What belongs to n
 answered as if it were not there.
 """
 
+from typing import Literal
+
 from mesh.protocol.chats import Asks, Ok
 from mesh.protocol.messages import Tool, Wire
 
@@ -27,7 +29,7 @@ class AssistantFields(Wire, frozen=True, kw_only=True):
 
 
 class AssistantChanges(Wire, frozen=True, kw_only=True):
-    """What is to be otherwise; None leaves it as it is."""
+    """What is to be otherwise; None leaves it as it is. cleared: what is to be None again."""
 
     name: str | None = None
     description: str | None = None
@@ -38,6 +40,7 @@ class AssistantChanges(Wire, frozen=True, kw_only=True):
     top_p: float | None = None
     response_format: str | None = None
     meta_data: dict[str, str] | None = None
+    cleared: tuple[Literal["temperature", "top_p"], ...] = ()
 
 
 class Assistant(Wire, frozen=True, kw_only=True, tag="assistant"):

@@ -367,6 +367,10 @@ async def test_an_assistant_is_kept_changed_and_deleted(mesh: Mesh) -> None:
         changed = (await http.put(url, json={"name": "Eve", "response_format": "auto"})).json()
         assert changed == made | {"name": "Eve", "response_format": "auto"}
         assert (await http.get(url)).json() == changed
+        free = (await http.put(url, json={"temperature": None, "model": None})).json()
+        assert free == changed | {"temperature": None}
+        warm = (await http.put(url, json={"temperature": 0, "top_p": None})).json()
+        assert (warm["temperature"], warm["top_p"], warm["model"]) == (0, None, ECHO)
         listed = (await http.get("/v1/assistants")).json()
         assert [each["id"] for each in listed["data"]] == [made["id"]]
         assert (await http.delete(url)).status_code == 204

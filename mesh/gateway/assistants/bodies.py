@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from mesh.gateway.openai import tools_body
 from mesh.gateway.openai.asked import Share, bad, unsupported
@@ -18,9 +18,13 @@ MetaKey = Annotated[str, Meta(min_length=1, max_length=64)]
 MetaValue = Annotated[str, Meta(max_length=512)]
 MetaData = Annotated[dict[MetaKey, MetaValue], Meta(max_length=16)]
 
+_OWN: tuple[Literal["temperature", "top_p"], ...] = ("temperature", "top_p")
+"""What a model has of its own where nobody says otherwise."""
+
 
 class AssistantBody(Struct, kw_only=True, forbid_unknown_fields=True):
-    """An assistant, or what is to be otherwise with one; null leaves a thing as it is.
+    """An assistant, or what is to be otherwise with one; null leaves a thing as it is, but for
+    temperature and top_p, which are the model's own again.
 
     model: null for the mesh's default; tools: functions; meta_data: up to 16 texts.
     """
@@ -30,8 +34,8 @@ class AssistantBody(Struct, kw_only=True, forbid_unknown_fields=True):
     model: Name | None = None
     instructions: Instructions | None = None
     tools: ToolBodies | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Share | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None | UnsetType = UNSET
+    top_p: Share | None | UnsetType = UNSET
     response_format: Literal["auto"] | ResponseFormat | None = None
     meta_data: MetaData | None = None
     metadata: MetaData | None = None
@@ -51,10 +55,11 @@ class AssistantBody(Struct, kw_only=True, forbid_unknown_fields=True):
             model=self.model,
             instructions=self.instructions,
             tools=None if self.tools is None else found.tools,
-            temperature=self.temperature,
-            top_p=self.top_p,
+            temperature=None if self.temperature is UNSET else self.temperature,
+            top_p=None if self.top_p is UNSET else self.top_p,
             response_format=self._format(),
             meta_data=self.metadata if self.meta_data is None else self.meta_data,
+            cleared=tuple(name for name in _OWN if getattr(self, name) is None),
         )
 
     def _format(self) -> str | None:

@@ -31,7 +31,7 @@ async def create_assistant(request: AnyRequest, services: Wired) -> AssistantObj
     """Keep an assistant: a model, instructions, tools, and how to choose tokens."""
     principal = services.doorman.principal(request)
     changes = (await read_body(request, AssistantBody)).changes()
-    given = {name: getattr(changes, name) for name in changes.__struct_fields__}
+    given = {name: getattr(changes, name) for name in AssistantFields.__struct_fields__}
     fields = replace(
         AssistantFields(), **{name: value for name, value in given.items() if value is not None}
     )
@@ -65,7 +65,7 @@ async def get_assistant(
 async def update_assistant(
     request: AnyRequest, services: Wired, assistant_id: FromPath[str]
 ) -> AssistantObject:
-    """Change what is not null of one's own assistant. Runs that have begun stay as they are."""
+    """Change what is said of one's own assistant. Runs that have begun stay as they are."""
     principal = services.doorman.principal(request)
     body = await read_body(request, AssistantBody)
     query = UpdateAssistant(

@@ -117,8 +117,9 @@ async def _own(session: AsyncSession, user: str, assistant_id: str) -> Assistant
 
 
 def _changed(fields: AssistantFields, changes: AssistantChanges) -> AssistantFields:
-    given = {name: getattr(changes, name) for name in changes.__struct_fields__}
-    return replace(fields, **{name: value for name, value in given.items() if value is not None})
+    given = {name: getattr(changes, name) for name in fields.__struct_fields__}
+    told = {name: value for name, value in given.items() if value is not None}
+    return replace(fields, **told | dict.fromkeys(changes.cleared))
 
 
 async def _all_shown(
