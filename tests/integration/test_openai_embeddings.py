@@ -19,7 +19,9 @@ FAR = "far"
 
 
 class WithUpstream(Mesh):
-    """A mesh with a model that makes no embeddings: an upstream's."""
+    """A mesh with a worker that makes no embeddings: an upstream's, under any name."""
+
+    offered = FAR
 
     def _runner(self, name: str) -> Callable[[asyncio.Event], Coroutine[Any, Any, None]]:
         if name != FAR:
@@ -29,6 +31,7 @@ class WithUpstream(Mesh):
             engine="openai",
             upstream="http://127.0.0.1:1/v1",
             model=FAR,
+            model_name=self.offered,
             grace=0.0,
             data_dir=str(self.broker.data_dir),
             nats=self.broker.url,
@@ -127,3 +130,19 @@ def test_a_model_that_makes_none_says_so(broker: Broker) -> None:
         mesh.close()
     assert refused.status_code == 400
     assert refused.json()["error"]["message"] == "The model 'far' makes no embeddings; ask another."
+
+
+def test_of_those_who_serve_a_model_they_are_asked_who_make_them(broker: Broker) -> None:
+    """Whoever came last: neighbours of another engine, or version, may not."""
+    mesh = WithUpstream(broker)
+    mesh.offered = ECHO
+    try:
+        mesh.start("store", "gateway", ECHO)
+        mesh.start(FAR)
+        answers = [
+            httpx.post(f"{mesh.url}/v1/embeddings", json={"model": ECHO, "input": ["a", "b"]})
+            for _ in range(2)
+        ]
+    finally:
+        mesh.close()
+    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text

@@ -44,6 +44,10 @@ class EmbeddingsBody(Struct, kw_only=True):
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None
 
+    @property
+    def texts(self) -> list[str]:
+        return [self.input] if isinstance(self.input, str) else self.input
+
 
 class Vector(Struct):
     """embedding: numbers, or the base64 of their little-endian 32-bit floats; its length is 1."""
@@ -73,15 +77,12 @@ async def embeddings(request: AnyRequest, services: Wired) -> Response[bytes]:
     principal = services.doorman.principal(request)
     body = _read(await request.body())
     name = await services.model(principal, body.model, "")
-    card = services.models.cards().get(name)
-    if card is None or Ability.EMBED.value not in card.abilities:
-        raise unsupported("model", f"The model {name!r} makes no embeddings; ask another.")
-    texts = [body.input] if isinstance(body.input, str) else body.input
+    makers = _makers(services, name)
     asked = services.new_request(principal, name, (), trace=request_id(request))
     asked = await services.limiter.admit(asked)
     tokens = 0
     try:
-        made = await _embedded(services, name, texts)
+        made = await _embedded(services, makers, body.texts)
         tokens = sum(each.tokens for each in made)
     finally:
         services.limiter.ended(asked.rid, tokens)
@@ -92,26 +93,41 @@ async def embeddings(request: AnyRequest, services: Wired) -> Response[bytes]:
 
 
 def _read(data: bytes) -> EmbeddingsBody:
-    """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault."""
+    """Raises MeshError (bad_request, unsupported), naming the parameter at fault."""
     parameters.check(data, parameters.EMBEDDINGS)
     body = decode_body(data, EmbeddingsBody)
-    for at, text in enumerate([body.input] if isinstance(body.input, str) else body.input):
+    for at, text in enumerate(body.texts):
         if not text.strip():
             where = "input" if isinstance(body.input, str) else f"input[{at}]"
             raise bad(where, "There is nothing in this text; leave it out.")
     return body
 
 
-async def _embedded(services: Services, model: str, texts: list[str]) -> list[Embedded]:
-    """Raises MeshError; then what is still to be asked is not."""
+def _makers(services: Services, model: str) -> list[Writer]:
+    """The workers that make embeddings of a model: of different engines or versions not all do.
+
+    Raises MeshError (unsupported) if none of those who serve it does.
+    """
     workers = services.models.workers(model)
+    found = [
+        Writer(worker.name, worker.inc)
+        for worker in workers
+        for card in worker.models
+        if card.name == model and Ability.EMBED.value in card.abilities
+    ]
+    if workers and not found:
+        raise unsupported("model", f"The model {model!r} makes no embeddings; ask another.")
+    return found
+
+
+async def _embedded(services: Services, workers: list[Writer], texts: list[str]) -> list[Embedded]:
+    """Raises MeshError; then what is still to be asked is not."""
     first = cycle(range(max(1, len(workers))))
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(text: str, begin: int) -> Embedded:
         async with room:
-            turn = workers[begin:] + workers[:begin]
-            return await _ask(services, [Writer(each.name, each.inc) for each in turn], text)
+            return await _ask(services, workers[begin:] + workers[:begin], text)
 
     try:
         async with asyncio.TaskGroup() as group:
