@@ -143,9 +143,9 @@ def test_a_broker_that_is_too_busy_for_tls_at_first_is_asked_again(
             for _ in range(2):
                 greeted, _ = front.accept()
                 with greeted:
-                    greeted.sendall(b'INFO {"server_id":"x","version":"2.12.0"}\r\n')
                     greeted.settimeout(20)
-                    greeted.recv(65536)
+                    greeted.recv(65536)  # TLS has begun, so what comes now is no TLS
+                    greeted.sendall(b'INFO {"server_id":"x","version":"2.12.0"}\r\n')
             client, _ = front.accept()
             broker = socket.create_connection(("127.0.0.1", open_mesh.nats_port))
             for source, target in ((client, broker), (broker, client)):
