@@ -72,6 +72,17 @@ async def test_after_its_end_there_are_none() -> None:
         await engine.embed("x")
 
 
+async def test_those_that_wait_when_it_ends_are_told_so() -> None:
+    engine = await LlamaCppEngine.load(PATH, WorkerSettings(slots=1, context=1024))
+    asked = [asyncio.create_task(engine.embed("fox " * 300)) for _ in range(8)]
+    while not engine._threads._work_queue.qsize():
+        await asyncio.sleep(0)
+    await engine.close()
+    done = await asyncio.gather(*asked, return_exceptions=True)
+    told = [each for each in done if not isinstance(each, Embedding)]
+    assert told and all(isinstance(each, EngineError) for each in told)
+
+
 async def test_a_model_made_for_embeddings_makes_nothing_else(tmp_path: Path) -> None:
     path = chain_model.write(tmp_path / "made-for-it.gguf", pooled=True)
     engine = await LlamaCppEngine.load(path, WorkerSettings(slots=1, context=2048))

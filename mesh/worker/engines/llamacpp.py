@@ -7,7 +7,7 @@ for them.
 """
 
 import logging
-from asyncio import AbstractEventLoop, get_running_loop, to_thread, wrap_future
+from asyncio import AbstractEventLoop, get_running_loop, to_thread, wait, wrap_future
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -106,15 +106,22 @@ class LlamaCppEngine:
 
     async def embed(self, text: str) -> Embedding:
         """See Embedder. Takes a slot, like an answer."""
+        count = len(await to_thread(self.encode, text)) if self._server is not None else 0
+        if count + MARKS > self._info.context_length:
+            raise MeshError(ErrorCode.CONTEXT_OVERFLOW, param="input")
         server = self._server
         if server is None:
             raise EngineError("The llama.cpp engine was closed.")
-        count = len(await to_thread(self.encode, text))
-        if count + MARKS > self._info.context_length:
-            raise MeshError(ErrorCode.CONTEXT_OVERFLOW, param="input")
-        asked = self._threads.submit(embedding_of, server.handle_embeddings, text)
+        waiting = self._threads.submit(embedding_of, server.handle_embeddings, text)
         del server
-        return await wrap_future(asked)
+        try:
+            made = wrap_future(waiting)
+            await wait([made])
+        finally:
+            waiting.cancel()
+        if made.cancelled():
+            raise EngineError("The llama.cpp engine was closed.")
+        return made.result()
 
     async def close(self) -> None:
         """See Engine. Waits for the library's threads: it ends the process if they outlive it."""
