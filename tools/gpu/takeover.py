@@ -4,15 +4,14 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import httpx
 
 from benchmarks.subjects import STORY
 from mesh.bus.connection import Bus
-from mesh.bus.jetstream import JetStream
+from mesh.bus.jetstream import JetStream, Stored
 from mesh.protocol import subjects
 from tools.gpu.subjects import Mesh, Worker
 
@@ -40,12 +39,13 @@ def take_over(mesh: Mesh, tokens: int) -> TakeOver:
     first = whole.at[0] - began
     killed_after = len(whole.texts) // 3
     broken = Read([], [])
-    with _log(mesh) as holder:
-        for text in _tokens(mesh.url, tokens):
-            broken.texts.append(text)
-            broken.at.append(time.perf_counter())
-            if len(broken.texts) == killed_after:
-                holder().process.send_signal(signal.SIGKILL)
+    for text in _tokens(mesh.url, tokens):
+        broken.texts.append(text)
+        broken.at.append(time.perf_counter())
+        if len(broken.texts) == 1:
+            holder = _holder(mesh)
+        if len(broken.texts) == killed_after:
+            holder.process.send_signal(signal.SIGKILL)
     gaps = [after - before for before, after in zip(broken.at, broken.at[1:], strict=False)]
     exact = broken.texts == whole.texts
     return TakeOver(len(whole.texts), killed_after, max(gaps), first, exact)
@@ -79,24 +79,23 @@ def _tokens(url: str, tokens: int) -> Iterator[str]:
                         yield choice["delta"]["content"]
 
 
-@contextmanager
-def _log(mesh: Mesh) -> Iterator[Callable[[], Worker]]:
-    """What tells, at once, which worker writes: the claim that the log ends with.
+def _holder(mesh: Mesh) -> Worker:
+    """The worker that writes: whose claim the log ends with.
 
     The list of workers tells it too, but up to two seconds late.
     """
-    with asyncio.Runner() as runner:
-        bus = runner.run(Bus.connect([mesh.broker], *mesh.operator))
+    last = asyncio.run(_last_event(mesh))
+    writer = last and subjects.parse_run(last.subject).writer.user
+    for worker in mesh.workers:
+        if worker.name == writer:
+            return worker
+    raise RuntimeError(f"the last event of the log is {writer}'s, who is no worker")
 
-        def holder() -> Worker:
-            last = runner.run(JetStream(bus).last(subjects.RUN_STREAM, subjects.RUN_EVENTS))
-            writer = last and subjects.parse_run(last.subject).writer.user
-            for worker in mesh.workers:
-                if worker.name == writer:
-                    return worker
-            raise RuntimeError(f"the last event of the log is {writer}'s, who is no worker")
 
-        try:
-            yield holder
-        finally:
-            runner.run(bus.close())
+async def _last_event(mesh: Mesh) -> Stored | None:
+    """Over a connection of its own: one kept meanwhile would not answer the broker's pings."""
+    bus = await Bus.connect([mesh.broker], *mesh.operator)
+    try:
+        return await JetStream(bus).last(subjects.RUN_STREAM, subjects.RUN_EVENTS)
+    finally:
+        await bus.close()
