@@ -27,6 +27,8 @@ from mesh.protocol.messages import Message, Turn, UserMessage
 from mesh.protocol.numbered import ListNumbered, OpenChat
 
 ChatNumber = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+LookedFor = Annotated[int, Meta(le=2**63 - 1)]
+"""What may be a chat's number, or that of none: anything that the database can hold."""
 
 NAME_YOURSELF = "Say in username whose chat it is, or sign in."
 NO_CHATS = "This key may not be used here: it lacks the scope 'chats'."
@@ -50,7 +52,7 @@ class Whose(Struct):
 class Which(Struct):
     """What `POST /fetch` takes."""
 
-    chat_id: int
+    chat_id: LookedFor
     username: str = ""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.chatting import ok, refusal
 from tests.integration.test_generate import events
@@ -85,6 +86,18 @@ async def test_what_is_not_there_is_said(mesh: Mesh) -> None:
         await say(http, "mine", 3, **users)
         response = await http.post("/fetch", json=nobody | {"chat_id": 3})
         assert response.status_code == 404
+
+
+@pytest.mark.parametrize("chat_id", [2**31, 2**63 - 1, 2**63, 2**64, 10**30, -(10**30)])
+async def test_a_number_beyond_all_chats_is_refused(mesh: Mesh, chat_id: int) -> None:
+    async with mesh.anonymous() as http:
+        who: Any = {"username": "numbered-far"}
+        await say(http, "near", **who)
+        response = await http.post("/fetch", json=who | {"chat_id": chat_id})
+        if chat_id < 2**63:
+            assert f"`{chat_id}`" in refusal_of(response)
+        else:
+            assert "9223372036854775807" in refusal(response, 400, "bad_request")
 
 
 async def test_without_a_name_nothing_is_kept_and_nothing_shown(mesh: Mesh) -> None:
