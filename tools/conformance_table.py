@@ -1,18 +1,12 @@
 """The table of docs/api.md: what clients have shown to work, as their last run had it."""
 
-import msgspec
-
-RESULTS = "tests/conformance/results.json"
-
-Counts = dict[str, int]
+from tests.conformance.results import Counts, kept
 
 
 def supported() -> str:
     """A row for everything that was shown, with who showed it in how many tests."""
-    with open(RESULTS, "rb") as file:
-        results = msgspec.json.decode(file.read(), type=dict[str, dict[str, Counts]])
     shown: dict[str, list[str]] = {}
-    for client, features in sorted(results.items()):
+    for client, features in sorted(kept().items()):
         for feature, counts in features.items():
             shown.setdefault(feature, []).append(_told(client, counts))
     rows = [f"| {feature} | {', '.join(clients)} |" for feature, clients in sorted(shown.items())]
