@@ -199,7 +199,7 @@ class Up:
     async def _stop(self) -> None:
         """Stop everything, those who need others first: workers, gateway, store, broker."""
         for stage in reversed(self._stages):
-            if any(child.program.name == GATEWAY and child.pid for child in stage):
+            if stage[0].program.name == GATEWAY and stage[0].pid and self._stages[0][0].pid:
                 await self._let_others_finish()
             await asyncio.gather(*(child.stop() for child in stage))
 

@@ -12,9 +12,6 @@ from mesh.protocol.subjects import lane
 FRESH = 0.5
 """Seconds for which places that were counted hold, if nobody comes or goes."""
 
-MANY = 64
-"""Waiting in one line, for so many they hold as long even if somebody does."""
-
 
 class WaitingRoom:
     """Each model's requests that were queued and not claimed yet, in the order of their turns.
@@ -98,13 +95,13 @@ class _Line:
 
     def join(self, who: _Waiting) -> None:
         self._waiting[who.rid] = who
-        self._changed()
+        self._until = 0.0
 
     def leave(self, rid: str, claimed: bool) -> None:
         who = self._waiting.pop(rid, None)
         if who is not None and claimed:
             self._turns.took(who.lane, who.weight)
-        self._changed()
+        self._until = 0.0
 
     def places(self, now: float, laned: bool) -> dict[str, int]:
         """Everybody's number, from 0."""
@@ -114,10 +111,6 @@ class _Line:
             self._places = {rid: n for n, rid in enumerate(self._order(waiting, laned))}
             self._until = now + FRESH
         return self._places
-
-    def _changed(self) -> None:
-        if len(self._waiting) < MANY:
-            self._until = 0.0
 
     def _forget_late(self, now: float) -> None:
         late = [who.rid for who in self._waiting.values() if who.deadline <= now]
