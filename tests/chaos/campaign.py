@@ -165,7 +165,8 @@ async def _supervised(faults: Faults) -> AsyncIterator[None]:
         yield
     finally:
         supervising.cancel()
-        await asyncio.wait([supervising])
+        with suppress(asyncio.CancelledError):
+            await supervising
 
 
 async def _rows(mesh: Mesh, stories: list[Story]) -> dict[str, Row]:
