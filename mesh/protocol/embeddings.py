@@ -6,9 +6,11 @@ from mesh.protocol.messages import Refused, Wire
 
 
 class Embed(Wire, frozen=True, kw_only=True, tag="embed"):
-    """Ask a worker for the embedding of a text."""
+    """Ask a worker for the embedding of a text. model: the one to make it, for the worker may have
+    been given another since; "": whichever it has."""
 
     text: str
+    model: str = ""
 
 
 class Embedded(Wire, frozen=True, kw_only=True, tag="embedded"):

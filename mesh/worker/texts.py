@@ -25,6 +25,7 @@ class Texts:
         try:
             if isinstance(asked, Embed):
                 await self._ready()
+                self._check_model(asked.model)
                 found = await self._loader.embed(asked.text)
                 return Embedded(vector=found.vector, tokens=found.tokens)
             return Encoded(ids=tuple(await asyncio.to_thread(self._loader.encode, asked.text)))
@@ -32,3 +33,8 @@ class Texts:
             raise MeshError(ErrorCode.NO_WORKER, "The model would not load.") from error
         except EngineError as error:
             raise MeshError(ErrorCode.NO_WORKER, str(error)) from error
+
+    def _check_model(self, asked: str) -> None:
+        """Raise EngineError if another model has taken the place of the one that is asked."""
+        if asked not in ("", self._loader.info.model):
+            raise EngineError(f"This worker serves {self._loader.info.model} now.")

@@ -82,7 +82,7 @@ async def embeddings(request: AnyRequest, services: Wired) -> Response[bytes]:
     asked = await services.limiter.admit(asked)
     tokens = 0
     try:
-        made = await _embedded(services, makers, body.texts)
+        made = await _embedded(services, makers, name, body.texts)
         tokens = sum(each.tokens for each in made)
     finally:
         services.limiter.ended(asked.rid, tokens)
@@ -120,14 +120,17 @@ def _makers(services: Services, model: str) -> list[Writer]:
     return found
 
 
-async def _embedded(services: Services, workers: list[Writer], texts: list[str]) -> list[Embedded]:
+async def _embedded(
+    services: Services, workers: list[Writer], model: str, texts: list[str]
+) -> list[Embedded]:
     """Raises MeshError; then what is still to be asked is not."""
     first = cycle(range(max(1, len(workers))))
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(text: str, begin: int) -> Embedded:
+        asked = Embed(text=text, model=model)
         async with room:
-            return await _ask(services, workers[begin:] + workers[:begin], text)
+            return await _ask(services, workers[begin:] + workers[:begin], asked)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -137,14 +140,14 @@ async def _embedded(services: Services, workers: list[Writer], texts: list[str])
     return [task.result() for task in asked]
 
 
-async def _ask(services: Services, workers: list[Writer], text: str) -> Embedded:
+async def _ask(services: Services, workers: list[Writer], asked: Embed) -> Embedded:
     """Ask one worker after the other. Raises MeshError (too_large, context_overflow, no_worker)."""
-    if len(text.encode()) * 2 > services.bus.max_payload:
+    if len(asked.text.encode()) * 2 > services.bus.max_payload:
         raise MeshError(ErrorCode.TOO_LARGE, param="input")
     for worker in workers:
         try:
             address = subjects.encode(worker)
-            reply = await services.bus.request(address, Embed(text=text), timeout=PATIENCE)
+            reply = await services.bus.request(address, asked, timeout=PATIENCE)
             answer = decode_embed_reply(reply.data)
         except (BusError, ValueError):
             continue
