@@ -121,6 +121,7 @@ from mesh.gateway.sharing import list_shares, revoke_share, share_chat, shared_c
 from mesh.gateway.site import index, page_file
 from mesh.gateway.threads.messages import (
     add_message,
+    delete_message,
     formatted_messages,
     get_thread_message,
     list_messages,
@@ -272,6 +273,7 @@ ROUTES: list[ControllerRouterHandler] = [
     delete_thread,
     user_threads,
     add_message,
+    delete_message,
     post_message,
     get_thread_message,
     list_messages,

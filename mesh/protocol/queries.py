@@ -88,6 +88,7 @@ from mesh.protocol.threads import (
     AddThreadMessage,
     CreateThread,
     DeleteThread,
+    DeleteThreadMessage,
     GetThreadMessage,
     ListThreadMessages,
     ListThreadRuns,
@@ -178,6 +179,7 @@ ThreadQuery = (
     | UpdateThread
     | DeleteThread
     | AddThreadMessage
+    | DeleteThreadMessage
     | GetThreadMessage
     | ListThreadMessages
     | PlanThread
@@ -289,6 +291,7 @@ QUERIES: dict[type[Query], type[Reply]] = {
     ListThreads: ThreadPage,
     UpdateThread: Thread,
     DeleteThread: Ok,
+    DeleteThreadMessage: Ok,
     AddThreadMessage: ThreadMessage,
     GetThreadMessage: ThreadMessage,
     ListThreadMessages: ThreadMessages,

@@ -152,17 +152,26 @@ class DeleteThread(Asks[Ok], frozen=True, kw_only=True, tag="delete_thread"):
 
 
 class AddThreadMessage(Asks[ThreadMessage], frozen=True, kw_only=True, tag="add_thread_message"):
-    """-> ThreadMessage"""
+    """Write a message, and more behind it: all of them, or none. -> ThreadMessage, the first"""
 
     user_id: str
     thread_id: str
     message: NewMessage
+    more: tuple[NewMessage, ...] = ()
 
 
 class GetThreadMessage(Asks[ThreadMessage], frozen=True, kw_only=True, tag="get_thread_message"):
     """-> ThreadMessage"""
 
     user_id: str
+    message_id: str
+
+
+class DeleteThreadMessage(Asks[Ok], frozen=True, kw_only=True, tag="delete_thread_message"):
+    """What one wrote, or had written; of one's own thread any. -> Ok"""
+
+    user_id: str
+    thread_id: str
     message_id: str
 
 

@@ -21,6 +21,7 @@ from mesh.protocol.threads import (
     AddThreadMessage,
     CreateThread,
     DeleteThread,
+    DeleteThreadMessage,
     GetThreadMessage,
     ListThreadMessages,
     ListThreadRuns,
@@ -57,6 +58,7 @@ Change = (
     | UpdateThread
     | DeleteThread
     | AddThreadMessage
+    | DeleteThreadMessage
 )
 Told = (
     AddThreadMessage
@@ -130,3 +132,5 @@ async def _change(session: AsyncSession, query: Change, now: float, most: int) -
             return await threads.delete_thread(session, query)
         case AddThreadMessage():
             return await thread_messages.add_thread_message(session, query, now, most)
+        case DeleteThreadMessage():
+            return await thread_messages.delete_thread_message(session, query)

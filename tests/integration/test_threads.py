@@ -345,6 +345,40 @@ async def test_messages_are_listed_in_pages_either_way(mesh: Mesh) -> None:
         assert one.json() == first["data"][0]
 
 
+async def test_a_message_is_deleted_by_who_wrote_it_and_by_who_began_the_thread(mesh: Mesh) -> None:
+    async with (
+        await mesh.client("threads-eraser") as ada,
+        await mesh.client("threads-guest") as bob,
+        await mesh.client("threads-stranger") as eve,
+    ):
+        them = (await bob.get("/auth/check")).json()
+        thread = await new_thread(ada, "hers", participant_ids=[them])
+        url = f"/v1/threads/{thread}/messages"
+        his = await post(bob, url, content="his")
+        run = await begin(bob, thread, await new_assistant(bob))
+        assert (await settled(bob, run["id"]))["status"] == "completed"
+        hers, _, answer = await messages(ada, thread)
+        other = await new_thread(ada, "elsewhere")
+
+        refused = await bob.delete(f"{url}/{hers['id']}")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+        for http, path in (
+            (eve, f"{url}/{hers['id']}"),
+            (ada, f"{url}/message_none"),
+            (ada, f"/v1/threads/{other}/messages/{hers['id']}"),
+        ):
+            assert (await http.delete(path)).status_code == 404
+        gone = await bob.delete(f"{url}/{answer['id']}")
+        told = {"id": answer["id"], "object": "thread.message.deleted", "deleted": True}
+        assert (gone.status_code, gone.json()) == (200, told)
+        assert (await ada.delete(f"{url}/{his['id']}")).status_code == 200
+        assert (await ada.get(f"/v1/messages/{his['id']}")).status_code == 404
+        await post(ada, url, content="more")
+        assert await said(ada, thread) == [("user", "hers"), ("user", "more")]
+        shown = (await ada.get(f"/v1/threads/{thread}/formatted_messages")).json()
+        assert [each["content"] for each in shown] == ["hers", "more"]
+
+
 async def test_an_assistant_is_kept_changed_and_deleted(mesh: Mesh) -> None:
     fields = {
         "name": "Ada",
@@ -515,6 +549,21 @@ async def test_a_run_on_an_empty_thread_or_of_no_assistant_is_refused(mesh: Mesh
         assert (empty.status_code, empty.json()["error"]["code"]) == (400, "empty_prompt")
         unknown = await http.post(url, json={"assistant_id": "asst_none"})
         assert unknown.status_code == 404
+
+
+async def test_a_run_that_is_refused_adds_nothing_to_its_thread(mesh: Mesh) -> None:
+    async with await mesh.client("threads-none") as http:
+        thread, assistant = await new_thread(http), await new_assistant(http)
+        foreign = {"content": "two", "role": "assistant", "assistant_id": "asst_none"}
+        more = [{"content": "one"}, foreign]
+        body = {"assistant_id": assistant, "additional_messages": more}
+        refused = await http.post(f"/v1/threads/{thread}/runs", json=body)
+        assert refused.status_code == 404
+        assert await said(http, thread) == []
+        foreign["assistant_id"] = assistant
+        run = await begin(http, thread, assistant, additional_messages=[*more, {"content": "3"}])
+        await settled(http, run["id"])
+        assert [text for _, text in await said(http, thread)] == ["one", "two", "3", "3"]
 
 
 async def test_each_asking_of_a_run_is_charged_to_the_key_that_began_it(mesh: Mesh) -> None:

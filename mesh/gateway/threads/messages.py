@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar import Response, get, post
+from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from mesh.gateway.assistants.routes import as_json
@@ -18,12 +18,14 @@ from mesh.gateway.threads.bodies import (
 )
 from mesh.gateway.threads.shapes import (
     FormattedMessage,
+    MessageDeleted,
     MessageObject,
     formatted,
     message_object,
 )
 from mesh.protocol.threads import (
     AddThreadMessage,
+    DeleteThreadMessage,
     GetThreadMessage,
     ListThreadMessages,
     NewMessage,
@@ -79,6 +81,17 @@ async def list_messages(
     )
     page = await services.store.ask(query)
     return as_json(listed([message_object(each) for each in page.messages], page.more))
+
+
+@delete("/v1/threads/{thread_id:str}/messages/{message_id:str}", status_code=200)
+async def delete_message(
+    request: AnyRequest, services: Wired, thread_id: FromPath[str], message_id: FromPath[str]
+) -> MessageDeleted:
+    """Delete what one wrote, or had written by a run; in one's own thread, anything."""
+    user = services.doorman.principal(request).user_id
+    query = DeleteThreadMessage(user_id=user, thread_id=thread_id, message_id=message_id)
+    await services.store.ask(query)
+    return MessageDeleted(message_id)
 
 
 @get("/v1/threads/{thread_id:str}/formatted_messages", reply=list[FormattedMessage])

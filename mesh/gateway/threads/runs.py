@@ -101,9 +101,10 @@ async def _new(services: Services, principal: Principal, thread_id: str, sent: S
     )
     asked, later = read_run(sent.data, body, plan)
     run = await run_of(services, principal, asked, sent.key, sent.trace)
-    for said in body.additional_messages or ():
-        message = said.message()
-        query = AddThreadMessage(user_id=user, thread_id=thread_id, message=message)
-        await services.store.ask(query)
+    if body.additional_messages:
+        first, *more = (each.message() for each in body.additional_messages)
+        await services.store.ask(
+            AddThreadMessage(user_id=user, thread_id=thread_id, message=first, more=tuple(more))
+        )
     run = replace(run, later=later, thread=thread_id, assistant=body.assistant_id, fit="truncate")
     return await begin(services, run, sent.digest)

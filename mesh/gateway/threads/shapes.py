@@ -44,6 +44,14 @@ class MessageObject(Struct):
     object: Literal["thread.message"] = "thread.message"
 
 
+class MessageDeleted(Struct):
+    """What becomes of a message that is deleted."""
+
+    id: str
+    object: Literal["thread.message.deleted"] = "thread.message.deleted"
+    deleted: Literal[True] = True
+
+
 class ThreadRunObject(Struct):
     """A run on a thread, in its list. user_id: who began it; times: Unix seconds."""
 

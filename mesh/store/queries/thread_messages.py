@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol import threads as wire
 from mesh.protocol.assistants import GetAssistant
+from mesh.protocol.chats import Ok
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.threads import (
     AddThreadMessage,
+    DeleteThreadMessage,
     GetThreadMessage,
     ListThreadMessages,
     MessageStatus,
@@ -41,7 +43,10 @@ async def add_thread_message(
 ) -> wire.ThreadMessage:
     """`most`: messages a thread may have."""
     thread = await find.thread(session, query.user_id, query.thread_id)
-    return shown(await add(session, thread, query.user_id, query.message, now, most))
+    first = await add(session, thread, query.user_id, query.message, now, most)
+    for each in query.more:
+        await add(session, thread, query.user_id, each, now, most)
+    return shown(first)
 
 
 async def add(
@@ -81,6 +86,19 @@ async def get_thread_message(session: AsyncSession, query: GetThreadMessage) -> 
         raise no_such("message")
     await _look_in(session, query.user_id, row)
     return shown(row)
+
+
+async def delete_thread_message(session: AsyncSession, query: DeleteThreadMessage) -> Ok:
+    """Its number is nobody's again, so that pages go on behind what is left."""
+    thread = await find.thread(session, query.user_id, query.thread_id)
+    row = await session.get(ThreadMessage, query.message_id)
+    if row is None or row.thread_id != thread.id:
+        raise no_such("message")
+    if query.user_id not in (row.sender, thread.owner):
+        detail = "Only who wrote a message, and who began its thread, may delete it."
+        raise MeshError(ErrorCode.FORBIDDEN, detail)
+    await session.delete(row)
+    return Ok()
 
 
 async def list_thread_messages(session: AsyncSession, query: ListThreadMessages) -> ThreadMessages:
