@@ -206,7 +206,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     store = Store(bus)
     accounts = Accounts(bus, js, store)
     limiter = Limiter(Counts(messages(settings.limit_messages)[1]), settings, accounts, store)
-    hear = _both(crowd.hear, limiter.counts.hear)
+    hear = _both(crowd, limiter.counts)
     usher = Usher(js, Tail(bus, js), hear, settings.gateway_name, unfinished.hear)
     meters = Meters(settings.gateway_name)
     requests = Requests(bus, js, settings.gateway_name, _told(usher, meters), crowd, lanes, limiter)
@@ -252,10 +252,10 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     return services
 
 
-def _both(one: Hear, other: Hear) -> Hear:
-    def hear(rid: str, event: RunEvent, seq: int) -> None:
-        one(rid, event, seq)
-        other(rid, event, seq)
+def _both(crowd: Crowd, counts: Counts) -> Hear:
+    def hear(rid: str, event: RunEvent, seq: int, at: float) -> None:
+        crowd.hear(rid, event, seq)
+        counts.hear(rid, event, seq, at)
 
     return hear
 

@@ -6,6 +6,7 @@ from the log a few times a second, which is as often as people look at their pla
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -21,8 +22,8 @@ from mesh.protocol.subjects import RunSubject
 
 log = logging.getLogger(__name__)
 
-Hear = Callable[[str, RunEvent, int], None]
-"""Hears a request's id, an event of it, and the sequence at which it is stored."""
+Hear = Callable[[str, RunEvent, int, float], None]
+"""Hears a request's id, an event of it, the sequence at which it is stored, and when (Unix)."""
 
 Read = Callable[[int, Sequence[Stored]], None]
 """Gets what was read of the log, and the sequence that it follows on."""
@@ -46,16 +47,16 @@ class Usher:
         self._pass_on = pass_on
         self._name = name
         self._at = 0
-        self._held: list[tuple[int, str, RunEvent]] | None = []
+        self._held: list[tuple[str, RunEvent, int, float]] | None = []
 
     def hear(self, where: RunSubject, event: RunEvent, seq: int) -> None:
         """An event from a follower; until `start` has read what came before, it is held back."""
         if where.reply != self._name:
             return
         if self._held is None:
-            self._tell_room(where.rid, event, seq)
+            self._tell_room(where.rid, event, seq, time.time())
         else:
-            self._held.append((seq, where.rid, event))
+            self._held.append((where.rid, event, seq, time.time()))
 
     async def start(self) -> None:
         """Learn who waits already, from the oldest of them on. Call it once we follow."""
@@ -63,9 +64,9 @@ class Usher:
         while batch := await self._tail.read(self._at, BATCH):
             self._tell(batch, own=True)
         held, self._held = self._held or [], None
-        for seq, rid, event in held:
+        for rid, event, seq, at in held:
             if seq > self._at:
-                self._tell_room(rid, event, seq)
+                self._tell_room(rid, event, seq, at)
 
     async def run(self) -> None:
         """Tell what happens at other gateways, until cancelled."""
@@ -99,6 +100,6 @@ class Usher:
                 continue
             event = read_event(stored)
             if event is not None and not isinstance(event, FleetEvent):
-                self._tell_room(where.rid, event, stored.seq)
+                self._tell_room(where.rid, event, stored.seq, stored.at)
         self._pass_on(self._at, batch)
         self._at = batch[-1].seq

@@ -46,6 +46,12 @@ class Used:
         self.messages = Window(messages_span)
         self.today = Today()
 
+    def over(self, now: float) -> bool:
+        """Whether nothing of it counts any more."""
+        windows = (self.requests, self.tokens, self.messages)
+        past = not any(window.sum(now) for window in windows)
+        return past and not self.open and not self.today.tokens(now)
+
 
 class Today:
     """The tokens of one day (number since 1970, UTC): those that the store knew, and those since.
@@ -95,19 +101,22 @@ class Counts:
         self._clock = clock
         self._used: defaultdict[Who, Used] = defaultdict(lambda: Used(self._span))
         self._open: dict[str, Request] = {}
+        self._queued: set[str] = set()
         self._ended: dict[str, None] = {}
 
     def of(self, who: Who) -> Used:
         return self._used[who]
 
-    def hear(self, rid: str, event: RunEvent, seq: int, at: float = 0.0) -> None:
-        """An event of any request, stored at `seq`; at: when, where that is not just now."""
+    def hear(self, rid: str, event: RunEvent, seq: int, at: float) -> None:
+        """An event of any request, stored at `seq`, at a Unix time."""
         match event:
             case Queued(request=request, turn=turn):
                 self.begin(request, chat=turn is not None)
+                if rid in self._open:
+                    self._queued.add(rid)
             case Done() | Failed() | Cancelled():
                 tokens = event.usage.prompt_tokens + event.usage.completion_tokens
-                self._end(rid, tokens, seq, at or self._clock())
+                self._end(rid, tokens, seq, min(at, self._clock()))
 
     def begin(self, request: Request, chat: bool) -> None:
         """Count a request that is accepted, once; what comes of it is heard later."""
@@ -122,26 +131,41 @@ class Counts:
             used.messages.add(at, int(chat))
 
     def forget(self, rid: str) -> None:
-        """A request was not accepted after all; that it was asked for still counts."""
-        self._end(rid, 0, 0, self._clock())
-        self._ended.pop(rid, None)  # it may be tried again
+        """A request was not accepted after all; that it was asked for still counts.
+
+        One that the log told of was, perhaps by another try of it: the log tells its end, too.
+        """
+        if rid not in self._queued:
+            self._close(rid)
 
     def ended(self, rid: str, tokens: int) -> None:
         """A request of which no log tells has ended."""
         self._end(rid, tokens, 0, self._clock())
 
-    def overdue(self, now: float) -> list[str]:
-        """Requests whose ends should have been heard long ago: the log may have been replaced."""
-        return [rid for rid, request in self._open.items() if request.deadline + MINUTE < now]
+    def tidy(self, now: float) -> None:
+        """Forget requests whose ends should have been heard long ago, for the log may have been
+        replaced; and who has used nothing of late."""
+        late = [rid for rid, request in self._open.items() if request.deadline + MINUTE < now]
+        for rid in late:
+            self.ended(rid, 0)
+        for who in [who for who, used in self._used.items() if used.over(now)]:
+            del self._used[who]
 
     def _end(self, rid: str, tokens: int, seq: int, at: float) -> None:
-        request = self._open.pop(rid, None)
-        self._ended[rid] = None
-        while len(self._ended) > REMEMBERED:
-            del self._ended[next(iter(self._ended))]
-        for who in of(request) if request is not None else ():
-            used = self._used[who]
-            used.open.discard(rid)
+        """Where it is not known when it was asked for, nothing: it may be told from there yet."""
+        for used in self._close(rid):
+            self._ended[rid] = None
             used.tokens.add(at, tokens)
             if tokens:
                 used.today.add(seq, at, tokens)
+        while len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+
+    def _close(self, rid: str) -> list[Used]:
+        """A request is under way no longer; what those have used whose it was."""
+        request = self._open.pop(rid, None)
+        self._queued.discard(rid)
+        found = [self._used[who] for who in of(request)] if request is not None else []
+        for used in found:
+            used.open.discard(rid)
+        return found

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Protocol
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from mesh.bus.jetstream import JetStream
 from mesh.gateway.limits import past
@@ -66,6 +66,8 @@ class Limiter:
             tokens=settings.limit_tokens,
             concurrent=settings.limit_concurrent,
             daily_tokens=settings.limit_daily_tokens,
+            weight=1.0,
+            priority="normal",
         )
         self._messages = messages(settings.limit_messages)[0]
         self._allowances = allowances
@@ -78,11 +80,10 @@ class Limiter:
         await past.tell(js, self.counts, self._horizon)
 
     async def run(self) -> None:
-        """Forget now and then what never came to an end, until cancelled."""
+        """Forget now and then what counts no more, until cancelled."""
         while True:
             await asyncio.sleep(MINUTE)
-            for rid in self.counts.overdue(self._clock()):
-                self.counts.forget(rid)
+            self.counts.tidy(self._clock())
 
     async def admit(self, request: Request, chat: bool = False) -> Request:
         """Count a request as accepted; with the weight and priority that it has.
@@ -158,7 +159,8 @@ class Limiter:
     def _check_priority(self, request: Request) -> None:
         """Raise MeshError (forbidden) for more than one may have."""
         order: list[Priority] = list(LANES)
-        least = max(order.index(self._allowance(who).priority or "normal") for who in of(request))
+        said = [self._allowance(who).priority for who in of(request)]
+        least = max(order.index(priority) for priority in said if priority is not None)
         if order.index(request.priority) < least:
             raise MeshError(
                 ErrorCode.FORBIDDEN,
@@ -167,10 +169,12 @@ class Limiter:
             )
 
     def _weight(self, request: Request) -> float:
-        return min(self._allowance(who).weight or 1.0 for who in of(request))
+        said = [self._allowance(who).weight for who in of(request)]
+        return min(weight for weight in said if weight is not None)
 
     def _allowance(self, who: Who) -> Allowance:
-        """What holds for one: where nothing is said for a user, what is usual."""
+        """What holds for one: where nothing is said for a user, what is usual; for a key, nothing,
+        for what holds for its user holds as well."""
         own = self._allowances.allowance(*who)
         return own if who.key else _with(own, self._usual)
 
@@ -206,8 +210,7 @@ def messages(setting: str) -> tuple[int, float]:
 
 
 def _with(own: Allowance, usual: Allowance) -> Allowance:
-    names = ("requests", "tokens", "concurrent", "daily_tokens")
-    lacking = {name: getattr(usual, name) for name in names if getattr(own, name) is None}
+    lacking = {name: value for name, value in asdict(usual).items() if getattr(own, name) is None}
     return replace(own, **lacking)
 
 

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Iterator
 from itertools import count
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -54,10 +55,20 @@ class World:
         assert caught.value.code is ErrorCode.RATE_LIMITED
         return caught.value
 
-    def end(self, rid: str, tokens: int = 0, seq: int = 1) -> None:
+    async def forbidden(self, request: Request) -> bool:
+        with pytest.raises(MeshError) as caught:
+            await self.limiter.admit(request)
+        return caught.value.code is ErrorCode.FORBIDDEN
+
+    def queued(self, request: Request, turn: Turn | None = None, seq: int = 5) -> None:
+        """The log tells that a request was accepted."""
+        event = Queued(uid="q", request=request, turn=turn)
+        self.limiter.counts.hear(request.rid, event, seq, self.now)
+
+    def end(self, rid: str, tokens: int = 0, seq: int = 1, ago: float = 0.0) -> None:
         usage = Tokens(prompt_tokens=tokens - tokens // 2, completion_tokens=tokens // 2)
         done = Done(uid="d", finish="stop", usage=usage)
-        self.limiter.counts.hear(rid, done, seq)
+        self.limiter.counts.hear(rid, done, seq, self.now - ago)
 
     async def use(self, tokens: int, user: str = "ada", key: str = "") -> None:
         self.end(await self.ask(user, key), tokens)
@@ -115,13 +126,39 @@ async def test_what_was_not_queued_after_all_is_not_under_way() -> None:
     await world.ask()
 
 
+async def test_of_two_tries_of_one_request_the_one_that_is_refused_frees_nothing() -> None:
+    world = World(limit_concurrent=1, limit_tokens=100)
+    request = world.request()
+    await world.limiter.admit(request)
+    world.queued(request)
+    world.limiter.forget(request.rid)
+    assert world.left() == {"concurrent": 0, "tokens": 100}
+    world.end(request.rid, 60)
+    assert world.left() == {"concurrent": 1, "tokens": 40}
+
+
+async def test_an_end_that_is_heard_before_its_beginning_was_read_is_counted_once_both_are() -> (
+    None
+):
+    world = World(limit_requests=3, limit_tokens=100)
+    request = world.request()
+    world.end(request.rid, 60)
+    assert world.left() == {"requests": 3, "tokens": 100}
+    for _ in range(2):
+        world.queued(request)
+        world.end(request.rid, 60, ago=50)
+        assert world.left() == {"requests": 2, "tokens": 40}
+    world.now += 11
+    assert world.left() == {"requests": 2, "tokens": 100}
+
+
 async def test_a_day_is_what_the_store_has_and_what_came_since() -> None:
     world = World(limit_daily_tokens=1000)
     row = UsageRow(day="2024-10-04", user="ada", key="", model="m", prompt_tokens=900)
     world.said.usage = Usage(rows=(row,), applied=10)
     early, late = world.request(), world.request()
     for request, seq in ((early, 9), (late, 11)):
-        world.limiter.counts.hear(request.rid, Queued(uid="q", request=request), seq - 1)
+        world.queued(request, seq=seq - 1)
         world.end(request.rid, 50, seq)
     await world.ask()
     assert [query.since for query in world.said.asked] == ["2024-10-04"]
@@ -204,9 +241,9 @@ async def test_others_requests_count_as_they_are_heard_and_each_once() -> None:
     own = world.request()
     await world.limiter.admit(own)
     for request in (own, world.request(), own):
-        world.limiter.counts.hear(request.rid, Queued(uid="q", request=request), 5)
+        world.queued(request)
     world.end(own.rid)
-    world.limiter.counts.hear(own.rid, Queued(uid="q", request=own), 5)
+    world.queued(own)
     assert world.left() == {"requests": 1}
 
 
@@ -215,7 +252,7 @@ async def test_an_answer_in_a_chat_is_known_by_its_turn() -> None:
     said = UserMessage(id="u", content="x", created=0.0)
     turn = Turn(chat_id="c", user_id="ada", user_message=said)
     request = world.request()
-    world.limiter.counts.hear(request.rid, Queued(uid="q", request=request, turn=turn), 5)
+    world.queued(request, turn)
     await world.refused(chat=True)
 
 
@@ -225,18 +262,50 @@ async def test_weight_and_priority_are_what_was_said_of_the_user() -> None:
     admitted = await world.limiter.admit(world.request(priority="high"))
     assert (admitted.weight, admitted.priority) == (2.0, "high")
     await world.limiter.admit(world.request("bob", priority="low"))
-    with pytest.raises(MeshError) as caught:
-        await world.limiter.admit(world.request("bob", priority="high"))
-    assert caught.value.code is ErrorCode.FORBIDDEN
+    assert await world.forbidden(world.request("bob", priority="high"))
+
+
+async def test_a_key_has_its_users_weight_and_priority_or_less() -> None:
+    world = World()
+    world.said.allowances["ada", ""] = Allowance(weight=2.0, priority="high")
+    admitted = await world.limiter.admit(world.request(key="k1", priority="high"))
+    assert admitted.weight == 2.0
+    world.said.allowances["ada", "k1"] = Allowance(weight=0.5, priority="low")
+    admitted = await world.limiter.admit(world.request(key="k1", priority="low"))
+    assert admitted.weight == 0.5
+    assert await world.forbidden(world.request(key="k1"))
+    world.said.allowances["bob", "k2"] = Allowance(weight=9.0, priority="high")
+    assert (await world.limiter.admit(world.request("bob", "k2"))).weight == 1.0
+    assert await world.forbidden(world.request("bob", "k2", priority="high"))
 
 
 async def test_what_never_ends_is_forgotten_in_the_end() -> None:
     world = World(limit_concurrent=1)
-    rid = await world.ask()
-    assert world.limiter.counts.overdue(world.now + 600) == []
-    assert world.limiter.counts.overdue(world.now + 700) == [rid]
-    world.limiter.counts.forget(rid)
-    assert not world.limiter.counts.of(Who("ada")).open
+    own, others = world.request(), world.request("bob")
+    await world.limiter.admit(own)
+    world.queued(others)
+    world.limiter.counts.tidy(world.now + 600)
+    await world.refused()
+    await world.refused("bob")
+    world.limiter.counts.tidy(world.now + 700)
+    await world.ask()
+    await world.ask("bob")
+
+
+async def test_of_who_has_used_nothing_of_late_nothing_is_kept() -> None:
+    world = World(limit_messages="1/600")
+    first, second = (ref(world.limiter.counts.of(Who("ada", key))) for key in ("", "k1"))
+    rid = await world.ask(key="k1", chat=True)
+    world.now += 650
+    world.limiter.counts.tidy(world.now)
+    assert first() and second(), "it is under way"
+    world.end(rid, 10)
+    world.now += 60
+    world.limiter.counts.tidy(world.now)
+    assert first() and second(), "it counts for the day"
+    world.now += DAY
+    world.limiter.counts.tidy(world.now)
+    assert not first() and not second()
 
 
 amounts = st.lists(st.tuples(st.floats(0, 20), st.integers(1, 9)), max_size=60)
