@@ -127,9 +127,9 @@ class Worker:
         if not await self._join(stop):
             return self._check_connection()
         log.info("Serving %s as %s", self._loader.info.model, self._bus.user)
-        await self._gauges.look()
         async with asyncio.TaskGroup() as group:
             gauges = group.create_task(self._gauges.watch())
+            await self._gauges.looked()
             story = group.create_task(self._tell_start())
             presence = group.create_task(announce(self._bus, self._info))
             renewing = group.create_task(self._desk.keep_alive())

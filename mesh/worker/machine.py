@@ -1,6 +1,7 @@
 """The machine this worker runs on, for operators: what it is, and how busy. Knows no engines."""
 
 import asyncio
+import logging
 import platform
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,8 @@ import psutil
 from mesh.protocol.hardware import Load, Machine
 from mesh.worker.gpus import Gpus
 
+log = logging.getLogger(__name__)
+
 EVERY = 2.0
 """Seconds between two looks: as often as a worker says that it lives."""
 
@@ -18,27 +21,44 @@ _CPUS = Path("/proc/cpuinfo")
 
 
 class Gauges:
-    """Looks in a thread, for a driver may take its time. machine, load: None before the first."""
+    """Looks in a thread, for a driver may take its time, or for ever. machine, load: None before
+    the first look, and where the system does not tell: nobody stops work for that."""
 
     def __init__(self, find: Callable[[], Gpus] = Gpus) -> None:
         self._find = find
         self._gpus: Gpus | None = None
+        self._looked = asyncio.Event()
+        self._told = False
         self.machine: Machine | None = None
         self.load: Load | None = None
-
-    async def look(self) -> None:
-        """See what there is, if that is not known yet, and how busy it is."""
-        await asyncio.to_thread(self._look)
 
     async def watch(self) -> None:
         """Look now and again until cancelled."""
         while True:
-            await asyncio.sleep(EVERY)
             await self.look()
+            await asyncio.sleep(EVERY)
+
+    async def looked(self) -> None:
+        """Wait for the first look, though not for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EVERY):
+                await self._looked.wait()
+
+    async def look(self) -> None:
+        """See what there is, if that is not known yet, and how busy it is."""
+        try:
+            await asyncio.to_thread(self._look)
+        except (OSError, RuntimeError, psutil.Error) as error:
+            self.load = None
+            level = logging.DEBUG if self._told else logging.WARNING
+            log.log(level, "This machine does not tell what it is, or how busy: %s", error)
+            self._told = True
+        self._looked.set()
 
     def _look(self) -> None:
         if self._gpus is None:
             self._gpus = self._find()
+        if self.machine is None:
             self.machine = machine(self._gpus)
         self.load = load(self._gpus)
 

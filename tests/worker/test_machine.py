@@ -1,11 +1,15 @@
 """What a worker tells of its machine; the GPUs' driver is stood in for, for few have one."""
 
+import asyncio
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from mesh.protocol.hardware import Gpu, GpuLoad, described
+from mesh.worker import machine as worker_machine
 from mesh.worker.gpus import Gpus
 from mesh.worker.machine import Gauges
 
@@ -84,3 +88,43 @@ async def test_a_driver_that_falls_silent_is_asked_no_more(
         await gauges.look()
         assert gauges.load is not None and gauges.load.gpus == ()
     assert len(caplog.records) == 1
+
+
+async def test_nobody_waits_for_ever_for_a_driver_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_machine, "EVERY", 0.05)
+    answered = Event()
+
+    def hangs() -> Gpus:
+        answered.wait()
+        return Gpus(Driver())
+
+    gauges = Gauges(hangs)
+    watching = asyncio.create_task(gauges.watch())
+    async with asyncio.timeout(10):
+        await gauges.looked()
+    assert gauges.machine is None and not watching.done()
+    answered.set()
+    async with asyncio.timeout(10):
+        while gauges.load is None:
+            await asyncio.sleep(0.01)
+    watching.cancel()
+
+
+async def test_a_system_that_does_not_tell_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forbidden() -> float:
+        raise PermissionError(13, "Permission denied", "/proc/stat")
+
+    gauges = Gauges(lambda: Gpus(Driver()))
+    await gauges.look()
+    monkeypatch.setattr(psutil, "cpu_percent", forbidden)
+    for _ in range(2):
+        await gauges.look()
+        assert gauges.load is None and gauges.machine is not None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    monkeypatch.undo()
+    await gauges.look()
+    assert gauges.load is not None
