@@ -1,6 +1,7 @@
 """A wire between two processes: TCP connections that may be cut, kept cut, or slow."""
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 
 
@@ -36,11 +37,21 @@ class Wire:
 
     async def close(self) -> None:
         assert self._server is not None
+        self.broken = True
         self._server.close()
         self.cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # also those that were just being connected
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._begin(self._connect(reader, writer))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.broken:
             writer.transport.abort()
             return
@@ -50,10 +61,10 @@ class Wire:
             writer.transport.abort()
             return
         self._writers |= {writer, back}
-        for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.create_task(self._forward(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._begin(self._forward(reader, back))
+        self._begin(self._forward(there, writer))
+        if self.broken:  # meanwhile
+            self.cut()
 
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
