@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from mesh.bus.connection import BusError
 from mesh.gateway.event_stream import HEADERS
-from mesh.gateway.methods import methods_of
 from mesh.protocol.errors import ErrorCode, MeshError
 
 log = logging.getLogger(__name__)
@@ -222,9 +221,15 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
         param, detail = _invalid(msgspec.convert(error.extra, list[_Invalid])[0])
     response = answer(request, MeshError(code, detail, param=param))
     response.status_code = error.status_code
-    if error.status_code == 405:  # RFC 9110, section 15.5.6: says what the route does take
-        response.headers["Allow"] = ", ".join(methods_of(request))
+    if error.headers and "allow" in error.headers:  # RFC 9110, section 15.5.6
+        response.headers["Allow"] = _allowed(error.headers["allow"])
     return response
+
+
+def _allowed(methods: str) -> str:
+    """The methods that the framework has for a route, in order. What takes GET takes HEAD."""
+    found = set(methods.split(", "))
+    return ", ".join(sorted(found | {"HEAD"} if "GET" in found else found))
 
 
 class _Invalid(Struct):
