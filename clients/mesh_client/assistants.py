@@ -18,6 +18,7 @@ import msgspec
 from mesh_client.calls import Call
 from mesh_client.client import Client
 from mesh_client.connection import Connection
+from mesh_client.errors import Rejected
 from mesh_client.objects import Reply
 from mesh_client.run_events import (
     CalledTool,
@@ -159,20 +160,25 @@ class TalkThread:
         done: set[str] = set()
         for event in self._connection.follow_run(RunReader(run_id)):
             yield event
-            if isinstance(event, RunStatus):
-                mine = [c for c in event.calls if c.function.name in known and c.id not in done]
-                done |= {called.id for called in mine}
-                self._submit(run_id, [(c.id, _do(known[c.function.name], c)) for c in mine])
+            for called in event.calls if isinstance(event, RunStatus) else ():
+                function = known.get(called.function.name)
+                if function is not None and called.id not in done:
+                    done.add(called.id)
+                    self._submit(run_id, called.id, _do(function, called))
 
     def cancel(self, run_id: str) -> None:
         """Stop a run; what it has said by then stays."""
         self._connection.send(Call("POST", f"/v1/runs/{run_id}/cancel", _Made))
 
-    def _submit(self, run_id: str, outputs: list[tuple[str, str]]) -> None:
-        if outputs:
-            said = [{"tool_call_id": call, "output": output} for call, output in outputs]
+    def _submit(self, run_id: str, call: str, output: str) -> None:
+        """Say what came of a call, unless another said it first, or the run is over."""
+        body = _Body(tool_outputs=[{"tool_call_id": call, "output": output}])
+        try:
             url = f"/v1/runs/{run_id}/submit_tool_outputs"
-            self._connection.send(Call("POST", url, _Made, body=_Body(tool_outputs=said)))
+            self._connection.send(Call("POST", url, _Made, body=body))
+        except Rejected as error:
+            if error.code != "conflict":
+                raise
 
 
 def described(function: Function) -> dict[str, Any]:
@@ -201,6 +207,6 @@ def _do(function: Function, called: CalledTool) -> str:
     try:
         arguments: dict[str, Any] = msgspec.json.decode(called.function.arguments)
         found = function(**arguments)
+        return found if isinstance(found, str) else msgspec.json.encode(found).decode()
     except Exception as error:
         return f"ERROR: {error}"
-    return found if isinstance(found, str) else msgspec.json.encode(found).decode()

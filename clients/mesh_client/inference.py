@@ -14,6 +14,9 @@ from mesh_client.run_events import RunEvent
 
 KINDS = ("local", "cloud")
 
+KEPT = 128
+"""Conversations that are known again, those that were asked for last."""
+
 SERVICE = "openai"
 """The engine that asks another service."""
 
@@ -54,9 +57,9 @@ class Inference:
         yield from self.thread.ask(self._assistant, self._functions, model)
 
 
-@lru_cache(maxsize=len(KINDS))
+@lru_cache(maxsize=KEPT)
 def get_inference(client: Client, kind: str, *functions: Callable[..., Any]) -> Inference:
-    """The conversation of a client with models of a kind; the same again for the same arguments.
+    """The conversation of a client with models of a kind; the same for the same arguments.
 
     functions: what models may call, done here. Raises ValueError for any other kind.
     """

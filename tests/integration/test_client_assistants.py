@@ -66,6 +66,30 @@ def test_a_function_that_is_given_is_called_here(client: Client) -> None:
         list(thread.ask(ada))
 
 
+def test_what_cannot_be_told_of_a_call_stops_nobody_from_reading(client: Client) -> None:
+    assistants = Assistants(client)
+    thread = assistants.thread()
+    heard: list[RunEvent] = []
+
+    def opaque() -> object:
+        """Makes what is no JSON."""
+        return object()
+
+    def hasty() -> str:
+        """Stops the run that waits for it."""
+        (run_id,) = {event.run_id for event in heard if isinstance(event, RunStatus)}
+        thread.cancel(run_id)
+        return "too late"
+
+    ada = assistants.create(model=ECHO, functions=[opaque, hasty])
+    thread.say("/call opaque {}")
+    assert content(list(thread.ask(ada, functions=[opaque]))).startswith("ERROR: ")
+    thread.say("/call hasty {}")
+    for event in thread.ask(ada, functions=[hasty]):
+        heard.append(event)
+    assert states(heard)[-1] == "cancelled"
+
+
 def test_thoughts_and_failures_are_told_apart(client: Client) -> None:
     assistants = Assistants(client)
     thread = assistants.thread()
@@ -118,6 +142,8 @@ def test_inference_is_of_two_kinds_and_made_once_of_each(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local = get_inference(client, "local", get_weather)
+    for functions in ((), (broken,)):
+        get_inference(client, "local", *functions)
     assert get_inference(client, "local", get_weather) is local
     with pytest.raises(ValueError, match="local and cloud, not 'magic'"):
         get_inference(client, "magic")
