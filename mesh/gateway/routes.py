@@ -146,6 +146,13 @@ from mesh.gateway.usage import (
     own_usage,
     user_limits,
 )
+from mesh.gateway.users import (
+    create_user,
+    delete_user,
+    get_user,
+    list_all_users,
+    update_user,
+)
 from mesh.gateway.worker_admin import enrol_worker, enrolled_workers, expel_worker
 from mesh.gateway.worker_events import worker_events
 from mesh.gateway.worker_sessions import worker_sessions
@@ -257,6 +264,11 @@ ROUTES: list[ControllerRouterHandler] = [
     user_assistants,
     share_assistant,
     unshare_assistant,
+    create_user,
+    list_all_users,
+    get_user,
+    update_user,
+    delete_user,
     create_tool,
     list_tools,
     get_tool,

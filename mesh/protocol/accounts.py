@@ -181,6 +181,14 @@ class SetRole(Asks[User], frozen=True, kw_only=True, tag="set_role"):
     role: Role
 
 
+class RenameUser(Asks[User], frozen=True, kw_only=True, tag="rename_user"):
+    """Somebody is called otherwise, until a site that they sign in through says another name.
+    -> User"""
+
+    user_id: str
+    display_name: str
+
+
 class RemoveUser(Asks[Ok], frozen=True, kw_only=True, tag="remove_user"):
     """Delete a person and all that is theirs, for good. -> Ok; conflict for the last admin"""
 

@@ -18,6 +18,7 @@ from mesh.protocol.accounts import (
     LogIn,
     NoteKeyUse,
     RemoveUser,
+    RenameUser,
     RevokeKey,
     RevokeRefresh,
     RevokeShare,
@@ -114,6 +115,7 @@ AccountQuery = (
     | SetPassword
     | SetRole
     | RemoveUser
+    | RenameUser
     | SaveRefresh
     | UseRefresh
     | RevokeRefresh
@@ -236,6 +238,7 @@ QUERIES: dict[type[Query], type[Reply]] = {
     SetPassword: User,
     SetRole: User,
     RemoveUser: Ok,
+    RenameUser: User,
     SaveRefresh: Ok,
     UseRefresh: User,
     RevokeRefresh: Ok,

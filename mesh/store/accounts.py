@@ -22,6 +22,7 @@ from mesh.protocol.accounts import (
     LogIn,
     NoteKeyUse,
     RemoveUser,
+    RenameUser,
     RevokeKey,
     RevokeRefresh,
     RevokeShare,
@@ -48,6 +49,7 @@ Read = GetUser | ListUsers | ListKeys | ListRuns | ListShares | GetShared | GetA
 Change = (
     SignIn
     | SetRole
+    | RenameUser
     | RemoveUser
     | SaveRefresh
     | UseRefresh
@@ -181,6 +183,8 @@ class Accounts:
                 return await accounts.sign_in(session, query, now)
             case SetRole():
                 return await accounts.set_role(session, query, now, news)
+            case RenameUser():
+                return await accounts.rename_user(session, query, news)
             case RemoveUser():
                 return await leaving.remove_user(session, query, now, news)
             case SaveRefresh():

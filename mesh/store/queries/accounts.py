@@ -7,7 +7,15 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol import accounts as wire
-from mesh.protocol.accounts import Accounts, AddUser, GetUser, ListUsers, SetRole, SignIn
+from mesh.protocol.accounts import (
+    Accounts,
+    AddUser,
+    GetUser,
+    ListUsers,
+    RenameUser,
+    SetRole,
+    SignIn,
+)
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.store import view
 from mesh.store.mirror import News
@@ -50,6 +58,14 @@ def _new(provider: str, account: str, role: wire.Role, now: float) -> User:
 
 async def get_user(session: AsyncSession, query: GetUser) -> wire.User:
     return view.user(await find.user(session, query.user_id))
+
+
+async def rename_user(session: AsyncSession, query: RenameUser, news: News) -> wire.User:
+    user = await find.user(session, query.user_id)
+    user.display_name = query.display_name
+    for key in await session.scalars(select(ApiKey).where(ApiKey.user_id == user.id)):
+        news.key(key, user)
+    return view.user(user)
 
 
 async def list_users(session: AsyncSession, query: ListUsers) -> Accounts:

@@ -1,0 +1,83 @@
+"""`/v1/users`: who makes, sees, names and deletes whom."""
+
+from secrets import token_hex
+from typing import Any
+
+import httpx
+
+from tests.chatting import ok
+from tests.integration.test_accounts import PASSWORD, add, admin, bearer, make_key, signed_in
+from tests.whole_mesh import Mesh
+
+
+async def post(http: httpx.AsyncClient, path: str, **body: Any) -> Any:
+    return ok(await http.post(path, json=body))
+
+
+async def test_an_admin_makes_lists_names_and_deletes_users(mesh: Mesh) -> None:
+    async with admin(mesh) as http:
+        made = await post(http, "/v1/users", name="Ada Lovelace")
+        assert (made["object"], made["name"]) == ("user", "Ada Lovelace")
+        again = await post(http, "/v1/users", name="Ada Lovelace")
+        assert again["id"] != made["id"]
+        assert (await post(http, "/v1/users"))["name"] == "Anonymous User"
+        url = f"/v1/users/{made['id']}"
+        assert ok(await http.get(url)) == made
+        renamed = ok(await http.put(url, json={"name": "Countess"}))
+        assert renamed == made | {"name": "Countess"} == ok(await http.get(url))
+        page = ok(await http.get("/v1/users", params={"limit": 1}))
+        found = page["data"]
+        while page["has_more"]:
+            after = {"limit": 100, "after": page["last_id"]}
+            page = ok(await http.get("/v1/users", params=after))
+            found += page["data"]
+        assert renamed in found and again in found
+        thread = await post(http, "/v1/threads", participant_ids=[made["id"]])
+        assert made["id"] in thread["participant_ids"]
+        gone = ok(await http.delete(url))
+        told = {"object": "user.deleted", "deleted": True, "success": True}
+        assert gone == told | {"id": made["id"]}
+        for method in ("GET", "DELETE"):
+            assert (await http.request(method, url)).status_code == 404
+        assert (await http.put(url, json={"name": "x"})).status_code == 404
+        assert (await http.delete("/v1/users/admin")).status_code == 404  # a name is no id
+
+
+async def test_a_user_with_a_password_signs_in_and_looks_after_oneself_alone(mesh: Mesh) -> None:
+    name = f"user-{token_hex(4)}"
+    _, other = await add(mesh)
+    async with admin(mesh) as http:
+        mine = (await post(http, "/v1/users", name=name, password=PASSWORD))["id"]
+        same = await http.post("/v1/users", json={"name": name, "password": PASSWORD})
+        assert same.status_code == 422
+    async with signed_in(mesh, name) as http:
+        assert ok(await http.get(f"/v1/users/{mine}"))["name"] == name
+        assert ok(await http.put(f"/v1/users/{mine}", json={"name": "Me"}))["name"] == "Me"
+        for path in (f"/v1/users/{other}", "/v1/users/none"):
+            assert (await http.get(path)).status_code == 404
+            assert (await http.put(path, json={"name": "x"})).status_code == 404
+            assert (await http.delete(path)).status_code == 404
+        assert (await http.get("/v1/users")).status_code == 403
+        assert (await http.post("/v1/users", json={"name": "x"})).status_code == 403
+        assert (await http.put(f"/v1/users/{mine}", json={"name": ""})).status_code == 400
+        assert ok(await http.delete(f"/v1/users/{mine}"))["deleted"]
+        assert (await http.get(f"/v1/users/{mine}")).status_code == 401
+
+
+async def test_a_key_to_ask_with_changes_no_users_whosever_it_is(mesh: Mesh) -> None:
+    async with admin(mesh) as http:
+        _, asks = await make_key(http, name=token_hex(4), scopes=["ask", "chats", "mesh"])
+        _, full = await make_key(http, name=token_hex(4), scopes=["ask", "account"])
+        me = ok(await http.get("/auth/check"))
+    async with mesh.anonymous() as http:
+        for method, path in (
+            ("GET", "/v1/users"),
+            ("POST", "/v1/users"),
+            ("GET", f"/v1/users/{me}"),
+            ("PUT", f"/v1/users/{me}"),
+            ("DELETE", f"/v1/users/{me}"),
+        ):
+            refused = await http.request(method, path, json={"name": "x"}, headers=bearer(asks))
+            assert refused.status_code == 403, (method, path)
+            assert (await http.request(method, path, json={"name": "x"})).status_code == 401
+        assert ok(await http.get(f"/v1/users/{me}", headers=bearer(full)))["id"] == me
