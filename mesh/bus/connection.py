@@ -343,18 +343,20 @@ async def _dial(
         NOTICE, log.info, "No broker answers at %s yet; waiting for one", ", ".join(servers)
     )
     dialling.add_done_callback(lambda _: telling.cancel())
-    while not dialling.done():
-        await asyncio.wait([dialling], timeout=0.2)
-        if distrust and not _may_pass(distrust):
-            dialling.cancel()
-            raise distrusted(servers, distrust[-1])
-        if refused:
-            dialling.cancel()
-            raise MeshError(
-                ErrorCode.FORBIDDEN,
-                f"The broker at {', '.join(servers)} refused the user {bus.user!r}: its password "
-                "is not the broker's. Was the data folder replaced, or the worker removed?",
-            )
+    try:
+        while not dialling.done():
+            await asyncio.wait([dialling], timeout=0.2)
+            if distrust and not _may_pass(distrust):
+                raise distrusted(servers, distrust[-1])
+            if refused:
+                raise MeshError(
+                    ErrorCode.FORBIDDEN,
+                    f"The broker at {', '.join(servers)} refused the user {bus.user!r}: its "
+                    "password is not the broker's. Was the data folder replaced, or the worker "
+                    "removed?",
+                )
+    finally:
+        dialling.cancel()
     dialling.result()
     _check_version(bus.client)
 

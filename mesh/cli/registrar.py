@@ -132,17 +132,16 @@ class Saying(logging.Handler):
         self._say(NAME, record.getMessage())
 
 
-async def register(
-    folder: BrokerFolder, server: str, until: asyncio.Event, say: Callable[[str, str], None]
-) -> None:
-    """Answer gateways until an event is set. Raises MeshError where the broker refuses us."""
+async def register(folder: BrokerFolder, server: str, say: Callable[[str, str], None]) -> None:
+    """Answer gateways until cancelled. Raises MeshError where the broker refuses us."""
     saying = Saying(say)
     logging.getLogger("mesh").addHandler(saying)
-    operator = folder.credential("operator")
-    bus = await Bus.connect([server], *operator, name=NAME, ca=folder.ca)
     try:
-        await Registrar(bus, folder, [server]).serve()
-        await until.wait()
+        bus = await Bus.connect([server], *folder.credential("operator"), name=NAME, ca=folder.ca)
+        try:
+            await Registrar(bus, folder, [server]).serve()
+            await bus.closed.wait()
+        finally:
+            await bus.close()
     finally:
-        await bus.close()
         logging.getLogger("mesh").removeHandler(saying)

@@ -83,6 +83,7 @@ class Up:
         self._console = Console()
         self._stages: list[list[Child]] = []
         self._asked = asyncio.Event()
+        self._listens = asyncio.Event()
         self._room = Room(folder.streams, partial(self._console.say, BROKER))
         self._running = Running(
             pid=os.getpid(),
@@ -115,9 +116,10 @@ class Up:
             async with asyncio.TaskGroup() as group:
                 starting = group.create_task(self._start(group, leash, server))
                 watching = group.create_task(self._room.watch(self._renew_broker))
+                registering = group.create_task(self._register())
                 await self._asked.wait()
-                starting.cancel()
-                watching.cancel()
+                for task in (starting, watching, registering):
+                    task.cancel()
                 await self._stop()
         except ExceptionGroup as failures:  # not `except*`: before Python 3.11.4 it wraps its raise
             ours, others = failures.split(MeshError)
@@ -138,9 +140,7 @@ class Up:
         operator = self._folder.credential("operator")
         await ready.broker_listens(self._running.nats, operator, self._folder.ca)
         remember(self._folder.data, self._running)
-        group.create_task(
-            register(self._folder, self._running.nats, self._asked, self._console.say)
-        )
+        self._listens.set()
         launch(self._service("store"))
         launch(self._service(GATEWAY))
         workers = launch(*self._workers())
@@ -155,6 +155,10 @@ class Up:
         notice.cancel()
         private = self._settings.private
         click.echo(banner(mesh.__version__, self._running, self._folder.data, present, private))
+
+    async def _register(self) -> None:
+        await self._listens.wait()
+        await register(self._folder, self._running.nats, self._console.say)
 
     def _say(self, name: str, line: str) -> None:
         if name == BROKER:
