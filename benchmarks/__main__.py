@@ -1,6 +1,6 @@
 """`make bench`: starts its own meshes, puts loads on them and on their limits, prints tables.
 
-Takes about five minutes, with --quick less than two, and stops by itself. What is compared is
+Takes about eight minutes, with --quick about two, and stops by itself. What is compared is
 measured in turns in the same run. Exit status 1 if an answer was not whole.
 """
 
