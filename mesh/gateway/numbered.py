@@ -156,7 +156,7 @@ async def person(
     name = check_name(username, "username")
     query = SignIn(provider=DEBUG, account=name, display_name=name, known_only=not new)
     user = await services.store.ask(query)
-    return Principal(user.id, user.display_name, user.role)
+    return Principal(user.id, user.display_name, user.role, priority=principal.priority)
 
 
 async def place(
@@ -166,7 +166,7 @@ async def place(
 
     Raises MeshError as the store does, and queue_full, share_full.
     """
-    await services.requests.check_room(model, who.user_id)
+    await services.requests.check_room(model, who.user_id, who.priority)
     chat = await services.store.ask(OpenChat(user_id=who.user_id, number=number or 0))
     said = UserMessage(id=token_hex(16), content=prompt, created=time.time())
     plan = await services.store.ask(

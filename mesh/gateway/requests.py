@@ -126,9 +126,7 @@ class Requests:
         track = await self.logs.find(rid)
         return None if track is None else await self._same(track, body)
 
-    async def check_room(
-        self, model: str, tenant: str, more: int = 1, priority: Priority = "normal"
-    ) -> None:
+    async def check_room(self, model: str, tenant: str, priority: Priority, more: int = 1) -> None:
         """Raise MeshError (queue_full, share_full) if the queue would refuse `more` prompts now.
 
         For routes that must not leave a refused request in somebody's chat. It is the queue that

@@ -301,6 +301,23 @@ async def test_a_full_queue_is_said_before_anything_is_kept(
             ok(await http.post(f"/chats/{chat}/messages/{message}/cancel"))
 
 
+async def test_room_is_looked_for_where_the_prompt_is_to_wait(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh(req_max_per_tenant=1)
+    mesh.start("store", "gateway", SINGLE)
+    async with await mesh.client("hurrier") as http:
+        running = [await begin(http, "/repeat x", SINGLE)]
+        http.headers["X-Priority"] = "low"
+        running.append(await begin(http, "/repeat x", SINGLE))
+        chat = await new_chat(http)
+        body: Any = {"content": "hello", "model_config_name": SINGLE}
+        refusal(await http.post(f"/chats/{chat}/messages", json=body), 429, "share_full")
+        assert await messages(http, chat) == []
+        for chat, message in running:
+            ok(await http.post(f"/chats/{chat}/messages/{message}/cancel"))
+
+
 @pytest.mark.parametrize("model", [SLOW])
 async def test_leaving_stops_nothing(mesh: Mesh, model: str) -> None:
     async with await mesh.client("leaver") as http:

@@ -144,7 +144,7 @@ async def _accept(
         before = await services.store.ask(query)
     first = services.new_request(principal, model, (*before.messages, said), trace=trace)
     await services.limiter.check(first)
-    await services.requests.check_room(model, first.tenant, priority=first.priority)
+    await services.requests.check_room(model, first.tenant, first.priority)
     if before.kept:
         message = NewMessage(content=content)
         await services.store.ask(
