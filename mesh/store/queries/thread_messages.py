@@ -22,7 +22,7 @@ from mesh.protocol.threads import (
     ThreadMessages,
     ThreadPlan,
 )
-from mesh.store.conversation import conversation
+from mesh.store.conversation import INSTRUCTS, conversation
 from mesh.store.queries import find
 from mesh.store.queries.answers import LONGEST
 from mesh.store.queries.assistants import get_assistant
@@ -36,6 +36,9 @@ from mesh.store.thread_models import (
     ThreadMessage,
     ThreadParticipant,
 )
+
+AT_ONCE = 10
+"""Messages that are loaded in one go; each may be as long as the body of a request."""
 
 
 async def add_thread_message(
@@ -138,20 +141,26 @@ async def plan_thread(session: AsyncSession, query: PlanThread) -> ThreadPlan:
 
 
 async def _newest(session: AsyncSession, thread: Thread) -> list[ThreadMessage]:
-    """The newest messages, oldest first, as many as models may read."""
+    """The instructions and the newest messages, oldest first, as many as models may read.
+
+    No more are loaded: all of a thread may be more than there is memory.
+    """
     wanted = (
         select(ThreadMessage)
         .where(ThreadMessage.thread_id == thread.id)
         .order_by(ThreadMessage.number.desc())
+        .execution_options(yield_per=AT_ONCE)
     )
+    instructs = ThreadMessage.role.in_(INSTRUCTS)
     found: list[ThreadMessage] = []
     left = LONGEST
-    for row in await session.scalars(wanted):
-        left -= len(row.content) + sum(len(call.arguments) for call in row.tool_calls)
-        if left < 0 and found:
-            break
-        found.append(row)
-    return found[::-1]
+    for kind in (instructs, ~instructs):
+        async for row in await session.stream_scalars(wanted.where(kind)):
+            left -= len(row.content) + sum(len(call.arguments) for call in row.tool_calls)
+            if left < 0 and found:
+                break
+            found.append(row)
+    return sorted(found, key=lambda row: row.number)
 
 
 async def _number(session: AsyncSession, thread: Thread, message_id: str) -> int:

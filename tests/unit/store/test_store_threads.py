@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from mesh.protocol import subjects
 from mesh.protocol.accounts import RemoveUser, User
@@ -42,7 +43,7 @@ from mesh.protocol.threads import (
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent, ToolRun
 from mesh.settings import StoreSettings
 from mesh.store.conversation import conversation
-from mesh.store.queries import paging
+from mesh.store.queries import paging, thread_messages
 from mesh.store.thread_models import ThreadMessage as Row
 from tests.unit.store.conftest import Store, running
 from tests.unit.store.story import BEGAN, GATEWAY, MemoryLog
@@ -73,8 +74,8 @@ def begun(thread: Thread, tenant: str, run_id: str = "t1") -> RunBegun:
 
 
 async def tell(store: Store, *events: ToolEvent, run_id: str = "t1") -> None:
-    for event in events:
-        store.log.put(subjects.event(subjects.TOOLS, run_id, GATEWAY), encode(event))
+    for each in events:
+        store.log.put(subjects.event(subjects.TOOLS, run_id, GATEWAY), encode(each))
     await store.follower.caught_up()
 
 
@@ -185,8 +186,8 @@ async def test_what_a_deleted_thread_s_runs_say_is_nowhere(store: Store) -> None
 async def test_a_thread_is_deleted_with_the_run_that_was_begun_a_moment_ago(store: Store) -> None:
     alice = await store.user()
     thread = await new_thread(store, alice)
-    event = encode(begun(thread, alice.id))
-    store.log.put(subjects.event(subjects.TOOLS, "t1", GATEWAY), event)
+    data = encode(begun(thread, alice.id))
+    store.log.put(subjects.event(subjects.TOOLS, "t1", GATEWAY), data)
     gone = await store.ask(DeleteThread(user_id=alice.id, thread_id=thread.id), Ok)
     assert gone.unfinished == ("t1",)
     assert (await store.rows())["tool_runs"] == []
@@ -259,6 +260,34 @@ async def test_a_plan_has_the_assistant_its_tools_and_the_conversation(store: St
     )
     by_bob = PlanThread(user_id=bob.id, thread_id=thread.id, assistant_id=made.id)
     assert await store.refusal(by_bob) is ErrorCode.NOT_FOUND
+
+
+async def test_of_a_long_thread_a_plan_has_the_instructions_and_the_newest_messages(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_messages, "LONGEST", 1_000)
+    alice = await store.user()
+    thread = await new_thread(store, alice)
+    await write(store, alice, thread, "Be kind.", role="system")
+    more = tuple(NewMessage(content=f"{at:0400}") for at in range(100))
+    add = AddThreadMessage(user_id=alice.id, thread_id=thread.id, message=more[0], more=more[1:])
+    await store.ask(add, ThreadMessage)
+    looked_at: list[Row] = []
+
+    def loaded(row: Row, _: object) -> None:
+        looked_at.append(row)
+
+    event.listen(Row, "load", loaded)
+    try:
+        plan = await store.ask(PlanThread(user_id=alice.id, thread_id=thread.id), ThreadPlan)
+    finally:
+        event.remove(Row, "load", loaded)
+    assert plan.messages == (
+        Message(role="system", content="Be kind."),
+        Message(role="user", content=f"{98:0400}"),
+        Message(role="user", content=f"{99:0400}"),
+    )
+    assert len(looked_at) < 50, "a thread is not read as a whole to be shown in part"
 
 
 async def test_a_thread_has_an_end_and_people_come_and_go(log: MemoryLog, path: Any) -> None:
