@@ -35,7 +35,9 @@ class Turns:
         self._rank = rank
         self._clock = dict.fromkeys(rank, 0.0)
         self._now = dict.fromkeys(rank.values(), 0.0)
-        self._last = dict.fromkeys(rank, 0)
+        # When each was taken from last: below 0 and each another number, where nothing ever was,
+        # so that the order is one that everybody who knows the clocks comes to.
+        self._last = {lane: number - len(rank) for number, lane in enumerate(rank)}
         self._taken = 0
 
     def next(self, waiting: Collection[str]) -> str | None:

@@ -29,7 +29,8 @@ class Queue:
         self.lanes.setdefault(lane(tenant, of), deque()).extend([(tenant, weight)] * count)
 
     def waiting(self) -> list[str]:
-        return [name for name, queue in self.lanes.items() if queue]
+        """In an order that is not that of their coming: it is not to matter."""
+        return sorted(name for name, queue in self.lanes.items() if queue)
 
     def take(self) -> str:
         """The tenant of the next prompt."""
@@ -161,8 +162,8 @@ def test_places_are_those_in_which_they_come(numbers: list[int]) -> None:
         for name, waiting in queue.lanes.items()
         for place in queue.turns.places(name, [weight for _, weight in waiting])
     ]
-    names = [name for _, name in sorted(order, key=lambda each: each[0])]
-    assert of_lanes(queue.take_all()) == names
+    assert len({place for place, _ in order}) == len(order), "nobody shares a place"
+    assert of_lanes(queue.take_all()) == [name for _, name in sorted(order)]
 
 
 def test_each_priority_has_lanes_of_its_own() -> None:
