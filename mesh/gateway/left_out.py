@@ -5,7 +5,8 @@ Why each is left out is in docs/adr. What has no route there has none here.
 
 from typing import NoReturn
 
-from litestar import get, post
+from litestar import delete, get, post
+from litestar.params import FromPath
 
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Wired
@@ -25,6 +26,14 @@ VECTORS = (
 CONTAINERS = (
     "This mesh runs no code that models write: a tool of yours may, where you want that "
     "(docs/tools.md)."
+)
+ACTIONS = (
+    "Actions are the calls that a model made, and part of their run's story: PUT "
+    "/v1/actions/{action_id} says what came of one, failed if nothing shall."
+)
+CHUNKS = (
+    "What assistants say is added piece by piece by runs (POST /v1/threads/{thread_id}/runs); add "
+    "what was said elsewhere as one message, by POST /v1/messages."
 )
 SAFETY = "This mesh has no safety service: nothing that is said here is rated or rewritten."
 
@@ -80,6 +89,27 @@ async def create_vector_store(request: AnyRequest, services: Wired) -> None:
     """Not done here: there are no vector stores. Always 501."""
     services.doorman.principal(request)
     _left_out(VECTORS)
+
+
+@post("/v1/actions", status_code=200)
+async def create_action(request: AnyRequest, services: Wired) -> None:
+    """Not done here: models make actions, by calling tools. Always 501."""
+    services.doorman.principal(request)
+    _left_out(ACTIONS)
+
+
+@delete("/v1/actions/{action_id:str}", status_code=200)
+async def delete_action(request: AnyRequest, services: Wired, action_id: FromPath[str]) -> None:
+    """Not done here: an action stays in its run's story. Always 501."""
+    services.doorman.principal(request)
+    _left_out(ACTIONS)
+
+
+@post("/v1/messages/assistant", status_code=200)
+async def assistant_chunk(request: AnyRequest, services: Wired) -> None:
+    """Not done here: runs add what assistants say. Always 501."""
+    services.doorman.principal(request)
+    _left_out(CHUNKS)
 
 
 @get("/v1/containers")

@@ -65,9 +65,12 @@ from mesh.gateway.export import export_chats
 from mesh.gateway.generate import generate
 from mesh.gateway.health import health, workers
 from mesh.gateway.left_out import (
+    assistant_chunk,
     builtin_plugins,
+    create_action,
     create_container,
     create_vector_store,
+    delete_action,
     list_containers,
     list_files,
     list_vector_stores,
@@ -116,6 +119,7 @@ from mesh.gateway.runs.routes import (
     run_events,
     submit_tool_outputs,
 )
+from mesh.gateway.runs.status import set_run_status
 from mesh.gateway.search import search_chats
 from mesh.gateway.sharing import list_shares, revoke_share, share_chat, shared_chat
 from mesh.gateway.site import index, page_file
@@ -126,6 +130,7 @@ from mesh.gateway.threads.messages import (
     get_thread_message,
     list_messages,
     post_message,
+    post_outcome,
 )
 from mesh.gateway.threads.routes import (
     create_thread,
@@ -225,6 +230,9 @@ ROUTES: list[ControllerRouterHandler] = [
     create_vector_store,
     list_containers,
     create_container,
+    create_action,
+    delete_action,
+    assistant_chunk,
     openapi,
     metrics,
     generate,
@@ -252,6 +260,7 @@ ROUTES: list[ControllerRouterHandler] = [
     run_events,
     submit_tool_outputs,
     cancel_run,
+    set_run_status,
     run_actions,
     pending_actions,
     get_action,
@@ -287,6 +296,7 @@ ROUTES: list[ControllerRouterHandler] = [
     add_message,
     delete_message,
     post_message,
+    post_outcome,
     get_thread_message,
     list_messages,
     formatted_messages,

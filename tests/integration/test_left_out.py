@@ -26,6 +26,23 @@ async def test_routes_of_openai_that_are_left_out(mesh: Mesh, method: str, what:
         assert "tool of yours" in error["message"] or "messages" in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("route", "instead"),
+    [
+        ("POST /v1/actions", "PUT /v1/actions"),
+        ("DELETE /v1/actions/act_1", "PUT /v1/actions"),
+        ("POST /v1/messages/assistant", "POST /v1/messages"),
+    ],
+)
+async def test_routes_of_assistants_that_are_left_out(mesh: Mesh, route: str, instead: str) -> None:
+    method, path = route.split()
+    async with mesh.anonymous() as http:
+        response = await http.request(method, path)
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == (501, "not_implemented")
+        assert instead in error["message"]
+
+
 @pytest.mark.parametrize("kind", ["code_interpreter", "file_search"])
 @pytest.mark.parametrize("route", ["/v1/chat/completions", "/v1/responses"])
 async def test_tools_of_such_kinds_are_refused_by_name(mesh: Mesh, route: str, kind: str) -> None:

@@ -176,6 +176,26 @@ async def test_a_run_is_cancelled_while_it_waits_and_while_it_is_answered(mesh: 
         assert (stopped["status"], stopped["required_action"]) == ("cancelled", None)
 
 
+async def test_of_a_run_s_status_only_its_end_can_be_asked_for(mesh: Mesh) -> None:
+    async with await mesh.client("runs-status") as http:
+        run = await begin(http)
+        url = f"/v1/runs/{run['id']}/status"
+        assert (await http.put(url, json={"status": "requires_action"})).json() == run
+        refused = await http.put(url, json={"status": "in_progress"})
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"], error["param"]) == (422, "conflict", "status")
+        assert "PUT /v1/actions" in error["message"]
+        assert (await http.put(url, json={"status": "processing"})).status_code == 400
+        for word in ("cancelling", "cancelled"):
+            stopped = await http.put(url, json={"status": word})
+            assert (stopped.status_code, stopped.json()["status"]) == (200, "cancelled")
+        done = f"/v1/runs/{(await begin(http, 'hello'))['id']}/status"
+        assert (await http.put(done, json={"status": "cancelled"})).status_code == 422
+        assert (await http.put(done, json={"status": "completed"})).status_code == 200
+    async with await mesh.client("runs-status-other") as http:
+        assert (await http.put(url, json={"status": "cancelled"})).status_code == 404
+
+
 async def test_an_engine_that_fails_ends_the_run_with_its_reason(mesh: Mesh) -> None:
     async with await mesh.client("runs-failing") as http:
         run = await begin(http, "/repeat a", model=FAILING, tools=[])

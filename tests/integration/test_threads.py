@@ -345,6 +345,16 @@ async def test_messages_are_listed_in_pages_either_way(mesh: Mesh) -> None:
         assert one.json() == first["data"][0]
 
 
+async def test_what_came_of_a_call_is_a_tool_s_message_whatever_role_is_said(mesh: Mesh) -> None:
+    async with await mesh.client("threads-outcome") as http:
+        thread = await new_thread(http)
+        said = {"thread_id": thread, "role": "user", "content": "It rains."}
+        made = await post(http, "/v1/messages/tools", **said, tool_call_id="call_1")
+        assert (made["role"], made["tool_call_id"]) == ("tool", "call_1")
+        refused = await http.post("/v1/messages/tools", json=said)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tool_call_id")
+
+
 async def test_a_message_is_deleted_by_who_wrote_it_and_by_who_began_the_thread(mesh: Mesh) -> None:
     async with (
         await mesh.client("threads-eraser") as ada,

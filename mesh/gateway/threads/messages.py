@@ -4,6 +4,7 @@ from typing import Annotated
 
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec.structs import replace
 
 from mesh.gateway.assistants.routes import as_json
 from mesh.gateway.body import read_body
@@ -52,6 +53,15 @@ async def post_message(request: AnyRequest, services: Wired) -> MessageObject:
     user = services.doorman.principal(request).user_id
     body = await read_body(request, PostedMessageBody)
     return await _add(services, user, body.thread_id, body.message())
+
+
+@post("/v1/messages/tools", status_code=200, body=PostedMessageBody)
+async def post_outcome(request: AnyRequest, services: Wired) -> MessageObject:
+    """The same for what came of a tool's call, whatever role is said."""
+    user = services.doorman.principal(request).user_id
+    body = await read_body(request, PostedMessageBody)
+    said = replace(body.message(), role="tool")
+    return await _add(services, user, body.thread_id, said)
 
 
 @get("/v1/messages/{message_id:str}")
