@@ -22,6 +22,7 @@ from mesh.store.mirror import News
 from mesh.store.models import ApiKey, Chat, Password, User
 from mesh.store.queries import find
 from mesh.store.queries.find import PASSWORD, account_name
+from mesh.store.queries.paging import check_limit, page
 from mesh.store.queries.tokens import sign_out
 from mesh.store.refusals import bad, no_such
 
@@ -70,8 +71,7 @@ async def rename_user(session: AsyncSession, query: RenameUser, news: News) -> w
 
 async def list_users(session: AsyncSession, query: ListUsers) -> Accounts:
     """Oldest first by (created_at, id)."""
-    if not 1 <= query.limit <= MOST_LISTED:
-        raise bad(f"limit must be between 1 and {MOST_LISTED}.", "limit")
+    check_limit(query.limit, MOST_LISTED)
     keys = select(func.count()).where(ApiKey.user_id == User.id).scalar_subquery()
     chats = select(func.count()).where(Chat.user_id == User.id).scalar_subquery()
     wanted = (
@@ -84,11 +84,11 @@ async def list_users(session: AsyncSession, query: ListUsers) -> Accounts:
         last = await find.user(session, query.after)
         wanted = wanted.where(tuple_(User.created_at, User.id) > (last.created_at, last.id))
     found = (await session.execute(wanted)).all()
-    shown = tuple(
+    listed = [
         wire.Account(user=view.user(user), password=changed is not None, keys=keys, chats=chats)
-        for user, changed, keys, chats in found[: query.limit]
-    )
-    more = len(found) > query.limit
+        for user, changed, keys, chats in found
+    ]
+    shown, more = page(listed, query.limit)
     return Accounts(accounts=shown, next=shown[-1].user.id if more else None)
 
 

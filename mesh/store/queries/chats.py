@@ -30,10 +30,9 @@ from mesh.store.models import (
 )
 from mesh.store.queries import find
 from mesh.store.queries.messages import page
+from mesh.store.queries.paging import check_limit
 from mesh.store.refusals import bad
 from mesh.store.tree import TITLE_LENGTH
-
-MOST_LISTED = 100
 
 
 async def create_chat(session: AsyncSession, query: CreateChat, now: float) -> wire.Chat:
@@ -56,8 +55,7 @@ async def list_chats(session: AsyncSession, query: ListChats) -> ChatPage:
     """Newest first by (created_at, id), so that equal times keep one order on every page."""
     if query.after is not None and query.before is not None:
         raise bad("Give one of after and before, not both.")
-    if not 1 <= query.limit <= MOST_LISTED:
-        raise bad(f"limit must be between 1 and {MOST_LISTED}.", "limit")
+    check_limit(query.limit)
     wanted = select(Chat).where(Chat.user_id == query.user_id).limit(query.limit + 1)
     if not query.include_hidden:
         wanted = wanted.where(Chat.hidden.is_(False))

@@ -1,7 +1,6 @@
 """The messages of a chat: read, add, vote, report. Answers are planned in `answers.py`."""
 
 from collections import defaultdict
-from itertools import accumulate
 from secrets import token_hex
 
 from msgspec.structs import replace
@@ -10,19 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol import chats as wire
 from mesh.protocol.chats import AddReport, AddUserMessage, ChatMessage, GetMessage, Ok
-from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import UserMessage
 from mesh.store import tree, view
 from mesh.store.models import Chat, Evaluation, Message, Report, Run, Vote
-from mesh.store.queries import find
+from mesh.store.queries import find, paging
 from mesh.store.refusals import NotYet, bad
 
 PAGE_MESSAGES = 500
-PAGE_BYTES = 4 << 20
-"""What one reply holds at most of a chat (a longer message alone), for the broker's messages are
-limited to twice as much."""
-
 REPORTS = 20
 REASON_LENGTH = 4_000
 """Reports of one message, and characters of each."""
@@ -45,10 +39,7 @@ async def page(
     if after is not None:
         wanted = wanted.where(tuple_(Message.created_at, Message.id) > after)
     found = await _shown(session, chat, wanted, now)
-    sizes = accumulate(len(encode(message)) for message in found)
-    fitting = sum(1 for size in sizes if size <= PAGE_BYTES)
-    count = min(max(fitting, 1), PAGE_MESSAGES)
-    return found[:count], len(found) > count
+    return paging.page(found, PAGE_MESSAGES)
 
 
 async def get_message(session: AsyncSession, query: GetMessage, now: float) -> ChatMessage:

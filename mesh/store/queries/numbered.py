@@ -10,7 +10,8 @@ from mesh.protocol.numbered import ListNumbered, NumberedChat, NumberedChats, Op
 from mesh.store import view
 from mesh.store.models import Chat, Message, Run
 from mesh.store.queries import find
-from mesh.store.refusals import bad, no_such
+from mesh.store.queries.paging import check_limit
+from mesh.store.refusals import no_such
 
 LATEST = 500
 """Characters shown of what was said last in a chat."""
@@ -41,8 +42,7 @@ async def open_chat(session: AsyncSession, query: OpenChat, now: float) -> wire.
 
 
 async def list_numbered(session: AsyncSession, query: ListNumbered) -> NumberedChats:
-    if not 1 <= query.limit <= MOST_LISTED:
-        raise bad(f"limit must be between 1 and {MOST_LISTED}.", "limit")
+    check_limit(query.limit, MOST_LISTED)
     newest = (
         select(Message.id)
         .where(Message.chat_id == Chat.id)

@@ -1,12 +1,10 @@
 """A tenant's runs that call tools, and what its clients have used: for the export of own data."""
 
 from collections import defaultdict
-from itertools import accumulate
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mesh.protocol.codec import encode
 from mesh.protocol.own_data import (
     ActionRow,
     ClientRow,
@@ -17,15 +15,15 @@ from mesh.protocol.own_data import (
     ToolRuns,
 )
 from mesh.store.models import Action, ClientUsage, ToolRun
-from mesh.store.queries.messages import PAGE_BYTES
-from mesh.store.refusals import bad, no_such
+from mesh.store.queries.paging import check_limit, page
+from mesh.store.refusals import no_such
 
-MOST_RUNS, MOST_CLIENTS = 100, 1_000
+MOST_CLIENTS = 1_000
 
 
 async def list_tool_runs(session: AsyncSession, query: ListToolRuns) -> ToolRuns:
     """Oldest first by (created_at, id), as many as a reply holds."""
-    _check_limit(query.limit, MOST_RUNS)
+    check_limit(query.limit)
     wanted = select(ToolRun).where(ToolRun.tenant == query.tenant)
     if query.after is not None:
         last = await session.get(ToolRun, query.after)
@@ -35,30 +33,20 @@ async def list_tool_runs(session: AsyncSession, query: ListToolRuns) -> ToolRuns
     ordered = wanted.order_by(ToolRun.created_at, ToolRun.id).limit(query.limit + 1)
     found = list(await session.scalars(ordered))
     actions = await _actions(session, [run.id for run in found])
-    shown = [_run(run, tuple(actions[run.id])) for run in found]
-    sizes = accumulate(len(encode(run)) for run in shown)
-    count = min(max(1, sum(1 for size in sizes if size <= PAGE_BYTES)), query.limit)
-    following = shown[count - 1].id if len(shown) > count else None
-    return ToolRuns(runs=tuple(shown[:count]), next=following)
+    shown, more = page([_run(run, tuple(actions[run.id])) for run in found], query.limit)
+    return ToolRuns(runs=shown, next=shown[-1].id if more else None)
 
 
 async def list_clients(session: AsyncSession, query: ListClients) -> ClientRows:
     """By client and user."""
-    _check_limit(query.limit, MOST_CLIENTS)
+    check_limit(query.limit, MOST_CLIENTS)
     key = tuple_(ClientUsage.client, ClientUsage.user)
     wanted = select(ClientUsage).where(ClientUsage.tenant == query.tenant)
     if query.after is not None:
         wanted = wanted.where(key > query.after)
     ordered = wanted.order_by(ClientUsage.client, ClientUsage.user).limit(query.limit + 1)
-    found = list(await session.scalars(ordered))
-    shown = tuple(map(_client, found[: query.limit]))
-    more = len(found) > query.limit
+    shown, more = page([_client(row) for row in await session.scalars(ordered)], query.limit)
     return ClientRows(clients=shown, next=(shown[-1].client, shown[-1].user) if more else None)
-
-
-def _check_limit(limit: int, most: int) -> None:
-    if not 1 <= limit <= most:
-        raise bad(f"limit must be between 1 and {most}.", "limit")
 
 
 async def _actions(session: AsyncSession, run_ids: list[str]) -> dict[str, list[ActionRow]]:

@@ -9,21 +9,24 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol.codec import encode
-from mesh.store.queries.messages import PAGE_BYTES
 from mesh.store.refusals import bad
 from mesh.store.thread_models import Assistant, KeptTool
 
 T = TypeVar("T", bound=Struct)
+
+PAGE_BYTES = 4 << 20
+"""What one reply holds at most (a longer row alone), for the broker's messages are limited to
+twice as much."""
 
 MOST_LISTED = 100
 MOST_KEPT = 1_000
 """Assistants, or tools, that one may have: what a program makes, it has to delete."""
 
 
-def check_limit(limit: int) -> None:
+def check_limit(limit: int, most: int = MOST_LISTED) -> None:
     """Raises MeshError (bad_request)."""
-    if not 1 <= limit <= MOST_LISTED:
-        raise bad(f"limit must be between 1 and {MOST_LISTED}.", "limit")
+    if not 1 <= limit <= most:
+        raise bad(f"limit must be between 1 and {most}.", "limit")
 
 
 def page(found: Sequence[T], limit: int) -> tuple[tuple[T, ...], bool]:

@@ -1,7 +1,5 @@
 """Generations, in chats or not, and what happened to workers."""
 
-from itertools import accumulate
-
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,13 +12,12 @@ from mesh.protocol.tools import GetThread, ThreadHistory
 from mesh.store import view
 from mesh.store.models import ClientUsage as Usage
 from mesh.store.models import Run, SkippedEvent, ToolRun, WorkerEvent
-from mesh.store.queries.messages import PAGE_BYTES
+from mesh.store.queries.paging import check_limit, page
 from mesh.store.queries.thread_messages import plan_thread
-from mesh.store.refusals import bad, no_such, not_there_yet
+from mesh.store.refusals import no_such, not_there_yet
 from mesh.store.thread_models import ThreadParticipant
 
-MOST_LISTED = 10_000
-MOST_RUNS = 100
+MOST_EVENTS = 10_000
 
 
 async def get_run(session: AsyncSession, query: GetRun, now: float) -> RunRow:
@@ -32,8 +29,7 @@ async def get_run(session: AsyncSession, query: GetRun, now: float) -> RunRow:
 
 async def list_runs(session: AsyncSession, query: ListRuns, now: float) -> Runs:
     """Oldest first by (created_at, rid), as many as a reply holds."""
-    if not 1 <= query.limit <= MOST_RUNS:
-        raise bad(f"limit must be between 1 and {MOST_RUNS}.", "limit")
+    check_limit(query.limit)
     wanted = (
         select(Run)
         .where(Run.tenant == query.tenant, Run.chat_id.is_(None))
@@ -45,11 +41,9 @@ async def list_runs(session: AsyncSession, query: ListRuns, now: float) -> Runs:
         if last is None or last.tenant != query.tenant:
             raise no_such("request")
         wanted = wanted.where(tuple_(Run.created_at, Run.rid) > (last.created_at, last.rid))
-    found = list(await session.scalars(wanted))
-    sizes = accumulate(len(row.text.encode()) for row in found)
-    count = min(max(1, sum(1 for size in sizes if size <= PAGE_BYTES)), query.limit)
-    shown = tuple(view.generation(row, now) for row in found[:count])
-    return Runs(runs=shown, next=shown[-1].rid if len(found) > count else None)
+    found = [view.generation(row, now) for row in await session.scalars(wanted)]
+    shown, more = page(found, query.limit)
+    return Runs(runs=shown, next=shown[-1].rid if more else None)
 
 
 async def get_client(session: AsyncSession, query: GetClient) -> ClientUsage:
@@ -101,8 +95,7 @@ async def get_thread(session: AsyncSession, query: GetThread) -> ThreadHistory:
 
 async def list_worker_events(session: AsyncSession, query: ListWorkerEvents) -> WorkerEvents:
     """The newest ones, shown oldest first."""
-    if not 1 <= query.limit <= MOST_LISTED:
-        raise bad(f"limit must be between 1 and {MOST_LISTED}.", "limit")
+    check_limit(query.limit, MOST_EVENTS)
     wanted = select(WorkerEvent).order_by(
         WorkerEvent.at.desc(), WorkerEvent.seq.desc(), WorkerEvent.kind
     )

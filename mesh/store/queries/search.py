@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mesh.protocol.chats import ChatHit, ChatHits, SearchChats
 from mesh.store import view
 from mesh.store.models import Chat, Message, Run
+from mesh.store.queries.paging import check_limit
 from mesh.store.refusals import bad
 
-MOST_FOUND = 100
 MOST_WORDS = 10
 BEFORE, AFTER = 40, 120
 """Characters of an excerpt before and after the place that was found."""
@@ -24,8 +24,7 @@ async def search_chats(session: AsyncSession, query: SearchChats) -> ChatHits:
     words = query.words.lower().split()[:MOST_WORDS]
     if not words:
         raise bad("Give at least one word to look for.", "words")
-    if not 1 <= query.limit <= MOST_FOUND:
-        raise bad(f"limit must be between 1 and {MOST_FOUND}.", "limit")
+    check_limit(query.limit)
     hits = {hit.chat.id: hit for hit in await _titled(session, query, words)}
     hits |= {hit.chat.id: hit for hit in await _said(session, query, words)}
     newest = sorted(hits.values(), key=lambda hit: -hit.chat.modified_at)

@@ -19,7 +19,7 @@ from mesh.protocol.chats import (
     UpdateChat,
 )
 from mesh.protocol.errors import ErrorCode
-from mesh.store.queries import messages
+from mesh.store.queries import paging
 from tests.unit.store import story
 from tests.unit.store.conftest import Store
 from tests.unit.store.story import BEGAN
@@ -188,7 +188,7 @@ async def test_late_events_do_not_bring_a_deleted_chat_back(store: Store) -> Non
 async def test_a_chat_too_large_for_one_reply_comes_in_pages(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "PAGE_BYTES", 1_000)
+    monkeypatch.setattr(paging, "PAGE_BYTES", 1_000)
     user = await store.user()
     chat = await store.chat(user)
     parent = None
