@@ -6,7 +6,7 @@ What is planned becomes rows when its `queued` event arrives in the log.
 from itertools import groupby
 
 from msgspec.structs import replace
-from sqlalchemy import literal, select
+from sqlalchemy import ColumnElement, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol.chats import Plan, PlanAnswer
@@ -18,7 +18,7 @@ from mesh.store.models import Chat, Message, Run
 from mesh.store.queries import find
 from mesh.store.queries.messages import check_room, place
 from mesh.store.refusals import bad
-from mesh.store.view import GRACE, open_ended
+from mesh.store.view import GRACE
 
 LONGEST = 1_000_000
 """Characters of the longest conversation that is asked to be continued: far beyond what models
@@ -75,14 +75,18 @@ async def _reworded(
 
 async def _newest(session: AsyncSession, chat: Chat, now: float) -> str | None:
     """The newest answer that has ended; None where there is none yet."""
-    wanted = select(Message.id, Run).join(Run, Run.rid == Message.id)
-    newest = wanted.where(Message.chat_id == chat.id).order_by(
-        Message.created_at.desc(), Message.id.desc()
+    return await session.scalar(
+        select(Message.id)
+        .join(Run, Run.rid == Message.id)
+        .where(Message.chat_id == chat.id, ~_waited_for(now))
+        .order_by(Message.created_at.desc(), Message.id.desc())
+        .limit(1)
     )
-    for message_id, run in await session.execute(newest):
-        if not open_ended(run, now):
-            return str(message_id)
-    return None
+
+
+def _waited_for(now: float) -> ColumnElement[bool]:
+    """As `view.open_ended`, of a run in the database."""
+    return Run.state.not_in(ENDED) & (Run.deadline >= now - GRACE)
 
 
 async def _question(session: AsyncSession, query: PlanAnswer, parent_id: str) -> UserMessage:
@@ -142,8 +146,7 @@ async def _unfinished(
         .where(
             Message.chat_id == chat.id,
             Message.parent_id != question_id,
-            Run.state.not_in(ENDED),
-            Run.deadline >= now - GRACE,
+            _waited_for(now),
         )
     )
     return tuple(found)
