@@ -133,7 +133,7 @@ async def _ask(
         detail = "The answer is none that this gateway knows; upgrade the older of the two."
         raise MeshError(ErrorCode.INTERNAL, detail) from error
     if isinstance(reply, Refused):
-        raise MeshError(reply.code, reply.detail)
+        raise MeshError(reply.code, reply.detail, retry_after=reply.retry_after)
     if not isinstance(reply, kind):
         raise MeshError(ErrorCode.INTERNAL, "The question was answered with something else.")
     return reply

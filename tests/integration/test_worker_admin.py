@@ -1,5 +1,6 @@
 """Workers' access to the mesh, as admins give and take it over HTTP (A27)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from secrets import token_hex
 
@@ -70,6 +71,17 @@ async def test_enrolling_again_ends_the_old_key(registered: Mesh, attic: str) ->
         old, new = await enrol(http, attic), await enrol(http, attic)
     assert old != new
     assert not accepts(registered, attic, old) and accepts(registered, attic, new)
+
+
+async def test_of_two_changes_at_once_one_is_told_when_to_come_again(
+    registered: Mesh, attic: str
+) -> None:
+    async with admin(registered) as http:
+        asked = [http.put("/admin/workers", json={"name": f"{attic}-{n}"}) for n in range(2)]
+        made, busy = sorted(await asyncio.gather(*asked), key=lambda each: each.status_code)
+        ok(made)
+        refusal(busy, 422, "conflict")
+        assert busy.headers["retry-after"] == "1"
 
 
 async def test_names_that_cannot_be_are_refused(registered: Mesh) -> None:
