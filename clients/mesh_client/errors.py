@@ -129,6 +129,16 @@ _KINDS: dict[int, type[Rejected]] = {
 }
 
 
+def no_such_model(model: str, listing: str) -> str:
+    """The sentence for a model that is unknown or gone, in the words of a client's own place.
+
+    The gateway's speaks of a route. model: "" for the one that the gateway would choose; listing:
+    what lists the models in this place.
+    """
+    name = f"model {model}" if model else "model that answers where none is chosen"
+    return f"There is no {name}; {listing} lists what there is."
+
+
 class _Problem(msgspec.Struct):
     """The body of a refusal on the gateway's native routes."""
 

@@ -132,6 +132,19 @@ def test_a_model_that_is_not_there_is_said_by_name_and_leaves_no_chat(here: Note
     assert chat.id == "" and here.chats() == []
 
 
+def test_a_question_that_goes_to_a_model_of_its_own_says_so_from_its_beginning(chat: Chat) -> None:
+    answer = chat.start(LONG, model=SLOW)
+    assert answer.model == SLOW
+    answer.stop()
+
+
+def test_a_model_that_is_unknown_or_gone_is_said_in_the_words_of_the_notebook(chat: Chat) -> None:
+    with pytest.raises(Rejected) as refused:
+        chat.ask("hello", show=False, model="none")
+    assert refused.value.sentence == "There is no model none; `%mesh status` lists what there is."
+    assert (refused.value.status, refused.value.code) == (422, "model_not_found")
+
+
 def test_a_pasted_megabyte_is_refused_in_a_sentence(chat: Chat) -> None:
     with pytest.raises(MeshClientError) as refused:
         chat.ask("x" * (1 << 20), show=False)

@@ -46,17 +46,26 @@ def test_what_was_said_stands_above_as_markdown(talk: Kernel, mesh: Mesh) -> Non
 
 def test_the_lists_offer_models_chats_and_branches(talk: Kernel, mesh: Mesh) -> None:
     show(talk, mesh.url, ECHO, "chooser")
-    labels: Callable[[], list[str]] = lambda: [  # noqa: E731
+    talk.until("models", lambda: {ECHO, SLOW, FAILING} <= offered(talk))
+    send(talk, "a title of its own")
+    talk.until("the chat is listed", lambda: "a title of its own" in offered(talk))
+    talk.until("the end", lambda: talk.markdown() and "<small>" in talk.markdown()[-1])
+    talk.run("chat.edit('another', show=False)")
+    talk.until("branches", lambda: "2/2 another" in offered(talk))
+
+
+def offered(talk: Kernel) -> set[str]:
+    """What the lists have offered."""
+    return {
         label
         for message in talk.heard
         for label in message["content"].get("data", {}).get("state", {}).get("_options_labels", [])
-    ]
-    talk.until("models", lambda: {ECHO, SLOW, FAILING} <= set(labels()))
-    send(talk, "a title of its own")
-    talk.until("the chat is listed", lambda: "a title of its own" in labels())
-    talk.until("the end", lambda: talk.markdown() and "<small>" in talk.markdown()[-1])
-    talk.run("chat.edit('another', show=False)")
-    talk.until("branches", lambda: "2/2 another" in labels())
+    }
+
+
+def test_a_model_that_is_unknown_is_seen_in_the_list(talk: Kernel, mesh: Mesh) -> None:
+    show(talk, mesh.url, "no-such-model", "chooser of none")
+    talk.until("it is offered", lambda: "no-such-model (unknown)" in offered(talk))
 
 
 def test_a_gateway_that_is_away_at_the_start_is_said_and_looked_for(
@@ -93,7 +102,11 @@ def test_a_gateway_that_goes_in_the_middle_costs_nothing(
 @pytest.mark.parametrize(
     ("model", "text", "sentence"),
     [
-        ("no-such-model", "Hello!", "no-such-model"),
+        (
+            "no-such-model",
+            "Hello!",
+            "There is no model no-such-model; `%mesh status` lists what there is.",
+        ),
         (ECHO, "x" * (1 << 20), "characters"),
     ],
     ids=["model gone", "a megabyte"],

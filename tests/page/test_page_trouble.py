@@ -108,8 +108,11 @@ def test_a_model_without_a_worker_and_a_store_that_is_away_are_named(
     mesh.stop(SLOW)
     tab.ask("and now?")
     expect(tab.trouble).to_contain_text("No worker serves 'slow'")
+    expect(tab.trouble).to_contain_text("Or choose another model below.")
     expect(tab.input).to_have_value("and now?")
-    tab.page.get_by_label("Model", exact=True).select_option(ECHO)
+    models = tab.page.get_by_label("Model", exact=True)
+    expect(models.get_by_role("option", selected=True)).to_have_text("slow (no worker)")
+    models.select_option(ECHO)
     tab.trouble.get_by_role("button", name="Try again").click()
     expect(tab.answers).to_have_text(["hello", "and now?"])
     mesh.stop("store")
@@ -122,6 +125,21 @@ def test_a_model_without_a_worker_and_a_store_that_is_away_are_named(
     tab.page.get_by_role("main").get_by_role("button", name="Try again").click()
     expect(tab.answers).to_have_text(["hello", "and now?"])
     expect(tab.input).to_have_value("without a store")
+
+
+def test_a_model_that_is_unknown_or_gone_is_said_and_another_chosen(tab: Tab) -> None:
+    tab.expect_error(LOADING)
+    tab.page.evaluate("import('/page/keep.js').then((it) => it.keep('options', {model: 'gone'}))")
+    tab.page.reload()
+    models = tab.page.get_by_label("Model", exact=True)
+    expect(models.get_by_role("option", selected=True)).to_have_text("gone (gone)")
+    tab.ask("hello")
+    expect(tab.trouble.locator("span")).to_have_text("There is no model “gone”: choose one below.")
+    expect(tab.input).to_have_value("hello")
+    models.select_option(ECHO)
+    tab.trouble.get_by_role("button", name="Try again").click()
+    expect(tab.answers).to_have_text("hello")
+    expect(tab.trouble).to_be_hidden()
 
 
 def test_a_full_queue_is_said(new_mesh: Callable[..., Mesh], new_tab: Callable[..., Tab]) -> None:

@@ -1,6 +1,6 @@
 """`Chat`: what a notebook's code talks to. How it looks is decided in `showing` and `panel`."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Unpack
@@ -144,7 +144,7 @@ class Chat:
 
     def start(self, content: str, **options: Unpack[AnswerOptions]) -> Answer:
         """Ask, and return at once; nothing is shown. The answer goes on in the background."""
-        return self._start(content, lambda: self._ask(content, self._merged(options)))
+        return self._begun(content, lambda merged: self._ask(content, merged), options)
 
     def retry(self, *, show: bool = True, **options: Unpack[AnswerOptions]) -> Answer:
         """Have the last question answered again, beside the answers it has already."""
@@ -154,7 +154,7 @@ class Chat:
         """`retry` that returns at once and shows nothing."""
         remote = self._opened()
         question = self.thread.last_question().content or ""
-        return self._start(question, lambda: remote.retry(**self._merged(options)))
+        return self._begun(question, lambda merged: remote.retry(**merged), options)
 
     def edit(self, content: str, *, show: bool = True, **options: Unpack[AnswerOptions]) -> Answer:
         """Ask something in place of the last question, which stays beside it as a branch."""
@@ -163,7 +163,7 @@ class Chat:
     def start_edit(self, content: str, **options: Unpack[AnswerOptions]) -> Answer:
         """`edit` that returns at once and shows nothing."""
         remote = self._opened()
-        return self._start(content, lambda: remote.edit(content, **self._merged(options)))
+        return self._begun(content, lambda merged: remote.edit(content, **merged), options)
 
     def stop(self) -> None:
         """Stop what is being written, and wait until its worker has."""
@@ -242,11 +242,21 @@ class Chat:
         async def begin() -> AsyncAnswer:
             return running
 
-        self._start(question, begin, answering.model)
+        self._start(question, begin, answering.model or self.options.get("model", ""))
 
-    def _start(self, question: str, begin: Begin, model: str = "") -> Answer:
+    def _begun(
+        self,
+        question: str,
+        begin: Callable[[AnswerOptions], Awaitable[AsyncAnswer]],
+        options: AnswerOptions,
+    ) -> Answer:
+        """An answer that is begun with these options, and the chat's own where they say nothing."""
+        merged = self._merged(options)
+        return self._start(question, lambda: begin(merged), merged.get("model", ""))
+
+    def _start(self, question: str, begin: Begin, model: str) -> Answer:
         background = self.mesh.background
-        answer = Answer(question, background, model or self.options.get("model", ""))
+        answer = Answer(question, background, model)
         self.answers.append(answer)
         reading: Future[None] = background.start(self._read(answer, begin))
         answer.read_by(reading)

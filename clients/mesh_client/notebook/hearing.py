@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mesh_client.errors import MeshClientError
+from mesh_client.errors import MeshClientError, Rejected, no_such_model
 from mesh_client.events import End, Event, Failed, Finished, Pending, Reconnecting, Token
 from mesh_client.objects import Message, Stop
 
@@ -155,8 +155,8 @@ class Hearing:
 
     def refuse(self, error: MeshClientError) -> None:
         """It was not begun, or cannot be read any more."""
-        self.error = error
-        self.note("refused", error.sentence)
+        self.error = _in_our_words(error, self.model)
+        self.note("refused", self.error.sentence)
         self.close()
 
     def close(self) -> None:
@@ -196,3 +196,15 @@ class Hearing:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+
+def _in_our_words(error: MeshClientError, model: str) -> MeshClientError:
+    """A refusal as a notebook tells it."""
+    if not isinstance(error, Rejected) or error.code != "model_not_found":
+        return error
+    return Rejected(
+        no_such_model(model, "`%mesh status`"),
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )

@@ -202,7 +202,10 @@ class Panel:
 
     def _offer_models(self, models: list[Model]) -> None:
         named = [(_name(model), model.id) for model in models]
-        self._offer(self._models, [(DEFAULT, ""), *named], self._chat.options.get("model", ""))
+        chosen = self._chat.options.get("model", "")
+        if chosen and chosen not in {model.id for model in models}:
+            named.append((f"{chosen} (unknown)", chosen))
+        self._offer(self._models, [(DEFAULT, ""), *named], chosen)
 
     async def _list_chats(self) -> None:
         chats = await self._chat.mesh.list_chats(LISTED)

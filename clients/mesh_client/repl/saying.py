@@ -51,9 +51,11 @@ def blank() -> None:
 
 
 def sentence_of(error: MeshClientError) -> str:
-    """What went wrong, and when to try again."""
-    wait = f" Wait about {error.retry_after:.0f} s." if error.retry_after else ""
-    return error.sentence + (wait if isinstance(error, Refused) else "")
+    """What went wrong, and when to try again, or what to do instead."""
+    if not isinstance(error, Refused) or not error.retry_after:
+        return error.sentence
+    instead = ", or choose another with /model" if error.code == "no_worker" else ""
+    return f"{error.sentence} Wait about {error.retry_after:.0f} s{instead}."
 
 
 def question(text: str) -> None:

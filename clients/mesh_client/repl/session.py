@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from mesh_client.async_client import AsyncAnswer, AsyncChat, AsyncClient
 from mesh_client.calls import AnswerOptions
-from mesh_client.errors import MeshClientError, Rejected
+from mesh_client.errors import MeshClientError, Rejected, no_such_model
 from mesh_client.files import Attached, with_files
 from mesh_client.objects import ChatInfo, Message
 from mesh_client.repl import parameters
@@ -65,6 +65,14 @@ class Session:
     async def ask(self, question: Question) -> AsyncAnswer:
         """Send a question; sending the same one again, after a loss, does not ask twice."""
         options = self._options(question)
+        try:
+            return await self._send(question, options)
+        except Rejected as error:
+            if error.code != "model_not_found":
+                raise
+            raise self._unknown(options.get("model", "")) from error
+
+    async def _send(self, question: Question, options: AnswerOptions) -> AsyncAnswer:
         if question.text is None:
             return await self.talked().retry(**options)
         text = with_files(question.text, self.files)
@@ -138,14 +146,15 @@ class Session:
     async def check_model(self, model: str) -> None:
         """Raises MeshClientError when there is no such model."""
         await self.refresh()
-        names = [known.id for known in self.known.models]
-        if model not in names:
-            near = nearest_name(model, names)
-            raise MeshClientError(
-                f"There is no model {model}{f' (did you mean {near}?)' if near else ''}; "
-                "/model lists what there is.",
-                code="model_not_found",
-            )
+        if model not in {known.id for known in self.known.models}:
+            raise self._unknown(model)
+
+    def _unknown(self, model: str) -> MeshClientError:
+        """There is no such model; "": the one that the gateway would choose."""
+        others = [known.id for known in self.known.models if known.id != model]
+        near = nearest_name(model, others)
+        meant = f"{model} (did you mean {near}?)" if near else model
+        return MeshClientError(no_such_model(meant, "/model"), code="model_not_found")
 
 
 async def newest(client: AsyncClient) -> list[ChatInfo]:

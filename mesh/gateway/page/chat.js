@@ -240,10 +240,20 @@ export class Chat {
     } catch (error) {
       if (control === this.#sending) {
         this.composer.state(this.#following ? "answering" : "ready");
-        if (!control.signal.aborted) this.composer.complain(error instanceof Unreachable ? `${error.message} What you wrote is kept here.` : error.message, again);
+        if (!control.signal.aborted) this.composer.complain(this.#told(error), again);
       }
     }
     if (control === this.#sending) this.#sending = null;
+  }
+
+  /** What went wrong, and what to do here. The list of models is read anew where it is about one. */
+  #told(error) {
+    const { code, message } = error;
+    const { model } = optionsOf(this.id), unknown = code === "model_not_found";
+    if (unknown || code === "no_worker") this.choice.open(this.id);
+    if (unknown) return `There is no ${model ? `model “${model}”` : "model that answers where none is chosen"}: choose one below.`;
+    if (code === "no_worker" && model) return `${message} Or choose another model below.`;
+    return error instanceof Unreachable ? `${message} What you wrote is kept here.` : message;
   }
 
   /** Begin an answer once, however often it has to be sent; a new chat is made for it first. */

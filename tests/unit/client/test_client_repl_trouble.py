@@ -9,6 +9,8 @@ from tests.sitting import CTRL_B, CTRL_C, CTRL_D, Sitting, idle
 from tests.unit.client.conftest import COMMAND, Open
 from tests.unit.client.scripted_gateway import Answer, Connection, ScriptedGateway
 
+INSTEAD = ", or choose another with /model"
+
 
 def test_a_gateway_that_restarts_in_mid_answer_is_resumed(
     mid_answer: Sitting, gateway: ScriptedGateway
@@ -94,8 +96,7 @@ def test_a_retry_that_was_taken_back_can_be_sent_again(
     [
         (503, "queue_full", "The mesh is busy and its queue is full. Wait about 3 s."),
         (429, "share_full", "You have as many requests waiting as you may. Wait about 3 s."),
-        (503, "no_worker", "No worker serves echo now. Wait about 3 s."),
-        (422, "model_not_found", "There is no model echo any more."),
+        (503, "no_worker", f"No worker serves echo now. Wait about 3 s{INSTEAD}."),
         (503, "queue_full", "The mesh's log is nearly full. Wait about 3 s."),
         (503, "store_unavailable", "The store's disk is full. Wait about 3 s."),
         (413, "chat_full", "This chat has as many messages as one may have."),
@@ -114,6 +115,27 @@ def test_a_refused_question_comes_back_to_the_input_line(
     sitting.send("")
     sitting.wait_for("five.")
     assert gateway.questions == ["Count."]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("", "There is no model that answers where none is chosen; /model lists what there is."),
+        ("echo", "There is no model echo; /model lists what there is."),
+    ],
+)
+def test_a_model_that_is_unknown_or_gone_is_said_in_the_words_of_the_terminal(
+    open_chat: Open, gateway: ScriptedGateway, model: str, said: str
+) -> None:
+    problem = {"detail": "GET /v1/models lists them.", "code": "model_not_found"}
+    gateway.refusals = {"messages": [Answer(422, problem)]}
+    sitting = open_chat(*(["--model", model] if model else []))
+    sitting.send("Count.")
+    sitting.wait(lambda text: said in " ".join(text.split()) and text.count("› Count.") == 2)
+    sitting.send("")
+    sitting.wait_for("five.")
+    assert gateway.questions == ["Count."]
+    assert "GET" not in sitting.text()
 
 
 def test_a_token_that_expired_is_renewed_without_a_word(
