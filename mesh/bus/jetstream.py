@@ -174,6 +174,10 @@ class JetStream:
         found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, _Get)
         return None if found.message is None else _stored(found.message)
 
+    async def delete(self, stream: str, seq: int) -> None:
+        """Take one message out of a stream. Raises ApiError where there is none, BusError."""
+        await self.api(f"STREAM.MSG.DELETE.{stream}", {"seq": seq, "no_erase": True}, _Head)
+
     async def next(self, stream: str, subject: str, start: int) -> Stored | None:
         """The leader's first message under a subject from sequence `start` on, or None."""
         query = {"seq": start, "next_by_subj": subject}

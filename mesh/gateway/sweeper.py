@@ -1,4 +1,5 @@
-"""Ends what nobody ends, queues again what the queue has lost, keeps dead letters: for everybody.
+"""Ends what nobody ends, queues again what the queue has lost, takes out what is left there, keeps
+dead letters: for everybody.
 
 One gateway does it at a time, by a lease. Each request's own gateway comes first: the sweeper
 sees to what is left because that gateway is gone, or because an item was acknowledged by mistake.
@@ -14,6 +15,7 @@ from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lease import Lease
 from mesh.bus.queue import items_under
+from mesh.gateway import leftovers
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.endings import due
 from mesh.gateway.living import Living
@@ -69,6 +71,7 @@ class Sweeper:
                 continue
             try:
                 await self._sweep(await self._unfinished.read())
+                await leftovers.clear(self._js, self._clock())
                 for rid in list(self._unfinished.poisoned):
                     await self._letters.keep(rid)
                     self._unfinished.poisoned.pop(rid, None)

@@ -125,8 +125,8 @@ CALLS = (
     ),
     Call(
         pattern="$JS.API.STREAM.MSG.DELETE.REQ",
-        callers=(),
-        purpose="Nor out of the queue, but by acknowledging it.",
+        callers=(Role.GATEWAY,),
+        purpose="Take out of the queue what nobody has to work on, and nobody is handed any more.",
     ),
     Call(
         pattern="$JS.API.STREAM.SNAPSHOT.KV_workers",

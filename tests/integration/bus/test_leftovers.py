@@ -1,0 +1,55 @@
+"""What lies in the queue though nobody has to work on it is taken out; nothing else is."""
+
+import time
+
+from mesh.bus.appender import append_event, new_uid
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.bus.queue import items_under
+from mesh.gateway import leftovers
+from mesh.protocol import subjects
+from mesh.protocol.codec import encode
+from mesh.protocol.messages import Cancelled, Prompt, Queued
+from mesh.protocol.subjects import Writer
+from tests.integration.bus.conftest import a_request
+
+LATER = 2 * leftovers.LINGER
+
+
+async def queue(js: JetStream, writer: Writer, ended: bool, known: bool = True) -> str:
+    """Put a request into the queue, which has ended or not, and which the log knows or not."""
+    request, seq = a_request(), 0
+    event = Queued(uid=new_uid(), request=request)
+    if known:
+        seq = await append_event(js, request.reply, request.rid, writer, event, 0)
+    if ended:
+        over = Cancelled(uid=new_uid(), text="")
+        await append_event(js, request.reply, request.rid, writer, over, seq)
+    place = subjects.req(request.model, request.tenant)
+    await js.append(place, encode(Prompt(queued=seq, request=request)))
+    return request.rid
+
+
+async def test_leftovers_are_taken_out_of_the_queue(gateway: Bus, js: JetStream) -> None:
+    writer = Writer("gateway", new_uid())
+    over = await queue(js, writer, ended=True)
+    waits = await queue(js, writer, ended=False)
+    also_over = await queue(js, writer, ended=True)
+    forgotten = await queue(js, writer, ended=False, known=False)
+    await js.append(subjects.req("m", "t"), b"of another version")
+    everything = {over, waits, also_over, forgotten}
+
+    await leftovers.clear(js, time.time())
+    assert await items_under(js, subjects.REQ_ALL) == everything, "a worker may be at it"
+    await leftovers.clear(js, time.time() + LATER)
+    assert await items_under(js, subjects.REQ_ALL) == {waits}
+    assert (await js.stream_info(subjects.REQ_STREAM)).state.messages == 2
+
+
+async def test_one_go_looks_at_the_oldest_only(gateway: Bus, js: JetStream) -> None:
+    writer = Writer("gateway", new_uid())
+    for _ in range(leftovers.MOST):
+        await queue(js, writer, ended=False)
+    over = await queue(js, writer, ended=True)
+    await leftovers.clear(js, time.time() + LATER)
+    assert over in await items_under(js, subjects.REQ_ALL)
