@@ -199,6 +199,28 @@ class AsyncConnection:
         except httpx.TransportError as error:
             yield reader.cut(exchange.reason(error))
 
+    async def follow_run(self, reader: RunReader) -> AsyncGenerator[RunEvent, None]:
+        """Read a run to its end, over as many connections as it takes."""
+        backoff = Backoff(self._retry, self._retry.stream_patience, time.monotonic())
+        while not reader.ended:
+            lost: Exception = StreamBroken(ENDED_EARLY)
+            try:
+                async with self._stream(reader.call()) as response:
+                    exchange.is_stream(response)
+                    async for chunk in response.aiter_bytes():
+                        backoff.heard(time.monotonic())
+                        for event in reader.feed(chunk):
+                            yield event
+            except exchange.LOST as error:
+                lost = error
+            except Rejected as error:
+                if not exchange.passes(error):
+                    raise
+                lost = error
+            if not reader.ended:
+                again = exchange.reconnecting(lost, backoff, time.monotonic(), self._url)
+                await asyncio.sleep(again.delay)
+
     async def close(self) -> None:
         """Close the connections that are kept open."""
         await self._http.aclose()
