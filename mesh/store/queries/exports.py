@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.exports import HEADS, ExportHead, ExportHeads, Filters, ListExport
 from mesh.store.models import Chat, Message, Report, User, Vote
-from mesh.store.refusals import no_such
+from mesh.store.queries.chats import place
 
 
 async def list_export(session: AsyncSession, query: ListExport) -> ExportHeads:
@@ -14,10 +14,7 @@ async def list_export(session: AsyncSession, query: ListExport) -> ExportHeads:
     chosen = await choose(session, query.filters)
     wanted = chosen.join(User, User.id == Chat.user_id).add_columns(User.id, User.account)
     if query.after is not None:
-        last = await session.get(Chat, query.after)
-        if last is None:
-            raise no_such("chat")
-        wanted = wanted.where(tuple_(Chat.created_at, Chat.id) > (last.created_at, last.id))
+        wanted = wanted.where(tuple_(Chat.created_at, Chat.id) > await place(session, query.after))
     found = (await session.execute(wanted.limit(HEADS + 1))).all()
     heads = tuple(
         ExportHead(chat_id=chat_id, user_id=user_id, account=account)

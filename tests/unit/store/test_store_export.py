@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mesh.cli.export import command
-from mesh.protocol.chats import AddReport, Chat, ChatMessage, Ok, UpdateChat, Vote
+from mesh.protocol.chats import AddReport, Chat, ChatMessage, DeleteChat, Ok, UpdateChat, Vote
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import MeshError
 from mesh.protocol.exports import (
@@ -25,7 +25,7 @@ from mesh.protocol.exports import (
 )
 from mesh.store import schema
 from mesh.store.export import export
-from mesh.store.queries import messages
+from mesh.store.queries import exports, messages
 from tests.unit.store import story
 from tests.unit.store.conftest import Store, running
 from tests.unit.store.story import BEGAN, MemoryLog
@@ -170,6 +170,19 @@ async def test_the_gateway_is_told_the_same_chats(path: Path, store: Store) -> N
             break
     assert found == [line.chat.id for line in await exported(path, Filters())]
     assert len(found) == 103
+
+
+async def test_an_export_goes_on_from_a_chat_that_was_deleted_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "HEADS", 1)
+    chats = [await talk(store, "alice", f"{at}", at) for at in range(2)]
+    page = await store.ask(ListExport(), ExportHeads)
+    assert page.next == chats[0].id
+    alice = await store.user("alice")
+    await store.ask(DeleteChat(user_id=alice.id, chat_id=chats[0].id), Ok)
+    page = await store.ask(ListExport(after=page.next), ExportHeads)
+    assert [head.chat_id for head in page.heads] == [chats[1].id]
 
 
 async def test_a_chat_of_many_pages_is_one_line(
