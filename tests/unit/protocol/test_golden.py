@@ -1,48 +1,20 @@
 """What older processes send is still understood: one JSON file per message, never edited."""
 
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import msgspec
 import pytest
 from msgspec import Struct
 
-from mesh.protocol import (
-    accounts,
-    assistants,
-    chats,
-    clients,
-    embeddings,
-    enrolment,
-    evaluations,
-    exports,
-    limits,
-    messages,
-    numbered,
-    own_data,
-    threads,
-    tools,
-)
+from mesh import protocol
 from mesh.protocol.catalogue import travelling
 from tools.golden import files_of, missing_fields, tag_of
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
-MODULES = (
-    accounts,
-    assistants,
-    chats,
-    clients,
-    embeddings,
-    enrolment,
-    evaluations,
-    exports,
-    limits,
-    messages,
-    numbered,
-    own_data,
-    threads,
-    tools,
-)
+MODULES = [import_module(f"mesh.protocol.{each.name}") for each in iter_modules(protocol.__path__)]
 HINT = "run `python -m tools.golden`"
 
 
