@@ -11,6 +11,9 @@ from mesh.protocol.messages import Cancelled, Claim, Done, End, Failed, Queued, 
 from mesh.protocol.subjects import RunSubject
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+REMEMBERED = 10_000
+"""Events that are known when they are heard again: what was missed is read with what was not."""
+
 GAPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -23,7 +26,7 @@ class Meters:
         self.storage = Storage(self.registry)
         self._name = name
         self._models: dict[str, str] = {}
-        self._at = 0
+        self._heard: dict[str, None] = {}
         counter, histogram = self._counter, self._histogram
         self.http = counter(
             "mesh_http_requests", "HTTP requests answered.", "method", "route", "status"
@@ -57,22 +60,30 @@ class Meters:
     ) -> Histogram:
         return Histogram(name, what, labels, buckets=buckets, registry=self.registry)
 
-    def hear(self, where: RunSubject, event: RunEvent, seq: int) -> None:
+    def hear(self, where: RunSubject, event: RunEvent) -> None:
         """An event of the log, in its order; one that is heard again counts once."""
-        if where.reply != self._name or seq <= self._at:
+        if where.reply != self._name:
             return
-        self._at = seq
         match event:
-            case Queued(request=request):
+            case Queued(request=request) if self._is_new(event):
                 self._models[where.rid] = request.model
                 self._accepted.labels(request.model).inc()
-            case Claim(n=n, model=model) if n > 1:
+            case Claim(n=n, model=model) if n > 1 and self._is_new(event):
                 self._takeovers.labels(model).inc()
             case Done() | Failed() | Cancelled():
                 self._end(self._models.pop(where.rid, ""), event)
 
+    def _is_new(self, event: RunEvent) -> bool:
+        """By its own name: a log that was replaced counts its sequences from the beginning."""
+        if event.uid in self._heard:
+            return False
+        self._heard[event.uid] = None
+        while len(self._heard) > REMEMBERED:
+            del self._heard[next(iter(self._heard))]
+        return True
+
     def _end(self, model: str, end: End) -> None:
-        """The model is not known of what was accepted before this process began."""
+        """The model is not known of what was accepted before this process began, or has ended."""
         if not model:
             return
         kind = str(end.__struct_config__.tag)

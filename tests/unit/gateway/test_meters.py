@@ -1,9 +1,10 @@
 """What a gateway counts of the requests that it accepted, event by event."""
 
+from msgspec.structs import replace
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mesh.gateway.metrics.meters import Meters
+from mesh.gateway.metrics.meters import REMEMBERED, Meters
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
     Claim,
@@ -40,13 +41,10 @@ class Told:
 
     def __init__(self) -> None:
         self.meters = Meters("gw1")
-        self._seq = 0
 
-    def tell(self, *events: RunEvent, rid: str = "r1", reply: str = "gw1", again: int = 0) -> None:
+    def tell(self, *events: RunEvent, rid: str = "r1", reply: str = "gw1") -> None:
         for event in events:
-            self._seq += 0 if again else 1
-            where = RunSubject(reply, "evt", rid, Writer("w1", "i1"))
-            self.meters.hear(where, event, again or self._seq)
+            self.meters.hear(RunSubject(reply, "evt", rid, Writer("w1", "i1")), event)
 
     def value(self, name: str, **labels: str) -> float:
         text = generate_latest(self.meters.registry).decode()
@@ -83,9 +81,19 @@ def test_what_failed_is_counted_by_its_code_and_take_overs_each() -> None:
 
 def test_an_event_that_is_heard_again_counts_once() -> None:
     told = Told()
-    told.tell(QUEUED)
-    told.tell(QUEUED, again=1)
-    assert told.value("mesh_requests_total") == 1
+    for _ in range(2):
+        told.tell(QUEUED, claim(1), claim(2), DONE)
+    assert told.value("mesh_requests_total") == told.value("mesh_requests_ended_total") == 1
+    assert told.value("mesh_takeovers_total") == 1
+    assert told.value("mesh_tokens_total", kind="prompt") == 7
+
+
+def test_what_is_accepted_after_ten_thousand_others_still_counts_and_little_is_kept() -> None:
+    told = Told()
+    for number in range(12_000):
+        told.tell(replace(QUEUED, uid=f"q{number}"), DONE, rid=f"r{number}")
+    assert told.value("mesh_requests_total") == told.value("mesh_requests_ended_total") == 12_000
+    assert len(told.meters._heard) <= REMEMBERED
 
 
 def test_the_requests_of_other_gateways_are_theirs() -> None:
