@@ -62,6 +62,8 @@ def command(
     **flags: Any,
 ) -> None:
     """Show what USER, or everybody, has used: requests and tokens by day, key and model."""
+    if days is not None and since:
+        raise click.UsageError("Give --days or --since, not both.")
     if days is not None:
         since = (datetime.now(UTC).date() - timedelta(days=days - 1)).isoformat()
     for day in (since, until):

@@ -56,6 +56,11 @@ def test_a_package_that_is_missed_only_when_a_command_runs_is_named_as_well(
         mesh.main(["worker"], standalone_mode=False)
 
 
+def test_a_span_of_usage_is_given_in_one_way() -> None:
+    with pytest.raises(click.UsageError, match="not both"):
+        mesh.main(["usage", "--days", "7", "--since", "2026-11-01"], standalone_mode=False)
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_setting_is_described_and_no_secret_is_an_option(
     kind: type[msgspec.Struct],
