@@ -22,7 +22,7 @@ import httpx
 import jsonschema  # type: ignore[import-untyped]
 
 from benchmarks import subjects
-from tests.schemas import UNDOCUMENTED, Schema, documented
+from tests.schemas import UNDOCUMENTED, Schema, check, documented
 
 AT_ONCE = 8
 TOKENS = 200
@@ -54,7 +54,7 @@ async def valid(http: httpx.AsyncClient, seed: int) -> str:
     if choice["finish_reason"] != "stop":
         return "cut off"
     try:
-        jsonschema.validate(json.loads(choice["message"]["content"]), schema)
+        check(json.loads(choice["message"]["content"]), schema)
     except (ValueError, jsonschema.ValidationError):
         return f"not valid: {choice['message']['content']} under {json.dumps(schema)}"
     return "valid"

@@ -1,9 +1,20 @@
-"""Random JSON Schemas of the keywords that the mesh can keep to, with a seed."""
+"""Random JSON Schemas of the keywords that the mesh can keep to, with a seed; and what holds a
+value against one, by a validator of others."""
 
 from random import Random
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
+
 Schema = dict[str, Any]
+
+FORMATS = ("date", "time", "date-time", "uuid", "email")
+
+
+def check(value: object, asked: Schema) -> None:
+    """Raises jsonschema.ValidationError for a value that is not valid; formats count, too."""
+    formats = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    jsonschema.validate(value, asked, format_checker=formats)
 
 
 def schema(random: Random, depth: int = 3) -> Schema:
@@ -16,8 +27,7 @@ def schema(random: Random, depth: int = 3) -> Schema:
 
 def _string(random: Random, depth: int) -> Schema:
     if random.random() < 0.3:
-        formats = ["date", "time", "date-time", "uuid", "email"]
-        return {"type": "string", "format": random.choice(formats)}
+        return {"type": "string", "format": random.choice(FORMATS)}
     least = random.randint(0, 4)
     most = least + random.randint(0, 6)
     return {"type": "string", "minLength": least, "maxLength": most}

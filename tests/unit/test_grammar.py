@@ -12,7 +12,7 @@ from mesh.gateway.grammar.numbers import between
 from mesh.gateway.grammar.tool_calls import Function
 from mesh.protocol.grammar import Chars, Grammar
 from mesh.worker.grammar import Matcher, fits, gbnf, rest_after, shortest
-from tests.schemas import UNDOCUMENTED, documented, schema
+from tests.schemas import FORMATS, UNDOCUMENTED, check, documented, schema
 
 TREE = {
     "type": "object",
@@ -50,7 +50,7 @@ def test_what_a_grammar_allows_is_valid_under_its_schema(seed: int) -> None:
     grammar = json_schema.grammar(asked)
     for text in (shortest(grammar), said(grammar, random)):
         assert fits(grammar, text)
-        jsonschema.validate(json.loads(text), asked)
+        check(json.loads(text), asked)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -59,7 +59,18 @@ def test_every_documented_keyword_is_kept_to(seed: int) -> None:
     asked = documented(random)
     grammar = json_schema.grammar(asked)
     for text in (shortest(grammar), said(grammar, random)):
-        jsonschema.validate(json.loads(text), asked)
+        check(json.loads(text), asked)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_are_kept_to_and_wrong_ones_noticed(name: str) -> None:
+    asked = {"type": "string", "format": name}
+    grammar = json_schema.grammar(asked)
+    for seed in range(20):
+        text = said(grammar, Random(seed))
+        check(json.loads(text), asked)
+    with pytest.raises(jsonschema.ValidationError):
+        check("no such thing", asked)
 
 
 @pytest.mark.parametrize("name", UNDOCUMENTED)

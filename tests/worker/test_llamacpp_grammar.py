@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncIterator
 from random import Random
 
-import jsonschema  # type: ignore[import-untyped]
 import pytest
 from msgspec.structs import replace
 
@@ -16,7 +15,7 @@ from mesh.worker.bundled import PATH
 from mesh.worker.engines.base import EngineError
 from mesh.worker.engines.llamacpp import LlamaCppEngine
 from mesh.worker.grammar import fits
-from tests.schemas import schema
+from tests.schemas import check, schema
 from tests.worker.engine_contract import GREEDY, after, collect, job, text_of
 
 PERSON = {
@@ -48,7 +47,7 @@ async def test_what_ends_by_itself_is_valid_under_its_schema(engine: LlamaCppEng
         steps = await collect(engine, held)
         if steps[-1].finish == "stop":
             ended += 1
-            jsonschema.validate(json.loads(text_of(steps)), asked)
+            check(json.loads(text_of(steps)), asked)
     assert ended > 20
 
 
@@ -57,7 +56,7 @@ async def test_it_goes_on_within_its_format_from_every_token(engine: LlamaCppEng
     asked = replace(job(engine, "Who are you?", 80, GREEDY), grammar=grammar)
     whole = await collect(engine, asked)
     assert whole[-1].finish == "stop"
-    jsonschema.validate(json.loads(text_of(whole)), PERSON)
+    check(json.loads(text_of(whole)), PERSON)
     said = [step for step in whole if step.text]
     for delivered in range(0, len(said) + 1, 3):
         rest = await collect(engine, after(asked, said[:delivered]))

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from random import Random
 
-import jsonschema  # type: ignore[import-untyped]
 import pytest
 import torch
 from msgspec.structs import replace
@@ -20,7 +19,7 @@ from mesh.worker.engines.base import Engine, EngineError, Job
 from mesh.worker.engines.exllamav2 import start
 from mesh.worker.engines.exllamav2.held import Vocabulary
 from mesh.worker.grammar import fits
-from tests.schemas import schema
+from tests.schemas import check, schema
 from tests.worker.chain_model import END
 from tests.worker.engine_contract import collect, job, text_of
 from tests.worker.exl2 import folders
@@ -62,7 +61,7 @@ async def test_what_ends_is_valid_under_its_schema(engine: Engine) -> None:
         steps = await collect(engine, asked(engine, json_schema.grammar(wanted), seed))
         if steps[-1].finish == "stop":
             ended += 1
-            jsonschema.validate(json.loads(text_of(steps)), wanted)
+            check(json.loads(text_of(steps)), wanted)
     assert ended >= 4
 
 
