@@ -78,7 +78,8 @@ class Anonymous:
     """Takes names out of lines: each id becomes another, the same wherever it occurs.
 
     With the same seed the same ids come out the next time; without the seed nobody finds back.
-    What people wrote stays as it is, save what they said of themselves to be answered by.
+    What people wrote stays as it is, save what they said of themselves to be answered by; the
+    sentence of an error goes, for it may name a worker, and its code stays.
     """
 
     def __init__(self, seed: str) -> None:
@@ -108,6 +109,7 @@ class Anonymous:
             chat_id=self._of(message.chat_id),
             parent_id=None if message.parent_id is None else self._of(message.parent_id),
             worker=None if message.worker is None else self._of(message.worker),
+            error=None,
             inferior=tuple(map(self._of, message.inferior)),
             reports=tuple(map(self._report, message.reports)),
             work=work,
