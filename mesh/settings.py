@@ -88,6 +88,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         str, Meta(pattern="^(debug|info|warning|error)$", description="Least severity to log.")
     ] = "info"
+    log_format: Annotated[
+        str,
+        Meta(pattern="^(text|json)$", description="Log lines for people, or as JSON objects."),
+    ] = "text"
 
     @property
     def data_path(self) -> Path:
@@ -160,6 +164,13 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     ] = ""
     allowed_origins: Annotated[
         str, Meta(description="Origins allowed to call from a browser (CORS), by commas.")
+    ] = ""
+    otlp: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://.+)?$",
+            description="URL of a collector of traces (OpenTelemetry, OTLP/HTTP); empty: none.",
+        ),
     ] = ""
     token_secret: Annotated[
         str, Meta(description="Key that signs access tokens; by default one is made and kept.")

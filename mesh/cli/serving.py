@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from mesh.cli.log_lines import Json, Plain
 from mesh.settings import Settings
 
 Service = Callable[[asyncio.Event], Awaitable[None]]
@@ -18,23 +19,24 @@ Service = Callable[[asyncio.Event], Awaitable[None]]
 
 def serve(settings: Settings, service: Service) -> None:
     """Run a service until it ends by itself or SIGTERM or SIGINT ask it to."""
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.log_format, type(settings).__name__)
     allow_many_files()
     spare_the_collector()
     uvloop.run(_until_signalled(service))
 
 
-def log_to_stderr(level: str) -> None:
+def log_to_stderr(level: str, format: str = "text", kind: str = "") -> None:
     """Log from `level` on what we say, and of the libraries warnings only.
+
+    kind: the name of the service's settings, which its JSON lines are marked with.
 
     On lower levels they tell what they handle: the database's driver each prompt and answer.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=max(logging.WARNING, logging.getLevelName(level.upper())),
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%H:%M:%S",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    service = kind.removesuffix("Settings").lower()
+    handler.setFormatter(Json(service) if format == "json" else Plain())
+    least = max(logging.WARNING, logging.getLevelName(level.upper()))
+    logging.basicConfig(handlers=[handler], level=least)
     logging.getLogger("mesh").setLevel(level.upper())
 
 

@@ -45,6 +45,7 @@ FLAGS = (
     "model",
     "grace",
     "log_level",
+    "log_format",
 )
 BROKER, GATEWAY = "broker", "gateway"
 _PASSWORDS = ("MESH_GATEWAY_PASSWORD", "MESH_STORE_PASSWORD", "MESH_WORKER_PASSWORD")

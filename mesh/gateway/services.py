@@ -29,6 +29,7 @@ from mesh.gateway.seen import Seen
 from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
 from mesh.gateway.tokens import Principal, Tokens
+from mesh.gateway.traces.telling import Traces
 from mesh.gateway.trusted_clients import TrustedClients
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.abilities import lacking
@@ -65,6 +66,7 @@ class Services:
     telling: Telling
     conductor: Conductor
     meters: Meters
+    traces: Traces
 
     def new_request(
         self,

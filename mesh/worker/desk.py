@@ -14,6 +14,7 @@ from mesh.bus.appender import FrameWriter
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item, ack, in_progress, nak, term
+from mesh.bus.trace import TRACE
 from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Settled
 from mesh.worker.engines.base import Engine
@@ -191,6 +192,7 @@ class Desk:
 
     async def _handle(self, item: Item) -> None:
         rid = item.prompt.request.rid
+        TRACE.set(item.prompt.request.trace)
         try:
             await self._ready()
             held = await self._claims.claim(item)

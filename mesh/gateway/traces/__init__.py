@@ -1,0 +1,1 @@
+"""OpenTelemetry: what became of a request, from HTTP to the engine, told to a collector."""

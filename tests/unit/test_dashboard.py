@@ -1,0 +1,54 @@
+"""The dashboard for Grafana asks for metrics that there are, by labels that they have."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+METRIC = re.compile(r"\bmesh_[a-z_]+")
+ROW = re.compile(r"^\| (`mesh_[^|]*) \| ([^|]*) \|", re.M)
+BY = re.compile(r"\bby \(([^)]*)\)")
+
+
+def documented() -> dict[str, set[str]]:
+    """The labels of each metric, as the operations page has them; others hold it to be true."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    found: dict[str, set[str]] = {}
+    for names, labels in ROW.findall(text):
+        for name in METRIC.findall(names):
+            found[name] = set(re.findall(r"`(\w+)`", labels))
+    return found
+
+
+def panels() -> list[dict[str, Any]]:
+    board = json.loads((ROOT / "deploy" / "grafana" / "mesh.json").read_text())
+    found: list[dict[str, Any]] = board["panels"]
+    return found
+
+
+def test_every_panel_asks_for_metrics_that_there_are() -> None:
+    known = documented()
+    expressions = [target["expr"] for panel in panels() for target in panel.get("targets", ())]
+    assert len(expressions) > 20
+    for expression in expressions:
+        named = {name.removesuffix("_bucket") for name in METRIC.findall(expression)}
+        assert named, expression
+        labels = {label.strip() for by in BY.findall(expression) for label in by.split(",")}
+        for name in named:
+            assert name in known, expression
+            assert labels <= known[name] | {"le"}, expression
+
+
+def test_no_panel_lies_on_another() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in panels():
+        at = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert not cells & taken and at["x"] + at["w"] <= 24, panel["title"]
+        taken |= cells
+    assert len({panel["id"] for panel in panels()}) == len(panels())
