@@ -54,6 +54,7 @@ from mesh.gateway.stream import Streams
 from mesh.gateway.sweeper import Sweeper
 from mesh.gateway.takeover import TakeOver
 from mesh.gateway.tokens import Tokens, signing_key
+from mesh.gateway.traces.telling import Traces
 from mesh.gateway.trusted_clients import TrustedClients
 from mesh.gateway.unfinished import Unfinished
 from mesh.gateway.usher import Hear, Usher
@@ -180,7 +181,8 @@ def create_app(services: Services) -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    return Counting(Door(Head(routes), services.rules, max_body), services.meters)
+    counted = Counting(Door(Head(routes), services.rules, max_body), services.meters)
+    return services.traces.around(counted)
 
 
 def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[None]]:
@@ -209,7 +211,9 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     hear = _both(crowd, limiter.counts)
     usher = Usher(js, Tail(bus, js), hear, settings.gateway_name, unfinished.hear)
     meters = Meters(settings.gateway_name)
-    requests = Requests(bus, js, settings.gateway_name, _told(usher, meters), crowd, lanes, limiter)
+    traces = Traces(settings.otlp, settings.gateway_name)
+    told = _told(usher, meters, traces)
+    requests = Requests(bus, js, settings.gateway_name, told, crowd, lanes, limiter)
     models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
     tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
     living, telling = Living(js, settings.gateway_name), Telling(js, requests.writer)
@@ -246,6 +250,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
             settings.request_timeout,
         ),
         meters=meters,
+        traces=traces,
     )
     meters.registry.register(State(services))
     await _start(services, usher, unfinished)
@@ -260,10 +265,11 @@ def _both(crowd: Crowd, counts: Counts) -> Hear:
     return hear
 
 
-def _told(usher: Usher, meters: Meters) -> OnEvent:
+def _told(usher: Usher, meters: Meters, traces: Traces) -> OnEvent:
     def hear(where: RunSubject, event: RunEvent, seq: int) -> None:
         usher.hear(where, event, seq)
         meters.hear(where, event)
+        traces.hear(where, event)
 
     return hear
 
@@ -317,5 +323,6 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
         sweeper.run(),
         services.accounts.run(),
         services.conductor.run(),
+        services.traces.run(),
     ):
         requests.background(work)
