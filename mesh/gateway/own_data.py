@@ -1,8 +1,9 @@
 """`GET /account/export`: all that the mesh keeps of somebody, as JSON lines, for themselves.
 
 The account, then its keys, then a line per chat with its whole tree, per generation outside chats,
-per run that calls tools and per user of a client of `POST /v1/ask`, then assistants, tools and
-threads, then an end; without that line something is missing.
+per run that calls tools, per user of a client of `POST /v1/ask` and per day, key and model on which
+something was used, then assistants, tools and threads, then an end; without that line something is
+missing.
 """
 
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from mesh.gateway.whole_chat import whole_chat
 from mesh.protocol.accounts import GetUser, ListKeys, ListRuns, ListShares, User
 from mesh.protocol.chats import Chat, ChatMessage, ListChats, RunRow
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.limits import GetUsage, UsageRow
 from mesh.protocol.own_data import ClientRow, ListClients, ListToolRuns, ToolRunRow
 
 PAGE = 100
@@ -71,6 +73,13 @@ class ClientLine(Struct, frozen=True, kw_only=True):
     client: ClientRow
 
 
+class UsageLine(Struct, frozen=True, kw_only=True):
+    """What one has used on a day, with a key, of a model."""
+
+    kind: Literal["usage"] = "usage"
+    usage: UsageRow
+
+
 class EndLine(Struct, frozen=True, kw_only=True):
     """The last line: how many there were before it."""
 
@@ -78,7 +87,16 @@ class EndLine(Struct, frozen=True, kw_only=True):
     lines: int
 
 
-Line = AccountLine | KeyLine | ChatLine | RunLine | ToolRunLine | ClientLine | threads.ThreadsLine
+Line = (
+    AccountLine
+    | KeyLine
+    | ChatLine
+    | RunLine
+    | ToolRunLine
+    | ClientLine
+    | UsageLine
+    | threads.ThreadsLine
+)
 
 
 @get("/account/export")
@@ -115,6 +133,8 @@ async def _lines(services: Services, user: User) -> AsyncIterator[Line]:
         yield ToolRunLine(tool_run=tool_run)
     async for client in _clients(services, user):
         yield ClientLine(client=client)
+    async for used in _usage(services, user):
+        yield UsageLine(usage=used)
     async for kept in threads.lines(services, user.id):
         yield kept
 
@@ -179,3 +199,17 @@ async def _clients(services: Services, user: User) -> AsyncIterator[ClientRow]:
         after = page.next
         if after is None:
             return
+
+
+async def _usage(services: Services, user: User) -> AsyncIterator[UsageRow]:
+    """A reply has the first rows only, and may break off within a day: that one is asked again."""
+    since = ""
+    while True:
+        rows = (await services.store.ask(GetUsage(user=user.id, since=since))).rows
+        last = rows[-1].day if rows else since
+        for row in rows:
+            if row.day < last or last == since:
+                yield row
+        if last == since:
+            return
+        since = last

@@ -75,7 +75,7 @@ async def test_nobody_else_exports_the_chats_of_all(mesh: Mesh) -> None:
             refusal(await http.get("/admin/export"), 403, "forbidden")
 
 
-async def test_ones_own_data_has_runs_that_call_tools_and_clients(mesh: Mesh) -> None:
+async def test_ones_own_data_has_runs_that_call_tools_clients_and_what_was_used(mesh: Mesh) -> None:
     async with await mesh.client("takes everything along") as http:
         process = {"messages": [{"content": "in a thread"}], "threadId": "t1", "model": ECHO}
         assert "[DONE]" in (await http.post("/api/messages/process", json=process)).text
@@ -86,12 +86,14 @@ async def test_ones_own_data_has_runs_that_call_tools_and_clients(mesh: Mesh) ->
                 lines = (await http.get("/account/export")).text.splitlines()
                 found = {line["kind"]: line for line in map(json.loads, lines)}
                 if (
-                    found.keys() >= {"tool_run", "client"}
+                    found.keys() >= {"tool_run", "client", "usage"}
                     and found["client"]["client"]["completion_tokens"]
+                    and found["usage"]["usage"]["requests"] == 2
                 ):
                     break
                 await asyncio.sleep(0.05)
         run, client = found["tool_run"]["tool_run"], found["client"]["client"]
         assert (run["thread"], run["question"], run["text"]) == ("t1", "in a thread", "in a thread")
         assert (client["client"], client["user"], client["requests"]) == ("c1", "u1", 1)
+        assert found["usage"]["usage"]["model"] == ECHO
         assert found["end"]["lines"] == len(lines) - 1
