@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from typing import IO
 
 import pytest
 
@@ -14,6 +13,7 @@ from mesh.protocol.run import Run
 from mesh_client import Client, MemoryStore
 from tests.acceptance.conftest import Processes
 from tests.conftest import Broker, free_port
+from tests.pipes import read_until
 from tests.truth import truth_of
 
 ENDLESS = "/repeat one two three"
@@ -86,17 +86,6 @@ def begin(mesh: Processes) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     for process in begun:
         process.kill()
         process.communicate()
-
-
-def read_until(stream: IO[bytes] | None, end: bytes) -> bytes:
-    """What a pipe gives up to these bytes."""
-    assert stream is not None
-    got = b""
-    while not got.endswith(end):
-        byte = stream.read(1)
-        assert byte, f"the stream ended after {got!r}"
-        got += byte
-    return got
 
 
 def logged(mesh: Processes, message_id: str) -> Run:

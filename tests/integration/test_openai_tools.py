@@ -9,22 +9,8 @@ import pytest
 from openai.types.chat import ChatCompletionMessageToolCall
 from pydantic import BaseModel
 
+from tests.calling import CALL, CLOCK, WEATHER
 from tests.whole_mesh import ECHO, SLOW, Mesh
-
-CALL = '/call get_weather {"city": "Oslo"}'
-WEATHER: Any = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather in a city.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-        },
-    },
-}
-CLOCK: Any = {"type": "function", "function": {"name": "clock"}}
 
 
 class Person(BaseModel):

@@ -7,22 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.calling import CALL, CLOCK, WEATHER, settled
 from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
-
-WEATHER: Any = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather in a city.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-        },
-    },
-}
-CLOCK: Any = {"type": "function", "function": {"name": "clock"}}
-CALL = '/call get_weather {"city": "Oslo"}'
 
 
 async def begin(http: httpx.AsyncClient, text: str = CALL, **more: Any) -> dict[str, Any]:
@@ -36,16 +22,6 @@ async def begin(http: httpx.AsyncClient, text: str = CALL, **more: Any) -> dict[
     response = await http.post("/v1/runs", json=body, headers=headers)
     assert response.status_code == 200, response.text
     return await settled(http, response.json()["id"])
-
-
-async def settled(http: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
-    """How a run stands once it goes on by itself no more."""
-    async with asyncio.timeout(30):
-        while True:
-            response = await http.get(f"/v1/runs/{run_id}", params={"wait": 10})
-            run: dict[str, Any] = response.raise_for_status().json()
-            if run["status"] not in ("queued", "in_progress"):
-                return run
 
 
 async def submit(

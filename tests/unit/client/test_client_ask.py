@@ -8,10 +8,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import pytest
 
+from tests.pipes import read_until
 from tests.unit.client.scripted_gateway import Answer, Connection, ScriptedGateway
 
 COMMAND = [sys.executable, "-c", "from mesh_client.ask import ask; ask()"]
@@ -50,16 +50,6 @@ def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[byte
         stderr=subprocess.PIPE,
         env=environment,
     )
-
-
-def read_until(stream: IO[bytes], end: bytes) -> bytes:
-    """What a pipe gives up to these bytes."""
-    got = b""
-    while not got.endswith(end):
-        byte = stream.read(1)
-        assert byte, f"the stream ended after {got!r}"
-        got += byte
-    return got
 
 
 def test_stdout_is_the_answer_only(ask: Ask, gateway: ScriptedGateway) -> None:
