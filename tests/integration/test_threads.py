@@ -11,6 +11,7 @@ import pytest
 
 from mesh.cli import broker as process
 from mesh_client.tools import ToolService
+from tests.calling import settled
 from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
 
 ADD: Any = {
@@ -61,16 +62,6 @@ async def begin(
     body = {"assistant_id": assistant} | more
     run: dict[str, Any] = await post(http, f"/v1/threads/{thread}/runs", **body)
     return run
-
-
-async def settled(http: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
-    """How a run stands once it goes on by itself no more."""
-    async with asyncio.timeout(30):
-        while True:
-            response = await http.get(f"/v1/runs/{run_id}", params={"wait": 10})
-            run: dict[str, Any] = response.raise_for_status().json()
-            if run["status"] not in ("queued", "in_progress"):
-                return run
 
 
 async def events(
