@@ -13,6 +13,8 @@ from mesh.protocol.messages import Claim, Queued
 from mesh.protocol.subjects import lane
 from tests.chatting import ask, events, new_chat, ok, pending
 from tests.conftest import Broker
+from tests.integration.test_accounts import admin, bearer, make_key
+from tests.integration.test_limits_hold import until_limited
 from tests.whole_mesh import SINGLE, Mesh
 
 Answer = tuple[str, str]
@@ -88,4 +90,37 @@ async def test_of_the_next_claims_nobody_gets_a_second_before_each_got_one(
     assert rounds == [everybody, everybody]
     assert order[9:] == [greedy.id] * 10 + [others[0].id]
     for user in (greedy, *others):
+        await user.http.aclose()
+
+
+async def test_turns_are_shared_by_the_weights_of_users_and_keys(
+    new_mesh: Callable[..., Mesh], broker: Broker
+) -> None:
+    """Where one has the weight 3 and the other 1, claims are as 3 to 1, at any time."""
+    mesh = new_mesh()
+    mesh.start("store", "gateway", SINGLE)
+    light, heavy = await users(mesh, 2)
+    said = {"weight": 3, "tokens": 10**6}  # a limit shows in headers once it is known
+    async with admin(mesh) as http:
+        for user in (light, heavy):
+            ok(await http.put(f"/admin/users/{user.id}/limits", json=said))
+    key, secret = await make_key(light.http)
+    ok(await light.http.put(f"/account/keys/{key}/limits", json={"weight": 1, "requests": 10**6}))
+    light.http.headers.update(bearer(secret))
+    await until_limited(light.http, "requests")
+    await until_limited(heavy.http, "tokens")
+    chat, running = await light.ask("/repeat word")
+    await events(light.http, chat, running, most=1)
+    few = [await light.ask() for _ in range(5)]
+    many = [await heavy.ask() for _ in range(12)]
+    await pending(light.http, *few[-1], at=(16, 17))
+    ok(await light.http.post(f"/chats/{chat}/messages/{running}/cancel"))
+    for user, answers in ((light, few), (heavy, many)):
+        for answer in answers:
+            await events(user.http, *answer)
+    order = await claims(broker)
+    assert Counter(order[1:17]) == {light.id: 4, heavy.id: 12}
+    for count in range(1, 17):
+        assert abs(order[1 : 1 + count].count(heavy.id) - 0.75 * count) <= 1, order
+    for user in (light, heavy):
         await user.http.aclose()
