@@ -13,6 +13,7 @@ import pytest
 from mesh.settings import WorkerSettings
 from mesh.worker import app as worker
 from tests.conftest import Broker
+from tests.fleet import wait_until
 from tests.whole_mesh import ECHO, SLOW, Mesh
 
 FAR = "far"
@@ -118,6 +119,45 @@ def test_so_do_those_of_tokens(new_mesh: Callable[..., Mesh]) -> None:
     body = {"model": ECHO, "input": ["one two three", "four five six"]}
     answers = [httpx.post(f"{mesh.url}/v1/embeddings", json=body) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429]
+
+
+def test_what_they_took_is_used_at_every_gateway_and_after_a_restart(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    limits = {"limit_requests": 3, "limit_daily_tokens": 10**6}
+    one, two = new_mesh(**limits), new_mesh(gateway_name="gw2", **limits)
+    one.start("store", "gateway", ECHO)
+    two.start("gateway")
+
+    def left(mesh: Mesh) -> tuple[int, int]:
+        headers = httpx.get(f"{mesh.url}/account/limits", headers=signed).headers
+        of = ("requests", "daily-tokens")
+        first, second = (int(headers[f"x-ratelimit-remaining-{name}"]) for name in of)
+        return first, second
+
+    pair = httpx.get(f"{one.url}/auth/callback/debug", params={"code": "vectors"}).json()
+    signed = {"Authorization": f"Bearer {pair['access_token']['access_token']}"}
+    body = {"model": ECHO, "input": ["one two three", "four five"]}
+    made = httpx.post(f"{one.url}/v1/embeddings", json=body, headers=signed).json()
+    tokens = made["usage"]["total_tokens"]
+    assert tokens > 0 and left(one) == (2, 10**6 - tokens)
+    wait_until("the other has heard of it", lambda: left(two) == (2, 10**6 - tokens))
+    two.stop("gateway")
+    two.start("gateway")
+    wait_until("it knows what was before", lambda: left(two) == (2, 10**6 - tokens))
+
+    def usage() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = httpx.get(f"{two.url}/account/usage", headers=signed).json()[
+            "usage"
+        ]
+        return rows
+
+    wait_until("the store has counted it", lambda: bool(usage()))
+    (row,) = usage()
+    assert (row["model"], row["requests"], row["failed"]) == (ECHO, 1, 0)
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (tokens, 0)
+    exported = httpx.get(f"{one.url}/account/export", headers=signed).text
+    assert "three" not in exported
 
 
 def test_a_model_that_makes_none_says_so(broker: Broker) -> None:

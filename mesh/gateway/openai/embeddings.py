@@ -1,6 +1,6 @@
 """`POST /v1/embeddings`: texts as vectors, by a model that makes them.
 
-No request of the log: an embedding is quickly made again. Limits count it at this gateway alone.
+Not in the queue: an embedding is quickly made again. The log is told what it took, and no more.
 Each text goes to one worker, and the texts of one body to all that serve the model, some at once.
 """
 
@@ -10,12 +10,12 @@ from itertools import cycle
 from struct import unpack
 from typing import Annotated, Literal
 
-import msgspec
 from litestar import Response, post
 from msgspec import Meta, Struct
 
 from mesh.bus.connection import BusError
-from mesh.gateway.body import decode_body
+from mesh.gateway import beside
+from mesh.gateway.body import as_json, decode_body
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.openai import parameters
 from mesh.gateway.openai.asked import bad, unsupported
@@ -80,16 +80,17 @@ async def embeddings(request: AnyRequest, services: Wired) -> Response[bytes]:
     makers = _makers(services, name)
     asked = services.new_request(principal, name, (), trace=request_id(request))
     asked = await services.limiter.admit(asked)
-    tokens = 0
     try:
         made = await _embedded(services, makers, name, body.texts)
-        tokens = sum(each.tokens for each in made)
-    finally:
-        services.limiter.ended(asked.rid, tokens)
+    except BaseException:
+        services.limiter.ended(asked.rid, 0)
+        raise
+    tokens = sum(each.tokens for each in made)
+    await beside.tell(services, asked, tokens)
     as_text = body.encoding_format == "base64"
     vectors = [Vector(at, _spelled(each.vector, as_text)) for at, each in enumerate(made)]
     told = EmbeddingList(vectors, name, EmbeddingsUsage(tokens, tokens))
-    return Response(msgspec.json.encode(told), status_code=200, media_type="application/json")
+    return as_json(told)
 
 
 def _read(data: bytes) -> EmbeddingsBody:
