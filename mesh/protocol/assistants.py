@@ -7,6 +7,8 @@ answered as if it were not there.
 
 from typing import Literal
 
+from msgspec.structs import replace
+
 from mesh.protocol.chats import Asks, Ok
 from mesh.protocol.messages import Tool, Wire
 
@@ -41,6 +43,12 @@ class AssistantChanges(Wire, frozen=True, kw_only=True):
     response_format: str | None = None
     meta_data: dict[str, str] | None = None
     cleared: tuple[Literal["temperature", "top_p"], ...] = ()
+
+    def of(self, fields: AssistantFields) -> AssistantFields:
+        """What an assistant is made of once they are made."""
+        told = {name: getattr(self, name) for name in fields.__struct_fields__}
+        given = {name: value for name, value in told.items() if value is not None}
+        return replace(fields, **given | dict.fromkeys(self.cleared))
 
 
 class Assistant(Wire, frozen=True, kw_only=True, tag="assistant"):

@@ -2,14 +2,11 @@
 
 from secrets import token_hex
 
-from msgspec.structs import replace
 from sqlalchemy import delete, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol import assistants as wire
 from mesh.protocol.assistants import (
-    AssistantChanges,
-    AssistantFields,
     AssistantPage,
     CreateAssistant,
     DeleteAssistant,
@@ -63,7 +60,7 @@ async def list_assistants(session: AsyncSession, query: ListAssistants) -> Assis
 
 async def update_assistant(session: AsyncSession, query: UpdateAssistant) -> wire.Assistant:
     row = await _own(session, query.user_id, query.assistant_id)
-    row.fields = _changed(row.fields, query.changes)
+    row.fields = query.changes.of(row.fields)
     return (await _all_shown(session, [row], query.user_id))[0]
 
 
@@ -114,12 +111,6 @@ async def _own(session: AsyncSession, user: str, assistant_id: str) -> Assistant
     if row.owner != user:
         raise no_such("assistant")
     return row
-
-
-def _changed(fields: AssistantFields, changes: AssistantChanges) -> AssistantFields:
-    given = {name: getattr(changes, name) for name in fields.__struct_fields__}
-    told = {name: value for name, value in given.items() if value is not None}
-    return replace(fields, **told | dict.fromkeys(changes.cleared))
 
 
 async def _all_shown(
