@@ -138,7 +138,13 @@ class Kernel:
 
     def say(self, comm_id: str, content: object) -> None:
         """A custom message of a page to a widget."""
-        data = {"method": "custom", "content": content}
+        self._tell(comm_id, {"method": "custom", "content": content})
+
+    def change(self, comm_id: str, **state: object) -> None:
+        """A page has other values of these traits."""
+        self._tell(comm_id, {"method": "update", "state": state, "buffer_paths": []})
+
+    def _tell(self, comm_id: str, data: dict[str, object]) -> None:
         message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
         self.client.shell_channel.send(message)
 

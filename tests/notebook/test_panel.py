@@ -99,6 +99,26 @@ def test_a_gateway_that_goes_in_the_middle_costs_nothing(
     talk.until("all of it", lambda: any(f"\n\n{words}\n\n" in m for m in talk.markdown()))
 
 
+def test_what_is_typed_while_a_question_is_on_its_way_stays(
+    talk: Kernel, new_mesh: Callable[..., Mesh]
+) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", ECHO)
+    show(talk, mesh.url, ECHO, "fast typist")
+    send(talk, "first")
+    talk.until("the answer", lambda: any("> first" in m for m in talk.markdown()))
+    talk.until("nothing is being written", lambda: talk.shown()["phase"] == "idle")
+    mesh.stop("gateway")
+    talk.change(talk.comm(), draft="second")
+    send(talk, "second")
+    talk.until("it is on its way", lambda: talk.shown()["phase"] == "sending")
+    talk.change(talk.comm(), draft="second, and a third")
+    mesh.start("gateway")
+    talk.until("the answer", lambda: any("> second" in m for m in talk.markdown()))
+    talk.until("nothing is being written", lambda: talk.shown()["phase"] == "idle")
+    assert talk.trait("draft") == "second, and a third"
+
+
 @pytest.mark.parametrize(
     ("model", "text", "sentence"),
     [

@@ -133,10 +133,12 @@ class Panel:
         answer = self._chat.start_edit(text) if editing else self._chat.start(text)
         while not answer.id and not answer.ended:
             await answer.changed(answer.version)
+        typed_on = self._view.typed() not in (text, "")
         if answer.id:
-            self._end_edit()
+            if not typed_on:
+                self._end_edit()
             await self._list_chats()
-        else:
+        elif not typed_on:
             self._view.draft(text)
 
     async def _again(self) -> None:
