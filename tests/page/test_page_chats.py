@@ -2,8 +2,10 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
+from mesh.gateway import titles
 from tests.page.tab import Tab
 from tests.whole_mesh import ECHO, SLOW
 
@@ -175,6 +177,16 @@ def test_answers_are_made_as_was_chosen(tab: Tab) -> None:
     page.get_by_label("Temperature").fill("9")
     tab.button("Save").click()
     expect(page.get_by_role("dialog")).to_be_visible()  # it is beyond what can be
+
+
+def test_the_title_that_the_model_finds_is_shown(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(titles, "TASK", "About {question}")  # the echo says it again
+    with tab.page.expect_response(lambda response: response.url.endswith("/title")) as found:
+        tab.ask("puffins in burrows", ECHO)
+    assert found.value.json() == {"title": "About puffins in burrows", "generated": True}
+    expect(tab.chats).to_have_text(["About puffins in burrows"])
+    tab.page.reload()
+    expect(tab.chats).to_have_text(["About puffins in burrows"])
 
 
 def test_the_model_is_asked_for_a_title_once(tab: Tab) -> None:

@@ -71,6 +71,23 @@ def test_signing_out_ends_the_session_at_the_gateway_too(
     expect(tab.page.get_by_label("Password")).to_be_visible()
 
 
+def test_a_gateway_that_is_away_is_said_where_one_signs_in(
+    new_mesh: Callable[..., Mesh], new_tab: Callable[..., Tab]
+) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", ECHO)
+    tab = new_tab(mesh.url)
+    tab.expect_error(LOADING)
+    expect(tab.button("Begin")).to_be_visible()
+    mesh.stop("gateway")
+    tab.page.get_by_label("Your name").fill("ada")
+    tab.button("Begin").click()
+    expect(tab.page.get_by_role("alert")).to_have_text("The gateway does not answer.")
+    mesh.start("gateway")
+    tab.button("Begin").click()
+    expect(tab.page.locator(".who")).to_have_text("ada")
+
+
 def test_on_ones_own_machine_a_name_is_enough_and_a_password_will_do(
     mesh: Mesh, new_tab: Callable[..., Tab]
 ) -> None:

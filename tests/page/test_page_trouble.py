@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.page.tab import Tab
@@ -142,20 +143,34 @@ def test_a_model_that_is_unknown_or_gone_is_said_and_another_chosen(tab: Tab) ->
     expect(tab.trouble).to_be_hidden()
 
 
-def test_a_full_queue_is_said(new_mesh: Callable[..., Mesh], new_tab: Callable[..., Tab]) -> None:
-    mesh = new_mesh(req_max_per_tenant=2)
+@pytest.mark.parametrize(
+    ("limits", "taken", "said"),
+    [
+        ({"req_max_per_tenant": 2}, 2, "waiting"),
+        ({"req_max_msgs": 1}, 1, "full"),
+    ],
+    ids=["one's share", "the queue"],
+)
+def test_a_full_queue_is_said(
+    new_mesh: Callable[..., Mesh],
+    new_tab: Callable[..., Tab],
+    limits: dict[str, int],
+    taken: int,
+    said: str,
+) -> None:
+    mesh = new_mesh(**limits)
     mesh.start("store", "gateway", "single")
-    first, second, third = tabs = [new_tab(mesh.url) for _ in range(3)]
-    third.expect_error(LOADING)
+    first, *others, last = tabs = [new_tab(mesh.url) for _ in range(taken + 1)]
+    last.expect_error(LOADING)
     for each in tabs:
         each.sign_in("ada")
         each.ask(LONG)
-        if each is not third:
-            expect(each.running).to_have_count(1)
         if each is first:
             expect(first.answers).to_have_text(re.compile("word1"))
-    expect(third.trouble).to_contain_text("waiting")
-    expect(third.input).to_have_value(LONG)
+        elif each in others:
+            expect(each.running).to_have_count(1)
+    expect(last.trouble).to_contain_text(said)
+    expect(last.input).to_have_value(LONG)
 
 
 def test_an_expired_token_is_renewed_without_a_word(
