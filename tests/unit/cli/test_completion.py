@@ -89,14 +89,20 @@ def test_completing_a_command_imports_none() -> None:
     assert not {"litestar", "rich", "httpx"} & set(done.stderr.replace("|", " ").split())
 
 
+def commands(group: click.Group = mesh, before: str = "") -> Iterator[tuple[str, set[str]]]:
+    """Every command by its words, and its options."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before}{name} ")
+        yield before + name, {name for parameter in command.params for name in parameter.opts}
+
+
 def test_every_list_can_be_watched_and_read_by_programs() -> None:
-    lists = ["ps", "chats", "models", "doctor", "config show", "dlq list"]
-    for words in lists:
-        command: click.Command = mesh
-        for word in words.split():
-            assert isinstance(command, click.Group)
-            found = command.get_command(click.Context(command), word)
-            assert found is not None
-            command = found
-        names = {name for parameter in command.params for name in parameter.opts}
-        assert {"--json", "--watch"} <= names, words
+    options = dict(commands())
+    lists = {"ps", "chats", "models", "doctor", "usage", "config show"}
+    lists |= {words for words in options if words.endswith(" list")}
+    assert {"dlq list", "key list", "user list"} <= lists <= options.keys()
+    assert [words for words in lists if not {"--json", "--watch"} <= options[words]] == []
