@@ -3,11 +3,11 @@
 import asyncio
 from typing import Literal
 
-import msgspec
 from litestar import Response, get
 from msgspec import Struct
 
 from mesh.bus.connection import BusError
+from mesh.gateway.body import as_json
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
 from mesh.protocol import subjects
@@ -53,11 +53,7 @@ async def health(services: Wired) -> Response[bytes]:
     serving = broker == "ok" and present > 0
     whole: Literal["ok", "degraded"] = "ok" if store == "ok" else "degraded"
     report = Health(whole if serving else "unavailable", broker, store, present)
-    return Response(
-        msgspec.json.encode(report),
-        status_code=200 if serving else 503,
-        media_type="application/json",
-    )
+    return as_json(report, 200 if serving else 503)
 
 
 @get("/workers")

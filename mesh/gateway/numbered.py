@@ -15,7 +15,7 @@ from litestar.params import FromQuery
 from msgspec import Meta, Struct
 
 from mesh.gateway.auth import DEBUG, check_name
-from mesh.gateway.body import read_body
+from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
@@ -120,8 +120,8 @@ async def fetch(request: AnyRequest, services: Wired) -> Response[bytes]:
         if error.code is not ErrorCode.NOT_FOUND:
             raise
         detail, code = _nothing(body), ErrorCode.NOT_FOUND
-        return _json(NotFetched(Nothing(detail), detail, code, request_id(request)), 404)
-    return _json(Fetched(ChatText(_numbered(newest_branch(tree.messages)))))
+        return as_json(NotFetched(Nothing(detail), detail, code, request_id(request)), 404)
+    return as_json(Fetched(ChatText(_numbered(newest_branch(tree.messages)))))
 
 
 @get("/next_chat_id")
@@ -201,7 +201,3 @@ def _time(unix: float) -> str:
 def _nothing(body: Which) -> str:
     whose = f" for user `{body.username}`" if body.username else ""
     return f"no chat history found{whose} with chat ID `{body.chat_id}`"
-
-
-def _json(body: Struct, status: int = 200) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")

@@ -13,8 +13,8 @@ from msgspec import Meta, Struct
 
 from mesh.gateway import access
 from mesh.gateway.account import LONGEST_PASSWORD, remove
-from mesh.gateway.assistants.routes import as_json, oneself
-from mesh.gateway.body import read_body
+from mesh.gateway.assistants.routes import oneself
+from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.listing import ObjectList, PageLimit, listed
 from mesh.gateway.services import Services, Wired

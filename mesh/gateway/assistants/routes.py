@@ -1,15 +1,11 @@
 """The routes of assistants: keep one, change it, share it."""
 
-from typing import Any
-
-import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery
-from msgspec.structs import replace
 
 from mesh.gateway.assistants.bodies import AssistantBody
 from mesh.gateway.assistants.shapes import AssistantObject, assistant_object
-from mesh.gateway.body import read_body
+from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.listing import ObjectList, PageLimit, listed
 from mesh.gateway.services import Services, Wired
@@ -31,13 +27,8 @@ async def create_assistant(request: AnyRequest, services: Wired) -> AssistantObj
     """Keep an assistant: a model, instructions, tools, and how to choose tokens."""
     principal = services.doorman.principal(request)
     changes = (await read_body(request, AssistantBody)).changes()
-    given = {name: getattr(changes, name) for name in AssistantFields.__struct_fields__}
-    fields = replace(
-        AssistantFields(), **{name: value for name, value in given.items() if value is not None}
-    )
-    return assistant_object(
-        await services.store.ask(CreateAssistant(user_id=principal.user_id, fields=fields))
-    )
+    query = CreateAssistant(user_id=principal.user_id, fields=changes.of(AssistantFields()))
+    return assistant_object(await services.store.ask(query))
 
 
 @get("/v1/assistants", reply=ObjectList[AssistantObject])
@@ -135,8 +126,3 @@ async def _page(
     query = ListAssistants(user_id=principal.user_id, limit=limit, after=after)
     page = await services.store.ask(query)
     return as_json(listed([assistant_object(each) for each in page.assistants], page.more))
-
-
-def as_json(body: Any) -> Response[bytes]:
-    """A body that is encoded here, for its type has no name of its own."""
-    return Response(msgspec.json.encode(body), status_code=200, media_type="application/json")

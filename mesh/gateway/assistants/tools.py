@@ -4,9 +4,8 @@ from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery
 
 from mesh.gateway.assistants.bodies import ToolKeptBody
-from mesh.gateway.assistants.routes import as_json
 from mesh.gateway.assistants.shapes import ToolObject, tool_object
-from mesh.gateway.body import read_body
+from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.listing import ObjectList, PageLimit, listed
 from mesh.gateway.services import Services, Wired

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
 from msgspec import Struct
 
+from mesh.gateway.body import as_json
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -38,7 +38,7 @@ class ModelList(Struct):
 async def list_models(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Every model this mesh knows, served now or not, by name."""
     services.doorman.principal(request)
-    return _json(ModelList("list", _models(services)))
+    return as_json(ModelList("list", _models(services)))
 
 
 @get("/v1/models/{model:path}", reply=Model)
@@ -48,7 +48,7 @@ async def get_model(request: AnyRequest, services: Wired, model: FromPath[str]) 
     wanted = model.removeprefix("/")
     for known in _models(services):
         if known.id == wanted:
-            return _json(known)
+            return as_json(known)
     raise MeshError(
         ErrorCode.MODEL_NOT_FOUND,
         f"There is no model {wanted!r}; GET /v1/models lists the ones there are.",
@@ -72,7 +72,3 @@ def _model(services: Services, name: str, card: ModelCard | None) -> Model:
         engine=card.engine if card is not None else None,
         abilities=list(card.abilities) if card is not None else [],
     )
-
-
-def _json(body: Struct) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type="application/json")

@@ -7,7 +7,7 @@ from litestar import Response, get, post, put
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
-from mesh.gateway.body import decode_body, read_body
+from mesh.gateway.body import as_json, decode_body, read_body
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.event_stream import EventStream
 from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_event_id
@@ -68,7 +68,7 @@ async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
     run = await run_of(services, principal, asked, key and f"run\n{key}", request_id(request))
     run = msgspec.structs.replace(run, later=later)
     story = await begin(services, run, asked.digest() if key else "")
-    return _json(await shown(services, story))
+    return as_json(await shown(services, story))
 
 
 @get("/v1/runs/{run_id:str}", reply=RunObject)
@@ -80,7 +80,7 @@ async def get_run(
     story = await find(services, principal, run_id)
     if wait and story.state == "in_progress":
         story = await services.conductor.over(story.run.id, wait) or story
-    return _json(await shown(services, story))
+    return as_json(await shown(services, story))
 
 
 @get("/v1/runs/{run_id:str}/events", events=EVENTS, headers=RESUMABLE)
@@ -113,7 +113,7 @@ async def submit_tool_outputs(
             raise bad("tool_outputs", f"This run has no call {said.tool_call_id!r}.")
     for said in body.tool_outputs:
         await _settle(services, story, said.tool_call_id, said.output, failed=False)
-    return _json(run_object(await find(services, principal, run_id)))
+    return as_json(run_object(await find(services, principal, run_id)))
 
 
 @post("/v1/runs/{run_id:str}/cancel", status_code=200, reply=RunObject)
@@ -124,7 +124,7 @@ async def cancel_run(
     principal = services.doorman.principal(request)
     story = await find(services, principal, run_id)
     await stop(services, story, principal.name)
-    return _json(run_object(await find(services, principal, run_id)))
+    return as_json(run_object(await find(services, principal, run_id)))
 
 
 @get("/v1/runs/{run_id:str}/actions/status", reply=list[Action])
@@ -134,7 +134,7 @@ async def run_actions(
     """A run's actions, those of a `status` if one is named."""
     story = await find(services, services.doorman.principal(request), run_id)
     found = [action for action in actions(story) if status in (None, action.status)]
-    return _json(found)
+    return as_json(found)
 
 
 @get("/v1/actions/pending/{run_id:str}", reply=list[PendingAction])
@@ -143,7 +143,7 @@ async def pending_actions(
 ) -> Response[bytes]:
     """The actions that a run waits for."""
     story = await find(services, services.doorman.principal(request), run_id)
-    return _json(pending(story))
+    return as_json(pending(story))
 
 
 @get("/v1/actions/{action_id:str}", reply=Action)
@@ -152,7 +152,7 @@ async def get_action(
 ) -> Response[bytes]:
     """One action: what was called, and what came of it."""
     _, action = await _find_action(services, services.doorman.principal(request), action_id)
-    return _json(action)
+    return as_json(action)
 
 
 @put("/v1/actions/{action_id:str}", body=ActionBody, reply=Action)
@@ -165,7 +165,7 @@ async def put_action(
     story, action = await _find_action(services, principal, action_id)
     call = action.tool_call_id
     await _settle(services, story, call, body.result, failed=body.status == "failed")
-    return _json((await _find_action(services, principal, action_id))[1])
+    return as_json((await _find_action(services, principal, action_id))[1])
 
 
 async def _find_action(
@@ -200,7 +200,3 @@ async def _settle(
     state = now.state if now is not None else "expired"
     detail = "it has another outcome by now" if done is not None else f"the run is {state}"
     raise MeshError(ErrorCode.CONFLICT, f"Nothing can be said of this call any more: {detail}.")
-
-
-def _json(body: object) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), status_code=200, media_type="application/json")

@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-import msgspec
 from litestar import Response, put
 from litestar.params import FromPath
 from msgspec import Struct
 
-from mesh.gateway.body import read_body
+from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.runs.finding import find, shown
 from mesh.gateway.runs.shapes import RunObject, run_object
@@ -38,7 +37,7 @@ async def set_run_status(
     else:
         now = await shown(services, story)
         _check(now, wanted)
-    return Response(msgspec.json.encode(now), media_type="application/json")
+    return as_json(now)
 
 
 def _check(run: RunObject, wanted: Status) -> None:

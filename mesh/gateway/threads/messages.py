@@ -6,8 +6,7 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec.structs import replace
 
-from mesh.gateway.assistants.routes import as_json
-from mesh.gateway.body import read_body
+from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.listing import ObjectList, PageLimit, listed
 from mesh.gateway.services import Services, Wired

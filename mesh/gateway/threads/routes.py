@@ -3,8 +3,8 @@
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery
 
-from mesh.gateway.assistants.routes import as_json, oneself
-from mesh.gateway.body import read_body
+from mesh.gateway.assistants.routes import oneself
+from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.listing import ObjectList, PageLimit, listed
 from mesh.gateway.runs.stopping import stop

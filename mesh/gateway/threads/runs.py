@@ -5,8 +5,7 @@ from litestar.params import FromPath, FromQuery
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mesh.gateway.assistants.routes import as_json
-from mesh.gateway.body import decode_body
+from mesh.gateway.body import as_json, decode_body
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.listing import ObjectList, PageLimit, listed

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Struct
 
+from mesh.gateway.body import as_json
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.openai.asked import bad
 from mesh.gateway.openai.responses.finding import find
@@ -94,7 +94,7 @@ async def list_input_items(
         last_id=page[-1].id if page else "",
         has_more=begin + limit < len(items),
     )
-    return Response(msgspec.json.encode(told), media_type="application/json")
+    return as_json(told)
 
 
 def items_of(asked: Request, instructed: bool) -> list[InputItem]:

@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec.structs import replace
 
 from mesh.bus.follow import Track
+from mesh.gateway.body import as_json
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, OpenAIError, answer, request_id
 from mesh.gateway.headers import REPEATABLE, idempotency_key
@@ -101,7 +102,7 @@ class Made:
 
     def object(self) -> Response[bytes]:
         """The response as it stands."""
-        return _json(as_it_stands(*self._told(), self.track.run))
+        return as_json(as_it_stands(*self._told(), self.track.run))
 
     def events(self, after: int) -> Response[bytes]:
         """Its events behind number `after`."""
@@ -126,7 +127,7 @@ async def get_response(
     """A response as it stands, or its events behind number `starting_after`, up to its end."""
     run, queued, note = await find(services, services.doorman.principal(request), response_id)
     if not stream:
-        return _json(as_it_stands(queued, note, run))
+        return as_json(as_it_stands(queued, note, run))
     track = await services.requests.logs.find(response_id.removeprefix(PREFIX))
     if track is None:
         raise unknown(response_id)
@@ -144,7 +145,7 @@ async def cancel_response(
         raise bad("response_id", "Only a response in the background can be cancelled; hang up.")
     rid = response_id.removeprefix(PREFIX)
     stopped = await stop(services, request, run, rid, by=principal.name)
-    return _json(as_it_stands(queued, note, stopped))
+    return as_json(as_it_stands(queued, note, stopped))
 
 
 async def _new(
@@ -198,7 +199,3 @@ def _following(found: Found, asked: Asked, note: Note) -> tuple[Message, ...]:
     if note.instructions:
         return (now[0], *messages, said, *now[1:])
     return (*messages, said, *now)
-
-
-def _json(body: ResponseObject) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), status_code=200, media_type="application/json")
