@@ -2,14 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 
+from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
+from mesh.bus.topology import declare
 from mesh.cli import broker as process
+from mesh.settings import Limits
 from mesh_client.tools import ToolService
 from tests.calling import settled
 from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
@@ -241,6 +245,32 @@ async def test_a_stream_says_while_it_waits_for_its_turn_and_for_outcomes(mesh: 
                 await post(http, f"/v1/runs/{run['id']}/submit_tool_outputs", tool_outputs=[output])
         assert told[-1] == "[DONE]"
         assert changes(told[:-1])[-3:] == ["requires_action", "in_progress", "completed"]
+
+
+async def test_a_stream_of_a_run_that_the_log_forgets_ends(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", ECHO)
+    async with await mesh.client("threads-forgotten") as http:
+        assistant = await new_assistant(http, tools=[CLOCK])
+        thread = await new_thread(http, "/call thread_clock {}")
+        run = await begin(http, thread, assistant)
+        url, told = f"/v1/runs/{run['id']}/events", []
+        async for event in events(http, "GET", url):
+            told.append(event)
+            if event["status"] == "requires_action":
+                await keep_log(mesh, seconds=1.0)
+        assert changes(told)[-1] == "requires_action", "it has no end that could be told"
+        assert (await http.get(url)).status_code == 404
+
+
+async def keep_log(mesh: Mesh, seconds: float) -> None:
+    """Have the broker forget what is older."""
+    name, password = mesh.broker.credentials("gateway")
+    bus = await Bus.connect([mesh.broker.url], name, password, "test")
+    try:
+        await declare(JetStream(bus), Limits(run_max_age=seconds))
+    finally:
+        await bus.close()
 
 
 async def test_what_fails_is_told_and_does_not_block_the_thread(mesh: Mesh) -> None:

@@ -88,7 +88,10 @@ class _Telling:
         try:
             while not self._left(wire):
                 known = self._services.conductor.known(self._story.run.id)
-                self._story = await self._services.telling.read(self._story.run.id) or self._story
+                story = await self._services.telling.read(self._story.run.id)
+                if story is None:
+                    return  # the log has lost it: whoever asks again hears that
+                self._story = story
                 await self._answers(wire)
                 if self._left(wire) or await self._stands(wire):
                     return
