@@ -24,6 +24,7 @@ class ToolRunRow(Wire, frozen=True, kw_only=True):
 
     id: str
     thread: str
+    assistant: str = ""
     question: str
     model: str
     state: str

@@ -61,6 +61,7 @@ def _run(run: ToolRun, actions: tuple[ActionRow, ...]) -> ToolRunRow:
     return ToolRunRow(
         id=run.id,
         thread=run.thread,
+        assistant=run.assistant,
         question=run.question,
         model=run.model,
         state=run.state,

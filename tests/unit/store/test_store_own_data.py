@@ -15,7 +15,7 @@ from tests.unit.store.test_store_tool_runs import NEEDED, A, begun, done, tell
 
 async def begin(store: Store, id: str, tenant: str, created: float) -> None:
     """A run that goes on."""
-    run = replace(begun(tenant).run, id=id, created=created)
+    run = replace(begun(tenant).run, id=id, created=created, assistant="asst_1")
     event = RunBegun(uid=id, run=run)
     store.log.put(subjects.event(subjects.TOOLS, id, GATEWAY), encode(event))
     await store.follower.caught_up()
@@ -34,7 +34,8 @@ async def test_runs_are_listed_with_their_calls_page_by_page(store: Store) -> No
         ("tool_b", None),
     ]
     second = await store.ask(ListToolRuns(tenant="alice", after=first.next), ToolRuns)
-    assert [run.id for run in second.runs] == ["t2"] and second.next is None
+    assert [(run.id, run.assistant) for run in second.runs] == [("t2", "asst_1")]
+    assert second.next is None
     assert await store.refusal(ListToolRuns(tenant="bob", after="t1")) is ErrorCode.NOT_FOUND
     assert await store.refusal(ListToolRuns(tenant="bob", limit=0)) is ErrorCode.BAD_REQUEST
 
