@@ -32,12 +32,14 @@ SETTINGS = {
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     cluster = Cluster(tmp_path, ("w1", "w2"))
-    for node in range(3):
-        cluster.start(node)
-    for node in range(3):
-        await asyncio.to_thread(cluster.wait, node)
-    yield cluster
-    await cluster.end()
+    try:
+        for node in range(3):
+            cluster.start(node)
+        for node in range(3):
+            await asyncio.to_thread(cluster.wait, node)
+        yield cluster
+    finally:
+        await cluster.end()
 
 
 @pytest.fixture
