@@ -13,7 +13,10 @@ from mesh.protocol.messages import Message, Tool, ToolCall, Wire
 from mesh.protocol.tool_story import Status
 
 Role = Literal["platform", "assistant", "user", "system", "tool"]
-"""Who speaks. platform and system are both shown to models as instructions."""
+"""Who speaks."""
+
+INSTRUCTS: tuple[Role, ...] = ("platform", "system")
+"""Those whose words are shown to models as instructions."""
 
 MessageStatus = Literal["completed", "incomplete"]
 """incomplete: an answer that was cancelled or failed, as far as it came."""

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from mesh.protocol.messages import Message
+from mesh.protocol.threads import INSTRUCTS
 from mesh.store.thread_models import ThreadMessage
-
-INSTRUCTS = ("platform", "system")
 
 
 def conversation(rows: Sequence[ThreadMessage]) -> tuple[Message, ...]:

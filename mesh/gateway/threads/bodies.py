@@ -15,7 +15,7 @@ from mesh.gateway.threads.shapes import formatted, tool_asked
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar
 from mesh.protocol.messages import Message
-from mesh.protocol.threads import NewMessage, Role, ThreadPlan
+from mesh.protocol.threads import INSTRUCTS, NewMessage, Role, ThreadPlan
 
 Participants = Annotated[list[str], Meta(max_length=100)]
 
@@ -111,9 +111,6 @@ OWN = (
     "stream",
 )
 """What a chat completion has not, or means otherwise."""
-
-INSTRUCTS = ("platform", "system")
-"""The roles of those who tell an assistant what to do."""
 
 
 def read_run(data: bytes, body: ThreadRunBody, plan: ThreadPlan) -> tuple[Asked, Grammar | None]:

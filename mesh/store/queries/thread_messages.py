@@ -11,6 +11,7 @@ from mesh.protocol.assistants import GetAssistant
 from mesh.protocol.chats import Ok
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.threads import (
+    INSTRUCTS,
     AddThreadMessage,
     DeleteThreadMessage,
     GetThreadMessage,
@@ -22,7 +23,7 @@ from mesh.protocol.threads import (
     ThreadMessages,
     ThreadPlan,
 )
-from mesh.store.conversation import INSTRUCTS, conversation
+from mesh.store.conversation import conversation
 from mesh.store.queries import find
 from mesh.store.queries.answers import LONGEST
 from mesh.store.queries.assistants import get_assistant
