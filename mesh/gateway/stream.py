@@ -53,6 +53,13 @@ class Stream:
         self._sent = sent
         self._notes = dialect.tick(track.run)
         self._written = time.monotonic()
+        self._change: asyncio.Future[None] | None = None
+
+    def changed(self) -> asyncio.Future[None]:
+        """As `Track.changed`, and one future until that change: one that is silent gathers none."""
+        if self._change is None or self._change.done():
+            self._change = self.track.changed()
+        return self._change
 
     @property
     def failed(self) -> bool:
@@ -200,9 +207,9 @@ class Streams:
             elif _over(streams):
                 return
             elif len(going) == 1:
-                await going[0].track.changed()
+                await going[0].changed()
             else:
-                changes = [stream.track.changed() for stream in going]
+                changes = [stream.changed() for stream in going]
                 await asyncio.wait(changes, return_when=asyncio.FIRST_COMPLETED)
 
     async def first_change(self, track: Track, client: Client) -> bool:
