@@ -13,7 +13,7 @@ from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.replay import last_event, read_event
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import End, Prompt
+from mesh.protocol.messages import Deleted, End, Prompt
 
 log = logging.getLogger(__name__)
 
@@ -46,4 +46,4 @@ async def _is_over(js: JetStream, item: Stored, now: float) -> bool:
     last = await last_event(js, prompt.request.rid)
     if last is None:
         return True
-    return isinstance(read_event(last), End) and last.at + LINGER < now
+    return isinstance(read_event(last), End | Deleted) and last.at + LINGER < now

@@ -28,6 +28,7 @@ from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
     Charge,
+    Deleted,
     End,
     Prompt,
     Queued,
@@ -148,8 +149,10 @@ class Requests:
     async def take_back(self, rid: str) -> None:
         """See to a request whose gateway is gone, or was started again.
 
-        What nobody can read on is cancelled, as if its client had hung up: it has.
+        What nobody can read on is cancelled, as if its client had hung up: it has, unless we
+        accepted it ourselves since we were started.
         """
+        ours = self.logs.own.get(rid) is not None
         track = await self.logs.find(rid)
         if track is None or track.run.queued is None or track.run.end is not None:
             return
@@ -158,7 +161,8 @@ class Requests:
         if time.time() > due(track.run):
             return
         if is_orphan(track.run):
-            await self.endings.cancel(track, "gateway lost")
+            if not ours:
+                await self.endings.cancel(track, "gateway lost")
             return
         if track.run.n == 0:
             await self._enqueue(request, track.run.last)
@@ -169,7 +173,7 @@ class Requests:
         Raises BusError.
         """
         last = await last_event(self._js, rid)
-        if last is None or isinstance(read_event(last), End):
+        if last is None or isinstance(read_event(last), End | Deleted):
             return  # it has ended meanwhile
         found = await anchor(self._js, rid, last.seq)
         if found is not None:  # its own sequence: a first claim on any other would be believed

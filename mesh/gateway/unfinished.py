@@ -44,8 +44,7 @@ class Unfinished:
                 self._created = head.created
             while batch := await self._tail.read(self._at, BATCH):
                 self._apply(batch)
-        # Of some the log has forgotten the beginning; nothing can be done about them.
-        return {rid: run for rid, run in self._runs.items() if run.queued is not None}
+        return dict(self._runs)
 
     def hear(self, after: int, batch: Sequence[Stored]) -> None:
         """What another has read of the log beyond a sequence, to be spared reading it again.
@@ -73,7 +72,9 @@ class Unfinished:
                 apply(self._runs, stored)
                 if _is_poison(run):
                     self.poisoned.setdefault(where.rid, stored.at)
-        self._runs = {rid: run for rid, run in self._runs.items() if run.end is None}
+        # Of what the log has forgotten the beginning, nothing can be done about it; and behind an
+        # end that was read before there may come that the answer was deleted.
+        self._runs = {rid: run for rid, run in self._runs.items() if run.queued and not run.end}
         self._at = batch[-1].seq
 
 

@@ -9,14 +9,16 @@ from mesh.bus.queue import items_under
 from mesh.gateway import leftovers
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Cancelled, Prompt, Queued
+from mesh.protocol.messages import Cancelled, Deleted, Prompt, Queued
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
 
 LATER = 2 * leftovers.LINGER
 
 
-async def queue(js: JetStream, writer: Writer, ended: bool, known: bool = True) -> str:
+async def queue(
+    js: JetStream, writer: Writer, ended: bool, known: bool = True, deleted: bool = False
+) -> str:
     """Put a request into the queue, which has ended or not, and which the log knows or not."""
     request, seq = a_request(), 0
     event = Queued(uid=new_uid(), request=request)
@@ -24,7 +26,10 @@ async def queue(js: JetStream, writer: Writer, ended: bool, known: bool = True) 
         seq = await append_event(js, request.reply, request.rid, writer, event, 0)
     if ended:
         over = Cancelled(uid=new_uid(), text="")
-        await append_event(js, request.reply, request.rid, writer, over, seq)
+        seq = await append_event(js, request.reply, request.rid, writer, over, seq)
+    if deleted:
+        gone = Deleted(uid=new_uid())
+        await append_event(js, request.reply, request.rid, writer, gone, seq)
     place = subjects.req(request.model, request.tenant)
     await js.append(place, encode(Prompt(queued=seq, request=request)))
     return request.rid
@@ -34,7 +39,7 @@ async def test_leftovers_are_taken_out_of_the_queue(gateway: Bus, js: JetStream)
     writer = Writer("gateway", new_uid())
     over = await queue(js, writer, ended=True)
     waits = await queue(js, writer, ended=False)
-    also_over = await queue(js, writer, ended=True)
+    also_over = await queue(js, writer, ended=True, deleted=True)
     forgotten = await queue(js, writer, ended=False, known=False)
     await js.append(subjects.req("m", "t"), b"of another version")
     everything = {over, waits, also_over, forgotten}
