@@ -11,6 +11,7 @@ import itertools
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Self
 
 import nats
@@ -58,6 +59,9 @@ class BusError(Exception):
 
 class Disconnected(BusError):
     """There is no connection to the broker at the moment; it is being made again."""
+
+
+UNSAYABLE = "The answer is larger than a message can be (max_payload of the broker); ask for less."
 
 
 class Silence(BusError):
@@ -243,7 +247,9 @@ class Bus:
             answer = Refused(code=ErrorCode.INTERNAL)
         if answer is not None and msg.reply.startswith(INBOXES):
             try:
-                await self.publish(msg.reply, answer)
+                with suppress(Oversized):
+                    return await self.publish(msg.reply, answer)
+                await self.publish(msg.reply, refused(MeshError(ErrorCode.TOO_LARGE, UNSAYABLE)))
             except BusError as error:
                 log.warning("The answer on %s could not be given: %s", msg.subject, error)
 
