@@ -34,7 +34,7 @@ conformance: $(installed)  ## Real clients against a whole mesh (CLIENTS=openai 
 	$(bin)/python -m tests.conformance $(CLIENTS) --cases $(CASES) $(WRITE)
 
 chaos: $(installed)  ## Ten thousand requests and a thousand faults, in twenty minutes (SEED=1).
-	$(bin)/python -m tests.chaos --seed $(SEED) --requests 10200 --faults 1050 --seconds 1200
+	$(bin)/python -m tests.chaos --seed $(SEED) --requests 10200 --faults 1050 --seconds 1200 --long
 
 bench: $(installed)  ## Start a mesh of its own and measure it.
 	$(bin)/python -m benchmarks

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.chaos.campaign import BUNDLED, SECOND_MODEL, Campaign, Outcome
 from tests.chaos.mesh import ROOT
 from tests.chaos.plan import draw
-from tests.chaos.times import spread
+from tests.chaos.times import Times, spread
 
 
 def report(outcome: Outcome) -> str:
@@ -22,20 +22,26 @@ def report(outcome: Outcome) -> str:
         f"by model: {_counted(verdict.models)}",
         f"faults {outcome.faults.total()}: {_counted(outcome.faults)}",
         f"ends: {_counted(verdict.ends)}",
-        f"taken over {verdict.takeovers} times; after kill -9: {spread(outcome.takeovers.alone)}",
-        f"the same amid other trouble: {spread(outcome.takeovers.amid)}",
+        f"taken over {verdict.takeovers} times",
+        *_times("from kill -9 to the next claim", outcome.takeovers),
+        *_times("from freezing, of which nobody tells, to the next claim", outcome.silent),
         f"from the broker's return to the next piece: {spread(outcome.resumed)}",
-        f"from hanging up or stopping to the end: {spread(outcome.cancels.alone)}",
-        f"the same amid other trouble: {spread(outcome.cancels.amid)}",
+        *_times("from hanging up to the end, the slot free", outcome.hang_ups),
+        *_times("from asking to stop to the end, the slot free", outcome.stops),
+        *_times("from hanging up or asking to stop to done all the same", outcome.ran_on),
+        f"hung up before anything was said: {outcome.wordless}",
         f"items that the queue had lost: {outcome.lost_items}",
-        f"lost {verdict.lost}, duplicated {verdict.duplicated}, out of order "
-        f"{verdict.out_of_order}, never ended {verdict.never_ended}, wrong {verdict.wrong}",
+        ", ".join(f"{name} {count}" for name, count in verdict.counts.items()),
         *verdict.said[:50],
         *outcome.leftovers,
     ]
     if outcome.left_out:
         lines.append(f"left out, for {outcome.why_left_out}: {_counted(outcome.left_out)}")
     return "\n".join(lines)
+
+
+def _times(what: str, times: Times) -> list[str]:
+    return [f"{what}: {spread(times.alone)}", f"  amid other trouble: {spread(times.amid)}"]
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -48,11 +54,17 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--faults", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--long", action="store_true", help="draw the faults that last, too")
     parser.add_argument("--keep", action="store_true", help="keep logs and data where they are")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix=".chaos-", dir=ROOT))
     plan = draw(
-        arguments.seed, arguments.requests, arguments.faults, arguments.seconds, SECOND_MODEL
+        arguments.seed,
+        arguments.requests,
+        arguments.faults,
+        arguments.seconds,
+        SECOND_MODEL,
+        arguments.long,
     )
     campaign = Campaign(plan, folder, model_workers=BUNDLED, small_disks=True)
     try:

@@ -15,14 +15,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.checker import Row, Verdict, check
-from tests.chaos.clients import PATIENCE, GaveUp, People
+from tests.chaos import kept
+from tests.chaos.checker import Verdict, check
+from tests.chaos.clients import PATIENCE, People
+from tests.chaos.ends import Known
 from tests.chaos.faults import Faults
 from tests.chaos.mesh import Mesh
 from tests.chaos.plan import Ask, Plan
 from tests.chaos.remains import remains
 from tests.chaos.story import Story, settle
-from tests.chaos.times import Times, cancels, resumed, takeovers
+from tests.chaos.times import Times, obeyed, ran_on, resumed, silent, takeovers
 
 ACK_WAIT = 6.0
 """Seconds of the queue's patience, as in a mesh that nobody has set."""
@@ -47,7 +49,10 @@ SECOND_MODEL = "mesh-demo"
 class Outcome:
     """What a campaign has shown. Times in seconds.
 
-    left_out: faults that this machine does not allow, by kind; why_left_out: for what reason.
+    left_out: faults that this machine does not allow, by kind; why_left_out: for what reason;
+    silent: take-overs from workers that nobody said were gone; hang_ups, stops: to the answer's
+    end, ran_on: the same of those that were done all the same; wordless: clients that wanted to
+    hang up, and heard nothing before they were refused or cut off.
     """
 
     verdict: Verdict
@@ -55,12 +60,16 @@ class Outcome:
     left_out: Counter[str] = field(default_factory=Counter)
     why_left_out: str = ""
     takeovers: Times = field(default_factory=Times)
-    cancels: Times = field(default_factory=Times)
+    silent: Times = field(default_factory=Times)
+    hang_ups: Times = field(default_factory=Times)
+    stops: Times = field(default_factory=Times)
+    ran_on: Times = field(default_factory=Times)
     resumed: list[float] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     seconds: float = 0.0
     settled: float = 0.0
     lost_items: int = 0
+    wordless: int = 0
 
 
 @dataclass
@@ -113,20 +122,35 @@ class Campaign:
             stories = await settle(mesh.broker, 1.2 * self.patience)
             settled = time.monotonic() - began - happened
             await mesh.workers_present(len(mesh.workers))
-            rows = await _rows(mesh, stories) if self.store else None
+            stored = await _kept(mesh, stories) if self.store else None
             left = await remains(mesh, before)
-        verdict = check(stories, [*self.plan.asks, WARM_UP], people.transcripts, rows)
+        known = self._known(people, faults)
+        asks = [*self.plan.asks, WARM_UP]
         return Outcome(
-            verdict=verdict,
+            verdict=check(stories, asks, people.transcripts, stored, known),
             faults=faults.happened,
             left_out=faults.left_out,
             takeovers=takeovers(stories, faults),
-            cancels=cancels(stories, people.hung_up, faults),
+            silent=silent(stories, faults.windows),
+            hang_ups=obeyed(stories, known, chats=False),
+            stops=obeyed(stories, known, chats=True),
+            ran_on=ran_on(stories, known),
             resumed=resumed(stories, faults),
             leftovers=left,
             seconds=happened,
             settled=settled,
             lost_items=_lost_items(mesh),
+            wordless=people.wordless,
+        )
+
+    def _known(self, people: People, faults: Faults) -> Known:
+        settings = SETTINGS | dict(self.settings)
+        return Known(
+            hung_up=people.hung_up,
+            windows=faults.windows,
+            timeout=float(settings["request_timeout"]),
+            poison_after=int(settings["poison_after"]),
+            never_granted=people.never_granted,
         )
 
     async def _warm_up(self, people: People) -> None:
@@ -140,11 +164,7 @@ class Campaign:
 
         async def ask(one: Ask) -> None:
             await at(one.at)
-            try:
-                await people.ask(one)
-            except GaveUp as why:
-                people.transcripts[:] = [t for t in people.transcripts if t.number != one.number]
-                faults.happened[f"gave up: {str(why)[:20]}"] += 1
+            await people.ask(one)
 
         async with asyncio.TaskGroup() as group:
             for one in self.plan.asks:
@@ -169,26 +189,16 @@ async def _supervised(faults: Faults) -> AsyncIterator[None]:
             await supervising
 
 
-async def _rows(mesh: Mesh, stories: list[Story]) -> dict[str, Row]:
-    """The runs in the database, once it has all that the log has, or it has had time enough."""
-    rows: dict[str, Row] = {}
+async def _kept(mesh: Mesh, stories: list[Story]) -> kept.Kept:
+    """What is in the database, once it has all that the log has, or it has had time enough."""
+    found = kept.Kept()
     for _ in range(60):
         with suppress(sqlite3.DatabaseError):
-            rows = _read(await mesh.database())
-        states = [rows[story.rid][0] for story in stories if story.rid in rows]
-        if len(states) == len(stories) and not {"queued", "running"} & set(states):
+            found = kept.read(await mesh.database())
+        if found.settled(stories):
             break
         await asyncio.sleep(1.0)
-    return rows
-
-
-def _read(path: Path) -> dict[str, Row]:
-    database = sqlite3.connect(path)
-    try:
-        found = database.execute("select rid, state, text from runs")
-        return {rid: (state, text) for rid, state, text in found}
-    finally:
-        database.close()
+    return found
 
 
 def _lost_items(mesh: Mesh) -> int:

@@ -1,19 +1,22 @@
 """Holds log, clients and database against one another and counts what is wrong. Pure.
 
 The log is the truth about what was said; that it is sound in itself is checked as well: one end
-each, its seal over what was read, and every word the one that had to come at its place.
+each, and the one that it had to have (`ends.py`), its seal over what was read, and every word the
+one that had to come at its place.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from mesh.protocol.messages import Cancelled, Done, Failed
-from tests.chaos.plan import WORDS, Ask
+from tests.chaos.ends import Known, amiss, mistold
+from tests.chaos.kept import Kept, Row, row_of, used_by
+from tests.chaos.plan import ECHO, WORDS, Ask
 from tests.chaos.story import Story
 
-ECHO = "echo"
-"""The model whose every word is known beforehand."""
+NOTHING = Known()
 
 
 @dataclass
@@ -31,9 +34,19 @@ class Transcript:
     whole: str | None = None
 
 
+Count = Literal[
+    "lost", "duplicated", "out_of_order", "never_ended", "wrong", "wrongly_ended", "never_granted"
+]
+"""What has to be nought."""
+
+
 @dataclass
 class Verdict:
-    """The four counts, what else is wrong, and a sentence for each case."""
+    """The four counts, what else is wrong, and a sentence for each case.
+
+    wrongly_ended: answers with another end than they had to have, or told to have it;
+    never_granted: clients that were never granted what they asked for, however often.
+    """
 
     requests: int = 0
     readings: int = 0
@@ -43,50 +56,58 @@ class Verdict:
     out_of_order: int = 0
     never_ended: int = 0
     wrong: int = 0
+    wrongly_ended: int = 0
+    never_granted: int = 0
     ends: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     takeovers: int = 0
     said: list[str] = field(default_factory=list)
 
     @property
-    def clean(self) -> bool:
-        counts = (self.lost, self.duplicated, self.out_of_order, self.never_ended, self.wrong)
-        return not any(counts)
+    def counts(self) -> dict[str, int]:
+        """All of them, each by its name in words."""
+        return {name.replace("_", " "): getattr(self, name) for name in get_args(Count)}
 
-    def blame(self, count: str, why: str) -> None:
+    @property
+    def clean(self) -> bool:
+        return not any(self.counts.values())
+
+    def blame(self, count: Count, why: str) -> None:
         setattr(self, count, getattr(self, count) + 1)
         self.said.append(f"{count}: {why}")
-
-
-Row = tuple[str, str]
-"""State and text of a run in the database."""
 
 
 def check(
     stories: Iterable[Story],
     asks: Iterable[Ask],
     transcripts: Iterable[Transcript],
-    rows: Mapping[str, Row] | None,
+    kept: Kept | None,
+    known: Known = NOTHING,
 ) -> Verdict:
-    """Everything that has to hold after a campaign. rows: by rid; None where no store was."""
-    verdict = Verdict()
+    """Everything that has to hold after a campaign. kept: in the database; None: no store was."""
+    verdict, stories = Verdict(), list(stories)
     by_number: dict[int, Story] = {}
+    asked = {ask.number: ask for ask in asks}
     for story in stories:
         verdict.requests += 1
         if story.number in by_number:
             verdict.blame("duplicated", f"#{story.number} was queued twice")
         by_number[story.number] = story
         _check_story(verdict, story)
-        if rows is not None:
-            _check_row(verdict, story, rows.get(story.rid))
-    asked = {ask.number: ask for ask in asks}
+        _check_end(verdict, story, asked.get(story.number), known)
+        if kept is not None:
+            _check_row(verdict, story, kept.rows.get(story.rid))
+    if kept is not None and kept.used != used_by(stories):
+        verdict.blame("wrong", f"the database counts {kept.used}, the log {used_by(stories)}")
     for transcript in transcripts:
         verdict.readings += 1
         story_of = by_number.get(transcript.number)
         if story_of is None:
             verdict.blame("lost", f"#{transcript.number} is not in the log")
         else:
-            _check_reading(verdict, transcript, story_of, asked[transcript.number])
+            _check_reading(verdict, transcript, story_of, asked[transcript.number], known)
+    for why in known.never_granted:
+        verdict.blame("never_granted", why)
     return verdict
 
 
@@ -108,25 +129,35 @@ def _check_story(verdict: Verdict, story: Story) -> None:
             if text.partition("~")[0] != words[place % len(words)]:
                 verdict.blame("wrong", f"{name}: piece {place} is {text!r}")
                 break
+        counted = run.end.usage.completion_tokens
+        if run.end.seal is not None and counted != len(run.texts):
+            verdict.blame("wrong", f"{name}: {counted} tokens are counted, not {len(run.texts)}")
+
+
+def _check_end(verdict: Verdict, story: Story, ask: Ask | None, known: Known) -> None:
+    why = "nobody has asked for it" if ask is None else amiss(story, ask, known)
+    if why:
+        verdict.blame("wrongly_ended", f"#{story.number}: {why}")
 
 
 def _check_row(verdict: Verdict, story: Story, row: Row | None) -> None:
     end = story.run.end
     if end is None:
         return
-    expected = ("done" if isinstance(end, Done) else _kind(story).partition(":")[0], end.text)
     if row is None:
         verdict.blame("lost", f"#{story.number} is not in the database")
-    elif row != expected:
+    elif row != (expected := row_of(story, end)):
         verdict.blame("wrong", f"#{story.number}: the database has {row}, the log {expected}")
 
 
-def _check_reading(verdict: Verdict, transcript: Transcript, story: Story, ask: Ask) -> None:
+def _check_reading(
+    verdict: Verdict, transcript: Transcript, story: Story, ask: Ask, known: Known
+) -> None:
     name, truth = f"#{transcript.number} ({ask.client})", story.run.texts
     at = 0
     for index, text in transcript.pieces:
         if index < at:
-            kind = "duplicated" if truth[index : index + 1] == [text] else "out_of_order"
+            kind: Count = "duplicated" if truth[index : index + 1] == [text] else "out_of_order"
             return verdict.blame(kind, f"{name}: piece {index} came after {at - 1}")
         if index > at:
             return verdict.blame("lost", f"{name}: piece {index} came after {at - 1}")
@@ -144,8 +175,8 @@ def _check_reading(verdict: Verdict, transcript: Transcript, story: Story, ask: 
         verdict.blame("lost", f"{name}: {at} of {len(truth)} pieces were read")
     if transcript.ended == "done" and transcript.total not in (-1, len(truth)):
         verdict.blame("wrong", f"{name}: told of {transcript.total} pieces, not {len(truth)}")
-    if transcript.ended == "done" and not isinstance(story.run.end, Done):
-        verdict.blame("wrong", f"{name}: told it was done, but it is {_kind(story)}")
+    if why := mistold(transcript.ended, story, ask, known):
+        verdict.blame("wrongly_ended", f"{name}: {why}, and it is {_kind(story)}")
 
 
 def _kind(story: Story) -> str:

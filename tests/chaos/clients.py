@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.checker import ECHO, Transcript
-from tests.chaos.plan import Ask
+from tests.chaos.checker import Transcript
+from tests.chaos.generating import body_of, note_last, refused
+from tests.chaos.plan import ECHO, Ask
 from tests.chaos.web import Broken, send
 
 PATIENCE = 150.0
@@ -21,12 +22,17 @@ USERS = 8
 
 
 class GaveUp(Exception):
-    """The answer's end has not come in time."""
+    """What was asked for was not granted in time."""
 
 
 @dataclass
 class People:
-    """All clients of one mesh. forgetful: a control, clients that take no heed of ids."""
+    """All clients of one mesh. forgetful: a control, clients that take no heed of ids.
+
+    hung_up: when each one hung up or asked to stop; never_granted: a sentence for each that gave up
+    asking; wordless: how many meant to hang up, and were refused or cut off before they heard
+    anything.
+    """
 
     gateways: list[str]
     rng: random.Random
@@ -34,10 +40,25 @@ class People:
     patience: float = PATIENCE
     transcripts: list[Transcript] = field(default_factory=list)
     hung_up: dict[int, float] = field(default_factory=dict)
+    never_granted: list[str] = field(default_factory=list)
+    wordless: int = 0
     tokens: dict[int, str] = field(default_factory=dict)
 
     async def ask(self, ask: Ask) -> None:
-        """Behave as one client does, to the end of its interest."""
+        """Behave as one client does, to the end of its interest or of its patience."""
+        try:
+            await self._behave(ask)
+        except GaveUp as why:
+            self.give_up(ask, why)
+
+    def give_up(self, ask: Ask, why: GaveUp) -> None:
+        """Note that a client was never granted something; what it has read stays what it is."""
+        self.never_granted.append(f"#{ask.number} ({ask.client}): {why}")
+        mute = (t for t in self.transcripts if t.number == ask.number and not t.pieces)
+        for transcript in [each for each in mute if not each.ended]:
+            self.transcripts.remove(transcript)
+
+    async def _behave(self, ask: Ask) -> None:
         match ask.client:
             case "reader" | "slow":
                 await self._read(ask, slow=ask.client == "slow")
@@ -79,9 +100,9 @@ class People:
         if transcript.pieces and not self.forgetful:
             headers["Last-Event-ID"] = str(transcript.pieces[-1][0])
         url, buffer = f"{self._gateway()}/generate", 1 << 10 if slow else 1 << 16
-        async with send("POST", url, _body(ask), headers, buffer) as response:
+        async with send("POST", url, body_of(ask), headers, buffer) as response:
             if response.status != 200:
-                _refusal(response.status, transcript, [event async for event in response.events()])
+                refused(response.status, transcript, [event async for event in response.events()])
                 return
             async for number, event in response.events():
                 if "token" in event:
@@ -91,21 +112,20 @@ class People:
                         return
                     if slow:
                         await asyncio.sleep(0.05)
-                elif event.get("done"):
-                    transcript.ended, transcript.total = "done", event["total_tokens"]
                 else:
-                    transcript.ended = f"error: {event['error']}"
+                    note_last(event, transcript)
 
     # --- /generate without a key: hanging up cancels ----------------------------------------------
 
     async def _hang_up(self, ask: Ask) -> None:
         transcript = self._transcript(ask)
         try:
-            async with send("POST", f"{self._gateway()}/generate", _body(ask)) as response:
+            async with send("POST", f"{self._gateway()}/generate", body_of(ask)) as response:
                 if response.status != 200:
                     raise EOFError
                 async for number, event in response.events():
                     if number is None:
+                        note_last(event, transcript)
                         break
                     transcript.pieces.append((number, event["token"]))
                     if len(transcript.pieces) == min(ask.after, ask.tokens - 5):
@@ -115,6 +135,7 @@ class People:
             pass
         if not transcript.pieces:  # it may never have been accepted, and nobody can know
             self.transcripts.remove(transcript)
+            self.wordless += 1
 
     # --- chats ------------------------------------------------------------------------------------
 
@@ -202,17 +223,3 @@ class People:
                 pass
             await asyncio.sleep(AGAIN)
         raise GaveUp(f"{method} {path} was not granted in time")
-
-
-def _body(ask: Ask) -> dict[str, object]:
-    """Greedy, so that a model has one thing to say."""
-    params = {"max_tokens": ask.tokens, "temperature": 0}
-    return {"prompt": ask.prompt, "model": ask.model or ECHO, "params": params}
-
-
-def _refusal(status: int, transcript: Transcript, events: list[tuple[int | None, object]]) -> None:
-    """A failure of the answer itself is its end; a gateway that cannot now is asked again."""
-    if status in (500, 504):
-        said = events[0][1] if events else {}
-        assert isinstance(said, dict)
-        transcript.ended = f"error: {said.get('error', status)}"

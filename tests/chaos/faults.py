@@ -105,7 +105,7 @@ class Faults:
                 service.start()
             case "pause" | "freeze":
                 await pause(service, seconds)
-            case "cut" | "delay":
+            case "cut" | "sever" | "delay":
                 await self._wire(action, self.mesh.wires[service.name], seconds)
             case "fill":
                 await self._fill(service.name, seconds)

@@ -13,15 +13,17 @@ up for good; asks in a chat and may stop the answer."""
 
 Kind = Literal[
     "kill worker", "pause worker", "freeze worker", "stop worker", "cut worker", "delay worker",
-    "clock of worker",
+    "clock of worker", "sever worker",
     "kill gateway", "stop gateway", "pause gateway", "cut gateway", "delay gateway",
+    "freeze gateway", "sever gateway",
     "clock of gateway",
     "cut clients", "delay clients",
     "kill store", "stop store", "pause store", "cut store", "fill store", "clock of store",
     "kill broker", "stop broker", "pause broker", "fill broker",
 ]  # fmt: skip
-"""kill: SIGKILL; pause: SIGSTOP for a while; freeze: for longer than the queue's patience; stop:
-SIGTERM; cut: its connections break, and for a while no new one is made; delay: every message comes
+"""kill: SIGKILL; pause: SIGSTOP for a while; freeze: for longer than the queue's patience, or
+until the other gateways call it gone; stop: SIGTERM; cut: its connections break, and for a while no
+new one is made; sever: for longer than the queue's patience; delay: every message comes
 late; fill: its disk is full for a while; clock: its clock is set. The clients' wires are those to a
 gateway, all others end at the broker."""
 
@@ -40,10 +42,20 @@ FAULTS: dict[Kind, float] = {
 }  # fmt: skip
 """How often each comes, in proportion."""
 
+LONG: dict[Kind, float] = {"freeze gateway": 0.8, "sever gateway": 0.8, "sever worker": 3}
+"""The same of those that last, for long campaigns."""
+
 WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
+
+ECHO = "echo"
+"""The model whose every word is known beforehand."""
 
 SHARE = 10
 """Of so many requests one asks the second model, where there is one."""
+
+AT_LENGTH = 400
+"""Pieces of the echo that somebody asks for who will hang up: seconds of writing, so that it shows
+whether that was heard."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +95,29 @@ class Plan:
     faults: list[Fault] = field(default_factory=list)
 
 
-def draw(seed: int, requests: int, faults: int, seconds: float, second_model: str = "") -> Plan:
-    """Draw a plan. second_model: of a real engine, which one of `SHARE` requests asks."""
+def draw(
+    seed: int,
+    requests: int,
+    faults: int,
+    seconds: float,
+    second_model: str = "",
+    long: bool = False,
+) -> Plan:
+    """Draw a plan. second_model: of a real engine, which one of `SHARE` requests asks; long: with
+    the faults that last, too."""
     rng = random.Random(seed)
+    kinds = FAULTS | LONG if long else FAULTS
     plan = Plan(seed, seconds)
     for number, at in enumerate(sorted(rng.uniform(0, seconds) for _ in range(requests))):
         (client,) = rng.choices(list(CLIENTS), list(CLIENTS.values()))
         tokens = rng.randint(10, 70)
         model = second_model if rng.randrange(SHARE) == 0 else ""
-        plan.asks.append(Ask(number, at, client, tokens, rng.randint(1, tokens), model))
+        after = rng.randint(1, tokens)
+        if client == "hanger" and not model:
+            tokens = AT_LENGTH
+        plan.asks.append(Ask(number, at, client, tokens, after, model))
     for at in sorted(rng.uniform(0, seconds) for _ in range(faults)):
-        (kind,) = rng.choices(list(FAULTS), list(FAULTS.values()))
+        (kind,) = rng.choices(list(kinds), list(kinds.values()))
         plan.faults.append(Fault(at, kind, rng.randrange(1000), rng.uniform(*SPANS[kind])))
     return plan
 
@@ -105,6 +129,7 @@ SPANS: dict[Kind, tuple[float, float]] = {
     "clock of worker": _AT_ONCE,
     "kill gateway": _AT_ONCE, "stop gateway": _AT_ONCE, "pause gateway": (0.5, 3.0),
     "cut gateway": (0.0, 2.0), "delay gateway": (0.5, 2.0), "clock of gateway": _AT_ONCE,
+    "freeze gateway": (20.0, 25.0), "sever gateway": (6.5, 12.0), "sever worker": (6.5, 12.0),
     "cut clients": (0.0, 2.0), "delay clients": (0.5, 3.0),
     "kill store": _AT_ONCE, "stop store": _AT_ONCE, "pause store": (0.5, 4.0),
     "cut store": (0.0, 3.0), "fill store": (1.0, 5.0), "clock of store": _AT_ONCE,

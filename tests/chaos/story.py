@@ -35,7 +35,7 @@ class Claimed(NamedTuple):
 
 @dataclass
 class Story:
-    """One request. number: the one that its question names; ended: Unix time by the broker;
+    """One request. number: the one that its question names; asked, ended: Unix times by the broker;
 
     written: when each frame with pieces of it was stored.
     """
@@ -46,6 +46,7 @@ class Story:
     ends: int
     ended: float
     written: list[float]
+    asked: float = 0.0
 
     @property
     def number(self) -> int:
@@ -65,6 +66,7 @@ class TimedTruth(Truth):
     def __init__(self) -> None:
         super().__init__()
         self._claimed: dict[str, list[Claimed]] = {}
+        self._asked: dict[str, float] = {}
         self._ended: dict[str, float] = {}
         self._written: defaultdict[str, list[float]] = defaultdict(list)
 
@@ -81,7 +83,9 @@ class TimedTruth(Truth):
             claims = self._claimed.setdefault(where.rid, [])
             if event.n > len(claims):
                 claims.append(Claimed(stored.at, where.writer))
-        elif not isinstance(event, Queued) and where.rid in self.runs:
+        elif isinstance(event, Queued):
+            self._asked.setdefault(where.rid, stored.at)
+        elif where.rid in self.runs:
             if self.runs[where.rid].end is not None:
                 self._ended.setdefault(where.rid, stored.at)
 
@@ -94,6 +98,7 @@ class TimedTruth(Truth):
                 ends=self.ends[rid],
                 ended=self._ended.get(rid, 0.0),
                 written=self._written[rid],
+                asked=self._asked.get(rid, 0.0),
             )
             for rid, run in self.runs.items()
             if run.queued is not None

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from mesh.bus.topology import LEASE_TTL
+from mesh.gateway.living import EVERY, MISSED
 from tests.chaos.__main__ import report
 from tests.chaos.campaign import ACK_WAIT, BUNDLED, SECOND_MODEL, Campaign
-from tests.chaos.plan import FAULTS, SPANS, draw
+from tests.chaos.ends import HEARD
+from tests.chaos.plan import FAULTS, LONG, SPANS, draw
 
 
 @pytest.mark.timeout(400)
@@ -21,6 +24,8 @@ async def test_no_answer_is_lost_whatever_dies(seed: int, tmp_path: Path) -> Non
     assert set(outcome.verdict.ends) <= {"done", "cancelled"}, said
     assert set(outcome.verdict.models) == {"echo", SECOND_MODEL}, said
     assert all(seconds < ACK_WAIT + 1 for seconds in outcome.takeovers.alone), said
+    assert all(seconds < ACK_WAIT + 1 for seconds in outcome.silent.alone), said
+    assert all(seconds < HEARD for seconds in outcome.hang_ups.alone), said
     assert outcome.faults.total() + outcome.left_out.total() == 60, said
 
 
@@ -29,8 +34,15 @@ def test_a_seed_draws_the_same_plan_again() -> None:
 
 
 def test_every_kind_of_fault_is_drawn() -> None:
-    assert {fault.kind for fault in draw(1, 1, 3000, 60.0).faults} == set(FAULTS) == set(SPANS)
+    assert {fault.kind for fault in draw(1, 1, 3000, 60.0).faults} == set(FAULTS)
+    long = draw(1, 1, 6000, 60.0, long=True)
+    assert {fault.kind for fault in long.faults} == {*FAULTS, *LONG} == set(SPANS)
 
 
-def test_who_is_frozen_is_so_for_longer_than_the_queue_waits() -> None:
-    assert SPANS["freeze worker"][0] > ACK_WAIT
+def test_who_is_frozen_or_severed_is_so_for_longer_than_the_queue_waits() -> None:
+    for kind in ("freeze worker", "sever worker", "sever gateway"):
+        assert SPANS[kind][0] > ACK_WAIT
+
+
+def test_a_frozen_gateway_is_so_until_the_others_call_it_gone() -> None:
+    assert SPANS["freeze gateway"][0] > LEASE_TTL + MISSED * EVERY

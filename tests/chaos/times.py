@@ -5,12 +5,14 @@ was measured, and of those amid other trouble, where deadlines and patience coun
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median, quantiles
 
-from mesh.protocol.messages import Cancelled
-from tests.chaos.faults import CLIENTS, Death, Faults, Window
+from mesh.protocol.messages import Cancelled, Done, End
+from tests.chaos.ends import Known, concerns, is_chat
+from tests.chaos.faults import CLIENTS, RECOVERY, Death, Faults, Window
 from tests.chaos.story import Claimed, Story
 
 
@@ -34,14 +36,8 @@ def takeovers(stories: list[Story], faults: Faults) -> Times:
     word of the death could be heard and acted upon.
     """
     found = Times()
-    serving: defaultdict[str, set[str]] = defaultdict(set)
-    for story in stories:
-        serving[story.model] |= {claim.writer.user for claim in story.claims}
-    workers = {service.name for service in faults.mesh.workers}
-    for story in stories:
-        apart = {"store", *(workers - serving[story.model])}
-        windows = [each for each in faults.windows if _bears(each) and each.name not in apart]
-        for held, following in zip(story.claims, story.claims[1:], strict=False):
+    for story, windows in _bearing(stories, faults.windows):
+        for held, following in pairwise(story.claims):
             death = _death_between(held, following, faults)
             if death is not None:
                 others = (window for window in windows if window.name != death.user)
@@ -49,10 +45,50 @@ def takeovers(stories: list[Story], faults: Faults) -> Times:
     return found
 
 
-def _bears(window: Window) -> bool:
-    """Whether a trouble has to do with who takes over: not one between gateways and clients, and
-    no clock, for nobody goes by one there."""
-    return not (window.name.startswith(CLIENTS) or window.kind.startswith("clock"))
+def silent(stories: list[Story], windows: Sequence[Window]) -> Times:
+    """From each worker's freezing to the next claim on each request that it held meanwhile.
+
+    It keeps its connection, so there is no word of the broker's: only the queue's patience ends.
+    Alone: as in `takeovers`.
+    """
+    found = Times()
+    frozen = [window for window in windows if window.kind == "freeze worker"]
+    for story, bearing in _bearing(stories, windows):
+        for held, following in pairwise(story.claims):
+            for freeze in frozen:
+                if freeze.name == held.writer.user and _between(held, freeze, following):
+                    others = (window for window in bearing if window.name != freeze.name)
+                    found.note(freeze.start, following.at, others)
+    return found
+
+
+def _between(held: Claimed, freeze: Window, following: Claimed) -> bool:
+    """Whether a worker froze after its claim, and was still frozen when another claimed."""
+    return held.at <= freeze.start <= following.at <= freeze.end - RECOVERY
+
+
+def _bearing(
+    stories: list[Story], windows: Sequence[Window]
+) -> Iterator[tuple[Story, list[Window]]]:
+    """Each story with the troubles that may keep others from taking it over."""
+    serving: defaultdict[str, set[str]] = defaultdict(set)
+    for story in stories:
+        serving[story.model] |= {claim.writer.user for claim in story.claims}
+    for story in stories:
+        peers = serving[story.model]
+        yield story, [each for each in windows if _bears(each, peers)]
+
+
+def _bears(window: Window, peers: set[str]) -> bool:
+    """Whether a trouble has to do with who of the peers takes over: not the store's, nor one
+    between gateways and clients, and no clock, for nobody goes by one there."""
+    if window.kind.endswith("worker") and window.name not in peers:
+        return False
+    return not (
+        window.kind.endswith("store")
+        or window.name.startswith(CLIENTS)
+        or window.kind.startswith("clock")
+    )
 
 
 def _death_between(held: Claimed, following: Claimed, faults: Faults) -> Death | None:
@@ -63,21 +99,26 @@ def _death_between(held: Claimed, following: Claimed, faults: Faults) -> Death |
     return None
 
 
-def cancels(stories: list[Story], hung_up: dict[int, float], faults: Faults) -> Times:
-    """From hanging up, or asking to stop, to the end in the log.
+def obeyed(stories: list[Story], known: Known, chats: bool) -> Times:
+    """From hanging up, or in chats from asking to stop, to `cancelled` in the log.
 
-    Alone: where all were well who have to do with it, which is everybody but the workers that had
-    nothing to do with the request.
+    The worker's slot is free by then. Alone: where all were well who have to do with it.
     """
+    return _to_the_end([story for story in stories if is_chat(story) is chats], known, Cancelled)
+
+
+def ran_on(stories: list[Story], known: Known) -> Times:
+    """The same to `done`, which was quicker, or came although its client had hung up."""
+    return _to_the_end(stories, known, Done)
+
+
+def _to_the_end(stories: list[Story], known: Known, end: type[End]) -> Times:
     found = Times()
-    by_number = {story.number: story for story in stories}
-    workers = {service.name for service in faults.mesh.workers}
-    for number, at in hung_up.items():
-        story = by_number.get(number)
-        if story is None or not isinstance(story.run.end, Cancelled):
-            continue
-        idle = workers - {claim.writer.user for claim in story.claims}
-        found.note(at, story.ended, (each for each in faults.windows if each.name not in idle))
+    for story in stories:
+        at = known.hung_up.get(story.number)
+        if at is not None and isinstance(story.run.end, end):
+            others = (each for each in known.windows if concerns(each, story))
+            found.note(at, story.ended, others)
     return found
 
 

@@ -1,0 +1,146 @@
+"""Whether each answer has the end that it had to have, by what its client did and what befell the
+
+mesh. Pure. What is done is whole; what is cancelled was asked to be; what failed could not but
+fail; who hung up was heard.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
+
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Cancelled, Done, Failed, Request
+from tests.chaos.faults import CLIENTS, Window
+from tests.chaos.plan import ECHO, Ask
+from tests.chaos.story import Claimed, Story
+
+HEARD = 3.0
+"""Seconds after hanging up, or asking to stop, within which an answer may still come to its end,
+if nobody was in trouble meanwhile. One is promised, on a machine that has time."""
+
+REFUSING = 15.0
+"""Seconds before a request stands in the log in which a trouble may be why it was refused: its
+gateway waits for the broker for ten."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the log does not tell. Nothing of it excuses anything unless it is given.
+
+    hung_up: when a client hung up or asked to stop, by number, Unix time; windows: when something
+    was wrong, and with whom; timeout: seconds that a request is given; poison_after: so many
+    workers lost in a row are its own fault; never_granted: a sentence for each client that was
+    never granted what it asked for.
+    """
+
+    hung_up: Mapping[int, float] = field(default_factory=dict)
+    windows: Sequence[Window] = ()
+    timeout: float = inf
+    poison_after: float = inf
+    never_granted: Sequence[str] = ()
+
+
+def amiss(story: Story, ask: Ask, known: Known) -> str:
+    """What is wrong with the end that an answer has; "" for nothing."""
+    match story.run.end:
+        case Done():
+            return _short(story, ask) or _unheard(story, known)
+        case Cancelled() if ask.client != "hanger" and ask.number not in known.hung_up:
+            return "it was cancelled, and nobody had asked for that"
+        case Failed(code=code) if not _had_to_fail(code, story, ask, known):
+            return f"it failed with {code.value}, and nothing that happened explains it"
+    return ""
+
+
+def mistold(ended: str, story: Story, ask: Ask, known: Known) -> str:
+    """What is wrong with the end that a client was told; "" for nothing.
+
+    A failure is one in the log, and what was cancelled is told of as an error on `/generate`.
+    """
+    end, chat = story.run.end, is_chat(story)
+    asked = ask.number in known.hung_up
+    if ended == "done":
+        right = isinstance(end, Done)
+    elif ended == "cancelled":
+        right = chat and isinstance(end, Cancelled)
+    else:
+        right = isinstance(end, Failed) or (isinstance(end, Cancelled) and asked and not chat)
+    return "" if right else f"its client was told {ended!r}"
+
+
+def is_chat(story: Story) -> bool:
+    return story.run.queued is not None and story.run.queued.turn is not None
+
+
+def concerns(window: Window, story: Story) -> bool:
+    """Whether a trouble may keep a client from being heard that hangs up, or asks to stop.
+
+    Not that of workers that never had the request; and who hangs up needs neither the store nor
+    another gateway's wire to its clients, while who asks to stop may do so at any gateway.
+    """
+    if window.kind.endswith("worker"):
+        return window.name in {claim.writer.user for claim in story.claims}
+    if is_chat(story):
+        return True
+    if window.name.startswith(CLIENTS):
+        return window.name == CLIENTS + _request(story).reply
+    return not window.kind.endswith("store")
+
+
+def _short(story: Story, ask: Ask) -> str:
+    """An echo says all that it is asked for; a model may stop before, and not behind."""
+    count = len(story.run.texts)
+    if count == ask.tokens or (story.model != ECHO and count < ask.tokens):
+        return ""
+    return f"it is done with {count} of {ask.tokens} pieces"
+
+
+def _unheard(story: Story, known: Known) -> str:
+    at = known.hung_up.get(story.number)
+    if at is None or story.ended - at <= HEARD:
+        return ""
+    if any(concerns(each, story) and each.meets(at, story.ended) for each in known.windows):
+        return ""
+    return f"its client had hung up, and it was written on for {story.ended - at:.1f} s, to its end"
+
+
+def _had_to_fail(code: ErrorCode, story: Story, ask: Ask, known: Known) -> bool:
+    """Whether what happened can lead to this failure."""
+    match code:
+        case ErrorCode.DEADLINE_EXCEEDED:
+            began = min(story.asked, _request(story).created)
+            return story.ended - began >= known.timeout
+        case ErrorCode.WORKER_LOST:
+            return _lost_in_a_row(story, known.windows) >= known.poison_after
+        case ErrorCode.BROKER_UNAVAILABLE:  # what was refused, and got into the log all the same
+            names = {"broker", _request(story).reply}
+            return ask.client == "hanger" and _refused(story, known.windows, names)
+    return False
+
+
+def _refused(story: Story, windows: Sequence[Window], names: set[str]) -> bool:
+    """Whether nobody ever had it, and some of these were in trouble when it was asked."""
+    near = (story.asked - REFUSING, story.ended)
+    troubled = any(each.name in names and each.meets(*near) for each in windows)
+    return not story.claims and troubled
+
+
+def _lost_in_a_row(story: Story, windows: Sequence[Window]) -> int:
+    """How many of its holders were killed, or frozen, one after the other before the last one."""
+    count = 0
+    for held, following in reversed(list(pairwise(story.claims))):
+        if not any(_loses(each, held, following) for each in windows):
+            break
+        count += 1
+    return count
+
+
+def _loses(window: Window, held: Claimed, following: Claimed) -> bool:
+    deadly = window.kind in ("kill worker", "freeze worker")
+    return deadly and window.name == held.writer.user and held.at <= window.start <= following.at
+
+
+def _request(story: Story) -> Request:
+    assert story.run.queued is not None
+    return story.run.queued.request

@@ -1,0 +1,68 @@
+"""Made-up stories and troubles, for tests of what is found in them. Pure."""
+
+from collections.abc import Sequence
+from itertools import cycle, islice
+
+from msgspec.structs import replace
+
+from mesh.protocol.messages import (
+    Claim,
+    Done,
+    End,
+    Message,
+    Queued,
+    Request,
+    Turn,
+    Usage,
+    UserMessage,
+)
+from mesh.protocol.run import Run
+from mesh.protocol.subjects import Writer
+from tests.chaos.faults import Window
+from tests.chaos.plan import ECHO, WORDS
+from tests.chaos.story import Claimed, Story
+
+ASKED, ENDED = 1000.0, 1001.0
+DONE = Done(uid="end", finish="length")
+
+
+def story(
+    count: int,
+    end: End = DONE,
+    *,
+    ended: float = ENDED,
+    holders: Sequence[str] = ("w1",),
+    chat: bool = False,
+) -> Story:
+    """An echo's answer of so many pieces, claimed by these workers, one each second."""
+    run = Run()
+    run.event(_queued(chat), Writer("gateway", "a"), 1)
+    for n, user in enumerate(holders, 1):
+        claim = Claim(uid=f"claim{n}", n=n, item=1, ack_reply="a", model=ECHO)
+        run.event(claim, Writer(user, "a"), n + 1)
+    run.texts, run.ids = [f"{word}~1 " for word in islice(cycle(["#1", *WORDS]), count)], None
+    usage = Usage(prompt_tokens=3, completion_tokens=count)
+    last = replace(end, text=run.text, seal=run.seal(), usage=usage)
+    run.event(last, Writer("w1", "a"), len(holders) + 2)
+    claims = [Claimed(ASKED + k, Writer(user, "a")) for k, user in enumerate(holders)]
+    return Story("r1", run, claims, 1, ended, [], ASKED)
+
+
+def trouble(name: str, kind: str, start: float = ASKED, end: float = ENDED) -> Window:
+    return Window(name, kind, start, end)
+
+
+def _queued(chat: bool) -> Queued:
+    said = Message(role="user", content=f"/repeat #1 {' '.join(WORDS)}")
+    request = Request(
+        rid="r1",
+        reply="gw1",
+        tenant="t",
+        model=ECHO,
+        messages=(said,),
+        created=ASKED,
+        deadline=ASKED + 120,
+    )
+    question = UserMessage(id="q", content=said.content, created=ASKED)
+    turn = Turn(chat_id="c", user_id="u", user_message=question) if chat else None
+    return Queued(uid="queued", request=request, turn=turn)

@@ -1,0 +1,159 @@
+"""What the checker takes for a fault, and what for a consequence of what happened. Pure."""
+
+import random
+
+import pytest
+
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Cancelled, Failed
+from tests.chaos.checker import Transcript, Verdict, check
+from tests.chaos.clients import GaveUp, People
+from tests.chaos.ends import HEARD, Known
+from tests.chaos.faults import CLIENTS, Window
+from tests.chaos.made_up import ASKED, story, trouble
+from tests.chaos.plan import Ask, Client
+from tests.chaos.story import Story
+from tests.conftest import free_port
+
+CANCELLED = Cancelled(uid="end")
+
+
+def failed(code: ErrorCode) -> Failed:
+    return Failed(uid="end", code=code)
+
+
+def checked(
+    told: Story, client: Client, ended: str, pieces: int = 100, known: Known | None = None
+) -> Verdict:
+    """What the checker finds where a client asked for sixty and read so many pieces at most."""
+    read = list(enumerate(told.run.texts[:pieces]))
+    total = len(told.run.texts) if ended == "done" else -1
+    transcript = Transcript(1, read, ended, total)
+    asks = [Ask(1, 0.0, client, 60, 5)]
+    return check([told], asks, [transcript], None, known or Known())
+
+
+def blamed(verdict: Verdict, *sentences: str) -> bool:
+    """Whether just this is wrong with ends, and nothing else."""
+    only = {name for name, count in verdict.counts.items() if count} == {"wrongly ended"}
+    return only and all(any(each in said for said in verdict.said) for each in sentences)
+
+
+def test_an_answer_as_it_should_be_is_clean() -> None:
+    verdict = checked(story(60), "reader", "done")
+    assert verdict.clean and verdict.ends == {"done": 1}
+
+
+def test_who_is_told_done_before_all_is_said_was_told_wrongly() -> None:
+    assert blamed(checked(story(3), "reader", "done"), "done with 3 of 60 pieces")
+
+
+@pytest.mark.parametrize("client", ["reader", "leaver", "slow", "retrier"])
+def test_nothing_is_cancelled_that_nobody_stopped(client: Client) -> None:
+    told = "error: The answer was cancelled."
+    assert blamed(checked(story(9, CANCELLED), client, told), "nobody had asked", "was told")
+
+
+def test_a_chat_is_cancelled_if_it_was_asked_to_stop() -> None:
+    stopped = story(9, CANCELLED, chat=True)
+    assert blamed(checked(stopped, "chatter", "cancelled"), "nobody had asked for that")
+    asked = Known(hung_up={1: ASKED})
+    assert checked(stopped, "chatter", "cancelled", known=asked).clean
+
+
+def test_who_hangs_up_or_is_cut_off_is_cancelled() -> None:
+    assert checked(story(9, CANCELLED), "hanger", "", known=Known(hung_up={1: ASKED})).clean
+    assert checked(story(9, CANCELLED), "hanger", "", pieces=5).clean
+
+
+def test_who_has_not_hung_up_is_not_told_that_it_was_cancelled() -> None:
+    told = "error: The answer was cancelled."
+    assert blamed(checked(story(9, CANCELLED), "hanger", told), "was told")
+
+
+def test_an_error_is_told_of_a_failure_only() -> None:
+    told = checked(story(60), "reader", "error: 500", pieces=5)
+    assert blamed(told, "was told 'error: 500', and it is done")
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_nothing_fails_without_a_reason(code: ErrorCode) -> None:
+    known = Known(timeout=120, poison_after=2)
+    verdict = checked(story(2, failed(code)), "reader", "error: it failed", known=known)
+    assert blamed(verdict, f"failed with {code.value}")
+
+
+def test_a_deadline_is_one_that_has_passed() -> None:
+    late = failed(ErrorCode.DEADLINE_EXCEEDED)
+    known = Known(timeout=120)
+    assert checked(story(2, late, ended=ASKED + 120), "reader", "error: x", known=known).clean
+    verdict = checked(story(2, late, ended=ASKED + 119), "reader", "error: x", known=known)
+    assert blamed(verdict, "deadline_exceeded")
+
+
+def test_poison_has_lost_workers_in_a_row() -> None:
+    poison = story(2, failed(ErrorCode.WORKER_LOST), holders=("w1", "w2", "w3"))
+    first = trouble("w1", "kill worker", ASKED + 0.5)
+    second = trouble("w2", "freeze worker", ASKED + 1.5)
+    both = Known(windows=[first, second], poison_after=2)
+    assert checked(poison, "reader", "error: x", known=both).clean
+    one = Known(windows=[second], poison_after=2)
+    assert blamed(checked(poison, "reader", "error: x", known=one), "worker_lost")
+
+
+def test_who_was_refused_without_a_key_may_be_in_the_log_all_the_same() -> None:
+    refused = story(0, failed(ErrorCode.BROKER_UNAVAILABLE), holders=())
+    known = Known(windows=[trouble("broker", "kill broker", ASKED - 5, ASKED - 1)])
+    assert checked(refused, "hanger", "", known=known).clean
+    assert blamed(checked(refused, "reader", "error: x", known=known), "broker_unavailable")
+    assert blamed(checked(refused, "hanger", ""), "broker_unavailable")
+
+
+def test_who_hangs_up_is_heard() -> None:
+    ignored = story(60, ended=ASKED + HEARD + 0.1)
+    hung_up = {1: ASKED}
+    assert blamed(checked(ignored, "hanger", "", 5, Known(hung_up)), "had hung up")
+    just_done = story(60, ended=ASKED + HEARD)
+    assert checked(just_done, "hanger", "", 5, Known(hung_up)).clean
+
+
+@pytest.mark.parametrize(
+    ("window", "excused"),
+    [
+        (trouble("gw1", "kill gateway"), True),
+        (trouble("gw2", "pause gateway"), True),
+        (trouble("broker", "kill broker"), True),
+        (trouble("w1", "kill worker"), True),
+        (trouble(f"{CLIENTS}gw1", "cut clients"), True),
+        (trouble("w2", "kill worker"), False),
+        (trouble("store", "kill store"), False),
+        (trouble(f"{CLIENTS}gw2", "cut clients"), False),
+        (trouble("gw1", "kill gateway", ASKED - 9, ASKED - 1), False),
+    ],
+)
+def test_who_hangs_up_amid_trouble_of_its_own_may_not_be_heard(
+    window: Window, excused: bool
+) -> None:
+    ignored = story(60, ended=ASKED + HEARD + 1)
+    known = Known(hung_up={1: ASKED}, windows=[window])
+    assert checked(ignored, "hanger", "", 5, known).clean is excused
+
+
+def test_who_was_never_granted_anything_is_counted() -> None:
+    people = People([], random.Random(1))
+    people.transcripts = [Transcript(1), Transcript(2), Transcript(3, [(0, "#3~1 ")])]
+    for number in (1, 3):
+        ask = Ask(number, 0.0, "chatter", 60, 5)
+        people.give_up(ask, GaveUp("POST /chats was not granted in time"))
+    assert [each.number for each in people.transcripts] == [2, 3]
+    verdict = check([], [], [], None, Known(never_granted=people.never_granted))
+    assert verdict.never_granted == 2 and not verdict.clean
+    assert verdict.said[0] == ("never_granted: #1 (chatter): POST /chats was not granted in time")
+
+
+async def test_nobody_gives_up_unnoticed() -> None:
+    people = People([f"http://127.0.0.1:{free_port()}"], random.Random(1), patience=0.1)
+    people.tokens = {1: "token"}
+    await people.ask(Ask(1, 0.0, "chatter", 60, 5))
+    assert people.never_granted == ["#1 (chatter): POST /chats was not granted in time"]
+    assert people.transcripts == []
