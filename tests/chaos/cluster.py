@@ -125,7 +125,8 @@ class Cluster:
         """The node that leads a stream."""
         bus = await Bus.connect([self.url], *self.credentials("operator"))
         try:
-            info = await JetStream(bus).stream_info(stream)
+            js = JetStream(bus, timeout=10.0)  # a leader is chosen first
+            info = await js.stream_info(stream)
             return int(info.cluster.leader.removeprefix("n"))
         finally:
             await bus.close()
