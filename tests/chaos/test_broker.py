@@ -21,8 +21,8 @@ from tests.truth import truth_of
 AWAY = 1.0
 """Seconds that the broker is dead."""
 
-SOON = 10.0
-"""Seconds within which streams have to go on; 3 are promised, on a machine that has time."""
+SOON = 3.0
+"""Seconds within which streams have to go on, as is promised."""
 
 
 @dataclass
