@@ -283,6 +283,15 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
         float,
         Meta(gt=0, le=DAY, description="Seconds in which a worker has to take a request."),
     ] = 300.0
+    orphan_timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=DAY,
+            description="Seconds that a gateway is gone until answers are cancelled that only its "
+            "own connections could read.",
+        ),
+    ] = 60.0
     max_body: Annotated[
         int, Meta(ge=1024, description="Bytes of the largest HTTP body accepted.")
     ] = 4 << 20

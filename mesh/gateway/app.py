@@ -289,7 +289,8 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
     models, requests, settings = services.models, services.requests, services.settings
     letters = DeadLetters(js, requests, settings.request_timeout, settings.queue_timeout)
     name = settings.gateway_name
-    sweeper = Sweeper(js, name, unfinished, living, requests, letters)
+    patience = settings.orphan_timeout
+    sweeper = Sweeper(js, name, unfinished, living, requests, letters, patience)
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
     fleet.on_lost = lambda worker: requests.background(
         report_lost(services.js, requests.writer, worker)

@@ -40,8 +40,35 @@ class Sign(NamedTuple):
     age: float
 
 
+class Absences:
+    """Which of those that lived are missing, by the looks in a row that they were. Pure.
+
+    Not by a clock: of whoever looks itself stood still, or was without a broker, that time does not
+    count, for the others may have been no better off.
+    """
+
+    def __init__(self) -> None:
+        self._missed: dict[str, int] = {}
+
+    def look(self, living: set[str]) -> set[str]:
+        """Take note of who lives now; returns who was never seen before."""
+        new = living - self._missed.keys()
+        for name in living | self._missed.keys():
+            self._missed[name] = 0 if name in living else self._missed[name] + 1
+        return new
+
+    @property
+    def gone(self) -> set[str]:
+        return {name for name, missed in self._missed.items() if missed >= MISSED}
+
+    def gone_for(self, name: str) -> float:
+        """Seconds for which one of the gone was not seen, at least; 0: it is none of them."""
+        missed = self._missed.get(name, 0)
+        return missed * EVERY if missed >= MISSED else 0.0
+
+
 class Living:
-    """One gateway among others. `gone`: the names of those that lived, and do no more.
+    """One gateway among others.
 
     `alone` is set once it is sure that nobody else lives under our name, `namesake` if somebody
     does: what is written under it is that one's then, and no affair of ours.
@@ -52,10 +79,18 @@ class Living:
         self._name = name
         self._lease = Lease(js, f"{_PREFIX}{name}", name)
         self._refused = 0
-        self._missed: dict[str, int] = {}
-        self.gone: set[str] = set()
+        self._absences = Absences()
         self.alone = asyncio.Event()
         self.namesake = asyncio.Event()
+
+    @property
+    def gone(self) -> set[str]:
+        """The names of those that lived, and do no more as far as one sees."""
+        return self._absences.gone
+
+    def gone_for(self, name: str) -> float:
+        """Seconds for which a gateway is gone, at least; 0: it lives, or was never seen."""
+        return self._absences.gone_for(name)
 
     async def run(self) -> None:
         """Live and look, until cancelled, unless another lives under our name."""
@@ -108,8 +143,5 @@ class Living:
                 "starts: give one of them a name of its own with MESH_GATEWAY_NAME.",
                 self._name,
             )
-        for name in living - self._missed.keys():
+        for name in self._absences.look(living):
             log.info("The gateway %s lives", name)
-        for name in living | self._missed.keys():
-            self._missed[name] = 0 if name in living else self._missed[name] + 1
-        self.gone = {name for name, missed in self._missed.items() if missed >= MISSED}

@@ -42,7 +42,11 @@ SWEEPING = "sweeping"
 
 
 class Sweeper:
-    """Sweeps while it holds the lease. name: of its gateway; living: which others are gone."""
+    """Sweeps while it holds the lease. name: of its gateway; living: which others are gone.
+
+    patience: seconds for which a gateway has to be gone until what only its own clients could read
+    is cancelled. One that is frozen or cut off keeps their connections, and goes on when it can.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Sweeper:
         living: Living,
         requests: Requests,
         letters: DeadLetters,
+        patience: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._js = js
@@ -60,6 +65,7 @@ class Sweeper:
         self._unfinished = unfinished
         self._requests = requests
         self._letters = letters
+        self._patience = patience
         self._clock = clock
 
     async def run(self) -> None:
@@ -91,7 +97,7 @@ class Sweeper:
         orphans = [
             rid
             for rid, run in open_.items()
-            if run.queued and is_orphan(run) and run.queued.request.reply in self._living.gone
+            if forsaken(run, self._living.gone_for, self._patience)
         ]
         for rid in {*overdue, *orphans}:
             await self._requests.take_back(rid)
@@ -121,6 +127,14 @@ class Sweeper:
             requests = [run.queued.request for run in wanted if run.queued]
             lost += [request for request in requests if request.rid not in waiting]
         return lost
+
+
+def forsaken(run: Run, gone_for: Callable[[str], float], patience: float) -> bool:
+    """Whether nobody can read a request on, and nobody is awaited any more who still might."""
+    if run.queued is None or not is_orphan(run):
+        return False
+    gone = gone_for(run.queued.request.reply)
+    return gone > 0 and gone >= patience
 
 
 def _settled(request: Request, run: Run, now: float) -> bool:

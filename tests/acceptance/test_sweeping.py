@@ -53,10 +53,11 @@ def test_what_nobody_can_read_on_is_cancelled_when_its_gateway_is_gone(
     processes: Processes,
 ) -> None:
     """Its client has hung up with it; one with a key may come back to any gateway."""
-    first = processes.gateway()
+    soon = ("--orphan-timeout", "0")
+    first = processes.gateway(*soon)
     processes.worker("w1", *SLOW)
     processes.await_workers(1)
-    gateway, url = processes.second_gateway()
+    gateway, url = processes.second_gateway(*soon)
     nameless, named = Reading(url, 8000), Reading(url, 4000, key="mine")
     for reading in (nameless, named):
         reading.start()

@@ -49,8 +49,10 @@ async def test_a_gateway_that_stops_is_gone_and_comes_back(
             await until(lambda: caplog.messages.count("The gateway second lives") == 2)
             assert not first.gone
         await until(lambda: first.gone == {"second"})
+        assert first.gone_for("second") > 0 == first.gone_for("first")
         async with gateway(js, "second"):
             await until(lambda: not first.gone)
+            assert not first.gone_for("second")
 
 
 async def test_who_takes_a_living_ones_name_knows_it_and_touches_nothing(js: JetStream) -> None:
