@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream
+from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, Stored
 from mesh.bus.presence import present
 from mesh.bus.replay import read_event
 from mesh.bus.versions import refuse_other_protocol
@@ -23,7 +23,7 @@ from mesh.cli import broker
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancel, Claim, Prompt, Request, WorkerInfo
+from mesh.protocol.messages import Cancel, Claim, End, Prompt, Request, WorkerInfo
 from mesh.settings import OperatorSettings
 
 PATIENCE = 5.0
@@ -131,9 +131,10 @@ async def look(js: JetStream) -> Snapshot:
     workers = await workers_present(js)
     queues = await models_queues(js, workers)
     unfinished = sum(queue.waiting + queue.in_work for queue in queues)
-    requests = await _requests(js) if unfinished else []
-    if unfinished <= SHOWN:
+    requests, whole = await _requests(js) if unfinished else ([], True)
+    if whole:
         queues = [_as_told(queue, requests) for queue in queues]
+        unfinished = len(requests)
     return Snapshot(
         at=now,
         workers=[_worker(info, now) for info in workers],
@@ -206,16 +207,21 @@ async def _queue(
 
 
 def _as_told(queue: Queue, requests: list[Pending]) -> Queue:
-    """A queue as the log has it: what was handed out may have been given back, and wait again."""
-    at_work = sum(each.model == queue.model and each.state != "waiting" for each in requests)
-    total = queue.waiting + queue.in_work
-    return replace(queue, waiting=max(0, total - at_work), in_work=min(total, at_work))
+    """A queue as the log has it: what was handed out may have been given back and wait again, and
+    what has ended may lie there still."""
+    states = [each.state for each in requests if each.model == queue.model]
+    waiting = states.count("waiting")
+    return replace(queue, waiting=waiting, in_work=len(states) - waiting)
 
 
-async def _requests(js: JetStream) -> list[Pending]:
-    """The oldest requests without an end: what is in the queue, and what the log says of it."""
-    found: dict[str, Pending] = {}
+async def _requests(js: JetStream) -> tuple[list[Pending], bool]:
+    """The oldest requests without an end: what is in the queue, and what the log says of it.
+
+    And whether these are all, or more was in the queue than is looked up.
+    """
+    found: dict[str, Pending | None] = {}
     at = 1
+    item: Stored | None = None
     while len(found) < SHOWN:
         item = await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, at)
         if item is None:
@@ -226,16 +232,21 @@ async def _requests(js: JetStream) -> list[Pending]:
         except msgspec.DecodeError:
             continue
         found[request.rid] = await _pending(js, request)
-    return list(found.values())
+    return [each for each in found.values() if each is not None], item is None
 
 
-async def _pending(js: JetStream, request: Request) -> Pending:
+async def _pending(js: JetStream, request: Request) -> Pending | None:
+    """How a request stands; None: it has ended, or the log has forgotten it."""
     claimant, attempts, stopping = None, 0, False
     last = await js.last(subjects.RUN_STREAM, subjects.events_of(request.rid))
-    upto = last.seq if last is not None else 0
-    async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(request.rid), 1, upto):
+    if last is None:
+        return None
+    async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(request.rid), 1, last.seq):
         for stored in batch:
-            match read_event(stored):
+            event = read_event(stored)
+            if isinstance(event, End):
+                return None
+            match event:
                 case Claim(n=n):
                     attempts = n
                     claimant = subjects.parse_run(stored.subject).writer.user

@@ -1,7 +1,7 @@
 """Ends requests: because somebody asks to stop, or because nobody has ended them in time.
 
 Whoever holds the pen writes the end; only a request that nobody holds, or whose time is over, is
-ended from here.
+ended from here. What nobody has claimed leaves the queue with its end, and makes room there.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Track
 from mesh.bus.jetstream import JetStream
+from mesh.gateway import leftovers
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
@@ -75,6 +76,8 @@ class Endings:
                 event = Cancel(uid=new_uid(), by=by)
             try:
                 await self._append(run.queued.request, event, last)
+                if isinstance(event, Cancelled):
+                    await self._take_out(track)
                 break
             except Fenced:
                 await self._moved(track, last)
@@ -82,17 +85,19 @@ class Endings:
 
     async def fail(
         self, request: Request, expected: int, code: ErrorCode, detail: str = "", read: Run = _NONE
-    ) -> None:
+    ) -> bool:
         """End a request as failed if `expected` is still its last event; else leave it alone.
 
-        read: what was read of it, whose text is kept.
+        read: what was read of it, whose text is kept. Whether it was ended.
         """
         detail = detail or code.sentence
         event = Failed(uid=new_uid(), code=code, detail=detail, text=read.text, n=read.n)
         try:
             await self._append(request, event, expected)
+            return True
         except Fenced:
             log.debug("%s moved on before it could be ended", request.rid)
+            return False
 
     async def watch(self) -> None:
         """End what nobody has ended by its deadline, until cancelled."""
@@ -110,13 +115,23 @@ class Endings:
     async def _overdue(self, track: Track) -> None:
         run = track.run
         if run.queued is not None:
-            detail = "" if run.n else NOT_TAKEN
-            request = run.queued.request
+            claimed, request = run.n > 0, run.queued.request
+            detail, code = "" if claimed else NOT_TAKEN, ErrorCode.DEADLINE_EXCEEDED
             try:
-                await self.fail(request, run.last, ErrorCode.DEADLINE_EXCEEDED, detail, run)
+                if await self.fail(request, run.last, code, detail, run) and not claimed:
+                    await self._take_out(track)
             except BusError as error:  # one that cannot be ended must not keep the others from it
                 log.error("%s could not be ended: %s", track.rid, error)
         self.see_to(track)  # until the end was read, for it may have moved on
+
+    async def _take_out(self, track: Track) -> None:
+        """Take out of the queue what has ended unclaimed; what fails is left to the sweeper."""
+        if not track.item:
+            return
+        try:
+            await leftovers.take_out(self._js, track.rid, track.item)
+        except BusError as error:
+            log.debug("Taking %s out of the queue: %s", track.rid, error)
 
     async def _tell(self, track: Track) -> None:
         """Tell the holder to look at the log; should it not hear, the log tells its successor."""

@@ -1,8 +1,10 @@
-"""Takes out of the queue what nobody has to work on any more, and nobody takes out.
+"""Takes out of the queue what nobody has to work on any more, and nobody else takes out.
 
-A worker that is handed such an item acknowledges it. But where no worker comes for its model none
-is handed to anybody; and a broker that was killed may know that an item was acknowledged, and not
-that it took it out: it hands that to nobody, and keeps its room in the queue for ever.
+What has ended unclaimed is taken out by whoever ended it; what a worker is handed, by the worker.
+But whoever ended it may not know where it lies, or die in between; where no worker comes for its
+model none is handed to anybody; and a broker that was killed may know that an item was
+acknowledged, and not that it took it out: it hands that to nobody, and keeps its room in the queue
+for ever.
 """
 
 import logging
@@ -37,13 +39,31 @@ async def clear(js: JetStream, now: float) -> None:
             await js.delete(subjects.REQ_STREAM, item.seq)
 
 
+async def take_out(js: JetStream, rid: str, seq: int) -> None:
+    """Take an item out of the queue if it is still this request's. Raises BusError.
+
+    Of a queue that was replaced or restored meanwhile it may be another's. A worker that has it in
+    hand just now loses nothing: its claim is refused, and its acknowledgement does no harm.
+    """
+    item = await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, seq)
+    if item is not None and item.seq == seq and _rid(item) == rid:
+        await js.delete(subjects.REQ_STREAM, seq)
+
+
 async def _is_over(js: JetStream, item: Stored, now: float) -> bool:
     """Whether the request has had its end for a while, or the log knows of it no more."""
-    try:
-        prompt = decode(item.data, Prompt)
-    except msgspec.DecodeError:
+    rid = _rid(item)
+    if rid is None:
         return False  # a neighbour's: whoever is handed it puts it aside
-    last = await last_event(js, prompt.request.rid)
+    last = await last_event(js, rid)
     if last is None:
         return True
     return isinstance(read_event(last), End | Deleted) and last.at + LINGER < now
+
+
+def _rid(item: Stored) -> str | None:
+    """Whose item it is; None where it cannot be read."""
+    try:
+        return decode(item.data, Prompt).request.rid
+    except msgspec.DecodeError:
+        return None

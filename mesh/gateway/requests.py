@@ -165,7 +165,7 @@ class Requests:
                 await self.endings.cancel(track, "gateway lost")
             return
         if track.run.n == 0:
-            await self._enqueue(request, track.run.last)
+            await self._enqueue(request, track.run.last, track)
 
     async def queue_again(self, rid: str) -> None:
         """Put a request before the workers that the queue has lost, claimed or not.
@@ -178,7 +178,7 @@ class Requests:
         found = await anchor(self._js, rid, last.seq)
         if found is not None:  # its own sequence: a first claim on any other would be believed
             log.warning("The queue had lost %s; queueing it again", rid)
-            await self._enqueue(found[1].request, found[0].seq, again=new_uid())
+            await self._enqueue(found[1].request, found[0].seq, None, again=new_uid())
 
     async def _begin(self, request: Request, queued: Queued) -> Track:
         """Append the anchor and follow it, unless the same request comes from elsewhere just now.
@@ -208,7 +208,7 @@ class Requests:
         if not seq:
             return await self._attach_same(request.rid, queued.body)
         self.endings.see_to(track)
-        code = await self._enqueue(request, seq)
+        code = await self._enqueue(request, seq, track)
         if code is not None:
             await self.endings.fail(request, seq, code)
             raise self._crowd.refusal(code, request.model, request.tenant)
@@ -252,7 +252,7 @@ class Requests:
                 )
             if track.run.n == 0 and track.run.end is None:
                 self.endings.see_to(track)
-                await self._enqueue(found.request, track.run.last)
+                await self._enqueue(found.request, track.run.last, track)
             return track
         finally:
             self.logs.release(track)
@@ -267,9 +267,12 @@ class Requests:
         except TimeoutError:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
 
-    async def _enqueue(self, request: Request, queued: int, again: str = "") -> ErrorCode | None:
+    async def _enqueue(
+        self, request: Request, queued: int, track: Track | None, again: str = ""
+    ) -> ErrorCode | None:
         """Put a queued request before the workers. Twice does no harm: one claim wins.
 
+        The track is told where it lies, for whoever ends it before it is claimed.
         `again`: a new word, for the broker takes a repetition only as what it had forgotten.
         Returns why the queue refuses it, or None. Only who puts it there for the first time may
         end it for that: else it may lie in this full queue already. Where it does not, the sweeper
@@ -280,7 +283,9 @@ class Requests:
         repetition = {"Nats-Msg-Id": f"{request.rid}.{queued}{again}"}
         while True:
             try:
-                await self._js.append(subject, data, repetition)
+                item = await self._js.append(subject, data, repetition)
+                if track is not None:
+                    track.item = item
                 return None
             except ApiError as error:
                 return _refusal(error)
