@@ -5,18 +5,17 @@ Each is kept once, whoever tries: what was dropped or asked again leaves a mark 
 
 import logging
 import time
-from secrets import token_hex
+from hashlib import sha256
 
 from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, persist
 from mesh.bus.dlq import letter_of, letters
 from mesh.bus.jetstream import JetStream, Stored, fence
-from mesh.bus.replay import last_event, read_event
+from mesh.bus.replay import last_event, read_event, story
 from mesh.gateway.requests import Requests
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, encode
-from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
     AskAgain,
     AskedAgain,
@@ -54,17 +53,14 @@ class DeadLetters:
             log.debug("%s is a dead letter already", rid)
 
     async def ask_again(self, subject: str, data: bytes) -> AskedAgain:
-        """Handle `revive.<user>`: queue a dead letter's request as a new one.
+        """Handle `revive.<user>`: queue a dead letter's request as a new one, once.
 
-        Raises MeshError: not_found, and whatever a new request may be refused for.
+        The letter goes when its request is in the queue and not before: whoever dies in between
+        leaves it, and the next try finds what was queued. Raises MeshError: not_found, and whatever
+        a new request may be refused for.
         """
         seq, letter = await letter_of(self._js, decode(data, AskAgain).rid)
-        rid = token_hex(16)
-        gone = LetterGone(asked_again_as=rid, at=time.time())
-        try:
-            seq = await persist(self._js, _subject(letter), encode(gone), fence(seq))
-        except Fenced:
-            raise MeshError(ErrorCode.CONFLICT, "Somebody else has just seen to it.") from None
+        rid = await self._id_of_next(letter.request.rid)
         now = time.time()
         request = replace(
             letter.request,
@@ -73,12 +69,25 @@ class DeadLetters:
             deadline=now + self._request_timeout,
             queue_deadline=now + self._queue_timeout,
         )
+        body = letter.request.rid  # somebody may come back for the answer: it is no orphan
+        track = await self._requests.submit(request, letter.turn, body, letter.note, letter.charge)
+        gone = LetterGone(asked_again_as=track.rid, at=time.time())
         try:
-            await self._requests.submit(request, letter.turn)
-        except MeshError:
-            await persist(self._js, _subject(letter), encode(letter), fence(seq))
-            raise
-        return AskedAgain(rid=rid)
+            await persist(self._js, _subject(letter), encode(gone), fence(seq))
+        except Fenced:
+            log.debug("Somebody else has just seen to the letter of %s", letter.request.rid)
+        return AskedAgain(rid=track.rid)
+
+    async def _id_of_next(self, letter: str) -> str:
+        """The id under which a letter's request is asked again: the same from everybody who tries,
+        until one that has it was refused, or ended before a worker took it."""
+        number = 0
+        while True:
+            rid = sha256(f"{letter}.{number}".encode()).hexdigest()[:32]
+            run = await story(self._js, rid)
+            if run is None or run.end is None or run.n:
+                return rid
+            number += 1
 
     async def _letter(self, rid: str) -> DeadLetter | None:
         """What the log tells of a request that has ended as poison."""
@@ -105,6 +114,8 @@ class DeadLetters:
             why=end.detail,
             text=end.text,
             attempts=tuple(attempts),
+            note=queued.note,
+            charge=queued.charge,
         )
 
 

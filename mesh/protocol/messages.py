@@ -536,7 +536,8 @@ class Attempt(Wire, frozen=True, kw_only=True):
 class DeadLetter(Wire, frozen=True, kw_only=True, tag="dead_letter"):
     """A request that is not tried again, all that was asked with it, and its history.
 
-    at: Unix time of its end; why: a sentence; text: what there was of the answer.
+    at: Unix time of its end; why: a sentence; text: what there was of the answer. note and
+    charge: as it was queued.
     """
 
     request: Request
@@ -545,6 +546,8 @@ class DeadLetter(Wire, frozen=True, kw_only=True, tag="dead_letter"):
     why: str
     text: str = ""
     attempts: tuple[Attempt, ...] = ()
+    note: str = ""
+    charge: Charge | None = None
 
 
 class LetterGone(Wire, frozen=True, kw_only=True, tag="letter_gone"):
