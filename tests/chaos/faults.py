@@ -111,6 +111,8 @@ class Faults:
                 await self._fill(service.name, seconds)
             case "clock":
                 os.kill(service.popen.pid, signal.SIGUSR1)
+            case "hour":
+                os.kill(service.popen.pid, signal.SIGUSR2)
         await self._restart_if_gone(service)
 
     async def _wire(self, action: str, wire: Wire, seconds: float) -> None:

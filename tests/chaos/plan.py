@@ -13,19 +13,20 @@ up for good; asks in a chat and may stop the answer."""
 
 Kind = Literal[
     "kill worker", "pause worker", "freeze worker", "stop worker", "cut worker", "delay worker",
-    "clock of worker", "sever worker",
+    "clock of worker", "hour of worker", "sever worker",
     "kill gateway", "stop gateway", "pause gateway", "cut gateway", "delay gateway",
     "freeze gateway", "sever gateway",
-    "clock of gateway",
+    "clock of gateway", "hour of gateway",
     "cut clients", "delay clients",
     "kill store", "stop store", "pause store", "cut store", "fill store", "clock of store",
+    "hour of store",
     "kill broker", "stop broker", "pause broker", "fill broker",
 ]  # fmt: skip
 """kill: SIGKILL; pause: SIGSTOP for a while; freeze: for longer than the queue's patience, or
 until the other gateways call it gone; stop: SIGTERM; cut: its connections break, and for a while no
 new one is made; sever: for longer than the queue's patience; delay: every message comes
-late; fill: its disk is full for a while; clock: its clock is set. The clients' wires are those to a
-gateway, all others end at the broker."""
+late; fill: its disk is full for a while; clock: its clock is set; hour: by an hour. The clients'
+wires are those to a gateway, all others end at the broker."""
 
 CLIENTS: dict[Client, float] = {
     "reader": 60, "leaver": 14, "slow": 4, "retrier": 7, "hanger": 8, "chatter": 7,
@@ -42,7 +43,10 @@ FAULTS: dict[Kind, float] = {
 }  # fmt: skip
 """How often each comes, in proportion."""
 
-LONG: dict[Kind, float] = {"freeze gateway": 0.8, "sever gateway": 0.8, "sever worker": 3}
+LONG: dict[Kind, float] = {
+    "freeze gateway": 0.8, "sever gateway": 0.8, "sever worker": 3,
+    "hour of worker": 1.5, "hour of gateway": 0.5, "hour of store": 0.3,
+}  # fmt: skip
 """The same of those that last, for long campaigns."""
 
 WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
@@ -130,6 +134,7 @@ SPANS: dict[Kind, tuple[float, float]] = {
     "kill gateway": _AT_ONCE, "stop gateway": _AT_ONCE, "pause gateway": (0.5, 3.0),
     "cut gateway": (0.0, 2.0), "delay gateway": (0.5, 2.0), "clock of gateway": _AT_ONCE,
     "freeze gateway": (20.0, 25.0), "sever gateway": (6.5, 12.0), "sever worker": (6.5, 12.0),
+    "hour of worker": _AT_ONCE, "hour of gateway": _AT_ONCE, "hour of store": _AT_ONCE,
     "cut clients": (0.0, 2.0), "delay clients": (0.5, 3.0),
     "kill store": _AT_ONCE, "stop store": _AT_ONCE, "pause store": (0.5, 4.0),
     "cut store": (0.0, 3.0), "fill store": (1.0, 5.0), "clock of store": _AT_ONCE,

@@ -4,7 +4,8 @@
 
 The accent: each worker process says every word of the echo engine in its own way, so that a piece
 which it wrote when it was no longer its turn is seen to be wrong. SIGUSR1 sets the process's clock
-forward or back, by what MESH_CHAOS_CLOCK names, in seconds. All else is the product.
+forward or back, by what MESH_CHAOS_CLOCK names, in seconds, SIGUSR2 by an hour; MESH_CHAOS_AHEAD
+says by how many seconds it is ahead when the process begins. All else is the product.
 """
 
 import os
@@ -19,6 +20,8 @@ from mesh.worker.engines import echo
 from mesh.worker.engines.base import Job
 from tests.chaos.controls import CONTROLS
 
+HOUR = 3600.0
+
 
 def accented(job: Job) -> Iterator[str]:
     """The tokens of the echo after the job's prefix, whatever accent that has."""
@@ -28,14 +31,19 @@ def accented(job: Job) -> Iterator[str]:
 
 
 def let_the_clock_be_set() -> None:
-    offset, real = 0.0, time.time
+    offset, hour, real = float(os.environ.get("MESH_CHAOS_AHEAD", "0")), 0.0, time.time
 
     def step(*_: object) -> None:
         nonlocal offset
         offset = float(os.environ["MESH_CHAOS_CLOCK"]) - offset
 
+    def step_by_an_hour(*_: object) -> None:
+        nonlocal hour
+        hour = HOUR - hour
+
     signal.signal(signal.SIGUSR1, step)
-    time.time = lambda: real() + offset
+    signal.signal(signal.SIGUSR2, step_by_an_hour)
+    time.time = lambda: real() + offset + hour
 
 
 def run(words: list[str]) -> None:

@@ -87,7 +87,7 @@ def _bears(window: Window, peers: set[str]) -> bool:
     return not (
         window.kind.endswith("store")
         or window.name.startswith(CLIENTS)
-        or window.kind.startswith("clock")
+        or window.kind.startswith(("clock", "hour"))
     )
 
 
