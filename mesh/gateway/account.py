@@ -11,6 +11,7 @@ from mesh.gateway.answering import cancel_all
 from mesh.gateway.body import read_body
 from mesh.gateway.dead_letters import forget
 from mesh.gateway.errors import AnyRequest
+from mesh.gateway.runs.stopping import stop_all
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.sessions import NOT_KEPT
 from mesh.protocol.accounts import (
@@ -120,7 +121,7 @@ async def delete_account(request: AnyRequest, services: Wired) -> None:
 @post("/account/keys", status_code=200, body=NewKey)
 async def create_key(request: AnyRequest, services: Wired) -> Response[MadeKey]:
     """Make a key to use in one's own name; its secret is in this answer and nowhere else."""
-    user = services.doorman.signed_in(request)
+    user = services.doorman.in_person(request)
     body = await read_body(request, NewKey)
     made = new_key()
     key = await services.store.ask(
@@ -156,6 +157,7 @@ async def remove(services: Services, user_id: str) -> None:
     """Delete a person with everything, and stop what is written for them. Raises MeshError."""
     done = await services.store.ask(RemoveUser(user=user_id))
     cancel_all(services, done.unfinished, by="account deleted")
+    stop_all(services, done.runs, by="account deleted")
     await forget(services.js, user_id)
 
 

@@ -20,6 +20,9 @@ FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 PRIORITY = "x-priority"
 """The header that says with which priority something is asked."""
 
+IN_PERSON = "A key makes no keys, and lifts no limits of keys: sign in, and send the access token."
+"""What who asks with a key may not, lest it outlive itself."""
+
 TRUSTED, PRINCIPAL = "trusted", "principal"
 """Where a request keeps whom a trusted client speaks for, and who asks."""
 
@@ -57,6 +60,16 @@ class Doorman:
         principal = self.principal(request)
         if principal.guest:
             raise MeshError(ErrorCode.NOT_AUTHENTICATED)
+        return principal
+
+    def in_person(self, request: AnyRequest) -> Principal:
+        """The signed-in user, who does not ask with a key: for what would give a key more than it
+
+        has. Raises MeshError as `principal`.
+        """
+        principal = self.signed_in(request)
+        if principal.key:
+            raise MeshError(ErrorCode.FORBIDDEN, IN_PERSON)
         return principal
 
     def _who(self, request: AnyRequest) -> Principal:

@@ -114,7 +114,7 @@ async def own_limits(request: AnyRequest, services: Wired) -> LimitList:
 @put("/account/keys/{key_id:str}/limits", body=LimitsBody)
 async def limit_key(request: AnyRequest, services: Wired, key_id: FromPath[str]) -> LimitsBody:
     """Limit a key of one's own further, from now on, at every gateway."""
-    user = services.doorman.signed_in(request)
+    user = services.doorman.in_person(request)
     body = await read_body(request, LimitsBody)
     query = SetAllowance(user=user.user_id, key_id=key_id, allowance=_allowance(body))
     return _read(await services.store.ask(query))

@@ -142,9 +142,11 @@ class Plan(Wire, frozen=True, kw_only=True, tag="plan"):
 
 
 class Ok(Wire, frozen=True, kw_only=True, tag="ok"):
-    """It was done. unfinished: rids of answers that have no place any more: cancel them."""
+    """It was done. unfinished: rids of answers that have no place any more: cancel them; runs: ids
+    of runs that call tools, which nobody waits for any more: stop them."""
 
     unfinished: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 class Health(Wire, frozen=True, kw_only=True, tag="health"):

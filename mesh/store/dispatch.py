@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.bus.connection import refused
+from mesh.protocol.accounts import RemoveUser
 from mesh.protocol.chats import (
     AddReport,
     AddUserMessage,
@@ -150,6 +151,7 @@ class Dispatcher:
                 | GetUsage()
                 | ListNumbered()
                 | OpenChat()
+                | RemoveUser()
                 | AddUserMessage(parent_id=None)
                 | PlanAnswer(user_message=UserMessage(parent_id=None))
             ):

@@ -215,6 +215,19 @@ async def test_what_is_for_admins_is_for_nobody_else(mesh: Mesh) -> None:
                 refusal(await http.request(method, path), 403, "forbidden")
 
 
+async def test_a_key_gives_no_key_more_than_it_has(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    async with signed_in(mesh, name) as http, mesh.anonymous() as other:
+        key_id, key = await make_key(http, scopes=["account"], expires_in=60)
+        more = {"name": "more", "scopes": ["ask", "account"]}
+        said = await other.post("/account/keys", json=more, headers=bearer(key))
+        assert "sign in" in refusal(said, 403, "forbidden")
+        limits = f"/account/keys/{key_id}/limits"
+        refusal(await other.put(limits, json={}, headers=bearer(key)), 403, "forbidden")
+        ok(await other.get("/account/keys", headers=bearer(key)))
+        ok(await http.put(limits, json={}))
+
+
 async def test_a_role_counts_at_once_for_keys_too(mesh: Mesh) -> None:
     name, user_id = await add(mesh)
     async with signed_in(mesh, name) as http, admin(mesh) as boss, mesh.anonymous() as other:

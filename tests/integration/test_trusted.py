@@ -11,7 +11,7 @@ import pytest
 
 from mesh.bus.connection import Bus
 from mesh.gateway.store import Store
-from mesh.protocol.accounts import CreateKey, RevokeKey
+from mesh.protocol.accounts import CreateKey, RevokeKey, SetRole
 from mesh.protocol.keys import new_key
 from tests.chatting import answer, messages, new_chat, ok, refusal
 from tests.whole_mesh import Mesh
@@ -43,12 +43,12 @@ async def store(mesh: Mesh) -> AsyncIterator[Store]:
     await bus.close()
 
 
-async def site(store: Store, client: str = "") -> Site:
+async def site(store: Store, client: str = "", owner: str = "admin") -> Site:
     client = client or f"site-{token_hex(4)}"
     made = new_key()
     key = await store.ask(
         CreateKey(
-            user="admin",
+            user=owner,
             name=client,
             key_hash=made.hash,
             hint=made.hint,
@@ -121,6 +121,20 @@ async def test_a_site_s_key_opens_nothing_by_itself(mesh: Mesh, store: Store) ->
     async with mesh.anonymous(headers={"Authorization": f"Bearer {website.key}"}) as http:
         refusal(await http.get("/chats"), 401, "invalid_token")
         refusal(await http.get("/admin/users"), 401, "invalid_token")
+
+
+async def test_a_site_whose_owner_is_no_admin_any_more_speaks_for_nobody(
+    mesh: Mesh, store: Store
+) -> None:
+    async with await mesh.client(f"owner-{token_hex(4)}") as http:
+        owner = ok(await http.get("/auth/check"))
+    await store.ask(SetRole(user=owner, role="admin"))
+    website = await site(store, owner=owner)
+    async with mesh.anonymous(headers=website.header("ada")) as http:
+        ok(await http.post("/auth/trusted"))
+        await store.ask(SetRole(user=owner, role="user"))
+        refusal(await http.get("/chats"), 401, "invalid_token")
+        refusal(await http.post("/auth/trusted"), 401, "invalid_token")
 
 
 async def test_a_revoked_site_speaks_for_nobody(mesh: Mesh, store: Store) -> None:

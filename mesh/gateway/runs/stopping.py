@@ -1,5 +1,7 @@
 """Stops runs, whatever they do now."""
 
+from collections.abc import Iterable
+
 from mesh.bus.appender import Fenced, new_uid
 from mesh.gateway.services import Services
 from mesh.protocol.tool_story import ToolStory, rid_of
@@ -7,6 +9,16 @@ from mesh.protocol.tools import RunOver
 
 STOPPING = 10.0
 """Seconds to wait for the end of a run that was cancelled before saying how it stands."""
+
+
+def stop_all(services: Services, run_ids: Iterable[str], by: str) -> None:
+    """Stop runs that nobody waits for, in the background."""
+    for run_id in run_ids:
+        services.requests.background(_stop(services, run_id, by))
+
+
+async def _stop(services: Services, run_id: str, by: str) -> None:
+    await stop(services, await services.telling.read(run_id), by)
 
 
 async def stop(services: Services, story: ToolStory | None, by: str) -> None:

@@ -7,8 +7,8 @@ from mesh.gateway.assistants.routes import oneself
 from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.listing import ObjectList, PageLimit, listed
-from mesh.gateway.runs.stopping import stop
-from mesh.gateway.services import Services, Wired
+from mesh.gateway.runs.stopping import stop_all
+from mesh.gateway.services import Wired
 from mesh.gateway.threads.bodies import ThreadBody, ThreadChangeBody
 from mesh.gateway.threads.shapes import ThreadIds, ThreadObject, thread_object
 from mesh.protocol.threads import (
@@ -82,8 +82,8 @@ async def delete_thread(request: AnyRequest, services: Wired, thread_id: FromPat
     """Delete one's own thread with all that was said there, and stop its runs."""
     principal = services.doorman.principal(request)
     query = DeleteThread(user_id=principal.user_id, thread_id=thread_id)
-    for run_id in (await services.store.ask(query)).unfinished:
-        services.requests.background(_stop(services, run_id, principal.name))
+    done = await services.store.ask(query)
+    stop_all(services, done.runs, principal.name)
 
 
 @get("/v1/users/{user_id:str}/threads")
@@ -99,7 +99,3 @@ async def user_threads(request: AnyRequest, services: Wired, user_id: FromPath[s
         found += [thread.id for thread in page.threads]
         more = page.more
     return ThreadIds(found)
-
-
-async def _stop(services: Services, run_id: str, by: str) -> None:
-    await stop(services, await services.telling.read(run_id), by)

@@ -21,15 +21,18 @@ from mesh.store.models import (
 from mesh.store.queries import assistants, find, threads, tools
 from mesh.store.queries.accounts import check_not_last_admin
 from mesh.store.queries.chats import remove
+from mesh.store.tool_runs import OVER
 from mesh.store.usage import UsageDay
 
 
 async def remove_user(session: AsyncSession, query: RemoveUser, now: float, news: News) -> Ok:
-    """`unfinished` of the reply: the requests that are still generated for nobody."""
+    """`unfinished` and `runs` of the reply: what is still generated, or goes on, for nobody."""
     user = await find.person(session, query.user)
     await check_not_last_admin(session, user)
     running = select(Run.rid).where(Run.tenant == user.id, Run.ended_at.is_(None))
     unfinished = tuple(await session.scalars(running))
+    calling = select(ToolRun.id).where(ToolRun.tenant == user.id, ToolRun.state.not_in(OVER))
+    runs = set(await session.scalars(calling))
     for key in await session.scalars(select(ApiKey).where(ApiKey.user_id == user.id)):
         news.revoked(key)
     for chat in await session.scalars(select(Chat).where(Chat.user_id == user.id)):
@@ -37,11 +40,12 @@ async def remove_user(session: AsyncSession, query: RemoveUser, now: float, news
     await session.flush()
     for kind in (ApiKey, Password, RefreshToken, Vote, Report):
         await session.execute(delete(kind).where(kind.user_id == user.id))
+    runs.update(await threads.remove_of(session, user.id))
     for owned in (Run, ToolRun, ClientUsage, UsageDay):
         await session.execute(delete(owned).where(owned.tenant == user.id))
-    for kept in (assistants, tools, threads):
+    for kept in (assistants, tools):
         await kept.remove_of(session, user.id)
     await session.delete(user)
     session.add(DeletedUser(id=user.id, deleted_at=now))
     news.gone(user.id)
-    return Ok(unfinished=unfinished)
+    return Ok(unfinished=unfinished, runs=tuple(sorted(runs)))

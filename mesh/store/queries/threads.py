@@ -85,10 +85,7 @@ async def update_thread(session: AsyncSession, query: UpdateThread) -> wire.Thre
 async def delete_thread(session: AsyncSession, query: DeleteThread) -> Ok:
     """What its runs still say finds no thread any more."""
     row = await _own(session, query.user_id, query.thread_id)
-    running = select(ToolRun.id).where(_of(row), ToolRun.state.not_in(OVER))
-    unfinished = tuple(await session.scalars(running))
-    await _remove(session, row)
-    return Ok(unfinished=unfinished)
+    return Ok(runs=await _remove(session, row))
 
 
 async def list_thread_runs(session: AsyncSession, query: ListThreadRuns, now: float) -> ThreadRuns:
@@ -111,17 +108,26 @@ async def list_thread_runs(session: AsyncSession, query: ListThreadRuns, now: fl
     return ThreadRuns(runs=found, more=more)
 
 
-async def remove_of(session: AsyncSession, user: str) -> None:
-    """Delete somebody's threads, and what they wrote, or had written, in those of others."""
+async def remove_of(session: AsyncSession, user: str) -> tuple[str, ...]:
+    """Delete somebody's threads, and what they wrote, or had written, in those of others.
+
+    Returns the runs on those threads that are not over.
+    """
+    unfinished: list[str] = []
     for row in await session.scalars(select(Thread).where(Thread.owner == user)):
-        await _remove(session, row)
+        unfinished += await _remove(session, row)
     await session.execute(delete(ThreadParticipant).where(ThreadParticipant.user == user))
     await session.execute(delete(ThreadMessage).where(ThreadMessage.sender == user))
+    return tuple(unfinished)
 
 
-async def _remove(session: AsyncSession, row: Thread) -> None:
+async def _remove(session: AsyncSession, row: Thread) -> tuple[str, ...]:
+    """Delete a thread and its runs; returns those of them that are not over."""
+    running = select(ToolRun.id).where(_of(row), ToolRun.state.not_in(OVER))
+    unfinished = tuple(await session.scalars(running))
     await session.execute(delete(ToolRun).where(_of(row)))
     await session.delete(row)
+    return unfinished
 
 
 async def _own(session: AsyncSession, user: str, thread_id: str) -> Thread:

@@ -177,7 +177,7 @@ async def test_what_a_deleted_thread_s_runs_say_is_nowhere(store: Store) -> None
     thread = await new_thread(store, alice)
     await tell(store, begun(thread, alice.id))
     gone = await store.ask(DeleteThread(user_id=alice.id, thread_id=thread.id), Ok)
-    assert gone.unfinished == ("t1",)
+    assert gone.runs == ("t1",)
     await tell(store, OVER)
     found = await store.rows()
     assert (found["threads"], found["thread_messages"], found["tool_runs"]) == ([], [], [])
@@ -189,7 +189,7 @@ async def test_a_thread_is_deleted_with_the_run_that_was_begun_a_moment_ago(stor
     data = encode(begun(thread, alice.id))
     store.log.put(subjects.event(subjects.TOOLS, "t1", GATEWAY), data)
     gone = await store.ask(DeleteThread(user_id=alice.id, thread_id=thread.id), Ok)
-    assert gone.unfinished == ("t1",)
+    assert gone.runs == ("t1",)
     assert (await store.rows())["tool_runs"] == []
 
 
@@ -222,12 +222,16 @@ async def test_a_person_goes_with_all_that_is_theirs(store: Store) -> None:
         share = ShareAssistant(user_id=owner.id, assistant_id=assistant.id, shared_with=user.id)
         await store.ask(share, Ok)
     await store.ask(CreateTool(user_id=bob.id, tool=Tool(name="clock")), KeptTool)
-    await store.ask(RemoveUser(user=bob.id), Ok)
+    for thread, tenant, run_id in ((mine, alice, "t3"), (theirs, bob, "t4"), (theirs, alice, "t5")):
+        await tell(store, begun(thread, tenant.id, run_id), run_id=run_id)
+    left = await store.ask(RemoveUser(user=bob.id), Ok)
+    assert left.runs == ("t3", "t4"), "what goes on for nobody is to be stopped"
     found = await store.rows()
     assert [row["content"] for row in found["thread_messages"]] == ["her word"]
     assert [row["user"] for row in found["thread_participants"]] == [alice.id]
     assert [row["id"] for row in found["assistants"]] == [kept.id]
-    assert [found[table] for table in ("tools", "assistant_users", "tool_runs")] == [[], [], []]
+    assert [row["id"] for row in found["tool_runs"]] == ["t5"]
+    assert [found[table] for table in ("tools", "assistant_users")] == [[], []]
 
 
 async def test_an_assistant_is_changed_where_something_is_said(store: Store) -> None:
