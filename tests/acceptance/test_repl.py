@@ -215,6 +215,30 @@ def test_while_the_store_is_away_it_says_so_and_keeps_the_question(
     terminal.wait(ask_again, timeout=20)
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [("--req-max-msgs", "queue is full"), ("--req-max-per-tenant", "as many requests waiting")],
+)
+def test_a_full_queue_is_said_and_the_question_given_back(
+    opened: Open, processes: Processes, limit: str, said: str
+) -> None:
+    processes.gateway(limit, "1")
+    processes.store()
+    processes.worker("w1", "--echo-rate", str(RATE))
+    processes.await_store()
+    processes.await_workers(1)
+    first, second = [opened(processes.env | {"MESH_URL": processes.url}) for _ in range(2)]
+    for each in (first, second):
+        each.wait_for("echo · connected")
+    first.type("//repeat one two three\r")
+    first.wait_for("one two three one", "answering")
+    second.type("Is there room?\r")
+    second.wait_for(said)
+    second.wait(lambda text: text.count("› Is there room?") == 2)
+    first.type(CTRL_C)
+    first.wait(lambda text: "stopped after" in text and idle(text))
+
+
 def test_without_a_gateway_it_says_how_to_start_one(opened: Open, processes: Processes) -> None:
     terminal = opened(processes.env | {"MESH_URL": processes.url})
     assert terminal.exit_status() == 3
