@@ -105,7 +105,10 @@ class ToolService:
 
     async def _answer(self, client: Client, msg: Msg) -> None:
         if msg.reply.startswith(INBOXES):
-            await client.publish(msg.reply, encode(await self._done(msg.data)))
+            answer = encode(await self._done(msg.data))
+            if len(answer) > client.max_payload:
+                answer = encode(ToolAnswer(output=TOO_LARGE, failed=True))
+            await client.publish(msg.reply, answer)
 
     async def _done(self, data: bytes) -> ToolAnswer:
         try:
@@ -121,6 +124,9 @@ class ToolService:
             log.exception("A call failed")
             return ToolAnswer(output=f"ERROR: {error}", failed=True)
         return ToolAnswer(output=output)
+
+
+TOO_LARGE = "ERROR: the outcome is larger than a message can be; let the function return less."
 
 
 def _tls(server: str, ca: str) -> ssl.SSLContext | None:
