@@ -23,7 +23,9 @@ class Says(Enum):
     WORKING = "working"
     """It lives and works on the request."""
     NOT_MINE = "not mine"
-    """It lives and does not work on it: it has given it back."""
+    """It lives and does not work on it: it has given it back, or never had it."""
+    HANDED_OVER = "handed over"
+    """The same, and its engine was well when it gave it back."""
     GONE = "gone"
     """Nobody listens there any more, by the broker's word."""
     SILENT = "silent"
@@ -34,12 +36,14 @@ async def ask(bus: Bus, writer: Writer, rid: str, timeout: float = ASK_TIMEOUT) 
     """Ask a worker process whether it works on a request. timeout: seconds of silence."""
     try:
         answer = await bus.request(subjects.ask(writer), Ask(rid=rid), timeout)
-        holding = decode(answer.data, Alive).holding
+        alive = decode(answer.data, Alive)
     except NoResponders:
         return Says.GONE
     except (BusError, msgspec.DecodeError):
         return Says.SILENT
-    return Says.WORKING if holding else Says.NOT_MINE
+    if alive.holding:
+        return Says.WORKING
+    return Says.HANDED_OVER if alive.handed_over else Says.NOT_MINE
 
 
 async def lives(bus: Bus, writer: Writer) -> bool:

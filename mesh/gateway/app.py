@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
@@ -13,6 +14,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
+from mesh.bus.clock import Clock, brokers
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import OnEvent
 from mesh.bus.jetstream import JetStream
@@ -200,22 +202,27 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     """Declare the streams and start following; waits for a broker that is not ready yet."""
     js = JetStream(bus)
     await _declare(js, settings)
+    clock = Clock()
+    await clock.learn(partial(brokers, js))
     fleet = Fleet(bus, js)
     lanes = Lanes(fleet)
-    waiting = WaitingRoom(lanes.used)
+    waiting = WaitingRoom(lanes.used, clock)
     crowd = Crowd(waiting, settings.max_waiting)
     unfinished = Unfinished(Tail(bus, js))
     store = Store(bus)
     accounts = Accounts(bus, js, store)
-    limiter = Limiter(Counts(messages(settings.limit_messages)[1]), settings, accounts, store)
-    hear = _both(crowd, limiter.counts)
-    usher = Usher(js, Tail(bus, js), hear, settings.gateway_name, unfinished.hear)
+    counts = Counts(messages(settings.limit_messages)[1], clock)
+    limiter = Limiter(counts, settings, accounts, store, clock)
+    hear = _both(crowd, counts)
+    usher = Usher(js, Tail(bus, js), hear, settings.gateway_name, unfinished.hear, clock)
     meters = Meters(settings.gateway_name)
     traces = Traces(settings.otlp, settings.gateway_name)
     told = _told(usher, meters, traces)
-    requests = Requests(bus, js, settings.gateway_name, told, crowd, lanes, limiter)
-    models = Models(js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait)
-    tokens, rules = Tokens(signing_key(settings), settings.access_ttl), Rules(settings)
+    requests = Requests(bus, js, settings.gateway_name, told, crowd, lanes, limiter, clock)
+    models = Models(
+        js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait, clock
+    )
+    tokens, rules = Tokens(signing_key(settings), settings.access_ttl, clock), Rules(settings)
     living, telling = Living(js, settings.gateway_name), Telling(js, requests.writer)
     services = Services(
         settings=settings,
@@ -248,9 +255,11 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
             living,
             telling,
             settings.request_timeout,
+            clock,
         ),
         meters=meters,
         traces=traces,
+        clock=clock,
     )
     meters.registry.register(State(services))
     await _start(services, usher, unfinished)
@@ -287,10 +296,11 @@ async def _declare(js: JetStream, settings: GatewaySettings) -> None:
 async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> None:
     bus, js, fleet, living = services.bus, services.js, services.fleet, services.living
     models, requests, settings = services.models, services.requests, services.settings
-    letters = DeadLetters(js, requests, settings.request_timeout, settings.queue_timeout)
+    clock = services.clock
+    letters = DeadLetters(js, requests, settings.request_timeout, settings.queue_timeout, clock)
     name = settings.gateway_name
     patience = settings.orphan_timeout
-    sweeper = Sweeper(js, name, unfinished, living, requests, letters, patience)
+    sweeper = Sweeper(js, name, unfinished, living, requests, letters, patience, clock)
     fleet.on_come = lambda worker: requests.background(models.noticed(worker))
     fleet.on_lost = lambda worker: requests.background(
         report_lost(services.js, requests.writer, worker)
@@ -314,6 +324,7 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
     await bus.serve(subjects.RESUME_ALL, Resumer(js).answer, QUEUE)
     await bus.serve(subjects.REVIVE_ALL, letters.ask_again, QUEUE)
     for work in (
+        clock.keep(partial(brokers, js)),
         fleet.watch(),
         models.refresh(),
         services.streams.tick(),

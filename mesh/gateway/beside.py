@@ -6,7 +6,6 @@ by the log counts it, at every gateway and in the store. No worker ever sees it.
 
 import asyncio
 import logging
-import time
 
 from msgspec.structs import replace
 
@@ -25,7 +24,7 @@ async def tell(services: Services, request: Request, tokens: int) -> None:
     Its deadline is now: should this gateway die between the two events, nobody asks it of a worker.
     Without a log it counts at this gateway alone.
     """
-    js, writer, rid, now = services.js, services.requests.writer, request.rid, time.time()
+    js, writer, rid, now = services.js, services.requests.writer, request.rid, services.clock()
     begun = Queued(uid=new_uid(), request=replace(request, deadline=now, queue_deadline=now))
     spent, took = Usage(prompt_tokens=tokens), Timings(generate=now - request.created)
     done = Done(uid=new_uid(), finish="stop", usage=spent, timings=took)

@@ -8,7 +8,6 @@ So it works once, at every gateway, also after a restart.
 """
 
 import re
-import time
 from hashlib import sha256
 from hmac import compare_digest, digest
 
@@ -84,6 +83,6 @@ def _read(services: Services, token: str) -> str:
     form = _FORM.fullmatch(token)
     if form is None or not compare_digest(token, _signed(services, form["named"])):
         raise MeshError(ErrorCode.INVALID_TOKEN, "This is not a cancel token of this mesh.")
-    if time.time() > int(form["expires"]):
+    if services.clock() > int(form["expires"]):
         raise MeshError(ErrorCode.TOKEN_EXPIRED, "The time of this cancel token is over.")
     return form["rid"]

@@ -5,6 +5,7 @@ Each is kept once, whoever tries: what was dropped or asked again leaves a mark 
 
 import logging
 import time
+from collections.abc import Callable
 from hashlib import sha256
 
 from msgspec.structs import replace
@@ -34,12 +35,18 @@ class DeadLetters:
     """The dead letters as one gateway keeps and revives them. Times in seconds."""
 
     def __init__(
-        self, js: JetStream, requests: Requests, request_timeout: float, queue_timeout: float
+        self,
+        js: JetStream,
+        requests: Requests,
+        request_timeout: float,
+        queue_timeout: float,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._js = js
         self._requests = requests
         self._request_timeout = request_timeout
         self._queue_timeout = queue_timeout
+        self._clock = clock
 
     async def keep(self, rid: str) -> None:
         """Keep a request that has ended as poison, unless it was kept before. Raises BusError."""
@@ -61,7 +68,7 @@ class DeadLetters:
         """
         seq, letter = await letter_of(self._js, decode(data, AskAgain).rid)
         rid = await self._id_of_next(letter.request.rid)
-        now = time.time()
+        now = self._clock()
         request = replace(
             letter.request,
             rid=rid,
@@ -71,7 +78,7 @@ class DeadLetters:
         )
         body = letter.request.rid  # somebody may come back for the answer: it is no orphan
         track = await self._requests.submit(request, letter.turn, body, letter.note, letter.charge)
-        gone = LetterGone(asked_again_as=track.rid, at=time.time())
+        gone = LetterGone(asked_again_as=track.rid, at=self._clock())
         try:
             await persist(self._js, _subject(letter), encode(gone), fence(seq))
         except Fenced:

@@ -7,6 +7,7 @@ ended from here. What nobody has claimed leaves the queue with its end, and make
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from math import inf
 
 from mesh.bus.appender import Fenced, append_event, new_uid
@@ -49,10 +50,17 @@ def due(run: Run) -> float:
 class Endings:
     """Ends requests in the name of one gateway."""
 
-    def __init__(self, bus: Bus, js: JetStream, writer: Writer) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        js: JetStream,
+        writer: Writer,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._bus = bus
         self._js = js
         self._writer = writer
+        self._clock = clock
         self._due: dict[str, Track] = {}
 
     def see_to(self, track: Track) -> None:
@@ -104,7 +112,7 @@ class Endings:
         async with asyncio.TaskGroup() as ending:
             while True:
                 await asyncio.sleep(1.0)
-                now = time.time()
+                now = self._clock()
                 for rid, track in list(self._due.items()):
                     if track.run.end is not None:
                         del self._due[rid]

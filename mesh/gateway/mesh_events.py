@@ -4,7 +4,6 @@ to an operator.
 """
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Literal
 
@@ -149,7 +148,7 @@ class View:
         runs = services.lookout.runs
         oldest = sorted(runs.items(), key=lambda item: _created(item[1]))[:SHOWN]
         state = MeshState(
-            at=time.time(),
+            at=services.clock(),
             broker=services.bus.connected,
             operator=self._operator,
             workers=[worker_read(worker) for worker in workers],

@@ -6,6 +6,8 @@ its name, while workers come and go.
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream
@@ -25,13 +27,20 @@ class Models:
     """The models of the mesh as one gateway knows them. ack_wait and worker_wait in seconds."""
 
     def __init__(
-        self, js: JetStream, fleet: Fleet, default: str, ack_wait: float, worker_wait: float
+        self,
+        js: JetStream,
+        fleet: Fleet,
+        default: str,
+        ack_wait: float,
+        worker_wait: float,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._js = js
         self._fleet = fleet
         self._default = default
         self._ack_wait = ack_wait
         self._worker_wait = worker_wait
+        self._clock = clock
         self._known: set[str] = set()
         self._declared: set[str] = set()
         self._came = asyncio.Condition()
@@ -55,7 +64,7 @@ class Models:
             )
             return Refused(code=ErrorCode.PROTOCOL_VERSION, detail=detail)
         await self._declare(set(hello.models))
-        return Welcome(ack_wait=self._ack_wait)
+        return Welcome(ack_wait=self._ack_wait, now=self._clock())
 
     async def noticed(self, worker: WorkerInfo) -> None:
         """A worker came: wake those who wait for its models.

@@ -7,7 +7,7 @@ between is mended by whoever finds it: a second try of the same request, or its 
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from msgspec.structs import replace
@@ -54,16 +54,18 @@ class Requests:
         crowd: Crowd,
         lanes: Lanes,
         limiter: Limiter,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.writer = Writer(bus.user, new_uid())
         self.lanes = lanes
         self._limiter = limiter
+        self._clock = clock
         self._bus = bus
         self._js = js
         self._name = name
         self._crowd = crowd
         self.logs = Logs(bus, js, name, on_event)
-        self.endings = Endings(bus, js, self.writer)
+        self.endings = Endings(bus, js, self.writer, clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._budget = LogBudget(js)
 
@@ -158,7 +160,7 @@ class Requests:
             return
         request = track.run.queued.request
         self.endings.see_to(track)
-        if time.time() > due(track.run):
+        if self._clock() > due(track.run):
             return
         if is_orphan(track.run):
             if not ours:
@@ -290,7 +292,7 @@ class Requests:
             except ApiError as error:
                 return _refusal(error)
             except BusError as error:
-                if time.time() > request.deadline:
+                if self._clock() > request.deadline:
                     raise MeshError(ErrorCode.BROKER_UNAVAILABLE) from error
                 await asyncio.sleep(0.2)
 

@@ -12,6 +12,9 @@ from mesh.protocol.messages import Resume, RunStatus, WorkerStopped
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
+IN_ORDER = ("drained", "stopped")
+"""Why a worker leaves whose engine is well."""
+
 
 class Resumer:
     """Reads logs for workers."""
@@ -28,14 +31,15 @@ class Resumer:
         if run is None:
             return RunStatus(last=0)
         if not question.prefix or run.pen is None or run.pen[1].user != user:
-            return _status(run, left=run.pen is not None and await self._has_left(run.pen[1]))
+            return _status(run, goodbye=await self._goodbye(run.pen[1]) if run.pen else None)
         whole = await self._whole(rid, run)
         return RunStatus(last=0) if whole is None else _status(whole, prefix=True)
 
-    async def _has_left(self, claimant: Writer) -> bool:
-        """Whether the claimant's process has said goodbye."""
+    async def _goodbye(self, claimant: Writer) -> WorkerStopped | None:
+        """What the claimant's process has said when it left; None: nothing yet."""
         last = await last_event(self._js, subjects.process(claimant))
-        return last is not None and isinstance(read_event(last), WorkerStopped)
+        said = None if last is None else read_event(last)
+        return said if isinstance(said, WorkerStopped) else None
 
     async def _whole(self, rid: str, story: Run) -> Run | None:
         """The request with its pieces; None where the log has forgotten its beginning."""
@@ -47,7 +51,7 @@ class Resumer:
         return await replayer.run(rid, found[0].seq)
 
 
-def _status(run: Run, prefix: bool = False, left: bool = False) -> RunStatus:
+def _status(run: Run, prefix: bool = False, goodbye: WorkerStopped | None = None) -> RunStatus:
     end = run.end
     ids = None if run.ids is None else tuple(tuple(piece) for piece in run.ids)
     return RunStatus(
@@ -62,6 +66,16 @@ def _status(run: Run, prefix: bool = False, left: bool = False) -> RunStatus:
         texts=tuple(run.texts) if prefix else (),
         ids=ids if prefix else (),
         fingerprints=tuple(run.fingerprints),
-        left=left,
+        left=goodbye is not None,
         lost=run.lost if prefix else 0,
+        in_order=goodbye is not None and goodbye.reason in IN_ORDER,
+        failures=_failures(run),
     )
+
+
+def _failures(run: Run) -> int | None:
+    """How many claims before the latest ended by their engine's failure; where those who made them
+    do not say, all of them count."""
+    if run.claim is None:
+        return None
+    return run.claim.n - 1 if run.claim.failures is None else run.claim.failures

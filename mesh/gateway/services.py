@@ -1,6 +1,5 @@
 """Everything a route may need, wired once and handed to the handlers."""
 
-import time
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import digest
@@ -9,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from litestar.di import NamedDependency
 
+from mesh.bus.clock import Clock
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
@@ -67,6 +67,7 @@ class Services:
     conductor: Conductor
     meters: Meters
     traces: Traces
+    clock: Clock
 
     def new_request(
         self,
@@ -84,7 +85,7 @@ class Services:
         With an idempotency `key` the id is a keyed hash of tenant and key, so that every gateway
         of this mesh arrives at the same one, and nobody can guess another's.
         """
-        now = time.time()
+        now = self.clock()
         return Request(
             rid=self.rid(principal, key),
             reply=self.settings.gateway_name,

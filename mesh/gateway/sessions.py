@@ -4,7 +4,6 @@ A refresh token is a random word that the store knows by its SHA-256 alone; each
 use. Access tokens are signed (`tokens.py`).
 """
 
-import time
 from secrets import token_urlsafe
 from typing import Literal
 
@@ -77,7 +76,7 @@ async def end(services: Services, token: str) -> None:
 
 
 def _new_refresh(services: Services) -> tuple[str, float]:
-    return token_urlsafe(32), time.time() + services.settings.refresh_ttl
+    return token_urlsafe(32), services.clock() + services.settings.refresh_ttl
 
 
 def _check_kind(services: Services, token: str) -> None:

@@ -40,12 +40,21 @@ class Usher:
     pass_on: gets the log as it is read here, so that nobody else in this gateway has to.
     """
 
-    def __init__(self, js: JetStream, tail: Tail, hear: Hear, name: str, pass_on: Read) -> None:
+    def __init__(
+        self,
+        js: JetStream,
+        tail: Tail,
+        hear: Hear,
+        name: str,
+        pass_on: Read,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._js = js
         self._tail = tail
         self._tell_room = hear
         self._pass_on = pass_on
         self._name = name
+        self._clock = clock
         self._at = 0
         self._held: list[tuple[str, RunEvent, int, float]] | None = []
 
@@ -54,9 +63,9 @@ class Usher:
         if where.reply != self._name:
             return
         if self._held is None:
-            self._tell_room(where.rid, event, seq, time.time())
+            self._tell_room(where.rid, event, seq, self._clock())
         else:
-            self._held.append((where.rid, event, seq, time.time()))
+            self._held.append((where.rid, event, seq, self._clock()))
 
     async def start(self) -> None:
         """Learn who waits already, from the oldest of them on. Call it once we follow."""

@@ -214,7 +214,8 @@ class Claim(Event, frozen=True, kw_only=True, tag="claim"):
     """A worker takes the pen with the next `n`.
 
     item: the queue item's stream sequence; fingerprint: of the worker's tokenizer and weights;
-    lost: the holder before is gone without a word, and has not given it back.
+    lost: the holder before is gone without a word, and has not given it back; failures: so many of
+    the claims before it ended because their engine had failed (None: whoever claims does not say).
     """
 
     n: int
@@ -223,6 +224,7 @@ class Claim(Event, frozen=True, kw_only=True, tag="claim"):
     model: str
     fingerprint: str = ""
     lost: bool = False
+    failures: int | None = None
 
 
 class Cancel(Event, frozen=True, kw_only=True, tag="cancel"):
@@ -446,9 +448,11 @@ class Ask(Wire, frozen=True, kw_only=True, tag="ask"):
 
 
 class Alive(Wire, frozen=True, kw_only=True, tag="alive"):
-    """The answer: it lives; `holding` says whether it works on that request."""
+    """The answer: it lives. holding: it works on that request; handed_over: it does no more, and
+    has left it to others through no fault of its engine."""
 
     holding: bool
+    handed_over: bool = False
 
 
 class Encode(Wire, frozen=True, kw_only=True, tag="encode"):
@@ -477,7 +481,9 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     claim_uid: of the latest claim (n = 0: none); cancel: a cancel was asked for; end: the tag of
     the terminal event or "", end_uid its uid. texts and ids: the pieces before the latest claim,
     given only to the worker whose claim it is; fingerprints: of all claims, in order; left: the
-    claimant has said goodbye; lost: with the prefix, how many holders in a row were lost at the
+    claimant has said goodbye; in_order: and its engine was well; failures: so many of the claims
+    before the latest ended because their engine had failed, None where the gateway does not say or
+    there is no claim; lost: with the prefix, how many holders in a row were lost at the
     same place, the last one included.
     """
 
@@ -494,6 +500,8 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     fingerprints: tuple[str, ...] = ()
     left: bool = False
     lost: int = 0
+    in_order: bool = False
+    failures: int | None = None
 
 
 class Hello(Wire, frozen=True, kw_only=True, tag="hello"):
@@ -505,9 +513,11 @@ class Hello(Wire, frozen=True, kw_only=True, tag="hello"):
 
 
 class Welcome(Wire, frozen=True, kw_only=True, tag="welcome"):
-    """The worker may pull: its models' consumers exist. ack_wait is in seconds."""
+    """The worker may pull: its models' consumers exist. ack_wait is in seconds; now: the time by
+    which deadlines are kept, 0.0 where the gateway does not say."""
 
     ack_wait: float
+    now: float = 0.0
 
 
 class Refused(Wire, frozen=True, kw_only=True, tag="refused"):

@@ -7,6 +7,7 @@ the engine's affair, who may write them that of the claims, and what there is so
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Literal, NamedTuple
 
@@ -30,8 +31,8 @@ from mesh.worker.prompt import PromptBuilder
 
 log = logging.getLogger(__name__)
 
-MAX_CLAIMS = 3
-"""Claims on a request after which an engine's failure is the request's own."""
+MAX_FAILURES = 3
+"""Engines that fail on a request until it is the request that they fail of."""
 
 
 Why = Literal["", "cancel", "hand_over", "outclaimed", "stalled"]
@@ -53,7 +54,11 @@ class Poison(Exception):
 
 
 class HandedOver(Exception):
-    """The answer is left as it stands, for another worker to go on with."""
+    """The answer is left as it stands, for another worker to go on with. failed: the engine did."""
+
+    def __init__(self, why: str, failed: bool = False) -> None:
+        super().__init__(why)
+        self.failed = failed
 
 
 class Answer:
@@ -71,6 +76,7 @@ class Answer:
         frames: FrameWriter,
         meter: Meter,
         patience: Patience,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.held = held
         self._claims = claims
@@ -79,9 +85,10 @@ class Answer:
         self._frames = frames
         self._meter = meter
         self._patience = patience
+        self._clock = clock
         self._request: Request = held.item.prompt.request
         self._likely = self._request.sampling.logprobs is not None
-        self._draft = Draft(self._request, held.n)
+        self._draft = Draft(self._request, held.n, clock)
         self._truncated = 0
         self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
         self._lost = 0
@@ -173,9 +180,10 @@ class Answer:
     def _given_up(self, why: str) -> End:
         """The engine failed here: let another try, unless enough have. Raises HandedOver."""
         log.warning("The engine failed on %s: %s", self.rid, why)
-        if self.held.n < MAX_CLAIMS and self.movable:
-            raise HandedOver(why)
-        return self._failed(ErrorCode.ENGINE_FAILED, why, poison=self.held.n >= MAX_CLAIMS)
+        enough = self.held.failures + 1 >= MAX_FAILURES
+        if self.movable and not enough:
+            raise HandedOver(why, failed=True)
+        return self._failed(ErrorCode.ENGINE_FAILED, why, poison=enough)
 
     async def _take_over(self) -> None:
         """Get the pieces that earlier holders of the pen have delivered."""
@@ -198,7 +206,7 @@ class Answer:
                 f"{self._lost} workers were lost while they worked on this request, so it is not "
                 "tried again."
             )
-        if time.time() >= self._request.deadline:
+        if self._clock() >= self._request.deadline:
             raise TimeoutError
         if not self.movable:
             raise MeshError(ErrorCode.WORKER_LOST)
@@ -212,7 +220,7 @@ class Answer:
     async def _generate(self) -> Literal["stop", "length"]:
         self._stepped = time.monotonic()
         self._generating = asyncio.create_task(self._drive())
-        async with asyncio.timeout(self._request.deadline - time.time()):
+        async with asyncio.timeout(self._request.deadline - self._clock()):
             return await self._generating
 
     async def _drive(self) -> Literal["stop", "length"]:

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import os
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import mesh
 from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.clock import Clock
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import announce, withdraw
@@ -103,13 +103,16 @@ class Worker:
         self._grace = settings.grace
         self._idle_unload = settings.idle_unload
         self._writer = writer
-        claims = Claims(bus, self._js, writer, loader.info.fingerprint)
+        self._clock = Clock()
+        claims = Claims(bus, self._js, writer, loader.info.fingerprint, self._clock)
         patience = Patience(settings.first_token_limit, settings.stall_limit, settings.poison_after)
         offer = Offer(loader, settings, self._new_puller, self._join, self._tell_presence)
         self._offer = offer
-        self._desk = Desk(bus, self._js, claims, loader, patience, offer.ready, offer.wake)
+        self._desk = Desk(
+            bus, self._js, claims, loader, patience, offer.ready, offer.wake, self._clock
+        )
         self._gauges = Gauges()
-        self._started = time.time()
+        self._started = self._clock()
         self._ordered = asyncio.Event()
         self._leaving = False
         self._told = 0
@@ -126,6 +129,7 @@ class Worker:
         await self._bus.serve(subjects.encode(self._writer), texts.answer)
         if not await self._join(stop):
             return self._check_connection()
+        self._started = self._clock()
         log.info("Serving %s as %s", self._loader.info.model, self._bus.user)
         async with asyncio.TaskGroup() as group:
             gauges = group.create_task(self._gauges.watch())
@@ -133,6 +137,7 @@ class Worker:
             story = group.create_task(self._tell_start())
             presence = group.create_task(announce(self._bus, self._info))
             renewing = group.create_task(self._desk.keep_alive())
+            clock = group.create_task(self._clock.keep(self._time))
             engine = group.create_task(self._desk.watch_engine())
             pulling = [
                 group.create_task(self._offer.run(self._desk)),
@@ -144,7 +149,7 @@ class Worker:
             if not self._bus.closed.is_set():
                 await self._drain()
             self._desk.close()
-            for task in (presence, renewing, engine, story, gauges):
+            for task in (presence, renewing, clock, engine, story, gauges):
                 task.cancel()
         self._check_connection()
         with suppress(TimeoutError, BusError):
@@ -172,24 +177,35 @@ class Worker:
         """Ask a gateway to be let in with the loader's model; wait for one. False if stopped;
         raises MeshError."""
         stop = stop or asyncio.Event()
-        models = (self._loader.info.model,)
-        hello = Hello(protocol=subjects.VERSION, version=mesh.__version__, models=models)
         waiting = False
         while not (stop.is_set() or self._bus.closed.is_set()):
             try:
-                answer = await self._bus.request(subjects.hello(self._bus.user), hello)
-                match decode_hello_reply(answer.data):
-                    case Welcome(ack_wait=ack_wait):
-                        self._desk.ack_wait = ack_wait
-                        return True
-                    case Refused(code=code, detail=detail):
-                        raise MeshError(code, detail)
+                await self._clock.learn(self._let_in)
+                return True
             except BusError:
                 if not waiting:
                     log.info("No gateway answers yet; waiting for one")
                 waiting = True
             await asyncio.sleep(0.2)
         return False
+
+    async def _let_in(self) -> float:
+        """Be let in with the loader's model; the time, as the gateway has it."""
+        welcome = await self._hello(self._loader.info.model)
+        self._desk.ack_wait = welcome.ack_wait
+        return welcome.now
+
+    async def _time(self) -> float:
+        return (await self._hello()).now
+
+    async def _hello(self, *models: str) -> Welcome:
+        """Say hello to a gateway, with the models to serve. Raises BusError, MeshError."""
+        hello = Hello(protocol=subjects.VERSION, version=mesh.__version__, models=models)
+        answer = await self._bus.request(subjects.hello(self._bus.user), hello)
+        reply = decode_hello_reply(answer.data)
+        if isinstance(reply, Refused):
+            raise MeshError(reply.code, reply.detail)
+        return reply
 
     def _new_puller(self, model: str) -> Puller:
         return Puller(self._bus, model, self._desk.free, self._desk.take, self._desk.spoilt)
@@ -240,7 +256,8 @@ class Worker:
         return None
 
     async def _answer_ask(self, subject: str, data: bytes) -> Alive:
-        return Alive(holding=self._desk.holds(decode(data, Ask).rid))
+        rid, desk = decode(data, Ask).rid, self._desk
+        return Alive(holding=desk.holds(rid), handed_over=desk.has_passed_on(rid))
 
     def _info(self) -> WorkerInfo:
         info, offer = self._loader.info, self._offer

@@ -8,7 +8,9 @@ only when that is refused or the item was handed out before.
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.asking import Says, ask
@@ -28,12 +30,16 @@ RETRY = 0.2
 LEAST = 10.0
 """Seconds in which a gateway is asked for that, even where the request's own time is over."""
 
+REMEMBERED = 1000
+"""Requests that were given back and are known as such: who takes one over asks at once."""
+
 
 @dataclass
 class Held:
     """A claim that stands: the pen's number, the log's last sequence of this request.
 
-    taken_over: somebody held it before, so there may be a prefix. cancel: asked for already.
+    taken_over: somebody held it before, so there may be a prefix. cancel: asked for already;
+    failures: so many of the claims before it ended because their engine had failed.
     """
 
     item: Item
@@ -41,6 +47,15 @@ class Held:
     last: int
     taken_over: bool = False
     cancel: bool = False
+    failures: int = 0
+
+
+class Past(NamedTuple):
+    """What came of the claims before. lost: the last holder is gone without a word; failures: so
+    many ended because their engine had failed."""
+
+    lost: bool = False
+    failures: int = 0
 
 
 class Settled(Exception):
@@ -58,11 +73,20 @@ class Unanswered(Exception):
 class Claims:
     """Claims and questions in the name of one worker process, with its model's fingerprint."""
 
-    def __init__(self, bus: Bus, js: JetStream, writer: Writer, fingerprint: str) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        js: JetStream,
+        writer: Writer,
+        fingerprint: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._bus = bus
         self._js = js
+        self._clock = clock
         self.fingerprint = fingerprint
         self.writer = writer
+        self._passed_on: dict[str, None] = {}
 
     async def claim(self, item: Item) -> Held:
         """Claim an item whose request this process does not work on yet.
@@ -70,14 +94,14 @@ class Claims:
         Raises Settled when there is nothing to do.
         """
         request = item.prompt.request
-        n, last, uid, cancel, lost = 1, item.prompt.queued, new_uid(), False, False
+        n, last, uid, cancel, past = 1, item.prompt.queued, new_uid(), False, Past()
         first = item.deliveries == 1
         while True:
             if not first:
                 status = await self._standing(request)
                 if status.claim_uid == uid:
-                    return Held(item, n, status.last, n > 1, status.cancel)
-                lost = await self._check(item, status)
+                    return self._held(item, n, status.last, status.cancel, past)
+                past = await self._check(item, status)
                 n, last, cancel = status.n + 1, status.last, status.cancel
             first = False
             event = Claim(
@@ -87,11 +111,12 @@ class Claims:
                 ack_reply=item.ack_reply,
                 model=request.model,
                 fingerprint=self.fingerprint,
-                lost=lost,
+                lost=past.lost,
+                failures=past.failures,
             )
             try:
                 last = await self.append(item, event, last)
-                return Held(item, n, last, n > 1, cancel)
+                return self._held(item, n, last, cancel, past)
             except Fenced:
                 log.debug("The claim on %s was refused; asking how it stands", request.rid)
 
@@ -108,7 +133,7 @@ class Claims:
         Raises Unanswered.
         """
         try:
-            async with asyncio.timeout(max(LEAST, request.deadline - time.time())):
+            async with asyncio.timeout(max(LEAST, request.deadline - self._clock())):
                 return await self._ask(request.rid, prefix)
         except TimeoutError:
             raise Unanswered(f"no gateway says how {request.rid} stands") from None
@@ -135,18 +160,52 @@ class Claims:
                 log.debug("Asking how %s stands: %s", rid, error)
             await asyncio.sleep(RETRY)
 
-    async def _check(self, item: Item, status: RunStatus) -> bool:
-        """Raise Settled unless this worker should claim; whether its last holder was lost."""
+    async def _check(self, item: Item, status: RunStatus) -> Past:
+        """Raise Settled unless this worker should claim; else what came of the claims before."""
         if status.last == 0:
             raise Settled("the log has forgotten it", ack=True)
         if status.end:
             raise Settled(f"it is {status.end} already", ack=True)
-        if status.n == 0 or status.claimant == str(self.writer):
-            return False
+        if status.n == 0:
+            return Past()
+        rid = item.prompt.request.rid
+        if status.claimant == str(self.writer):
+            return _past(status, Says.HANDED_OVER if self.has_passed_on(rid) else Says.NOT_MINE)
         user, _, inc = status.claimant.partition(".")
         # Ask before stealing.
-        says = await ask(self._bus, Writer(user, inc), item.prompt.request.rid)
+        says = await ask(self._bus, Writer(user, inc), rid)
         if says is Says.WORKING:
             same = status.item == item.seq
             raise Settled(f"{status.claimant} works on it", ack=not same)
-        return says is not Says.NOT_MINE and not status.left
+        return _past(status, says)
+
+    def _held(self, item: Item, n: int, last: int, cancel: bool, past: Past) -> Held:
+        self._passed_on.pop(item.prompt.request.rid, None)
+        return Held(item, n, last, n > 1, cancel, past.failures)
+
+    # --- what was given back ----------------------------------------------------------------------
+
+    def pass_on(self, rid: str) -> None:
+        """A claim of ours is left to others, and not because of the engine."""
+        self._passed_on[rid] = None
+        if len(self._passed_on) > REMEMBERED:
+            del self._passed_on[next(iter(self._passed_on))]
+
+    def has_passed_on(self, rid: str) -> bool:
+        """Whether our latest claim on a request ended so."""
+        return rid in self._passed_on
+
+
+def _past(status: RunStatus, says: Says) -> Past:
+    """What came of the claims before, by the word of the gateway and of the last holder.
+
+    That the engine of a claim was well has to be known, else it counts as failed; so do all claims
+    of whose engines an older gateway says nothing.
+    """
+    before = status.n - 1 if status.failures is None else status.failures
+    if says is Says.HANDED_OVER:
+        return Past(failures=before)
+    if says is Says.NOT_MINE:
+        return Past(failures=before + 1)
+    failed = status.left and not status.in_order
+    return Past(lost=not status.left, failures=before + failed)

@@ -55,6 +55,7 @@ class Desk:
         patience: Patience,
         ready: Callable[[], Awaitable[None]],
         freed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.ack_wait = 6.0
         self.stuck = asyncio.Event()
@@ -65,6 +66,7 @@ class Desk:
         self._engine = engine
         self._ready = ready
         self._freed = freed
+        self._clock = clock
         self._prompts = PromptBuilder(engine)
         self._answers: dict[str, Answer] = {}
         self._claiming: dict[str, Item] = {}
@@ -88,6 +90,10 @@ class Desk:
     def holds(self, rid: str) -> bool:
         """Whether this worker is answering a request, or just about to."""
         return rid in self._answers or rid in self._claiming
+
+    def has_passed_on(self, rid: str) -> bool:
+        """Whether this worker has left a request to others, and not because of its engine."""
+        return self._claims.has_passed_on(rid)
 
     def speed(self) -> float:
         """Tokens per second over the last seconds."""
@@ -210,7 +216,14 @@ class Desk:
             self._look_again.discard(rid)
         frames = self._frames_for(item.prompt.request.reply)
         answer = Answer(
-            held, self._claims, self._engine, self._prompts, frames, self._meter, self._patience
+            held,
+            self._claims,
+            self._engine,
+            self._prompts,
+            frames,
+            self._meter,
+            self._patience,
+            self._clock,
         )
         self._answers[rid] = answer
         if told:
@@ -223,6 +236,8 @@ class Desk:
         except HandedOver as why:
             log.info("%s goes to another worker: %s", rid, why)
             await frames.stored(frames.mark)
+            if not why.failed:
+                self._claims.pass_on(rid)
             await self._give_back(item)
         finally:
             self._answers.pop(rid, None)

@@ -1,6 +1,7 @@
 """What is written of one answer so far, and what its end will say of that. Generates nothing."""
 
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from itertools import chain
 
@@ -20,12 +21,13 @@ class Draft:
     step, None before.
     """
 
-    def __init__(self, request: Request, n: int) -> None:
+    def __init__(self, request: Request, n: int, clock: Callable[[], float] = time.time) -> None:
         self.pieces: list[Piece] = []
         self.first: float | None = None
         self._request = request
         self._n = n
-        self._claimed = time.time()
+        self._clock = clock
+        self._claimed = clock()
         self._usage = Usage()
 
     def take_over(self, status: RunStatus, fingerprint: str) -> None:
@@ -46,7 +48,7 @@ class Draft:
     def note(self, step: Step) -> None:
         """Take note of what a step of the engine says besides its text."""
         if self.first is None:
-            self.first = time.time()
+            self.first = self._clock()
         if step.prompt_tokens is not None:
             self._usage = Usage(
                 prompt_tokens=step.prompt_tokens, cached_tokens=step.cached_tokens or 0
@@ -81,7 +83,7 @@ class Draft:
         run.ids = [piece.ids for piece in self.pieces if piece.ids is not None]
         if len(run.ids) < len(run.texts):
             run.ids = None
-        now, first = time.time(), self.first
+        now, first = self._clock(), self.first
         return replace(
             end,
             text=run.text,

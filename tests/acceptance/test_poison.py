@@ -109,3 +109,28 @@ def test_an_engine_that_fails_again_and_again_makes_a_dead_letter_too(
     }
     assert dlq(processes, "list") == []
     assert worker.running
+
+
+def test_workers_that_were_drained_are_no_engines_that_failed(processes: Processes) -> None:
+    """Two leave in good order, then the engine of a third fails: a fourth goes on."""
+    processes.gateway("--ack-wait", "30")
+    reading = Reading(processes.url, 300)
+    sound = ("--echo-rate", "15", "--grace", "0")
+    leaving = processes.worker("w1", *sound)
+    processes.await_workers(1)
+    reading.start()
+    failing = ("--echo-rate", "10", "--echo-fail-after", "40")
+    for name, flags in (("w2", sound), ("w3", failing)):
+        reading.await_tokens(len(reading.texts) + 10)
+        following = processes.worker(name, *flags)
+        processes.await_workers(2)
+        leaving.stop()
+        until("it was claimed", lambda: claims(processes)[-1] == name)  # noqa: B023
+        leaving = following
+    processes.worker("w4")
+    until("its engine fails", lambda: "The engine failed on" in leaving.log.read_text())
+    leaving.kill()  # it might be given the request again
+    reading.finish()
+    assert reading.texts == said(300), reading.last
+    assert claims(processes)[:3] == ["w1", "w2", "w3"] and claims(processes)[-1] == "w4"
+    assert dlq(processes, "list") == []

@@ -1,5 +1,7 @@
 """Workers join by a hello that has no version, so that any version is understood and answered."""
 
+import time
+
 import msgspec
 
 from mesh.bus.connection import Bus
@@ -23,6 +25,12 @@ async def hello(mesh: Mesh, protocol: int) -> HelloReply:
 
 async def test_a_worker_of_this_protocol_is_welcome(mesh: Mesh) -> None:
     assert isinstance(await hello(mesh, subjects.VERSION), Welcome)
+
+
+async def test_a_worker_is_told_by_which_time_deadlines_are_kept(mesh: Mesh) -> None:
+    reply = await hello(mesh, subjects.VERSION)
+    assert isinstance(reply, Welcome)
+    assert abs(reply.now - time.time()) < 5
 
 
 async def test_a_worker_of_another_protocol_is_told_to_be_upgraded(mesh: Mesh) -> None:

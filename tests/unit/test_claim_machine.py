@@ -40,7 +40,7 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.subjects import Writer
 from mesh.worker import claim
-from mesh.worker.claim import Claims, Held, Settled
+from mesh.worker.claim import Claims, Held, Past, Settled
 from tests.integration.bus.conftest import a_request
 from tests.unit.bus.memory import WIRE, Clockwork, Fate, MemoryLog
 
@@ -280,10 +280,10 @@ def without_the_expected_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
 def without_heed_of_the_latest_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who takes over begins to count from one again."""
 
-    async def check(self: Claims, item: Item, status: RunStatus) -> bool:
-        lost = await looks(self, item, status)
+    async def check(self: Claims, item: Item, status: RunStatus) -> Past:
+        past = await looks(self, item, status)
         force_setattr(status, "n", 0)
-        return lost
+        return past
 
     looks = Claims._check
     monkeypatch.setattr(Claims, "_check", check)

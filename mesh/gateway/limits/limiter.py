@@ -77,7 +77,7 @@ class Limiter:
 
     async def start(self, js: JetStream) -> None:
         """Learn what was asked and used of late. Raises BusError."""
-        await past.tell(js, self.counts, self._horizon)
+        await past.tell(js, self.counts, self._clock() - self._horizon)
 
     async def run(self) -> None:
         """Forget now and then what counts no more, until cancelled."""

@@ -1,7 +1,5 @@
 """Tells a gateway that starts what was asked and used of late, from the log."""
 
-import time
-
 from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import read_event
 from mesh.gateway.limits.counts import Counts
@@ -9,10 +7,10 @@ from mesh.protocol import subjects
 from mesh.protocol.messages import FleetEvent
 
 
-async def tell(js: JetStream, counts: Counts, seconds: float) -> None:
-    """Tell of the last seconds; what was heard already does no harm. Raises BusError."""
+async def tell(js: JetStream, counts: Counts, since: float) -> None:
+    """Tell of what came since a Unix time; what was heard already does no harm. Raises BusError."""
     upto = await js.end(subjects.RUN_STREAM)
-    start = await _since(js, time.time() - seconds, upto)
+    start = await _since(js, since, upto)
     async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, start, upto):
         for stored in batch:
             where = subjects.parse_run(stored.subject)

@@ -1,7 +1,5 @@
 """Begins runs: what each is made of, wherever it comes from."""
 
-import time
-
 from msgspec.structs import replace
 
 from mesh.gateway.openai.asked import Asked
@@ -46,7 +44,7 @@ async def begin(services: Services, run: ToolRun, body: str) -> ToolStory:
 
 def new_run(services: Services, first: Request, run_id: str) -> ToolRun:
     """A run that begins with this request."""
-    settings, now = services.settings, time.time()
+    settings, now = services.settings, services.clock()
     longest = min(settings.run_timeout, 0.9 * settings.run_max_age)  # the log must not forget it
     return ToolRun(
         id=run_id,

@@ -33,11 +33,16 @@ class Callers:
     """The calls that this gateway waits for."""
 
     def __init__(
-        self, bus: Bus, telling: Telling, background: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        bus: Bus,
+        telling: Telling,
+        background: Callable[[Coroutine[Any, Any, None]], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._bus = bus
         self._telling = telling
         self._background = background
+        self._clock = clock
         self._asking: set[str] = set()
 
     def call(self, story: ToolStory) -> None:
@@ -69,7 +74,7 @@ class Callers:
             arguments=call.arguments,
             deadline=deadline,
         )
-        seconds = max(0.1, min(PATIENCE, deadline - time.time()))
+        seconds = max(0.1, min(PATIENCE, deadline - self._clock()))
         try:
             heard = await self._bus.request(subjects.tool(call.name), asked, seconds)
         except (NoResponders, Silence):

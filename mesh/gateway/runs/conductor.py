@@ -8,6 +8,7 @@ that has the lease.
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from mesh.bus.appender import Fenced, new_uid
 from mesh.bus.connection import Bus, BusError
@@ -58,6 +59,7 @@ class Conductor:
         living: Living,
         telling: Telling,
         request_timeout: float,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._bus = bus
         self._name = name
@@ -66,9 +68,10 @@ class Conductor:
         self._living = living
         self._telling = telling
         self._request_timeout = request_timeout
+        self._clock = clock
         self._lease = Lease(js, CONDUCTING, name)
         self._news: dict[str, News] = {}
-        self._callers = Callers(bus, telling, requests.background)
+        self._callers = Callers(bus, telling, requests.background, clock)
 
     async def start(self) -> None:
         """Hear what others tell of runs. Raises BusError."""
@@ -148,7 +151,7 @@ class Conductor:
 
     async def _further(self, story: ToolStory, known: int) -> None:
         """The next step of a run. Raises Fenced if another has taken it, BusError, MeshError."""
-        now, run = time.time(), story.run
+        now, run = self._clock(), story.run
         if story.pending:
             due = min(story.steps[-1].deadline, run.deadline)
             if now > due:
@@ -178,7 +181,7 @@ class Conductor:
 
         Raises MeshError: what the queue refuses with, broker_unavailable.
         """
-        run, now = story.run, time.time()
+        run, now = story.run, self._clock()
         request = Request(
             rid=story.rid,
             reply=self._name,
@@ -212,7 +215,7 @@ class Conductor:
         match end:
             case Done(finish=finish):
                 if said.tool_calls and finish == "stop":
-                    deadline = min(time.time() + run.patience, run.deadline)
+                    deadline = min(self._clock() + run.patience, run.deadline)
                     return ActionsNeeded(
                         uid=new_uid(),
                         content=said.content,

@@ -1,0 +1,69 @@
+"""What time it is in the mesh: by the broker's clock, however this machine's is set.
+
+Deadlines are made on one machine and kept on others, so all of them go by one clock. Gateways ask
+the broker; workers, who may not, ask a gateway. In between a process counts its own ticks, which
+nobody can set. Seconds of Unix time everywhere.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from mesh.bus.connection import BusError
+from mesh.bus.jetstream import JetStream, unix
+from mesh.protocol import subjects
+from mesh.protocol.errors import MeshError
+
+log = logging.getLogger(__name__)
+
+EVERY = 20.0
+"""Seconds between two questions: clocks are set, and the ticks of machines that sleep stand still.
+"""
+
+Ask = Callable[[], Awaitable[float]]
+"""Asks somebody who knows for the time; 0.0 where they do not say. Raises BusError, MeshError."""
+
+
+class Clock:
+    """Call it for the time. Until somebody has told it is this machine's.
+
+    own: this machine's time; ticks: seconds since whenever, which only ever go on.
+    """
+
+    def __init__(
+        self, own: Callable[[], float] = time.time, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._own = own
+        self._ticks = ticks
+        self._began: float | None = None
+
+    def __call__(self) -> float:
+        return self._own() if self._began is None else self._began + self._ticks()
+
+    async def learn(self, ask: Ask) -> None:
+        """Ask for the time. What is known better than the answer can tell stays as it is.
+
+        Nobody knows when on its way the question was answered: it may be off by half of that.
+        """
+        asked = self._ticks()
+        told = await ask()
+        answered = self._ticks()
+        half = (answered - asked) / 2
+        began = told + half - answered
+        if told and (self._began is None or abs(began - self._began) > half):
+            self._began = began
+
+    async def keep(self, ask: Ask) -> None:
+        """Ask again now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self.learn(ask)
+            except (BusError, MeshError) as error:
+                log.debug("Asking for the time: %s", error)
+
+
+async def brokers(js: JetStream) -> float:
+    """The broker's time. Raises BusError."""
+    return unix((await js.stream_info(subjects.LEASES_STREAM)).ts)

@@ -1,0 +1,143 @@
+"""Which claims on a request count as failures of their engines: all whose engine was not well."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from mesh.bus.connection import NoResponders
+from mesh.bus.pull import Item
+from mesh.gateway.resume import Resumer
+from mesh.protocol import subjects
+from mesh.protocol.codec import encode
+from mesh.protocol.messages import Alive, Claim, Prompt, Queued, WorkerStopped
+from mesh.protocol.subjects import Writer
+from mesh.worker.claim import Claims
+from tests.integration.bus.conftest import a_request
+from tests.unit.bus.memory import Clockwork, MemoryLog
+
+REQUEST = a_request("r")
+
+
+class Row:
+    """Workers that take one request over from each other, each as it is told."""
+
+    def __init__(self) -> None:
+        self.loop = Clockwork()
+        self.log = MemoryLog()
+        self.log.answer = self._answer
+        self._resumer = Resumer(self.log.js)
+        self._there: dict[str, Claims] = {}
+        self._item = self._queue()
+        self.older_gateway = False
+
+    def _queue(self) -> Item:
+        anchor = Queued(uid="q", request=REQUEST)
+        queued = self.log.store(subjects.event("gw1", "r", Writer("gateway", "a")), anchor, 0)
+        return Item(Prompt(queued=queued, request=REQUEST), "ack", seq=7, deliveries=2)
+
+    async def _answer(self, subject: str, message: Any, patience: float) -> Struct:
+        _, kind, user, what = subject.split(".")
+        if kind == "resume":
+            status = await self._resumer.answer(subject, encode(message))
+            if self.older_gateway:
+                status = type(status)(
+                    last=status.last, n=status.n, claimant=status.claimant, left=status.left
+                )
+            return status
+        if user not in self._there:
+            raise NoResponders("gone")
+        return Alive(holding=False, handed_over=self._there[user].has_passed_on("r"))
+
+    def claims(self, name: str) -> int:
+        """A worker claims: how many claims before its own have failed."""
+        claims = self._there.setdefault(
+            name, Claims(self.log.bus, self.log.js, Writer(name, "i"), "print")
+        )
+        held = self.loop.run_until_complete(claims.claim(self._item))
+        return held.failures
+
+    def hands_over(self, name: str) -> None:
+        self._there[name].pass_on("r")
+
+    def leaves(self, name: str, reason: str) -> None:
+        del self._there[name]
+        event = WorkerStopped(uid="s", name=name, inc="i", reason=reason)
+        writer = Writer(name, "i")
+        self.log.store(subjects.event(subjects.FLEET, subjects.process(writer), writer), event)
+
+    def dies(self, name: str) -> None:
+        del self._there[name]
+
+    def older_worker_claims(self, name: str, n: int) -> None:
+        claim = Claim(uid=f"c{n}", n=n, item=7, ack_reply="ack", model="m")
+        self.log.store(subjects.event("gw1", "r", Writer(name, "i")), claim)
+
+
+@pytest.fixture
+def row() -> Iterator[Row]:
+    row = Row()
+    yield row
+    row.loop.close()
+
+
+def test_who_hands_over_has_not_failed(row: Row) -> None:
+    row.claims("w1")
+    row.hands_over("w1")
+    assert row.claims("w2") == 0
+
+
+def test_who_only_gives_it_back_has(row: Row) -> None:
+    row.claims("w1")
+    assert row.claims("w2") == 1
+    assert row.claims("w3") == 2
+
+
+def test_the_failures_of_a_worker_that_gets_it_again_count_each(row: Row) -> None:
+    assert [row.claims("w1") for _ in range(3)] == [0, 1, 2]
+
+
+def test_who_has_handed_it_over_and_gets_it_again_is_sound_only_for_that(row: Row) -> None:
+    row.claims("w1")
+    row.hands_over("w1")
+    assert row.claims("w1") == 0
+    assert row.claims("w2") == 1
+
+
+@pytest.mark.parametrize(("reason", "failures"), [("drained", 0), ("stopped", 0), ("stuck", 1)])
+def test_of_one_that_has_left_its_goodbye_tells(row: Row, reason: str, failures: int) -> None:
+    row.claims("w1")
+    row.leaves("w1", reason)
+    assert row.claims("w2") == failures
+
+
+def test_one_that_died_is_lost_and_its_engine_did_not_fail(row: Row) -> None:
+    row.claims("w1")
+    row.dies("w1")
+    assert row.claims("w2") == 0
+
+
+def test_drains_between_failures_neither_count_nor_forgive(row: Row) -> None:
+    row.claims("w1")
+    row.hands_over("w1")
+    assert row.claims("w2") == 0
+    assert row.claims("w3") == 1
+    row.hands_over("w3")
+    assert row.claims("w4") == 1
+    assert row.claims("w5") == 2
+
+
+def test_claims_that_do_not_say_count_all(row: Row) -> None:
+    row.older_worker_claims("w1", 1)
+    row.older_worker_claims("w2", 2)
+    assert row.claims("w3") == 1  # w2 is gone, and so it is lost; of w1 nobody knows
+    assert row.claims("w4") == 2
+
+
+def test_a_gateway_that_does_not_say_makes_all_count(row: Row) -> None:
+    row.claims("w1")
+    row.hands_over("w1")
+    row.claims("w2")
+    row.older_gateway = True
+    assert row.claims("w3") == 2
