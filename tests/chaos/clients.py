@@ -18,6 +18,9 @@ PATIENCE = 150.0
 AGAIN = 0.25
 """Seconds before a client tries again."""
 
+APART = 0.4
+"""Seconds by which two are apart at most that ask the same: longer than a slow wire needs."""
+
 USERS = 8
 
 
@@ -68,7 +71,7 @@ class People:
                 await asyncio.gather(self._read(ask), self._read(ask))
             case "hanger":
                 await self._hang_up(ask)
-            case "chatter":
+            case "chatter" | "doubler":
                 await self._chat(ask)
 
     def _transcript(self, ask: Ask) -> Transcript:
@@ -140,7 +143,10 @@ class People:
     # --- chats ------------------------------------------------------------------------------------
 
     async def _chat(self, ask: Ask) -> None:
-        """Ask in a new chat, follow the answer, and stop every other one."""
+        """Ask in a new chat, follow the answer, and as a chatter stop every other one.
+
+        A doubler asks at all gateways at once, under one key: that is still one question.
+        """
         transcript = self._transcript(ask)
         signed = {"Authorization": f"Bearer {self.tokens[ask.number % USERS]}"}
         until = time.monotonic() + self.patience
@@ -152,9 +158,11 @@ class People:
         }
         path = f"/chats/{chat['id']}/messages"
         keyed = signed | {"Idempotency-Key": f"k{ask.number}"}
-        exchange = await self._insist("POST", path, question, keyed, until)
+        at = self.gateways if ask.client == "doubler" else [""]
+        asking = (self._question(path, question, keyed, until, each) for each in at)
+        exchange, *_ = await asyncio.gather(*asking)
         path += f"/{exchange['assistant_message']['id']}"
-        stop_after = ask.after if ask.number % 2 else 0
+        stop_after = ask.after if ask.number % 2 and ask.client == "chatter" else 0
         with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
                 while not transcript.ended:
@@ -162,6 +170,14 @@ class People:
                         await self._follow(path, signed, transcript, stop_after)
                     await asyncio.sleep(AGAIN)
         transcript.ended = transcript.ended or "nothing"
+
+    async def _question(
+        self, path: str, question: object, keyed: dict[str, str], until: float, only: str
+    ) -> Any:
+        """Ask in a chat; only: at this gateway, as one of several, and not quite at once."""
+        if only:
+            await asyncio.sleep(self.rng.uniform(0.0, APART))
+        return await self._insist("POST", path, question, keyed, until, only)
 
     async def _follow(
         self, path: str, signed: dict[str, str], transcript: Transcript, stop_after: int
@@ -211,12 +227,19 @@ class People:
             self.tokens[user] = login["access_token"]["access_token"]
 
     async def _insist(
-        self, method: str, path: str, body: object, headers: dict[str, str], until: float
+        self,
+        method: str,
+        path: str,
+        body: object,
+        headers: dict[str, str],
+        until: float,
+        only: str = "",
     ) -> Any:
-        """Ask until it is granted, at one gateway or the other."""
+        """Ask until it is granted, at one gateway or the other; only: at this one."""
         while time.monotonic() < until:
+            url = (only or self._gateway()) + path
             try:
-                async with send(method, self._gateway() + path, body, headers) as response:
+                async with send(method, url, body, headers) as response:
                     if response.status in (200, 201):
                         return await response.json()
             except Broken:

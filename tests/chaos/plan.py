@@ -7,9 +7,9 @@ import random
 from dataclasses import dataclass, field
 from typing import Literal
 
-Client = Literal["reader", "leaver", "slow", "retrier", "hanger", "chatter"]
+Client = Literal["reader", "leaver", "slow", "retrier", "hanger", "chatter", "doubler"]
 """How a client behaves: reads to the end; leaves and comes back; reads slowly; asks twice; hangs
-up for good; asks in a chat and may stop the answer."""
+up for good; asks in a chat and may stop the answer; asks in a chat at two gateways at once."""
 
 Kind = Literal[
     "kill worker", "pause worker", "freeze worker", "stop worker", "cut worker", "delay worker",
@@ -31,6 +31,7 @@ wires are those to a gateway, all others end at the broker."""
 CLIENTS: dict[Client, float] = {
     "reader": 60, "leaver": 14, "slow": 4, "retrier": 7, "hanger": 8, "chatter": 7,
 }  # fmt: skip
+LONG_CLIENTS: dict[Client, float] = {"doubler": 4}
 FAULTS: dict[Kind, float] = {
     "kill worker": 34, "pause worker": 8, "freeze worker": 6, "stop worker": 6, "cut worker": 12,
     "delay worker": 8, "clock of worker": 4,
@@ -110,10 +111,11 @@ def draw(
     """Draw a plan. second_model: of a real engine, which one of `SHARE` requests asks; long: with
     the faults that last, too."""
     rng = random.Random(seed)
+    clients = CLIENTS | LONG_CLIENTS if long else CLIENTS
     kinds = FAULTS | LONG if long else FAULTS
     plan = Plan(seed, seconds)
     for number, at in enumerate(sorted(rng.uniform(0, seconds) for _ in range(requests))):
-        (client,) = rng.choices(list(CLIENTS), list(CLIENTS.values()))
+        (client,) = rng.choices(list(clients), list(clients.values()))
         tokens = rng.randint(10, 70)
         model = second_model if rng.randrange(SHARE) == 0 else ""
         after = rng.randint(1, tokens)

@@ -9,7 +9,7 @@ from mesh.gateway.living import EVERY, MISSED
 from tests.chaos.__main__ import report
 from tests.chaos.campaign import ACK_WAIT, BUNDLED, SECOND_MODEL, Campaign
 from tests.chaos.ends import HEARD
-from tests.chaos.plan import FAULTS, LONG, SPANS, draw
+from tests.chaos.plan import CLIENTS, FAULTS, LONG, LONG_CLIENTS, SPANS, draw
 
 
 @pytest.mark.timeout(400)
@@ -37,6 +37,12 @@ def test_every_kind_of_fault_is_drawn() -> None:
     assert {fault.kind for fault in draw(1, 1, 3000, 60.0).faults} == set(FAULTS)
     long = draw(1, 1, 6000, 60.0, long=True)
     assert {fault.kind for fault in long.faults} == {*FAULTS, *LONG} == set(SPANS)
+
+
+def test_every_kind_of_client_is_drawn() -> None:
+    assert {ask.client for ask in draw(1, 3000, 1, 60.0).asks} == set(CLIENTS)
+    long = draw(1, 3000, 1, 60.0, long=True)
+    assert {ask.client for ask in long.asks} == {*CLIENTS, *LONG_CLIENTS}
 
 
 def test_who_is_frozen_or_severed_is_so_for_longer_than_the_queue_waits() -> None:
