@@ -18,6 +18,7 @@ from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import body_digest, idempotency_key
 from mesh.gateway.instructions import system_message
 from mesh.gateway.options import AnswerOptions
+from mesh.gateway.requests import Tried
 from mesh.gateway.services import Services
 from mesh.gateway.tokens import Principal
 from mesh.protocol.chats import ChatMessage, GetMessage, Plan, PlanAnswer
@@ -48,26 +49,43 @@ async def begin(
     options.check(services.settings.max_message_chars)
     key = idempotency_key(request)
     body = await body_digest(request) if key else ""
-    known = await _known(services, user, key, body)
-    if known is not None:
-        return known
+    tried = await _tried(services, user, key, body)
+    if tried.track is not None:
+        return tried.track
+    question = _once(services, question, tried.refused)
     try:
         model, plan = await plan_answer(services, user, options.model_config_name, question)
     except MeshError:  # perhaps because the same was sent twice at once, and the other was first
-        known = await _known(services, user, key, body)
-        if known is None:
+        tried = await _tried(services, user, key, body)
+        if tried.track is None:
             raise
-        return known
+        return tried.track
     asked = request_of(services, request, user, options, model, plan, key)
     track = await services.requests.submit(asked, turn_of(plan, options), body)
     await heard(track)
-    cancel_all(services, plan.unfinished, by="next question")
+    supersede(services, plan.unfinished, track)
     return track
 
 
-async def _known(services: Services, user: Principal, key: str, body: str) -> Track | None:
+async def _tried(services: Services, user: Principal, key: str, body: str) -> Tried:
     """What an idempotency key has begun already."""
-    return await services.requests.again(services.rid(user, key), body) if key else None
+    if not key:
+        return Tried("", None, None)
+    return await services.requests.tried(services.rid(user, key), body)
+
+
+def _once(services: Services, question: PlanAnswer, refused: Track | None) -> PlanAnswer:
+    """A question that the queue refused stands in its chat: it is answered, not said twice."""
+    turn = refused.run.queued.turn if refused is not None and refused.run.queued else None
+    if refused is None or turn is None or question.user_message is None:
+        return question
+    services.seen.note(turn, refused.run.last)
+    return PlanAnswer(
+        user_id=question.user_id,
+        chat_id=question.chat_id,
+        parent_id=turn.user_message.id,
+        min_seq=services.seen.last(question.chat_id),
+    )
 
 
 async def plan_answer(
@@ -177,6 +195,16 @@ async def stored_answer(
             ErrorCode.BAD_REQUEST, "A person wrote this message; only answers come as events."
         )
     return message
+
+
+def supersede(services: Services, unfinished: Iterable[str], *begun: Track) -> None:
+    """Cancel what a chat was still writing to other questions, but not what answers this one.
+
+    Of a question that is sent twice at once under one key the slower copy is planned when the first
+    is under way already, and finds it among the unfinished.
+    """
+    own = {track.rid for track in begun}
+    cancel_all(services, (rid for rid in unfinished if rid not in own), by="next question")
 
 
 def cancel_all(services: Services, rids: Iterable[str], by: str) -> None:

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from mesh.bus.follow import Track
 from mesh.gateway import from_log
-from mesh.gateway.answering import cancel_all, heard, plan_answer, request_of, turn_of
+from mesh.gateway.answering import heard, plan_answer, request_of, supersede, turn_of
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
@@ -103,14 +103,14 @@ async def _begin(
     model, plan = await plan_answer(services, user, body.model_config_name, question)
     asked = [request_of(services, request, user, body, model, plan, each) for each in keys]
     tracks = await _submit(services, asked, plan, body, digest)
-    cancel_all(services, plan.unfinished, by="next question")
+    supersede(services, plan.unfinished, *tracks)
     return tracks
 
 
 async def _submit(
     services: Services, asked: Sequence[Request], plan: Plan, body: NewDrafts, digest: str
 ) -> list[Track]:
-    """Queue all of them; if one is refused, those that were accepted are ended again."""
+    """Queue all of them; if one is refused, those that were accepted are withdrawn."""
     turn = turn_of(plan, body)
     begun = await asyncio.gather(
         *(services.requests.submit(each, turn, digest) for each in asked), return_exceptions=True
@@ -118,7 +118,7 @@ async def _submit(
     tracks = [track for track in begun if isinstance(track, Track)]
     failures = [failure for failure in begun if isinstance(failure, BaseException)]
     if failures:
-        cancel_all(services, [track.rid for track in tracks], by="not all drafts")
+        await services.requests.withdraw(tracks)
         raise failures[0]
     await asyncio.gather(*map(heard, tracks))
     return tracks

@@ -25,7 +25,7 @@ from mesh.protocol.messages import (
     Request,
     RunEvent,
 )
-from mesh.protocol.run import Run
+from mesh.protocol.run import WITHDRAWN, Run
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
@@ -78,13 +78,13 @@ class Endings:
             if run.queued is None:  # its first event is still on the way back to us
                 await track.changed()
                 continue
+            request, claimed = run.queued.request, run.pen is not None
             last = run.last  # what it is now: the run goes on while we append
-            event: RunEvent = Cancelled(uid=new_uid(), text=run.text)
-            if run.pen is not None:
-                event = Cancel(uid=new_uid(), by=by)
             try:
-                await self._append(run.queued.request, event, last)
-                if isinstance(event, Cancelled):
+                if claimed or by == WITHDRAWN:
+                    last = await self._append(request, Cancel(uid=new_uid(), by=by), last)
+                if not claimed:
+                    await self._append(request, Cancelled(uid=new_uid(), text=run.text), last)
                     await self._take_out(track)
                 break
             except Fenced:

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from mesh.bus.follow import Track
 from mesh.gateway import numbered
-from mesh.gateway.answering import cancel_all
+from mesh.gateway.answering import supersede
 from mesh.gateway.body import read_body
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, ErrorEvent, error_event, request_id, stopping
@@ -173,7 +173,7 @@ async def _accept(services: Services, client: Client, asking: Asking) -> Track:
     if place is None:
         return await services.requests.submit(asked, body=asking.digest)
     track = await services.requests.submit(asked, place.turn, asking.digest)
-    cancel_all(services, place.unfinished, by="next question")
+    supersede(services, place.unfinished, track)
     return track
 
 

@@ -7,8 +7,9 @@ between is mended by whoever finds it: a second try of the same request, or its 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,6 +18,7 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import OnEvent, Track
 from mesh.bus.jetstream import STORE_FAILED, ApiError, JetStream
 from mesh.bus.replay import anchor, last_event, read_event
+from mesh.gateway.anew import next_id, refusal, void
 from mesh.gateway.budget import LogBudget
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.endings import Endings, due
@@ -30,16 +32,26 @@ from mesh.protocol.messages import (
     Charge,
     Deleted,
     End,
+    Failed,
     Prompt,
     Queued,
     Request,
     RunEvent,
     Turn,
 )
-from mesh.protocol.run import Run
+from mesh.protocol.run import WITHDRAWN, Run
 from mesh.protocol.subjects import Priority, Writer
 
 log = logging.getLogger(__name__)
+
+
+class Tried(NamedTuple):
+    """What an idempotency key has led to. rid: the id to ask under; track: of what was queued under
+    that, if anything; refused: of what was refused before it, if anything was."""
+
+    rid: str
+    track: Track | None
+    refused: Track | None
 
 
 class Requests:
@@ -77,9 +89,13 @@ class Requests:
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody waits for; it is cancelled with `close`."""
+        self._task(work)
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -96,9 +112,11 @@ class Requests:
         body: str = "",
         note: str = "",
         charge: Charge | None = None,
+        anew: bool = True,
     ) -> Track:
         """Queue a request and follow it. `body`: digest of what was asked, for idempotency;
-        `note`: what the route wants to find again in the log; `charge`: who pays.
+        `note`: what the route wants to find again in the log; `charge`: who pays; `anew`: whether
+        what was refused under this rid is queued under another.
 
         A rid that is in the log already is not queued again: its track is returned. Raises
         MeshError: conflict (same rid, other body), too_large, queue_full, share_full,
@@ -110,9 +128,11 @@ class Requests:
         )
         if len(encode(queued)) + 1024 > self._bus.max_payload:
             raise MeshError(ErrorCode.TOO_LARGE)
-        known = await self.again(request.rid, body) if body else None
-        if known is not None:
-            return known
+        if body:
+            tried = await self.tried(request.rid, body, anew)
+            if tried.track is not None:
+                return tried.track
+            request = replace(request, rid=tried.rid)
         self._check_capacity(request.model)
         request = await self._limiter.admit(request, chat=turn is not None)
         try:
@@ -122,12 +142,32 @@ class Requests:
             raise
 
     async def again(self, rid: str, body: str) -> Track | None:
-        """The request that was queued under an idempotency key before, or None.
+        """The request that was queued under an idempotency key before and not refused, or None.
 
         Raises MeshError: conflict (another body), broker_unavailable, and as `submit`.
         """
-        track = await self.logs.find(rid)
-        return None if track is None else await self._same(track, body)
+        return (await self.tried(rid, body)).track
+
+    async def tried(self, rid: str, body: str, anew: bool = True) -> Tried:
+        """As `again`, and what is to be known for asking anew. anew: as in `submit`."""
+        refused: Track | None = None
+        while (track := await self.logs.find(rid)) is not None:
+            await self._same(track, body)
+            if not (anew and void(track.run)):
+                break
+            rid, refused = next_id(rid), track
+        return Tried(rid, track, refused)
+
+    async def withdraw(self, tracks: Iterable[Track]) -> None:
+        """End what was accepted, for others that belong to it were refused: their keys begin anew.
+
+        Comes back once that stands in the log, for whoever asks again at once.
+        """
+        going = [track for track in tracks if track.run.end is None]
+        ending = [self._task(self.endings.cancel(track, WITHDRAWN)) for track in going]
+        if ending:
+            await asyncio.wait(ending, timeout=PATIENCE)
+        await asyncio.gather(*map(_told, going))
 
     async def check_room(self, model: str, tenant: str, priority: Priority, more: int = 1) -> None:
         """Raise MeshError (queue_full, share_full) if the queue would refuse `more` prompts now.
@@ -211,8 +251,8 @@ class Requests:
             return await self._attach_same(request.rid, queued.body)
         self.endings.see_to(track)
         code = await self._enqueue(request, seq, track)
-        if code is not None:
-            await self.endings.fail(request, seq, code)
+        if code is not None and await self.endings.fail(request, seq, code):
+            await _told(track)
             raise self._crowd.refusal(code, request.model, request.tenant)
         return track
 
@@ -237,7 +277,10 @@ class Requests:
         track = await self.logs.find(rid)
         if track is None:
             raise MeshError(ErrorCode.CONFLICT, "This idempotency key has just expired; try again.")
-        return await self._same(track, body)
+        await self._same(track, body)
+        if isinstance(track.run.end, Failed) and void(track.run):  # where it was queued first
+            raise refusal(track.run.end)
+        return track
 
     async def _same(self, track: Track, body: str) -> Track:
         """Attach to a request that was queued already, if it is the same one.
@@ -305,6 +348,14 @@ class Requests:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("A background task failed", exc_info=task.exception())
+
+
+async def _told(track: Track) -> None:
+    """Wait until we have heard of an end ourselves, for whoever asks again at once."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while track.run.end is None and not track.run.cancel:
+                await track.changed()
 
 
 def _refusal(error: ApiError) -> ErrorCode:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from mesh.bus.follow import Track
+from mesh.gateway.anew import refusal
 from mesh.gateway.client import Client
 from mesh.gateway.event_stream import EventStream, Wire
 from mesh.gateway.requests import Requests
@@ -283,4 +284,4 @@ def refused(track: Track) -> None:
     """Raise the MeshError of a request that failed before its first piece."""
     end = track.run.end
     if isinstance(end, Failed) and not track.run.texts:
-        raise MeshError(end.code, end.detail, param=end.param)
+        raise refusal(end)

@@ -7,6 +7,7 @@ title of this conversation; otherwise the chat keeps the one it has from its fir
 import asyncio
 import re
 
+import msgspec
 from litestar import post
 from litestar.params import FromPath
 from msgspec import Struct
@@ -14,11 +15,12 @@ from msgspec import Struct
 from mesh.bus.follow import Track
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, request_id
+from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.protocol.chats import ChatTree, GetChat, UpdateChat
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Done, Message, Request, Sampling
+from mesh.protocol.messages import Done, Message, Sampling
 
 PATIENCE = 30.0
 """Seconds that a title may take."""
@@ -44,11 +46,31 @@ class TitleRead(Struct, frozen=True, kw_only=True):
     generated: bool
 
 
-@post("/chats/{chat_id:str}/title", status_code=200)
+@post("/chats/{chat_id:str}/title", status_code=200, headers=REPEATABLE)
 async def generate_title(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> TitleRead:
     """Give a chat a title that its model finds, unless it is renamed meanwhile."""
     user = services.doorman.signed_in(request)
     tree = await _chat(services, user, chat_id)
+    question, answer, _ = _beginning(tree)
+    track = await _asked(services, request, user, tree)
+    before = _noted(track, tree.chat.title)
+    keeps = bool(idempotency_key(request))
+    found = title(await _said(services, request, track, keeps), f"{question}\n{answer}")
+    now = (await _chat(services, user, chat_id)).chat.title
+    if found is None or now not in (before, found):
+        return TitleRead(title=now, generated=False)
+    if now != found:
+        await services.store.ask(UpdateChat(user_id=user.user_id, chat_id=chat_id, title=found))
+    return TitleRead(title=found, generated=True)
+
+
+async def _asked(services: Services, request: AnyRequest, user: Principal, tree: ChatTree) -> Track:
+    """The model's own answer: begun now, or under the same key before. Raises MeshError."""
+    key = idempotency_key(request)
+    digest = await body_digest(request) if key else ""
+    known = await services.requests.again(services.rid(user, key), digest) if key else None
+    if known is not None:
+        return known
     question, answer, model = _beginning(tree)
     await services.models.choose(model)
     prompt = TASK.format(question=question[:READ], answer=answer[:READ])
@@ -58,14 +80,17 @@ async def generate_title(request: AnyRequest, services: Wired, chat_id: FromPath
         (Message(role="user", content=prompt),),
         Sampling(temperature=0.0),
         MOST_TOKENS,
+        key=key,
         trace=request_id(request),
     )
-    found = title(await _said(services, request, asked), f"{question}\n{answer}")
-    now = (await _chat(services, user, chat_id)).chat.title
-    if found is None or now != tree.chat.title:
-        return TitleRead(title=now, generated=False)
-    await services.store.ask(UpdateChat(user_id=user.user_id, chat_id=chat_id, title=found))
-    return TitleRead(title=found, generated=True)
+    note = msgspec.json.encode(tree.chat.title).decode()
+    return await services.requests.submit(asked, body=digest, note=note)
+
+
+def _noted(track: Track, now: str | None) -> str | None:
+    """The title that the chat had when its model was asked; another since then is a person's."""
+    queued = track.run.queued
+    return now if queued is None else msgspec.json.decode(queued.note, type=str | None)
 
 
 async def _chat(services: Services, user: Principal, chat_id: str) -> ChatTree:
@@ -82,15 +107,15 @@ def _beginning(tree: ChatTree) -> tuple[str, str, str]:
     raise MeshError(ErrorCode.CONFLICT, "This chat has no answer yet that it could be named by.")
 
 
-async def _said(services: Services, request: AnyRequest, asked: Request) -> str:
-    """What the model says; "" if it fails or takes too long. Leaving cancels."""
-    track = await services.requests.submit(asked)
+async def _said(services: Services, request: AnyRequest, track: Track, keeps: bool) -> str:
+    """What the model says; "" if it fails or takes too long. Leaving cancels, unless it `keeps`."""
     try:
         async with asyncio.timeout(PATIENCE), Client(request, PATIENCE) as client:
             await services.streams.ended(track, client)
     except TimeoutError:
         pass
-    services.streams.hang_up(track)
+    if not keeps:
+        services.streams.hang_up(track)
     return _text(track)
 
 

@@ -29,6 +29,9 @@ from mesh.protocol.messages import (
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
 
+WITHDRAWN = "not all of it"
+"""Who cancels a request because others that belong to it were refused."""
+
 
 class Applied(Enum):
     """What became of one message of the log."""
@@ -60,7 +63,8 @@ class Run:
     None before the first claim. last is the sequence of the last event applied. bare: only events
     are applied, to learn how the request stands; its texts stay empty and no seal waits for them.
     fingerprints: of all claims, in order; lost: how many holders were lost at the last place at
-    which one was; deleted: it is not to be shown any more.
+    which one was; deleted: it is not to be shown any more; withdrawn: it was cancelled because
+    others that belong to it were refused.
     """
 
     queued: Queued | None = None
@@ -78,6 +82,7 @@ class Run:
     bare: bool = False
     lost: int = 0
     deleted: bool = False
+    withdrawn: bool = False
     _lost_at: int = -1
 
     @property
@@ -104,8 +109,9 @@ class Run:
                 if event.lost:
                     self.lost = self.lost + 1 if self._lost_at == len(self.texts) else 1
                     self._lost_at = len(self.texts)
-            case Cancel():
+            case Cancel(by=by):
                 self.cancel = True
+                self.withdrawn = self.withdrawn or by == WITHDRAWN
             case Done() | Failed() | Cancelled():
                 if not self.bare and event.seal and len(self.texts) < event.seal.count:
                     return Applied.GAP

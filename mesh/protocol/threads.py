@@ -46,13 +46,15 @@ class ThreadPage(Wire, frozen=True, kw_only=True, tag="thread_page"):
 
 class NewMessage(Wire, frozen=True, kw_only=True):
     """What somebody writes in a thread. tool_call_id: what a tool's message is the outcome of;
-    assistant_id: in whose name an assistant's message is."""
+    assistant_id: in whose name an assistant's message is; uid: its id follows from it, and
+    what has that id already is not written again; "": it gets an id of its own."""
 
     role: Role = "user"
     content: str
     tool_call_id: str = ""
     assistant_id: str = ""
     meta_data: dict[str, str] = {}
+    uid: str = ""
 
 
 class ThreadMessage(Wire, frozen=True, kw_only=True, tag="thread_message"):
@@ -192,11 +194,13 @@ class ListThreadMessages(
 
 
 class PlanThread(Asks[ThreadPlan], frozen=True, kw_only=True, tag="plan_thread"):
-    """The conversation of a thread, for an assistant if one is named. -> ThreadPlan"""
+    """The conversation of a thread, for an assistant if one is named. without: uids of messages
+    that are left out of it. -> ThreadPlan"""
 
     user_id: str
     thread_id: str
     assistant_id: str = ""
+    without: tuple[str, ...] = ()
 
 
 class ListThreadRuns(Asks[ThreadRuns], frozen=True, kw_only=True, tag="list_thread_runs"):

@@ -142,8 +142,10 @@ class ThreadHistory(Wire, frozen=True, kw_only=True, tag="thread_history"):
 
 
 class GetThread(Asks[ThreadHistory], frozen=True, kw_only=True, tag="get_thread"):
-    """The last `limit` questions and answers of a tenant's thread. -> ThreadHistory"""
+    """The last `limit` questions and answers of a tenant's thread. without: as in PlanThread.
+    -> ThreadHistory"""
 
     tenant: str
     thread: str
     limit: int = 10
+    without: tuple[str, ...] = ()

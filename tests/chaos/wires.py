@@ -69,11 +69,15 @@ class Wire:
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(1 << 16):
-                if self.delay:
-                    await asyncio.sleep(self.delay)
+                await self._hold(data)
                 sink.write(data)
                 await sink.drain()
         sink.close()
         with suppress(OSError):  # what was said before the end arrives as well
             await sink.wait_closed()
         self._writers.discard(sink)
+
+    async def _hold(self, data: bytes) -> None:
+        """Wait before passing on what was said."""
+        if self.delay:
+            await asyncio.sleep(self.delay)

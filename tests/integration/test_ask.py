@@ -167,3 +167,34 @@ async def test_health_is_ok(mesh: Mesh) -> None:
         response = await http.get("/v1/health")
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
+
+
+async def test_a_question_under_a_key_is_answered_and_charged_once(mesh: Mesh) -> None:
+    key = {"Idempotency-Key": "asked-once"}
+    async with await mesh.client("ask-once") as http:
+        body = question(model=ECHO)
+        first, again = [await http.post("/v1/ask", json=body, headers=key) for _ in range(2)]
+        assert first.status_code == 200
+        assert again.json() == first.json()
+        assert await used(http) == first.json()["usage"]["total_tokens"]
+        for other in (question("four five", model=ECHO), body | {"stream": True}):
+            refused = await http.post("/v1/ask", json=other, headers=key)
+            assert refused.status_code == 422
+            assert "another body" in refused.json()["msg"]
+    async with await mesh.client("ask-once-too") as http:
+        other_user = await http.post("/v1/ask", json=body, headers=key)
+        assert other_user.json()["id"] != first.json()["id"]
+
+
+async def test_a_key_lets_an_answer_go_on_without_its_reader(mesh: Mesh) -> None:
+    key = {"Idempotency-Key": "asked-and-left"}
+    words = " ".join(["word"] * 30)
+    async with await mesh.client("ask-left") as http:
+        body = question(words, model=SLOW, stream=True)
+        async with http.stream("POST", "/v1/ask", json=body, headers=key) as response:
+            first = await anext(response.aiter_lines())
+        again = await http.post("/v1/ask", json=body, headers=key)
+        *chunks, done = events(again.text)
+        assert (first.removeprefix("data: "), done) == (chunks[0], "[DONE]")
+        told = [json.loads(chunk)["choices"][0]["delta"].get("content", "") for chunk in chunks]
+        assert "".join(told).split() == words.split()

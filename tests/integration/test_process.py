@@ -90,3 +90,22 @@ async def test_a_local_model_is_none_of_the_cloud(mesh: Mesh) -> None:
     for response in (named, unnamed, unknown, forged):
         assert list(response.json()) == ["error"]
     assert events(local)[-1] in ("[DONE]", "[ERROR]"), "one of the models that are there"
+
+
+async def test_a_message_under_a_key_is_answered_once(mesh: Mesh) -> None:
+    key = {"Idempotency-Key": "processed-once"}
+    async with await mesh.client("process-once") as http:
+        thread = (await http.post("/v1/threads", json={})).raise_for_status().json()["id"]
+        body = {"messages": [{"content": "one two"}], "model": ECHO, "threadId": thread}
+        url = "/api/messages/process"
+        first, again = [await http.post(url, json=body, headers=key) for _ in range(2)]
+        assert events(first)[-1] == "[DONE]"
+        assert again.text == first.text, "of the same run"
+        said = (await http.get(f"/v1/threads/{thread}/messages")).json()["data"]
+        assert [each["content"] for each in said] == ["one two", "one two"]
+        other = body | {"messages": [{"content": "three"}]}
+        refused = await http.post(url, json=other, headers=key)
+        assert refused.status_code == 422
+        assert "another body" in refused.json()["error"]
+        unkeyed = await http.post(url, json=body)
+        assert events(unkeyed)[0] != events(first)[0]

@@ -1,7 +1,8 @@
 """The routes of questions: `POST /v1/ask`, and what a client has used.
 
 Nothing is kept between two questions: the client sends the history along. Hanging up cancels, and
-what was generated up to then is charged.
+what was generated up to then is charged; with an `Idempotency-Key` the answer goes on, and the same
+body under the same key is the same answer, charged once.
 """
 
 from datetime import date
@@ -9,6 +10,8 @@ from typing import Annotated
 
 from litestar import Response, get, post
 from litestar.params import QueryParameter
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mesh.bus.follow import Track
 from mesh.gateway.ask import body as bodies
@@ -17,6 +20,7 @@ from mesh.gateway.ask.shapes import Answer, Chunk, ClientInfo
 from mesh.gateway.ask.writing import AskDialect, error_event, whole
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, AskError, request_id, stopping
+from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.openai.completion import failure
 from mesh.gateway.openai.tokenize import count_tokens
 from mesh.gateway.services import Services, Wired
@@ -28,20 +32,33 @@ from mesh.protocol.messages import Done, Request
 NO_TOKENS = "Insufficient token (client)!"
 
 
-@post("/v1/ask", status_code=200, body=AskBody, reply=Answer, events=(Chunk, AskError))
+class Sent(Struct, frozen=True, kw_only=True):
+    """A question as it came. key, digest: of its idempotency key, and of its body; "" for none."""
+
+    question: Question
+    key: str
+    digest: str
+    trace: str
+
+
+@post(
+    "/v1/ask",
+    status_code=200,
+    body=AskBody,
+    reply=Answer,
+    events=(Chunk, AskError),
+    headers=REPEATABLE,
+)
 async def ask(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Answer a question, as one object or as Server-Sent Events."""
     principal = services.doorman.principal(request)
     question = bodies.read(await request.body(), services.settings.ask_history)
+    key = idempotency_key(request)
+    digest = await body_digest(request) if key else ""
+    sent = Sent(question=question, key=key, digest=digest, trace=request_id(request))
     async with Client(request, services.settings.hold_headers) as client:
-
-        async def accept() -> "Asked":
-            made = await _request(services, principal, question, request_id(request))
-            client.check()
-            track = await services.requests.submit(made, charge=question.charge)
-            return Asked(services, made, track, question)
-
-        asked = await services.streams.accept(client, accept(), Asked.hang_up)
+        accept = _accept(services, principal, sent, client)
+        asked = await services.streams.accept(client, accept, Asked.hang_up)
         return await (asked.stream(client) if question.stream else asked.whole(client))
 
 
@@ -60,15 +77,14 @@ async def client_info(
 
 
 class Asked:
-    """A question that was accepted, and what answers it."""
+    """A question that was accepted, and what answers it. request: as it stands in the log."""
 
-    def __init__(
-        self, services: Services, request: Request, track: Track, question: Question
-    ) -> None:
+    def __init__(self, services: Services, request: Request, track: Track, sent: Sent) -> None:
         self._services = services
         self._request = request
         self._track = track
-        self._client = question.charge.client
+        self._client = sent.question.charge.client
+        self._keeps = bool(sent.key)
 
     async def stream(self, client: Client) -> Response[bytes]:
         """The answer as events; a failure before the first one is a status."""
@@ -92,8 +108,9 @@ class Asked:
         return Response(whole(self._request, run, run.end), media_type="application/json")
 
     def hang_up(self) -> None:
-        """Nobody reads this any more."""
-        self._services.streams.hang_up(self._track)
+        """Nobody reads this any more; one with a key may still be asked for again."""
+        if not self._keeps:
+            self._services.streams.hang_up(self._track)
 
     def note_end(self) -> None:
         """The client is being told of the end: its next question counts this one."""
@@ -101,13 +118,27 @@ class Asked:
         self._services.quota.ended(tenant, self._client, last)
 
 
-async def _request(
-    services: Services, principal: Principal, question: Question, trace: str
-) -> Request:
+async def _accept(services: Services, principal: Principal, sent: Sent, client: Client) -> Asked:
+    """Queue a question, or find what its key has begun already. Raises MeshError."""
+    track = None
+    if sent.key:
+        track = await services.requests.again(services.rid(principal, sent.key), sent.digest)
+    if track is not None and track.run.queued is not None:
+        return Asked(services, track.run.queued.request, track, sent)
+    made = await _request(services, principal, sent)
+    client.check()
+    track = await services.requests.submit(made, body=sent.digest, charge=sent.question.charge)
+    queued = track.run.queued
+    told = replace(made, rid=track.rid) if queued is None else queued.request
+    return Asked(services, told, track, sent)
+
+
+async def _request(services: Services, principal: Principal, sent: Sent) -> Request:
     """Raises MeshError: model_not_found, no_worker, quota_exhausted, broker_unavailable."""
-    model = await services.model(principal, question.model, "")
+    question = sent.question
+    model = await services.model(principal, question.model, sent.key)
     messages = question.messages(date.today())
-    made = services.new_request(principal, model, messages, trace=trace)
+    made = services.new_request(principal, model, messages, key=sent.key, trace=sent.trace)
     left = await services.quota.left(principal.user_id, question.charge.client)
     if left is not None:
         await _check_left(services, made, left)

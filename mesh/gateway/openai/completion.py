@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct
 
+from mesh.gateway.anew import refusal
 from mesh.gateway.errors import openai_error, stopping
 from mesh.gateway.openai import shapes
 from mesh.gateway.openai.asked import Asked
@@ -282,7 +283,7 @@ def failure(end: End | None) -> MeshError:
     """Why there is no whole answer."""
     match end:
         case Failed():
-            return MeshError(end.code, end.detail, param=end.param)
+            return refusal(end)
         case Cancelled():
             return MeshError(ErrorCode.CANCELLED)
         case _:

@@ -8,6 +8,7 @@ from litestar import Response
 from msgspec.structs import replace
 
 from mesh.bus.follow import Track
+from mesh.gateway.anew import refused
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, answer, request_id
 from mesh.gateway.headers import idempotency_key, read_after
@@ -81,7 +82,8 @@ class Exchange:
         """A failure of what was accepted: the same request would only fail, or run, twice."""
         self.hang_up()
         response = answer(self._request, failure(track.run.end))
-        response.headers["x-should-retry"] = "false"
+        if not refused(track.run.end):
+            response.headers["x-should-retry"] = "false"
         return response
 
     def _left(self) -> Response[bytes]:
@@ -137,16 +139,16 @@ async def _first(
 async def _submit(
     services: Services, principal: Principal, asked: Asked, key: str, first: Request
 ) -> list[Choice]:
-    """Queue all choices, or none: those before one that is refused are cancelled."""
+    """Queue all choices, or none: those before one that is refused are withdrawn."""
     body = asked.digest() if key else ""
     accepted: list[Choice] = []
     try:
         for at, made in enumerate(asked.choices(first)):
             if at:
                 made = replace(made, rid=services.rid(principal, key and f"{key}\n{at}"))
-            accepted.append((made, await services.requests.submit(made, body=body)))
+            track = await services.requests.submit(made, body=body)
+            accepted.append((replace(made, rid=track.rid), track))
     except MeshError:
-        for _, track in accepted:
-            services.streams.hang_up(track)
+        await services.requests.withdraw([track for _, track in accepted])
         raise
     return accepted

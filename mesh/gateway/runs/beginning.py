@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from mesh.gateway.anew import REFUSALS, next_id
 from mesh.gateway.openai.asked import Asked
 from mesh.gateway.services import Services
 from mesh.gateway.tokens import Principal
@@ -11,9 +12,9 @@ from mesh.protocol.tools import ToolRun
 
 
 async def run_of(
-    services: Services, principal: Principal, asked: Asked, key: str, trace: str
+    services: Services, principal: Principal, asked: Asked, run_id: str, trace: str
 ) -> ToolRun:
-    """A run that asks this first. key: with one, the run's id follows from it.
+    """A run that asks this first.
 
     Raises MeshError: model_not_found, no_worker, unsupported, queue_full, share_full, rate_limited.
     """
@@ -29,7 +30,21 @@ async def run_of(
     services.check_able(first)
     await services.limiter.check(first)
     await services.requests.check_room(first.model, first.tenant, first.priority)
-    return new_run(services, first, services.rid(principal, key))
+    return new_run(services, first, run_id)
+
+
+async def tried(services: Services, principal: Principal, key: str) -> tuple[str, ToolStory | None]:
+    """The id of a run under a key, and the run if one was begun; one that was refused was not.
+
+    Raises MeshError (broker_unavailable).
+    """
+    run_id = services.rid(principal, key)
+    story: ToolStory | None = None
+    while key and (story := await services.telling.read(run_id)) is not None:
+        if not _refused(story):
+            break
+        run_id = next_id(run_id)
+    return run_id, story
 
 
 async def begin(services: Services, run: ToolRun, body: str) -> ToolStory:
@@ -63,3 +78,9 @@ def new_run(services: Services, first: Request, run_id: str) -> ToolRun:
         priority=first.priority,
         key=first.key,
     )
+
+
+def _refused(story: ToolStory) -> bool:
+    """Whether a run failed because its model could not be asked for the first time."""
+    over = story.over
+    return over is not None and over.code in REFUSALS and not story.steps

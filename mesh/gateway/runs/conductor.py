@@ -199,7 +199,7 @@ class Conductor:
             priority=run.priority,
             key=run.key,
         )
-        track = await self._requests.submit(request, body=run.id)
+        track = await self._requests.submit(request, body=run.id, anew=False)
         track.readers += 1
         try:
             while track.run.end is None:

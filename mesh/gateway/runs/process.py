@@ -12,11 +12,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mesh.bus.follow import Track
+from mesh.gateway.anew import REFUSALS, RETRY_AFTER
 from mesh.gateway.body import read_body
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, request_id
+from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.openai.speech import Speech
-from mesh.gateway.runs.beginning import new_run
+from mesh.gateway.runs.beginning import begin, new_run, tried
 from mesh.gateway.runs.shapes import RUN
 from mesh.gateway.runs.speaking import speech_of
 from mesh.gateway.services import Services, Wired
@@ -82,6 +84,15 @@ class ProcessBody(Struct, kw_only=True):
         return kind.lower()
 
 
+class Sent(Struct, frozen=True, kw_only=True):
+    """A request. key, digest: of its idempotency key, and of its body; "" where there is none."""
+
+    body: ProcessBody
+    key: str
+    digest: str
+    trace: str
+
+
 class RunId(Struct):
     """The first event."""
 
@@ -119,41 +130,56 @@ class Pieces:
     status_code=200,
     body=ProcessBody,
     events=(RunId, Chunk, Literal["[DONE]", "[ERROR]"]),
+    headers=REPEATABLE,
 )
 async def process_messages(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Answer a message of a thread, as Server-Sent Events."""
     principal = services.doorman.principal(request)
     body = await read_body(request, ProcessBody)
+    key = idempotency_key(request)
+    sent = Sent(
+        body=body,
+        key=key and f"process\n{key}",
+        digest=await body_digest(request) if key else "",
+        trace=request_id(request),
+    )
     async with Client(request, services.settings.hold_headers) as client:
-        accept = _accept(services, principal, body, request_id(request))
+        accept = _accept(services, principal, sent)
         run, track = await services.streams.accept(client, accept, lambda _: None)
     dialect = Pieces(RUN + run.id, speech_of(services.models, run, track.rid))
     return services.streams.response(track, dialect, -1, lambda: None, ERROR)
 
 
-async def _accept(
-    services: Services, principal: Principal, body: ProcessBody, trace: str
-) -> tuple[ToolRun, Track]:
-    """Begin the run, and wait until its model is asked. Raises MeshError."""
+async def _accept(services: Services, principal: Principal, sent: Sent) -> tuple[ToolRun, Track]:
+    """Begin the run, or find what its key has begun, and wait until its model is asked.
+
+    Raises MeshError.
+    """
+    run_id, known = await tried(services, principal, sent.key)
+    run = known.run if known is not None else await _new(services, principal, sent, run_id)
+    run = (await begin(services, run, sent.digest)).run
+    return run, await _track(services, run)
+
+
+async def _new(services: Services, principal: Principal, sent: Sent, run_id: str) -> ToolRun:
+    """A run; what is asked is added to the thread once nothing speaks against it."""
+    body = sent.body
     content, kind, thread = body.content, body.kind, body.thread
     model = await _model(services, principal, body.model, kind)
-    said = Message(role="user", content=content)
+    said = NewMessage(content=content, uid=services.rid(principal, sent.key and f"{sent.key}\n0"))
     before = ThreadHistory(messages=())
     if thread:
-        query = GetThread(tenant=principal.user_id, thread=thread)
+        query = GetThread(tenant=principal.user_id, thread=thread, without=(said.uid,))
         before = await services.store.ask(query)
-    first = services.new_request(principal, model, (*before.messages, said), trace=trace)
+    messages = (*before.messages, Message(role="user", content=content))
+    first = services.new_request(principal, model, messages, trace=sent.trace)
     await services.limiter.check(first)
     await services.requests.check_room(model, first.tenant, first.priority)
     if before.kept:
-        message = NewMessage(content=content)
         await services.store.ask(
-            AddThreadMessage(user_id=first.tenant, thread_id=thread, message=message)
+            AddThreadMessage(user_id=first.tenant, thread_id=thread, message=said)
         )
-    run = replace(new_run(services, first, first.rid), thread=thread, fit="truncate")
-    await services.telling.begin(run, "")
-    services.conductor.tend(run.id)
-    return run, await _track(services, run)
+    return replace(new_run(services, first, run_id), thread=thread, fit="truncate")
 
 
 async def _track(services: Services, run: ToolRun) -> Track:
@@ -167,7 +193,8 @@ async def _track(services: Services, run: ToolRun) -> Track:
                 story = await services.telling.read(run.id)
                 if story is not None and story.over is not None:
                     code = story.over.code or ErrorCode.CANCELLED
-                    raise MeshError(code, story.over.detail)
+                    later = RETRY_AFTER if code in REFUSALS else None
+                    raise MeshError(code, story.over.detail, retry_after=later)
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None

@@ -13,7 +13,7 @@ from mesh.gateway.event_stream import EventStream
 from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_event_id
 from mesh.gateway.openai.asked import bad
 from mesh.gateway.runs import body as bodies
-from mesh.gateway.runs.beginning import begin, run_of
+from mesh.gateway.runs.beginning import begin, run_of, tried
 from mesh.gateway.runs.body import ActionBody, OutputsBody
 from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import find, shown
@@ -65,8 +65,12 @@ async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
         return await run_on_thread(request, services, thread_id)
     asked, later = bodies.read(data)
     key = idempotency_key(request)
-    run = await run_of(services, principal, asked, key and f"run\n{key}", request_id(request))
-    run = msgspec.structs.replace(run, later=later)
+    run_id, known = await tried(services, principal, key and f"run\n{key}")
+    if known is not None:
+        run = known.run
+    else:
+        run = await run_of(services, principal, asked, run_id, request_id(request))
+        run = msgspec.structs.replace(run, later=later)
     story = await begin(services, run, asked.digest() if key else "")
     return as_json(await shown(services, story))
 

@@ -10,7 +10,7 @@ from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.listing import ObjectList, PageLimit, listed
 from mesh.gateway.openai.asked import bad
-from mesh.gateway.runs.beginning import begin, run_of
+from mesh.gateway.runs.beginning import begin, run_of, tried
 from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import shown
 from mesh.gateway.runs.shapes import RUN, RunObject
@@ -18,7 +18,7 @@ from mesh.gateway.services import Services, Wired
 from mesh.gateway.threads.bodies import ThreadRunBody, read_run
 from mesh.gateway.threads.shapes import ThreadRunObject, thread_run_object
 from mesh.gateway.tokens import Principal
-from mesh.protocol.threads import AddThreadMessage, ListThreadRuns, PlanThread
+from mesh.protocol.threads import AddThreadMessage, ListThreadRuns, NewMessage, PlanThread
 from mesh.protocol.tool_story import ToolStory
 
 
@@ -82,28 +82,42 @@ async def run_on_thread(request: AnyRequest, services: Services, thread_id: str)
         digest=await body_digest(request) if key else "",
         trace=request_id(request),
     )
-    known = await services.telling.read(services.rid(principal, sent.key)) if key else None
+    run_id, known = await tried(services, principal, sent.key)
     if known is not None:
         story = await begin(services, known.run, sent.digest)
     else:
-        story = await _new(services, principal, thread_id, sent)
+        story = await _new(services, principal, thread_id, run_id, sent)
     if body.stream:
         return follow(services, story, -1)
     return as_json(await shown(services, story))
 
 
-async def _new(services: Services, principal: Principal, thread_id: str, sent: Sent) -> ToolStory:
+async def _new(
+    services: Services, principal: Principal, thread_id: str, run_id: str, sent: Sent
+) -> ToolStory:
     """Begin a run; what is to be added to the thread is added once nothing speaks against it."""
     user, body = principal.user_id, sent.body
-    plan = await services.store.ask(
-        PlanThread(user_id=user, thread_id=thread_id, assistant_id=body.assistant_id)
+    more = _added(services, principal, sent)
+    query = PlanThread(
+        user_id=user,
+        thread_id=thread_id,
+        assistant_id=body.assistant_id,
+        without=tuple(each.uid for each in more),  # by an earlier try that came no further
     )
+    plan = await services.store.ask(query)
     asked, later = read_run(sent.data, body, plan)
-    run = await run_of(services, principal, asked, sent.key, sent.trace)
-    if body.additional_messages:
-        first, *more = (each.message() for each in body.additional_messages)
+    run = await run_of(services, principal, asked, run_id, sent.trace)
+    if more:
         await services.store.ask(
-            AddThreadMessage(user_id=user, thread_id=thread_id, message=first, more=tuple(more))
+            AddThreadMessage(user_id=user, thread_id=thread_id, message=more[0], more=more[1:])
         )
     run = replace(run, later=later, thread=thread_id, assistant=body.assistant_id, fit="truncate")
     return await begin(services, run, sent.digest)
+
+
+def _added(services: Services, principal: Principal, sent: Sent) -> tuple[NewMessage, ...]:
+    """What is to be added to the thread; under a key once, however often it is sent."""
+    return tuple(
+        replace(each.message(), uid=services.rid(principal, sent.key and f"{sent.key}\n{at}"))
+        for at, each in enumerate(sent.body.additional_messages or [])
+    )

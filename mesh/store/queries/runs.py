@@ -68,7 +68,8 @@ async def get_client(session: AsyncSession, query: GetClient) -> ClientUsage:
 async def get_thread(session: AsyncSession, query: GetThread) -> ThreadHistory:
     """The newest ones, shown oldest first."""
     if await session.get(ThreadParticipant, (query.thread, query.tenant)) is not None:
-        plan = await plan_thread(session, PlanThread(user_id=query.tenant, thread_id=query.thread))
+        asked = PlanThread(user_id=query.tenant, thread_id=query.thread, without=query.without)
+        plan = await plan_thread(session, asked)
         return ThreadHistory(messages=plan.messages, kept=True)
     wanted = (
         select(ToolRun)

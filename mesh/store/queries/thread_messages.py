@@ -56,7 +56,10 @@ async def add_thread_message(
 async def add(
     session: AsyncSession, thread: Thread, sender: str, said: NewMessage, now: float, most: int
 ) -> ThreadMessage:
-    """Keep what somebody wrote. Raises MeshError (bad_request, chat_full, not_found)."""
+    """Keep what somebody wrote. Raises MeshError (bad_request, chat_full, conflict, not_found)."""
+    known = await _known(session, thread, sender, said)
+    if known is not None:
+        return known
     if said.assistant_id:
         await find.assistant(session, sender, said.assistant_id)
     if said.role == "tool" and not said.tool_call_id:
@@ -65,7 +68,7 @@ async def add(
         detail = f"A thread may have {most} messages, and this one is full; begin another."
         raise MeshError(ErrorCode.CHAT_FULL, detail)
     row = ThreadMessage(
-        id=f"{PREFIX}{token_hex(16)}",
+        id=f"{PREFIX}{said.uid or token_hex(16)}",
         thread_id=thread.id,
         number=thread.length,
         role=said.role,
@@ -81,6 +84,19 @@ async def add(
     )
     thread.length += 1
     session.add(row)
+    return row
+
+
+async def _known(
+    session: AsyncSession, thread: Thread, sender: str, said: NewMessage
+) -> ThreadMessage | None:
+    """What was written under this uid before. Raises MeshError (conflict) if that is another."""
+    row = await session.get(ThreadMessage, f"{PREFIX}{said.uid}") if said.uid else None
+    if row is None:
+        return None
+    there = (row.thread_id, row.sender, row.role, row.content, row.run_id)
+    if there != (thread.id, sender, said.role, said.content, ""):
+        raise MeshError(ErrorCode.CONFLICT, "Another message was written under this key before.")
     return row
 
 
@@ -123,7 +139,7 @@ async def list_thread_messages(session: AsyncSession, query: ListThreadMessages)
 
 async def plan_thread(session: AsyncSession, query: PlanThread) -> ThreadPlan:
     thread = await find.thread(session, query.user_id, query.thread_id)
-    messages = conversation(await _newest(session, thread))
+    messages = conversation(await _newest(session, thread, query.without))
     if not query.assistant_id:
         return ThreadPlan(messages=messages)
     assistant = await get_assistant(
@@ -141,7 +157,9 @@ async def plan_thread(session: AsyncSession, query: PlanThread) -> ThreadPlan:
     return ThreadPlan(assistant=assistant, tools=tuple(tools.values()), messages=messages)
 
 
-async def _newest(session: AsyncSession, thread: Thread) -> list[ThreadMessage]:
+async def _newest(
+    session: AsyncSession, thread: Thread, without: tuple[str, ...]
+) -> list[ThreadMessage]:
     """The instructions and the newest messages, oldest first, as many as models may read.
 
     No more are loaded: all of a thread may be more than there is memory.
@@ -149,6 +167,7 @@ async def _newest(session: AsyncSession, thread: Thread) -> list[ThreadMessage]:
     wanted = (
         select(ThreadMessage)
         .where(ThreadMessage.thread_id == thread.id)
+        .where(ThreadMessage.id.not_in([f"{PREFIX}{uid}" for uid in without]))
         .order_by(ThreadMessage.number.desc())
         .execution_options(yield_per=AT_ONCE)
     )

@@ -32,7 +32,10 @@ def noted(queued: Queued | None) -> Note | None:
     """What the log keeps of a response; None for a request of another route."""
     if queued is None or not queued.note:
         return None
-    return msgspec.json.decode(queued.note, type=Note)
+    try:
+        return msgspec.json.decode(queued.note, type=Note)
+    except msgspec.DecodeError:
+        return None
 
 
 def unknown(response_id: str) -> MeshError:

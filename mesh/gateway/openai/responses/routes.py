@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec.structs import replace
 
 from mesh.bus.follow import Track
+from mesh.gateway.anew import refused
 from mesh.gateway.body import as_json
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, OpenAIError, answer, request_id
@@ -50,12 +51,13 @@ async def create_response(request: AnyRequest, services: Wired) -> Response[byte
 
         async def accept() -> Made:
             made, kept = await _new(services, principal, asked, note, key, request)
-            if key:
-                await refuse_deleted(services, made.rid)
             client.check()
             digest = asked.digest() if key or note.background else ""
             text = msgspec.json.encode(kept).decode()
             track = await services.requests.submit(made, body=digest, note=text)
+            if key:
+                await refuse_deleted(services, track.rid)
+            made = replace(made, rid=track.rid)
             return Made(services, track, made, kept, bool(key) or note.background)
 
         made = await services.streams.accept(client, accept(), Made.left)
@@ -97,7 +99,8 @@ class Made:
     def refusal(self, request: AnyRequest) -> Response[bytes]:
         """A failure of what was accepted: the same request would only fail, or run, twice."""
         response = answer(request, failure(self.track.run.end))
-        response.headers["x-should-retry"] = "false"
+        if not refused(self.track.run.end):
+            response.headers["x-should-retry"] = "false"
         return response
 
     def object(self) -> Response[bytes]:
