@@ -47,12 +47,20 @@ class Renewed(Struct, frozen=True):
 
 
 async def begin(services: Services, user: User) -> TokenPair:
-    """Sign a user in. Raises MeshError (store_unavailable)."""
+    """Sign a user in, as the store has told them; if they were signed out everywhere since, not.
+
+    Raises MeshError: invalid_token, store_unavailable.
+    """
     token, expires = _new_refresh(services)
-    await services.store.ask(
-        SaveRefresh(user_id=user.id, token_hash=hash_of(token), expires_at=expires)
+    access = services.tokens.access(user)  # before the store looks: a sign-out after that ends it
+    query = SaveRefresh(
+        user_id=user.id,
+        token_hash=hash_of(token),
+        expires_at=expires,
+        valid_from=user.valid_from,
     )
-    return TokenPair(AccessToken(services.tokens.access(user)), RefreshToken(token))
+    await services.store.ask(query)
+    return TokenPair(AccessToken(access), RefreshToken(token))
 
 
 async def renew(services: Services, token: str) -> Renewed:
@@ -63,10 +71,11 @@ async def renew(services: Services, token: str) -> Renewed:
     """
     _check_kind(services, token)
     new, expires = _new_refresh(services)
+    asked = services.clock()
     user = await services.store.ask(
         UseRefresh(token_hash=hash_of(token), new_hash=hash_of(new), expires_at=expires)
     )
-    return Renewed(services.tokens.access(user), RefreshToken(new))
+    return Renewed(services.tokens.access(user, asked), RefreshToken(new))
 
 
 async def end(services: Services, token: str) -> None:

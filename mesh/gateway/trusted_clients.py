@@ -73,8 +73,9 @@ class TrustedClients:
             raise MeshError(ErrorCode.INVALID_TOKEN, UNREADABLE) from error
         card = self._accounts.card(claims.api_key)
         named = claims.client.encode()
-        trusted = card is not None and card.client and card.role == "admin"
-        if not trusted or not compare_digest(card.client.encode(), named):
+        if card is None or not card.client or card.role != "admin":
+            raise MeshError(ErrorCode.INVALID_TOKEN, UNKNOWN_CLIENT)
+        if not compare_digest(card.client.encode(), named):
             raise MeshError(ErrorCode.INVALID_TOKEN, UNKNOWN_CLIENT)
         if not 1 <= len(claims.user_id) <= LONGEST_ID or not claims.user_id.isprintable():
             raise MeshError(ErrorCode.INVALID_TOKEN, UNREADABLE)

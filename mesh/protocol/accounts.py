@@ -22,7 +22,8 @@ orders, if its owner may), for the account itself."""
 
 
 class User(Wire, frozen=True, kw_only=True, tag="user"):
-    """A person. role is one of user, operator, admin."""
+    """A person. role is one of user, operator, admin; valid_from: when they were signed out
+    everywhere for the last time, as the store had it when it was asked."""
 
     id: str
     provider: str
@@ -30,6 +31,7 @@ class User(Wire, frozen=True, kw_only=True, tag="user"):
     display_name: str
     role: Role = "user"
     created_at: float
+    valid_from: float = 0.0
 
 
 class Account(Wire, frozen=True, kw_only=True):
@@ -199,11 +201,16 @@ class RemoveUser(Asks[Ok], frozen=True, kw_only=True, tag="remove_user"):
 
 
 class SaveRefresh(Asks[Ok], frozen=True, kw_only=True, tag="save_refresh"):
-    """Remember a refresh token by its SHA-256 in hex; it begins a family. -> Ok"""
+    """Remember a refresh token by its SHA-256 in hex; it begins a family. -> Ok; invalid_token if
+    the user was signed out everywhere meanwhile
+
+    valid_from: as the store had it when it was checked who asks; None: whatever it is now.
+    """
 
     user_id: str
     token_hash: str
     expires_at: float
+    valid_from: float | None = None
 
 
 class UseRefresh(Asks[User], frozen=True, kw_only=True, tag="use_refresh"):

@@ -45,6 +45,7 @@ def user(row: User) -> accounts.User:
         display_name=row.display_name,
         role=cast("accounts.Role", row.role),
         created_at=row.created_at,
+        valid_from=row.valid_from,
     )
 
 

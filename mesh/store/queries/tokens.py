@@ -17,9 +17,13 @@ from mesh.store.mirror import News
 from mesh.store.models import RefreshToken, User
 from mesh.store.queries import find
 
+SIGNED_OUT = "This account was signed out everywhere just now; sign in again."
+
 
 async def save_refresh(session: AsyncSession, query: SaveRefresh, now: float) -> Ok:
-    await find.user(session, query.user_id)
+    user = await find.user(session, query.user_id)
+    if query.valid_from not in (None, user.valid_from):
+        raise MeshError(ErrorCode.INVALID_TOKEN, SIGNED_OUT)
     token = RefreshToken(
         token_hash=query.token_hash,
         user_id=query.user_id,

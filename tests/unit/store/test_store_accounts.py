@@ -1,6 +1,7 @@
 """People, passwords and refresh tokens over the store's queries (A1, A3, A5)."""
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.protocol import subjects
 from mesh.protocol.accounts import (
@@ -126,6 +127,25 @@ async def test_a_name_is_had_once_in_whatever_case(store: Store) -> None:
     assert await store.refusal(again) == ErrorCode.CONFLICT
 
 
+async def test_who_was_signed_out_while_signing_in_is_not_signed_in(store: Store) -> None:
+    """Two queries sign somebody in; what is known of the first may be over by the second."""
+    ada = await add(store)
+    known = await store.ask(LogIn(account="ada", password=PASSWORD), User)
+    store.now += 1
+    await store.ask(SetPassword(user="ada", password="another horse"), User)
+    late = SaveRefresh(
+        user_id=ada.id, token_hash="t", expires_at=BEGAN + 100, valid_from=known.valid_from
+    )
+    assert await store.refusal(late) == ErrorCode.INVALID_TOKEN
+    known = await store.ask(LogIn(account="ada", password="another horse"), User)
+    await store.ask(
+        SaveRefresh(
+            user_id=ada.id, token_hash="t", expires_at=BEGAN + 100, valid_from=known.valid_from
+        ),
+        Ok,
+    )
+
+
 async def test_a_new_password_signs_out_everywhere(store: Store) -> None:
     ada = await add(store)
     await save(store, ada, "hash")
@@ -134,7 +154,8 @@ async def test_a_new_password_signs_out_everywhere(store: Store) -> None:
     assert await store.refusal(wrong) == ErrorCode.INVALID_TOKEN
     await store.ask(SetPassword(user="ada", password="another horse", old=PASSWORD), User)
     assert await store.refusal(LogIn(account="ada", password=PASSWORD)) == ErrorCode.INVALID_TOKEN
-    assert await store.ask(LogIn(account="ada", password="another horse"), User) == ada
+    signed_in = await store.ask(LogIn(account="ada", password="another horse"), User)
+    assert signed_in == replace(ada, valid_from=BEGAN + 5)
     assert await store.refusal(UseRefresh(token_hash="hash")) == ErrorCode.INVALID_TOKEN
     assert mark(store, ada) == AccountMark(since=BEGAN + 5)
 
