@@ -31,6 +31,9 @@ ACQUAINTED = 2.0
 """Seconds after which two nodes have found each other. Those who do so by their own routes keep to
 them; by what a third one tells, they would run over its wires."""
 
+TRIES = 3
+"""On a busy machine all may be answered before the node is cut off: then it has missed nothing."""
+
 WARM_UP = Ask(10_000, 0.0, "reader", 5, 1)
 ASKS = [Ask(number, 0.0, "reader", 60, 1) for number in range(24)]
 
@@ -131,5 +134,10 @@ async def test_what_a_secluded_node_missed_is_found_by_looking(tmp_path: Path) -
 
 @pytest.mark.timeout(300)
 async def test_without_the_look_at_the_end_it_is_noticed(tmp_path: Path) -> None:
-    verdict = await secluded_amid(tmp_path, "the-look-at-the-end")
-    assert verdict.never_ended > 0, told(verdict)
+    for attempt in range(TRIES):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        verdict = await secluded_amid(folder, "the-look-at-the-end")
+        if verdict.never_ended > 0:
+            return
+    pytest.fail(told(verdict))
