@@ -1,15 +1,16 @@
 """Three brokers that are one, started by the script that is shipped, each to be killed alone."""
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from mesh.bus.connection import Bus
+from mesh.bus.connection import Bus, NoResponders, Silence
 from mesh.bus.jetstream import JetStream
 from mesh.cli import broker as process
 from mesh.cli.enrol import ROLES, BrokerFolder, Credential
@@ -125,9 +126,7 @@ class Cluster:
         """The node that leads a stream."""
         bus = await Bus.connect([self.url], *self.credentials("operator"))
         try:
-            js = JetStream(bus, timeout=10.0)  # a leader is chosen first
-            info = await js.stream_info(stream)
-            return int(info.cluster.leader.removeprefix("n"))
+            return await _leader(JetStream(bus, timeout=1.0), stream)
         finally:
             await bus.close()
 
@@ -136,3 +135,14 @@ class Cluster:
             self.kill(node)
         for wire in self._wires:
             await wire.close()
+
+
+async def _leader(js: JetStream, stream: str) -> int:
+    """Ask until somebody answers: while a leader is chosen nobody hears the question."""
+    async with asyncio.timeout(READY):
+        while True:
+            with suppress(Silence, NoResponders):
+                name = (await js.stream_info(stream)).cluster.leader
+                if name:
+                    return int(name.removeprefix("n"))
+            await asyncio.sleep(0.2)
