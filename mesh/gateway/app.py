@@ -216,7 +216,7 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     hear = _both(crowd, counts)
     usher = Usher(js, Tail(bus, js), hear, settings.gateway_name, unfinished.hear, clock)
     meters = Meters(settings.gateway_name)
-    traces = Traces(settings.otlp, settings.gateway_name)
+    traces = Traces(settings.otlp, settings.gateway_name, clock)
     told = _told(usher, meters, traces)
     requests = Requests(bus, js, settings.gateway_name, told, crowd, lanes, limiter, clock)
     models = Models(

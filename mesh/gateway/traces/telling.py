@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
@@ -43,11 +44,12 @@ class _Open:
 
 class Traces:
     """endpoint: the collector's URL without `/v1/traces`, "" for none; name: of this gateway,
-    whose own requests are told of."""
+    whose own requests are told of; clock: Unix time, by which requests to models go as well."""
 
-    def __init__(self, endpoint: str, name: str) -> None:
+    def __init__(self, endpoint: str, name: str, clock: Callable[[], float] = time.time) -> None:
         self._url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else ""
         self._name = name
+        self.clock = clock
         self._spans: deque[Span] = deque(maxlen=MOST)
         self._open: dict[str, _Open] = {}
         self._silent = False
@@ -58,7 +60,7 @@ class Traces:
 
     def http(self, request_id: str, method: str, route: str, status: int, at: float) -> None:
         """An HTTP request that began at a Unix time was answered to its end."""
-        self._spans.append(http_span(request_id, method, route, status, at, time.time()))
+        self._spans.append(http_span(request_id, method, route, status, at, self.clock()))
 
     def hear(self, where: RunSubject, event: RunEvent) -> None:
         """An event of the log, in its order."""
@@ -122,7 +124,7 @@ class Watched:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        at, status = time.time(), 500
+        at, status = self._traces.clock(), 500
 
         async def send_noticed(message: Message) -> None:
             nonlocal status
