@@ -112,10 +112,10 @@ class Asking:
         chat = await self._client.new_chat()
         try:
             answer = await chat.ask(self._asked.prompt, **self._asked.options)
-        except Rejected:
+        except Rejected as error:
             with suppress(MeshClientError):
                 await chat.delete()  # an empty one is nothing to go on with
-            raise
+            raise await self._explained(error) from error
         self._answer.set_result(answer)
         self._shown.begun(chat.id, answer.id)
         async for event in answer:
@@ -123,6 +123,20 @@ class Asking:
             if isinstance(event, Failed):
                 return status_of(GenerationFailed(event.sentence, code=event.code))
         return Status.OK
+
+    async def _explained(self, error: Rejected) -> Rejected:
+        """A refusal; where there is no such model, with the names of those that there are."""
+        if error.code != "model_not_found":
+            return error
+        with suppress(MeshClientError):
+            known = ", ".join(model.id for model in await self._client.models())
+            name = self._asked.options.get("model")
+            asked = repr(name) if name else "that answers where none is chosen"
+            sentence = f"There is no model {asked}; there are: {known or 'none yet'}."
+            return Rejected(
+                sentence, status=error.status, code=error.code, request_id=error.request_id
+            )
+        return error
 
     async def watch(self, reading: asyncio.Task[Status]) -> Status:
         """Wait for the end, an interruption or the time, and see to it that all has stopped."""

@@ -140,6 +140,8 @@ def test_a_failed_generation_is_status_1_and_keeps_what_there_was(ask: Ask) -> N
 def test_an_unknown_model_is_status_2_and_leaves_no_empty_chat(ask: Ask, mesh: Processes) -> None:
     ask("remember me")
     result = ask("--model", "nosuch", "hello")
+    assert "There is no model 'nosuch'; there are: " in result.stderr
+    assert "quick" in result.stderr and "/v1/" not in result.stderr
     assert (result.returncode, result.stdout) == (2, "")
     assert "'nosuch'" in result.stderr
     with Client(mesh.url, username="ada", store=MemoryStore()) as client:
