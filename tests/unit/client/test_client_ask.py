@@ -189,7 +189,10 @@ def test_a_request_that_is_wrong_is_usage(ask: Ask, gateway: ScriptedGateway) ->
     body = {"detail": "No such model: x.", "code": "model_not_found", "request_id": "r"}
     gateway.refusals = {"messages": [Answer(422, body)]}
     result = ask("--model", "x", "Hi")
-    assert (result.returncode, result.stderr) == (2, b"mesh: There is no model 'x'; there are: echo.\n")
+    assert (result.returncode, result.stderr) == (
+        2,
+        b"mesh: There is no model 'x'; there are: echo.\n",
+    )
 
 
 def test_no_gateway_exits_with_3(ask: Ask, environment: dict[str, str]) -> None:
