@@ -9,41 +9,25 @@ callbacks only enqueue or resolve, because nats-py runs them one after the other
 import asyncio
 import itertools
 import logging
-import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Self
 
-import nats
 from msgspec import DecodeError, Struct
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from mesh.bus.transport import Transport
-from mesh.bus.trust import distrusted, tls_context
+from mesh.bus.dialling import INBOXES, Client, Dialling
+from mesh.bus.trust import tls_context
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Refused
 
 log = logging.getLogger(__name__)
 
-MINIMUM_SERVER = (2, 12)
-"""Older servers ignore the fence's wildcard (before 2.11) or lack batched reads, silently."""
-
-REFUSALS = 10
-"""Times in a row that the broker may refuse our password before we give up: it was taken away."""
-
-NOTICE = 2.0
-"""Seconds of waiting for a broker after which we say so."""
-
 Handler = Callable[[str, bytes], Awaitable[Struct | None]]
 Callback = Callable[[Msg], None]
-
-
-INBOXES = "_INBOX_"
-"""How the address of every answer begins; the asker's user name follows."""
 
 
 class BusError(Exception):
@@ -76,26 +60,6 @@ class Oversized(BusError):
     """The message is larger than the broker takes; sending it again would not help."""
 
 
-class _Client(Client):
-    """nats-py's client, with our transport and our splitter of headers, three times as fast.
-
-    Headers are lines `Name: value` in ASCII here; they are parsed for every message.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._transport = Transport()
-
-    @staticmethod
-    def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        headers = {}
-        for line in raw.decode("utf-8", "replace").split("\r\n"):
-            name, colon, value = line.partition(":")
-            if colon:
-                headers[name] = value.strip()
-        return headers
-
-
 class Bus:
     """A connection. Make one with `connect`; it reconnects for ever by itself.
 
@@ -122,9 +86,9 @@ class Bus:
         Raises MeshError when the broker refuses the user, is older than MINIMUM_SERVER, or is not
         the one to trust.
         """
-        client = _Client()
-        bus = cls(client, user)
-        await _dial(bus, servers, password, name or user, tls_context(servers, ca))
+        bus = cls(Client(), user)
+        dialling = Dialling(bus, servers)
+        await dialling.run(password, name or user, tls_context(servers, ca))
         await bus._subscribe(f"{bus.inbox}.*", bus._resolve)
         return bus
 
@@ -258,12 +222,14 @@ class Bus:
         if future is not None and not future.done():
             future.set_result(msg)
 
-    def _disconnected(self) -> None:
+    def disconnected(self) -> None:
+        """The connection broke: nobody answers any more what was asked over it."""
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(Disconnected("the connection to the broker broke"))
 
-    def _doubt(self) -> None:
+    def doubt(self) -> None:
+        """Messages may have been missed: tell whoever asked to be told."""
         for callback in self._on_doubt:
             callback()
 
@@ -275,104 +241,6 @@ def refused(error: MeshError) -> Refused:
     )
 
 
-def _may_pass(distrust: list[ssl.SSLError]) -> bool:
-    """Whether TLS may yet be agreed on: a busy broker that is kept waiting speaks without it first.
-
-    It is told nothing then. A wrong certificate does not become a right one.
-    """
-    wrong = any(isinstance(error, ssl.SSLCertVerificationError) for error in distrust)
-    return not wrong and len(distrust) < REFUSALS
-
-
 def status(msg: Msg) -> str:
     """The inline status of a broker's own message ("503", "404", "100"), or ""."""
     return (msg.headers or {}).get("Status", "")
-
-
-async def _dial(
-    bus: Bus, servers: list[str], password: str, name: str, tls: ssl.SSLContext | None
-) -> None:
-    refused: list[str] = []
-    distrust: list[ssl.SSLError] = []
-
-    async def on_error(error: Exception) -> None:
-        text = str(error).lower()
-        if isinstance(error, ssl.SSLError):
-            distrust.append(error)
-            if not _may_pass(distrust):
-                log.warning("%s", distrusted(servers, error).detail)
-        timed_out = "timeout" in text  # a busy broker gives up waiting; nothing was refused
-        if ("authorization" in text or "authentication" in text) and not timed_out:
-            refused.append(text)
-            if len(refused) >= REFUSALS:
-                bus.closed.set()
-        if isinstance(error, nats.errors.SlowConsumerError):
-            bus._doubt()
-        level = logging.ERROR if "permissions violation" in text else logging.DEBUG
-        log.log(level, "Broker: %s", error or type(error).__name__)
-
-    async def on_disconnect() -> None:
-        if not bus.closing:
-            log.warning("The connection to the broker broke; connecting again")
-        bus._disconnected()
-
-    async def on_reconnect() -> None:
-        log.info("Connected to the broker again")
-        refused.clear()
-        distrust.clear()
-        bus._doubt()
-
-    async def on_close() -> None:
-        bus.closed.set()
-
-    dialling = asyncio.create_task(
-        bus.client.connect(
-            servers,
-            user=bus.user,
-            password=password,
-            name=name,
-            error_cb=on_error,
-            disconnected_cb=on_disconnect,
-            reconnected_cb=on_reconnect,
-            closed_cb=on_close,
-            inbox_prefix=f"{INBOXES}{bus.user}",
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # any number is slept for
-            ping_interval=2,
-            max_outstanding_pings=2,
-            pending_size=1 << 20,
-            tls=tls,
-            tls_handshake_first=tls is not None,  # who stands in between cannot talk us out of it
-        )
-    )
-    telling = asyncio.get_running_loop().call_later(
-        NOTICE, log.info, "No broker answers at %s yet; waiting for one", ", ".join(servers)
-    )
-    dialling.add_done_callback(lambda _: telling.cancel())
-    try:
-        while not dialling.done():
-            await asyncio.wait([dialling], timeout=0.2)
-            if distrust and not _may_pass(distrust):
-                raise distrusted(servers, distrust[-1])
-            if refused:
-                raise MeshError(
-                    ErrorCode.FORBIDDEN,
-                    f"The broker at {', '.join(servers)} refused the user {bus.user!r}: its "
-                    "password is not the broker's. Was the data folder replaced, or the worker "
-                    "removed?",
-                )
-    finally:
-        dialling.cancel()
-    dialling.result()
-    _check_version(bus.client)
-
-
-def _check_version(client: Client) -> None:
-    found = client.connected_server_version
-    if (found.major, found.minor) < MINIMUM_SERVER:
-        wanted = ".".join(str(part) for part in MINIMUM_SERVER)
-        raise MeshError(
-            ErrorCode.UNSUPPORTED,
-            f"The broker is nats-server {found.major}.{found.minor}.{found.patch}, but the mesh "
-            f"needs {wanted} or newer: older ones ignore the log's fence without a word.",
-        )

@@ -11,26 +11,16 @@ the rule of the latest claim alone.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
 
 from nats.aio.msg import Msg
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream, Stored, republished
-from mesh.bus.replay import Replayer, anchor, apply, last_event, read_event, read_frame
+from mesh.bus.replay import Replayer, anchor, apply, last_event
 from mesh.bus.track import Track as Track
+from mesh.bus.tracks import OnEvent as OnEvent
+from mesh.bus.tracks import Tracks
 from mesh.protocol import subjects
-from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    End,
-    Failed,
-    RunEvent,
-    WorkerLost,
-    WorkerStarted,
-    WorkerStopped,
-)
-from mesh.protocol.run import Applied, Run
-from mesh.protocol.subjects import RunSubject, Writer
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +30,8 @@ CHECK = 1.0
 PATIENCE = 0.3
 """Seconds that a message may take from the log to us before it counts as missed."""
 
-LOST = "The mesh's log was replaced, and this request is not in the new one; ask again."
-"""What is said of a request whose log is gone."""
-
 ATTEMPTS = 3
 """Times a story is read to find it whole; what the log itself has lost is never whole."""
-
-OnEvent = Callable[[RunSubject, RunEvent, int], None]
 
 
 class Follower:
@@ -61,12 +46,9 @@ class Follower:
         self._bus = bus
         self._js = js
         self._reply = reply
-        self._on_event = on_event
+        self.tracks = Tracks(reply, on_event)
         self._replayer = Replayer(js, reply)
-        self._tracks: dict[str, Track] = {}
         self._attaching: dict[str, asyncio.Task[Track | None]] = {}
-        self._last_of: dict[str, int] = {}
-        self._since = 0
         self._sound = 0
         self._applied = 0
         self._heard: set[int] = set()
@@ -75,14 +57,13 @@ class Follower:
         self._doubts = 0
         self._created = ""
         self._replaced = False
-        self._bereft: list[Track] = []
         self.fills = 0
 
     async def start(self) -> None:
         """Subscribe; what is stored from now on will be applied. Raises BusError."""
         subscription = await self._bus.listen(subjects.live(self._reply), self._receive)
         try:
-            self._since = self._sound = self._applied = await self._leader()
+            self.tracks.since = self._sound = self._applied = await self._leader()
         except BaseException:  # whoever tries again makes another follower
             await subscription.unsubscribe()
             raise
@@ -90,38 +71,14 @@ class Follower:
 
     def track(self, rid: str, start: int = 0) -> Track:
         """Follow a request that is about to be queued. Call it before appending `queued`."""
-        track = self._tracks[rid] = Track(rid, start or self._applied + 1)
-        return track
-
-    def get(self, rid: str) -> Track | None:
-        """The track of a request that is followed already."""
-        track = self._tracks.get(rid)
-        return track if track is not None and track.held is None else None
-
-    def holders(self) -> set[Writer]:
-        """Whose latest claims the followed requests without an end have."""
-        runs = [track.run for track in self._tracks.values()]
-        return {run.pen[1] for run in runs if run.pen is not None and run.end is None}
-
-    def held_by(self, writer: Writer) -> list[Track]:
-        """The followed requests whose latest claim is this writer's, and that have no end."""
-        return [
-            track
-            for track in self._tracks.values()
-            if track.run.pen is not None and track.run.pen[1] == writer and track.run.end is None
-        ]
-
-    def drop(self, track: Track) -> None:
-        """Stop following a request."""
-        if self._tracks.get(track.rid) is track:
-            del self._tracks[track.rid]
+        return self.tracks.begin(rid, start or self._applied + 1)
 
     async def attach(self, rid: str) -> Track | None:
         """Follow a request from its beginning; None where this address's log has it no more.
 
         Raises BusError.
         """
-        track = self.get(rid)
+        track = self.tracks.get(rid)
         if track is not None:
             return track
         task = self._attaching.get(rid)
@@ -129,10 +86,6 @@ class Follower:
             task = self._attaching[rid] = asyncio.create_task(self._attach(rid))
             task.add_done_callback(lambda _: self._attaching.pop(rid, None))
         return await asyncio.shield(task)
-
-    def caught_up(self, subject: str, seq: int) -> bool:
-        """Whether everything on a token subject up to `seq` was applied, without a gap."""
-        return self._filling is None and self._last_of.get(subject, self._since) >= seq
 
     def doubt(self) -> None:
         """Messages may have been missed: read the log before believing what comes next.
@@ -160,7 +113,7 @@ class Follower:
         unheard = await self._after(self._applied)
         if unheard:
             await asyncio.sleep(PATIENCE)
-        if self._replaced or target < self._since or unheard > self._applied:
+        if self._replaced or target < self.tracks.since or unheard > self._applied:
             self.doubt()
         elif self._filling is None and target > self._sound:
             await self._compare(target)
@@ -212,75 +165,12 @@ class Follower:
         if stored.seq <= self._applied:
             return True
         where = subjects.parse_run(stored.subject)
-        if where.kind == "tok" and stored.previous > self._last_of.get(stored.subject, self._since):
+        if where.kind == "tok" and not self.tracks.in_chain(stored):
             return False
-        if self._unvouched(where, stored) or self._apply(where, stored):
+        if self.tracks.unvouched(where, stored) or self.tracks.apply(where, stored):
             return False
         self._applied = stored.seq
         self._heard.add(stored.seq)
-        return True
-
-    def _unvouched(self, where: RunSubject, stored: Stored) -> bool:
-        """Whether this is an end without a seal, which does not say how much came before it."""
-        track = self._tracks.get(where.rid)
-        if track is None or track.run.pen is None:
-            return False
-        event = read_event(stored)
-        return isinstance(event, End) and event.seal is None
-
-    def _apply(self, where: RunSubject, stored: Stored) -> list[Track]:
-        """Apply a message to the tracks it is about; returns those that miss something before."""
-        if where.kind == "tok":
-            return self._apply_frame(where, stored)
-        return self._apply_event(where, stored)
-
-    def _apply_frame(self, where: RunSubject, stored: Stored) -> list[Track]:
-        frame = read_frame(stored)
-        broken = []
-        for at, entry in enumerate(frame.entries if frame is not None else ()):
-            track = self._tracks.get(entry.rid)
-            if track is None:
-                continue
-            if track.held is not None:
-                track.held.append(stored)
-                continue
-            odds = frame.odds_of(at) if frame is not None else []
-            match track.run.entry(entry, where.writer, odds):
-                case Applied.COUNTED:
-                    track.wake()
-                case Applied.GAP:
-                    broken.append(track)
-        if not broken:
-            self._last_of[stored.subject] = stored.seq
-        return broken
-
-    def _apply_event(self, where: RunSubject, stored: Stored) -> list[Track]:
-        event = read_event(stored)
-        if isinstance(event, WorkerStarted | WorkerStopped | WorkerLost):
-            return []
-        track = self._tracks.get(where.rid)
-        if track is not None and track.held is not None:
-            track.held.append(stored)
-        elif track is not None and not self._advance(track, where, stored, event):
-            return [track]
-        if self._on_event is not None and event is not None:
-            self._on_event(where, event, stored.seq)
-        return []
-
-    def _advance(
-        self, track: Track, where: RunSubject, stored: Stored, event: RunEvent | None
-    ) -> bool:
-        if (stored.expected or 0) > track.run.last:
-            return False
-        if event is None:
-            track.run.passed(stored.seq)
-            track.wake()
-            return True
-        if track.run.event(event, where.writer, stored.seq) is Applied.GAP:
-            return False
-        track.wake()
-        if track.run.end is not None and not track.readers:
-            self.drop(track)
         return True
 
     # --- filling ----------------------------------------------------------------------------------
@@ -307,7 +197,7 @@ class Follower:
             self._filling = None
 
     async def _read_missed(self, target: int) -> None:
-        if self._replaced or target < self._since:
+        if self._replaced or target < self.tracks.since:
             self._start_over()
         broken: dict[str, Track] = {}
         while self._sound < target:
@@ -316,7 +206,7 @@ class Follower:
             async for batch in self._js.read(subjects.RUN_STREAM, log_of, at + 1, target):
                 for stored in batch:
                     where = subjects.parse_run(stored.subject)
-                    broken |= {track.rid: track for track in self._apply(where, stored)}
+                    broken |= {track.rid: track for track in self.tracks.apply(where, stored)}
                 self._sound = batch[-1].seq
             if not 0 < await self._after(self._sound) <= target:
                 self._sound = target
@@ -325,8 +215,7 @@ class Follower:
         self._applied = max(self._applied, target)
         self._heard.clear()
         await asyncio.gather(*(self._rebuild(track) for track in broken.values()))
-        while self._bereft:
-            self._give_up(self._bereft.pop())
+        self.tracks.give_up(self._applied)
 
     async def _rebuild(self, track: Track) -> None:
         """Read a request's whole story again, where the fill alone could not mend it.
@@ -339,47 +228,30 @@ class Follower:
         track.wake()
 
     def _start_over(self) -> None:
-        """The stream was created anew, or restored from a backup: read all of it again.
-
-        What had a beginning, and has none in what is read, has lost its log.
-        """
+        """The stream was created anew, or restored from a backup: read all of it again."""
         log.warning("The log of %s went back: it was replaced or restored", self._reply)
-        self._since = self._sound = self._applied = 0
+        self.tracks.start_over()
+        self._sound = self._applied = 0
         self._replaced = False
         self._heard.clear()
-        self._last_of.clear()
         self._backlog.clear()
-        self._bereft += [track for track in self._tracks.values() if track.run.queued is not None]
-        for track in self._tracks.values():
-            track.start, track.run = 1, Run()
-
-    def _give_up(self, track: Track) -> None:
-        """Tell whoever waits for a request that the log has lost it: nothing comes any more."""
-        if track.run.queued is not None:
-            return
-        end = track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=LOST)
-        track.wake()
-        self.drop(track)
-        if self._on_event is not None:
-            nobody = RunSubject(self._reply, "evt", track.rid, Writer("", ""))
-            self._on_event(nobody, end, self._applied)
 
     async def _attach(self, rid: str) -> Track | None:
         last = await last_event(self._js, rid)
         found = await anchor(self._js, rid, last.seq) if last is not None else None
         if found is None:
             return None
-        track = self._tracks[rid] = Track(rid, found[0].seq)
+        track = self.tracks.begin(rid, found[0].seq)
         for _ in range(ATTEMPTS):  # again, if of what came meanwhile something was missed
             held = track.held = []
             try:
                 track.run = await self._replayer.run(rid, track.start)
             except BaseException:
-                self.drop(track)
+                self.tracks.drop(track)
                 raise
             if all([apply({rid: track.run}, stored) for stored in held]):
                 break
         track.held = None
         if track.run.end is not None:  # it is whole, and whoever asked has it
-            self.drop(track)
+            self.tracks.drop(track)
         return track

@@ -93,7 +93,7 @@ async def plan_answer(
 ) -> tuple[str, Plan]:
     """The model that will answer, and the place and conversation of the answers to a question."""
     name = await services.models.choose(model)
-    await services.requests.check_room(name, user.user_id, user.priority, question.answers)
+    await services.requests.queue.check_room(name, user.user_id, user.priority, question.answers)
     return name, await services.store.ask(question)
 
 

@@ -43,6 +43,7 @@ from mesh.gateway.metrics.state import State
 from mesh.gateway.models import Models
 from mesh.gateway.oauth.providers import providers
 from mesh.gateway.oauth.site import Site
+from mesh.gateway.queue import Queue
 from mesh.gateway.recovery import recover
 from mesh.gateway.requests import Requests
 from mesh.gateway.resume import Resumer
@@ -218,7 +219,8 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     meters = Meters(settings.gateway_name)
     traces = Traces(settings.otlp, settings.gateway_name, clock)
     told = _told(usher, meters, traces)
-    requests = Requests(bus, js, settings.gateway_name, told, crowd, lanes, limiter, clock)
+    queue = Queue(js, crowd, lanes, clock)
+    requests = Requests(bus, js, settings.gateway_name, told, queue, limiter, clock)
     models = Models(
         js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait, clock
     )

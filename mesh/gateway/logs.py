@@ -58,7 +58,7 @@ class Logs:
 
         Raises MeshError (broker_unavailable).
         """
-        own = self.own.get(rid)
+        own = self.own.tracks.get(rid)
         if own is not None and own.run.queued is not None:
             return own
         try:
@@ -76,7 +76,7 @@ class Logs:
 
         Raises MeshError (broker_unavailable).
         """
-        own = self.own.get(rid)
+        own = self.own.tracks.get(rid)
         if own is not None and own.run.queued is not None:
             return own.run
         try:
@@ -90,4 +90,4 @@ class Logs:
         track.readers -= 1
         if track.run.end is not None and not track.readers:
             for follower in self._followers.values():
-                follower.drop(track)
+                follower.tracks.drop(track)

@@ -166,7 +166,7 @@ async def place(
 
     Raises MeshError as the store does, and queue_full, share_full.
     """
-    await services.requests.check_room(model, who.user_id, who.priority)
+    await services.requests.queue.check_room(model, who.user_id, who.priority)
     chat = await services.store.ask(OpenChat(user_id=who.user_id, number=number or 0))
     said = UserMessage(id=token_hex(16), content=prompt, created=time.time())
     plan = await services.store.ask(

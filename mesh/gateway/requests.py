@@ -14,18 +14,15 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, append_event, new_uid
-from mesh.bus.connection import Bus, BusError
+from mesh.bus.connection import Bus
 from mesh.bus.follow import OnEvent, Track
-from mesh.bus.jetstream import STORE_FAILED, ApiError, JetStream
+from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.anew import next_id, refusal, void
-from mesh.gateway.budget import LogBudget
-from mesh.gateway.crowd import Crowd
 from mesh.gateway.endings import Endings, due
-from mesh.gateway.lanes import Lanes
 from mesh.gateway.limits.limiter import Limiter
 from mesh.gateway.logs import PATIENCE, Logs
-from mesh.protocol import subjects
+from mesh.gateway.queue import Queue
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
@@ -33,14 +30,13 @@ from mesh.protocol.messages import (
     Deleted,
     End,
     Failed,
-    Prompt,
     Queued,
     Request,
     RunEvent,
     Turn,
 )
 from mesh.protocol.run import WITHDRAWN, Run
-from mesh.protocol.subjects import Priority, Writer
+from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
@@ -63,28 +59,25 @@ class Requests:
         js: JetStream,
         name: str,
         on_event: OnEvent,
-        crowd: Crowd,
-        lanes: Lanes,
+        queue: Queue,
         limiter: Limiter,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.writer = Writer(bus.user, new_uid())
-        self.lanes = lanes
+        self.queue = queue
         self._limiter = limiter
         self._clock = clock
         self._bus = bus
         self._js = js
         self._name = name
-        self._crowd = crowd
         self.logs = Logs(bus, js, name, on_event)
         self.endings = Endings(bus, js, self.writer, clock)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._budget = LogBudget(js)
 
     async def start(self) -> None:
         """Follow this gateway's own address. Raises BusError."""
         await self.logs.start()
-        self.background(self._budget.watch())
+        self.background(self.queue.budget.watch())
         self.background(self.endings.watch())
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -133,7 +126,7 @@ class Requests:
             if tried.track is not None:
                 return tried.track
             request = replace(request, rid=tried.rid)
-        self._check_capacity(request.model)
+        self.queue.check(request.model)
         request = await self._limiter.admit(request, chat=turn is not None)
         try:
             return await self._begin(request, replace(queued, request=request))
@@ -169,32 +162,13 @@ class Requests:
             await asyncio.wait(ending, timeout=PATIENCE)
         await asyncio.gather(*map(_told, going))
 
-    async def check_room(self, model: str, tenant: str, priority: Priority, more: int = 1) -> None:
-        """Raise MeshError (queue_full, share_full) if the queue would refuse `more` prompts now.
-
-        For routes that must not leave a refused request in somebody's chat. It is the queue that
-        decides in the end: of two who are told that there is room for one, one may be refused.
-        """
-        self._check_capacity(model)
-        subject = self.lanes.subject(model, tenant, priority)
-        queue = await self._js.stream_info(subjects.REQ_STREAM, subject)
-        mine, limits = queue.state.subjects.get(subject, 0), queue.config
-        if 0 <= limits.max_msgs_per_subject < mine + more:
-            raise self._crowd.refusal(ErrorCode.SHARE_FULL, model, tenant)
-        if 0 <= limits.max_msgs < queue.state.messages + more:
-            raise self._crowd.refusal(ErrorCode.QUEUE_FULL, model, tenant)
-
-    def _check_capacity(self, model: str) -> None:
-        self._budget.check()
-        self._crowd.check(model)
-
     async def take_back(self, rid: str) -> None:
         """See to a request whose gateway is gone, or was started again.
 
         What nobody can read on is cancelled, as if its client had hung up: it has, unless we
         accepted it ourselves since we were started.
         """
-        ours = self.logs.own.get(rid) is not None
+        ours = self.logs.own.tracks.get(rid) is not None
         track = await self.logs.find(rid)
         if track is None or track.run.queued is None or track.run.end is not None:
             return
@@ -207,7 +181,7 @@ class Requests:
                 await self.endings.cancel(track, "gateway lost")
             return
         if track.run.n == 0:
-            await self._enqueue(request, track.run.last, track)
+            await self.queue.put(request, track.run.last, track)
 
     async def queue_again(self, rid: str) -> None:
         """Put a request before the workers that the queue has lost, claimed or not.
@@ -220,7 +194,7 @@ class Requests:
         found = await anchor(self._js, rid, last.seq)
         if found is not None:  # its own sequence: a first claim on any other would be believed
             log.warning("The queue had lost %s; queueing it again", rid)
-            await self._enqueue(found[1].request, found[0].seq, None, again=new_uid())
+            await self.queue.put(found[1].request, found[0].seq, None, again=new_uid())
 
     async def _begin(self, request: Request, queued: Queued) -> Track:
         """Append the anchor and follow it, unless the same request comes from elsewhere just now.
@@ -228,7 +202,7 @@ class Requests:
         A track may be shared with another try of the same request: it stays while one is at it.
         """
         follower = self.logs.own
-        track = follower.get(request.rid) or follower.track(request.rid)
+        track = follower.tracks.get(request.rid) or follower.track(request.rid)
         track.readers += 1
         seq = 0
         appending = asyncio.create_task(self._append(request, queued, 0))
@@ -246,14 +220,14 @@ class Requests:
         finally:
             track.readers -= 1
             if not seq and not track.readers and track.run.queued is None:
-                follower.drop(track)
+                follower.tracks.drop(track)
         if not seq:
             return await self._attach_same(request.rid, queued.body)
         self.endings.see_to(track)
-        code = await self._enqueue(request, seq, track)
+        code = await self.queue.put(request, seq, track)
         if code is not None and await self.endings.fail(request, seq, code):
             await _told(track)
-            raise self._crowd.refusal(code, request.model, request.tenant)
+            raise self.queue.refusal(code, request)
         return track
 
     async def _settle(self, request: Request, queued: Queued, appending: asyncio.Task[int]) -> None:
@@ -297,7 +271,7 @@ class Requests:
                 )
             if track.run.n == 0 and track.run.end is None:
                 self.endings.see_to(track)
-                await self._enqueue(found.request, track.run.last, track)
+                await self.queue.put(found.request, track.run.last, track)
             return track
         finally:
             self.logs.release(track)
@@ -311,33 +285,6 @@ class Requests:
                 return track.run.queued
         except TimeoutError:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
-
-    async def _enqueue(
-        self, request: Request, queued: int, track: Track | None, again: str = ""
-    ) -> ErrorCode | None:
-        """Put a queued request before the workers. Twice does no harm: one claim wins.
-
-        The track is told where it lies, for whoever ends it before it is claimed.
-        `again`: a new word, for the broker takes a repetition only as what it had forgotten.
-        Returns why the queue refuses it, or None. Only who puts it there for the first time may
-        end it for that: else it may lie in this full queue already. Where it does not, the sweeper
-        tries again as long as it has time. Raises MeshError (broker_unavailable).
-        """
-        data = encode(Prompt(queued=queued, request=request))
-        subject = self.lanes.subject(request.model, request.tenant, request.priority)
-        repetition = {"Nats-Msg-Id": f"{request.rid}.{queued}{again}"}
-        while True:
-            try:
-                item = await self._js.append(subject, data, repetition)
-                if track is not None:
-                    track.item = item
-                return None
-            except ApiError as error:
-                return _refusal(error)
-            except BusError as error:
-                if self._clock() > request.deadline:
-                    raise MeshError(ErrorCode.BROKER_UNAVAILABLE) from error
-                await asyncio.sleep(0.2)
 
     async def _append(self, request: Request, event: RunEvent, expected: int) -> int:
         return await append_event(
@@ -356,14 +303,6 @@ async def _told(track: Track) -> None:
         async with asyncio.timeout(PATIENCE):
             while track.run.end is None and not track.run.cancel:
                 await track.changed()
-
-
-def _refusal(error: ApiError) -> ErrorCode:
-    """Which limit of the queue refused a prompt: the tenant's, or everybody's."""
-    if error.code != STORE_FAILED:
-        log.error("The queue refused a prompt: %s", error)
-    per_subject = "per subject" in error.description
-    return ErrorCode.SHARE_FULL if per_subject else ErrorCode.QUEUE_FULL
 
 
 def is_orphan(run: Run) -> bool:

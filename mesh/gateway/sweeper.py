@@ -113,7 +113,7 @@ class Sweeper:
         for run in runs:
             if run.queued is not None:
                 request = run.queued.request
-                of_place[self._requests.lanes.found_at(request)].append(run)
+                of_place[self._requests.queue.lanes.found_at(request)].append(run)
         if not of_place:
             return []
         info = await self._js.stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)

@@ -38,14 +38,15 @@ class TakeOver:
 
     async def catch_up(self) -> None:
         """Do so for those who died before this gateway listened, or knew what they hold."""
-        holders = self._logs.own.holders()
+        holders = self._logs.own.tracks.holders()
         await asyncio.gather(*(self._release(writer) for writer in holders))
 
     async def _release(self, writer: Writer) -> None:
         released: set[str] = set()
         for pause in LATECOMERS:
             await asyncio.sleep(pause)
-            held = [track for track in self._logs.own.held_by(writer) if track.rid not in released]
+            theirs = self._logs.own.tracks.held_by(writer)
+            held = [track for track in theirs if track.rid not in released]
             if not held or await lives(self._bus, writer):
                 continue
             for track in held:

@@ -1,6 +1,7 @@
 """A log that is nearly full takes no new requests, and takes them again when there is room."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -12,6 +13,7 @@ from mesh.bus.topology import declare
 from mesh.gateway import budget
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.lanes import Lanes
+from mesh.gateway.queue import Queue
 from mesh.gateway.requests import Requests
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -40,8 +42,8 @@ async def test_new_requests_wait_while_the_log_is_nearly_full(
     bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
     js = JetStream(bus)
     await declare(js, Limits(run_max_bytes=1 << 20))
-    crowd, lanes = Crowd(WaitingRoom(), 100), Lanes(Fleet(bus, js))
-    requests = Requests(bus, js, "gw1", lambda where, event, seq: None, crowd, lanes, unlimited())
+    queue = Queue(js, Crowd(WaitingRoom(), 100), Lanes(Fleet(bus, js)), time.time)
+    requests = Requests(bus, js, "gw1", lambda where, event, seq: None, queue, unlimited())
     await requests.start()
     await requests.submit(a_request(900_000))
     with pytest.raises(MeshError) as caught:

@@ -17,6 +17,7 @@ from mesh.gateway import dead_letters
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.lanes import Lanes
+from mesh.gateway.queue import Queue
 from mesh.gateway.requests import Requests
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
@@ -43,10 +44,8 @@ async def js(broker: Broker) -> AsyncIterator[JetStream]:
 @asynccontextmanager
 async def gateway(js: JetStream) -> AsyncIterator[tuple[Requests, DeadLetters]]:
     """One that is started, and stops as one that is killed: it says nothing more."""
-    crowd, lanes = Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js))
-    requests = Requests(
-        js.bus, js, "gw1", lambda where, event, seq: None, crowd, lanes, unlimited()
-    )
+    queue = Queue(js, Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js)), time.time)
+    requests = Requests(js.bus, js, "gw1", lambda where, event, seq: None, queue, unlimited())
     await requests.start()
     yield requests, DeadLetters(js, requests, 600.0, 300.0)
     await requests.close()

@@ -1,5 +1,6 @@
 """The same request once more, as `Requests` finds it: nothing is left behind, nobody waits on."""
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from mesh.bus.topology import declare
 from mesh.gateway import requests as accepting
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.lanes import Lanes
+from mesh.gateway.queue import Queue
 from mesh.gateway.requests import Requests
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
@@ -51,10 +53,8 @@ async def requests(js: JetStream) -> AsyncIterator[Requests]:
     writer = Writer(js.bus.user, new_uid())
     queued = Queued(uid=new_uid(), request=REQUEST, body=BODY)
     await append_event(js, "gw1", REQUEST.rid, writer, queued, 0)
-    crowd, lanes = Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js))
-    requests = Requests(
-        js.bus, js, "gw1", lambda where, event, seq: None, crowd, lanes, unlimited()
-    )
+    queue = Queue(js, Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js)), time.time)
+    requests = Requests(js.bus, js, "gw1", lambda where, event, seq: None, queue, unlimited())
     await requests.start()
     yield requests
     await requests.close()
@@ -92,7 +92,7 @@ async def test_an_answer_that_has_ended_is_followed_no_longer_than_it_is_read(
         assert (refused.code, body) == (ErrorCode.CONFLICT, "another")
     else:
         assert track is not None and isinstance(track.run.end, Cancelled)
-    assert requests.logs.own.get(REQUEST.rid) is None
+    assert requests.logs.own.tracks.get(REQUEST.rid) is None
 
 
 async def test_an_event_that_does_not_come_back_is_not_waited_for_without_end(

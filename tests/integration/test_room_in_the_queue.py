@@ -17,6 +17,7 @@ from mesh.bus.topology import declare, declare_model
 from mesh.cli.fleet import look
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.lanes import Lanes
+from mesh.gateway.queue import Queue
 from mesh.gateway.requests import Requests
 from mesh.gateway.resume import Resumer
 from mesh.gateway.waiting import WaitingRoom
@@ -49,10 +50,8 @@ async def js(broker: Broker) -> AsyncIterator[JetStream]:
 
 @pytest.fixture
 async def requests(js: JetStream) -> AsyncIterator[Requests]:
-    crowd, lanes = Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js))
-    requests = Requests(
-        js.bus, js, "gw1", lambda where, event, seq: None, crowd, lanes, unlimited()
-    )
+    queue = Queue(js, Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js)), time.time)
+    requests = Requests(js.bus, js, "gw1", lambda where, event, seq: None, queue, unlimited())
     await requests.start()
     yield requests
     await requests.close()

@@ -29,7 +29,7 @@ async def run_of(
     first = replace(first, tools=asked.tools, grammar=asked.grammar)
     services.check_able(first)
     await services.limiter.check(first)
-    await services.requests.check_room(first.model, first.tenant, first.priority)
+    await services.requests.queue.check_room(first.model, first.tenant, first.priority)
     return new_run(services, first, run_id)
 
 

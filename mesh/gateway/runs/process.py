@@ -174,7 +174,7 @@ async def _new(services: Services, principal: Principal, sent: Sent, run_id: str
     messages = (*before.messages, Message(role="user", content=content))
     first = services.new_request(principal, model, messages, trace=sent.trace)
     await services.limiter.check(first)
-    await services.requests.check_room(model, first.tenant, first.priority)
+    await services.requests.queue.check_room(model, first.tenant, first.priority)
     if before.kept:
         await services.store.ask(
             AddThreadMessage(user_id=first.tenant, thread_id=thread, message=said)

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from mesh.bus.follow import Follower, Track
+from mesh.bus.tracks import Tracks
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
@@ -215,7 +216,7 @@ class Following(RuleBasedStateMachine):
     @rule(pick=picks)
     def leave(self, pick: int) -> None:
         rid = list(self.tracks)[pick % len(self.tracks)]
-        self.follower.drop(self.tracks.pop(rid))
+        self.follower.tracks.drop(self.tracks.pop(rid))
 
     @precondition(lambda self: self.told.keys() - self.tracks.keys())
     @rule()
@@ -347,7 +348,7 @@ def without_heed_of_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _believing(self: Follower, stored: Any) -> bool:
-    self._apply(subjects.parse_run(stored.subject), stored)
+    self.tracks.apply(subjects.parse_run(stored.subject), stored)
     self._applied = stored.seq
     return True
 
@@ -412,7 +413,7 @@ def without_counting_what_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def without_doubt_of_such_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Follower, "_unvouched", lambda *_: False)
+    monkeypatch.setattr(Tracks, "unvouched", lambda *_: False)
 
 
 @pytest.mark.parametrize(

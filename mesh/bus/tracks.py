@@ -1,0 +1,173 @@
+"""The requests that one follower keeps up to date, and what each message of the log does to them.
+
+Speaks with no broker: messages are put in one after the other, live or read again, and what is
+missing before one is told to whoever put it in.
+"""
+
+from collections.abc import Callable
+
+from mesh.bus.jetstream import Stored
+from mesh.bus.replay import read_event, read_frame
+from mesh.bus.track import Track
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import (
+    End,
+    Failed,
+    RunEvent,
+    WorkerLost,
+    WorkerStarted,
+    WorkerStopped,
+)
+from mesh.protocol.run import Applied, Run
+from mesh.protocol.subjects import RunSubject, Writer
+
+LOST = "The mesh's log was replaced, and this request is not in the new one; ask again."
+"""What is said of a request whose log is gone."""
+
+OnEvent = Callable[[RunSubject, RunEvent, int], None]
+
+
+class Tracks:
+    """The tracks of one reply address by request, and how far each chain of frames was applied.
+
+    on_event hears every event of the address once it was applied, tracked or not. since: the
+    log's sequence behind which everything is put in.
+    """
+
+    def __init__(self, reply: str, on_event: OnEvent | None = None) -> None:
+        self.since = 0
+        self._reply = reply
+        self._on_event = on_event
+        self._tracks: dict[str, Track] = {}
+        self._last_of: dict[str, int] = {}
+        self._bereft: list[Track] = []
+
+    # --- which there are --------------------------------------------------------------------------
+
+    def begin(self, rid: str, start: int) -> Track:
+        """Keep a request up to date from now on; `start` as in `Track`."""
+        track = self._tracks[rid] = Track(rid, start)
+        return track
+
+    def get(self, rid: str) -> Track | None:
+        """The track of a request, unless its story is still being read."""
+        track = self._tracks.get(rid)
+        return track if track is not None and track.held is None else None
+
+    def drop(self, track: Track) -> None:
+        """Keep a request no longer."""
+        if self._tracks.get(track.rid) is track:
+            del self._tracks[track.rid]
+
+    def holders(self) -> set[Writer]:
+        """Whose latest claims the requests without an end have."""
+        runs = [track.run for track in self._tracks.values()]
+        return {run.pen[1] for run in runs if run.pen is not None and run.end is None}
+
+    def held_by(self, writer: Writer) -> list[Track]:
+        """The requests without an end whose latest claim is this writer's."""
+        return [
+            track
+            for track in self._tracks.values()
+            if track.run.pen is not None and track.run.pen[1] == writer and track.run.end is None
+        ]
+
+    # --- what is missing --------------------------------------------------------------------------
+
+    def in_chain(self, stored: Stored) -> bool:
+        """Whether the frame before this one, on the same subject, was applied."""
+        return stored.previous <= self._last_of.get(stored.subject, self.since)
+
+    def unvouched(self, where: RunSubject, stored: Stored) -> bool:
+        """Whether this is an end without a seal, which does not say how much came before it."""
+        track = self._tracks.get(where.rid)
+        if track is None or track.run.pen is None:
+            return False
+        event = read_event(stored)
+        return isinstance(event, End) and event.seal is None
+
+    # --- applying ---------------------------------------------------------------------------------
+
+    def apply(self, where: RunSubject, stored: Stored) -> list[Track]:
+        """Apply a message to the tracks it is about; returns those that miss something before."""
+        if where.kind == "tok":
+            return self._apply_frame(where, stored)
+        return self._apply_event(where, stored)
+
+    def _apply_frame(self, where: RunSubject, stored: Stored) -> list[Track]:
+        frame = read_frame(stored)
+        broken = []
+        for at, entry in enumerate(frame.entries if frame is not None else ()):
+            track = self._tracks.get(entry.rid)
+            if track is None:
+                continue
+            if track.held is not None:
+                track.held.append(stored)
+                continue
+            odds = frame.odds_of(at) if frame is not None else []
+            match track.run.entry(entry, where.writer, odds):
+                case Applied.COUNTED:
+                    track.wake()
+                case Applied.GAP:
+                    broken.append(track)
+        if not broken:
+            self._last_of[stored.subject] = stored.seq
+        return broken
+
+    def _apply_event(self, where: RunSubject, stored: Stored) -> list[Track]:
+        event = read_event(stored)
+        if isinstance(event, WorkerStarted | WorkerStopped | WorkerLost):
+            return []
+        track = self._tracks.get(where.rid)
+        if track is not None and track.held is not None:
+            track.held.append(stored)
+        elif track is not None and not self._advance(track, where, stored, event):
+            return [track]
+        if self._on_event is not None and event is not None:
+            self._on_event(where, event, stored.seq)
+        return []
+
+    def _advance(
+        self, track: Track, where: RunSubject, stored: Stored, event: RunEvent | None
+    ) -> bool:
+        if (stored.expected or 0) > track.run.last:
+            return False
+        if event is None:
+            track.run.passed(stored.seq)
+            track.wake()
+            return True
+        if track.run.event(event, where.writer, stored.seq) is Applied.GAP:
+            return False
+        track.wake()
+        if track.run.end is not None and not track.readers:
+            self.drop(track)
+        return True
+
+    # --- a log that was replaced ------------------------------------------------------------------
+
+    def start_over(self) -> None:
+        """The log was created anew, or restored from a backup: all of it is put in again.
+
+        What had a beginning, and has none in what is put in, has lost its log: `give_up` it then.
+        """
+        self.since = 0
+        self._last_of.clear()
+        self._bereft += [track for track in self._tracks.values() if track.run.queued is not None]
+        for track in self._tracks.values():
+            track.start, track.run = 1, Run()
+
+    def give_up(self, upto: int) -> None:
+        """Tell whoever waits for a request that the log has lost it: nothing comes any more.
+
+        upto: the sequence to which the new log was put in.
+        """
+        bereft, self._bereft = self._bereft, []
+        for track in bereft:
+            if track.run.queued is not None:
+                continue
+            end = track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=LOST)
+            track.wake()
+            self.drop(track)
+            if self._on_event is not None:
+                nobody = RunSubject(self._reply, "evt", track.rid, Writer("", ""))
+                self._on_event(nobody, end, upto)
