@@ -58,6 +58,20 @@ def gateway_url(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+MetricsPort = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=65535,
+        description=(
+            "TCP port of loopback for store and workers to serve `/metrics` on, each on the first "
+            "free one from there on; 0: none. A gateway has its own."
+        ),
+    ),
+]
+"""Where services without HTTP of their own serve their metrics."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What every service wants to know."""
 
@@ -324,6 +338,7 @@ class StoreSettings(Settings, frozen=True, kw_only=True):
     store_password: Annotated[
         str, Meta(description="Broker password of the store; empty: the data folder's.")
     ] = ""
+    metrics_port: MetricsPort = 0
     database: Annotated[
         str, Meta(description="Database file; empty: mesh.db in the data folder.")
     ] = ""
@@ -371,6 +386,7 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
     worker_password: Annotated[
         str, Meta(description="Broker password of the worker; empty: the data folder's.")
     ] = ""
+    metrics_port: MetricsPort = 0
     engine: Annotated[
         str,
         Meta(

@@ -35,7 +35,7 @@ class Says(Enum):
 async def ask(bus: Bus, writer: Writer, rid: str, timeout: float = ASK_TIMEOUT) -> Says:
     """Ask a worker process whether it works on a request. timeout: seconds of silence."""
     try:
-        answer = await bus.request(subjects.ask(writer), Ask(rid=rid), timeout)
+        answer = await bus.ask(subjects.ask(writer), Ask(rid=rid), timeout)
         alive = decode(answer.data, Alive)
     except NoResponders:
         return Says.GONE

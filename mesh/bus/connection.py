@@ -19,6 +19,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from mesh.bus.dialling import INBOXES, Client, Dialling
+from mesh.bus.trace import HEADER, TRACE, asked_for, working_for
 from mesh.bus.trust import tls_context
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -139,6 +140,10 @@ class Bus:
             raise NoResponders(f"nobody listens on {subject}")
         return answer
 
+    async def ask(self, subject: str, question: Struct, timeout: float = 2.0) -> Msg:
+        """As `request`, of another service, which learns for which HTTP request it is asked."""
+        return await self.request(subject, question, timeout, asked_for())
+
     async def listen(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
         """Hand every message on `subject` to a quick, synchronous callback."""
         return await self._subscribe(subject, callback, queue)
@@ -192,11 +197,13 @@ class Bus:
         async def enqueue(msg: Msg) -> None:
             callback(msg)
 
-        return await self.client.subscribe(
-            subject, queue=queue, cb=enqueue, pending_bytes_limit=256 << 20
-        )
+        with working_for(""):  # what comes there is for whoever sent it
+            return await self.client.subscribe(
+                subject, queue=queue, cb=enqueue, pending_bytes_limit=256 << 20
+            )
 
     async def _answer(self, msg: Msg, handler: Handler) -> None:
+        TRACE.set((msg.headers or {}).get(HEADER, ""))
         try:
             answer = await handler(msg.subject, msg.data)
         except MeshError as error:

@@ -18,7 +18,7 @@ class Plain(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         trace = TRACE.get()
-        if trace and trace not in record.message:
+        if trace and not record.message.startswith(trace):
             record.message = f"{trace} {record.message}"
         return super().formatMessage(record)
 

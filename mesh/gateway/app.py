@@ -29,6 +29,7 @@ from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.door import Door, Rules
 from mesh.gateway.doorman import Doorman
 from mesh.gateway.errors import HANDLERS, AnyRequest
+from mesh.gateway.failures import Failures
 from mesh.gateway.head import Head
 from mesh.gateway.lanes import Lanes
 from mesh.gateway.limits.counts import Counts
@@ -218,7 +219,8 @@ async def _open(settings: GatewaySettings, bus: Bus) -> Services:
     usher = Usher(js, Tail(bus, js), hear, settings.gateway_name, unfinished.hear, clock)
     meters = Meters(settings.gateway_name)
     traces = Traces(settings.otlp, settings.gateway_name, clock)
-    told = _told(usher, meters, traces)
+    failures = Failures(settings.gateway_name)
+    told = _told(usher, meters, traces, failures)
     queue = Queue(js, crowd, lanes, clock)
     requests = Requests(bus, js, settings.gateway_name, told, queue, limiter, clock)
     models = Models(
@@ -276,11 +278,12 @@ def _both(crowd: Crowd, counts: Counts) -> Hear:
     return hear
 
 
-def _told(usher: Usher, meters: Meters, traces: Traces) -> OnEvent:
+def _told(usher: Usher, meters: Meters, traces: Traces, failures: Failures) -> OnEvent:
     def hear(where: RunSubject, event: RunEvent, seq: int) -> None:
         usher.hear(where, event, seq)
         meters.hear(where, event)
         traces.hear(where, event)
+        failures.hear(where, event)
 
     return hear
 

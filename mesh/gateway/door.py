@@ -14,6 +14,7 @@ from secrets import token_hex
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from mesh.bus.trace import TRACE
 from mesh.gateway.errors import AnyRequest, answer
 from mesh.gateway.limits.headers import EXPOSED, TOLD
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -34,6 +35,9 @@ PREFLIGHT = [
 
 EXPOSE = f"X-Request-Id, Retry-After, {EXPOSED}".encode()
 """What such pages may read of the headers of answers."""
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+"""An id that a client, or a proxy, may give its request itself (`x-request-id`)."""
 
 FROM_ANYWHERE = "/cancel"
 """The one route that pages of any origin may call: its cancel token says what may be done."""
@@ -99,8 +103,9 @@ class Door:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = token_hex(8)
+        request_id = _id(headers.get(b"x-request-id", b""))
         scope["state"] = {"request_id": request_id}  # of this request alone
+        TRACE.set(request_id)
         origin = headers.get(b"origin", b"").decode("latin-1")
         anywhere = scope["path"] == FROM_ANYWHERE
         added = self._headers(request_id, origin, anywhere)
@@ -148,6 +153,11 @@ class Door:
                 (b"vary", b"Origin"),
             ]
         return headers
+
+
+def _id(given: bytes) -> str:
+    """The id of a request: its own, where it can be written down anywhere, else a new one."""
+    return given.decode() if REQUEST_ID.fullmatch(given) else token_hex(8)
 
 
 def _check_site(headers: Mapping[bytes, bytes]) -> None:

@@ -15,6 +15,7 @@ from mesh.bus.connection import BusError
 from mesh.bus.jetstream import Stored
 from mesh.bus.replay import read_event
 from mesh.bus.tail import Tail
+from mesh.bus.trace import working_for
 from mesh.gateway.unfinished import Unfinished
 from mesh.protocol import subjects
 from mesh.protocol.messages import LogEvent, Queued
@@ -62,7 +63,8 @@ class Lookout:
         """Look as long as this lasts."""
         self._watchers += 1
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+            with working_for(""):  # it goes on for others when who looked first has left
+                self._looking = asyncio.create_task(self._look())
         try:
             yield
         finally:

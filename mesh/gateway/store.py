@@ -34,7 +34,7 @@ class Store:
         """
         tag = str(query.__struct_config__.tag)
         try:
-            answer = await self._bus.request(subjects.store(tag), query, self._patience)
+            answer = await self._bus.ask(subjects.store(tag), query, self._patience)
             reply = decode_reply(answer.data)
         except (NoResponders, Silence) as error:
             raise MeshError(ErrorCode.STORE_UNAVAILABLE, retry_after=RETRY_AFTER) from error

@@ -125,7 +125,7 @@ async def _ask(
     """The answer of who keeps the broker's users. Raises MeshError: its refusal, or that there is
     nobody."""
     try:
-        answer = await services.bus.request(subjects.ENROL, question, patience)
+        answer = await services.bus.ask(subjects.ENROL, question, patience)
         reply = decode_enrolment_reply(answer.data)
     except (NoResponders, Silence) as error:
         raise _Silent(ErrorCode.BROKER_UNAVAILABLE, NOBODY, retry_after=5.0) from error

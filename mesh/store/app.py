@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 
 from mesh.bus.connection import Bus, BusError
@@ -9,9 +10,11 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.stopping import unless
 from mesh.bus.tail import Tail
 from mesh.bus.versions import refuse_other_protocol
+from mesh.metrics import served
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_query
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Refused
 from mesh.protocol.queries import Reply
 from mesh.settings import StoreSettings
 from mesh.store import refusals, retention, schema
@@ -20,6 +23,7 @@ from mesh.store.database import Database
 from mesh.store.dispatch import Dispatcher
 from mesh.store.first_admin import first_admin
 from mesh.store.follower import Follower
+from mesh.store.meters import Meters
 from mesh.store.mirror import Mirror
 
 log = logging.getLogger(__name__)
@@ -62,23 +66,30 @@ async def _serve(
     accounts = Accounts(database, mirror, settings.refresh_leeway)
     await first_admin(accounts, settings.data_path)
     dispatcher = Dispatcher(database, follower, settings, accounts)
+    meters = Meters(follower, database, settings.database_max_bytes)
 
     async def answer(subject: str, data: bytes) -> Reply:
-        query = decode_query(data)
-        if subject != subjects.store(str(query.__struct_config__.tag)):
+        query, began = decode_query(data), time.perf_counter()
+        name = str(query.__struct_config__.tag)
+        if subject != subjects.store(name):
             raise refusals.bad(f"This query does not belong on {subject}.")
-        return await dispatcher.serve(query)
+        reply = await dispatcher.serve(query)
+        meters.answered(name, reply, time.perf_counter() - began)
+        said = reply.code.value if isinstance(reply, Refused) else "answered"
+        log.debug("%s: %s", name, said)
+        return reply
 
-    async with asyncio.TaskGroup() as tasks:
-        running = [
-            tasks.create_task(follower.run()),
-            tasks.create_task(mirror.run()),
-            tasks.create_task(retention.run(database, settings)),
-        ]
-        await bus.serve(subjects.STORE_ALL, answer, QUEUE)
-        log.info("The store keeps %s", database.path)
-        await unless(stop, bus.closed.wait())
-        for task in running:
-            task.cancel()
+    with served(meters.registry, settings.metrics_port):
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(follower.run()),
+                tasks.create_task(mirror.run()),
+                tasks.create_task(retention.run(database, settings)),
+            ]
+            await bus.serve(subjects.STORE_ALL, answer, QUEUE)
+            log.info("The store keeps %s", database.path)
+            await unless(stop, bus.closed.wait())
+            for task in running:
+                task.cancel()
     if not stop.is_set():
         raise MeshError(ErrorCode.BROKER_UNAVAILABLE, "The broker ended the connection for good.")

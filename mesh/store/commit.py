@@ -12,11 +12,13 @@ from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.bus.jetstream import Stored
+from mesh.bus.trace import working_for
+from mesh.protocol.messages import End, Failed
 from mesh.store.apply import apply
 from mesh.store.database import Database, is_trouble, sentence
 from mesh.store.models import Position, SkippedEvent
 from mesh.store.records import Record, Unreadable, read
-from mesh.store.rows import load
+from mesh.store.rows import Rows, load
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,18 @@ async def _commit(database: Database, at: At, batch: Sequence[Stored]) -> At:
         for record in records:
             apply(rows, record)
         await rows.save(session)
+    for record in records:
+        _tell(rows, record)
     return moved
+
+
+def _tell(rows: Rows, record: Record) -> None:
+    """Log what has become of a run, under the id of the HTTP request that it is for."""
+    run = rows.runs.get(record.rid)
+    if run is not None and isinstance(record.event, End):
+        failed = isinstance(record.event, Failed)
+        with working_for(run.trace):
+            log.log(logging.INFO if failed else logging.DEBUG, "%s is %s", run.rid, run.state)
 
 
 async def _move(session: AsyncSession, at: At, to: At, events: int) -> At:

@@ -5,8 +5,9 @@ wait for one another here; between processes SQLite's own lock does that.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,17 @@ def prepare(engine: Engine, pragmas: tuple[str, ...]) -> None:
 def _lower(text: str | None) -> str | None:
     """For `lower()` in statements: SQLite's own knows no letters but those of ASCII."""
     return None if text is None else text.lower()
+
+
+def count_rows(path: Path, tables: Iterable[str]) -> dict[str, int]:
+    """The rows of each table, for threads without an event loop; none while nothing can be read."""
+    counts: dict[str, int] = {}
+    url = f"{path.absolute().as_uri()}?mode=ro"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(url, uri=True)) as connection:
+        for table in tables:
+            found = connection.execute(f'SELECT count(*) FROM "{table}"')
+            counts[table] = int(found.fetchone()[0])
+    return counts
 
 
 def is_trouble(error: Exception) -> bool:

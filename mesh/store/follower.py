@@ -56,7 +56,11 @@ class OutOfOrder(BusError):
 
 
 class Follower:
-    """The one task that applies the log. `applied` is the last sequence that is in the rows."""
+    """The one task that applies the log. `applied` is the last sequence that is in the rows.
+
+    behind: messages beyond it, tokens included, 0 once all was read; events: that it has applied;
+    failures: times that it could not.
+    """
 
     def __init__(self, database: Database, events: Log) -> None:
         self._database = database
@@ -66,6 +70,9 @@ class Follower:
         self._asked = asyncio.Event()
         self._looks_begun = 0
         self._looks_ended = 0
+        self.behind = 0
+        self.events = 0
+        self.failures = 0
 
     @property
     def applied(self) -> int:
@@ -82,6 +89,7 @@ class Follower:
             except Moved:
                 log.info("Another store applies the log to this database as well")
             except (BusError, SQLAlchemyError, OSError) as error:
+                self.failures += 1
                 log.warning("The log cannot be applied, trying again: %s", sentence(error))
                 pause = first if self._looks_ended > looks else min(2 * pause, longest)
                 await asyncio.sleep(pause)
@@ -132,8 +140,10 @@ class Follower:
         batch = in_order(batch, self._at.seq)
         if batch:
             self._at = await whole(commit.commit(self._database, self._at, batch))
+            self.events += len(batch)
         else:
             self._looks_ended = look
+        self.behind = head.last - self._at.seq if batch else 0
         self._announce()
         return len(batch)
 

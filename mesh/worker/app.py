@@ -15,6 +15,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import announce, withdraw
 from mesh.bus.pull import Puller
 from mesh.bus.stopping import unless
+from mesh.metrics import served
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, decode_hello_reply, decode_order
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -41,6 +42,7 @@ from mesh.worker.desk import Desk
 from mesh.worker.loader import Loader
 from mesh.worker.machine import Gauges
 from mesh.worker.memory import resident
+from mesh.worker.meters import Meters
 from mesh.worker.offer import Offer
 from mesh.worker.texts import Texts
 
@@ -67,7 +69,9 @@ async def run(settings: WorkerSettings, name: str, password: str, stop: asyncio.
         if bus is None:
             return
         try:
-            await Worker(bus, loader, writer, settings).serve(stop)
+            worker = Worker(bus, loader, writer, settings)
+            with served(worker.meters.registry, settings.metrics_port):
+                await worker.serve(stop)
         finally:
             await bus.close()
     except Stuck as stuck:
@@ -111,6 +115,8 @@ class Worker:
         self._desk = Desk(
             bus, self._js, claims, loader, patience, offer.ready, offer.wake, self._clock
         )
+        self.meters = Meters(writer.user, loader, self._desk.running)
+        claims.on_event = self.meters.hear
         self._gauges = Gauges()
         self._started = self._clock()
         self._ordered = asyncio.Event()

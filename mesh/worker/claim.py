@@ -86,6 +86,7 @@ class Claims:
         self._clock = clock
         self.fingerprint = fingerprint
         self.writer = writer
+        self.on_event: Callable[[Request, RunEvent], None] = lambda request, event: None
         self._passed_on: dict[str, None] = {}
 
     async def claim(self, item: Item) -> Held:
@@ -121,11 +122,11 @@ class Claims:
                 log.debug("The claim on %s was refused; asking how it stands", request.rid)
 
     async def append(self, item: Item, event: RunEvent, expected: int) -> int:
-        """Append an event to the item's request. Raises Fenced."""
+        """Append an event to the item's request, and tell `on_event`. Raises Fenced."""
         request = item.prompt.request
-        return await append_event(
-            self._js, request.reply, request.rid, self.writer, event, expected
-        )
+        seq = await append_event(self._js, request.reply, request.rid, self.writer, event, expected)
+        self.on_event(request, event)
+        return seq
 
     async def status(self, request: Request, prefix: bool = False) -> RunStatus:
         """How a request stands, from any gateway; waits for one as long as the request has time.
@@ -149,7 +150,7 @@ class Claims:
         question = Resume(rid=rid, prefix=prefix)
         while True:
             try:
-                answer = await self._bus.request(
+                answer = await self._bus.ask(
                     subjects.resume(self.writer.user, rid), question, timeout=5.0
                 )
                 reply = decode_resume_reply(answer.data)
@@ -180,7 +181,9 @@ class Claims:
         return _past(status, says)
 
     def _held(self, item: Item, n: int, last: int, cancel: bool, past: Past) -> Held:
-        self._passed_on.pop(item.prompt.request.rid, None)
+        rid = item.prompt.request.rid
+        self._passed_on.pop(rid, None)
+        log.debug("%s is claimed, for the %d. time", rid, n)
         return Held(item, n, last, n > 1, cancel, past.failures)
 
     # --- what was given back ----------------------------------------------------------------------

@@ -1,5 +1,6 @@
-"""Counts HTTP requests by route and status, around the whole application."""
+"""Counts HTTP requests by route and status around the whole application, and logs each."""
 
+import logging
 import time
 from collections.abc import Awaitable
 
@@ -7,6 +8,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.gateway.metrics.meters import Meters
+
+log = logging.getLogger(__name__)
 
 NOWHERE = "(none)"
 """The route of what leads nowhere: paths are anybody's invention, and routes are few."""
@@ -31,9 +34,14 @@ class Counting:
         def send_counted(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 route = scope.get("path_template") or NOWHERE
-                meters = self._meters
-                meters.http.labels(method, route, str(message["status"])).inc()
-                meters.http_seconds.labels(method, route).observe(time.perf_counter() - began)
+                self._count(method, route, message["status"], time.perf_counter() - began)
             return send(message)
 
         await self._app(scope, receive, send_counted)
+
+    def _count(self, method: str, route: str, status: int, seconds: float) -> None:
+        meters = self._meters
+        meters.http.labels(method, route, str(status)).inc()
+        meters.http_seconds.labels(method, route).observe(seconds)
+        level = logging.INFO if status >= 500 else logging.DEBUG
+        log.log(level, "%s %s: %d after %.0f ms", method, route, status, 1e3 * seconds)

@@ -4,30 +4,25 @@ Each gateway counts its own, so that the sum over all gateways is the mesh's. Wh
 when somebody asks (queues, workers) is not counted but looked at: `state.py`.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
-
 from mesh.gateway.metrics.storage import Storage
+from mesh.metrics import GAPS, SECONDS, Registry
 from mesh.protocol.messages import Cancelled, Claim, Done, End, Failed, Queued, RunEvent
 from mesh.protocol.subjects import RunSubject
 
-SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 REMEMBERED = 10_000
 """Events that are known when they are heard again: what was missed is read with what was not."""
-
-GAPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class Meters:
     """name: the reply address of this gateway, whose requests are counted."""
 
     def __init__(self, name: str) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.registry = Registry()
         self.storage = Storage(self.registry)
         self._name = name
         self._models: dict[str, str] = {}
         self._heard: dict[str, None] = {}
-        counter, histogram = self._counter, self._histogram
+        counter, histogram = self.registry.counter, self.registry.histogram
         self.http = counter(
             "mesh_http_requests", "HTTP requests answered.", "method", "route", "status"
         )
@@ -51,14 +46,6 @@ class Meters:
         self._gap = histogram(
             "mesh_token_gap_seconds", "Between two tokens, on average.", GAPS, "model"
         )
-
-    def _counter(self, name: str, what: str, *labels: str) -> Counter:
-        return Counter(name, what, labels, registry=self.registry)
-
-    def _histogram(
-        self, name: str, what: str, buckets: tuple[float, ...], *labels: str
-    ) -> Histogram:
-        return Histogram(name, what, labels, buckets=buckets, registry=self.registry)
 
     def hear(self, where: RunSubject, event: RunEvent) -> None:
         """An event of the log, in its order; one that is heard again counts once."""

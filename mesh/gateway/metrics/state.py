@@ -7,7 +7,6 @@ from typing import Protocol
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mesh import __version__
 from mesh.bus.connection import Bus
 from mesh.bus.presence import Fleet
 from mesh.gateway.metrics.machines import machines
@@ -40,9 +39,6 @@ class State(Collector):
 
     def collect(self) -> Iterator[Metric]:
         sight = self._sight
-        info = _gauge("mesh_info", "The version of this gateway.", "version")
-        info.add_metric([__version__], 1)
-        yield info
         broker = _gauge("mesh_broker_connected", "Whether the broker can be reached.")
         broker.add_metric([], float(sight.bus.connected))
         yield broker

@@ -1,9 +1,8 @@
 """How the store is, asked whenever somebody looks: it has no HTTP of its own."""
 
-from prometheus_client import CollectorRegistry, Gauge
-
 from mesh.bus.connection import BusError
 from mesh.gateway.store import Store
+from mesh.metrics import Registry
 from mesh.protocol.chats import GetHealth
 from mesh.protocol.errors import MeshError
 
@@ -11,10 +10,8 @@ from mesh.protocol.errors import MeshError
 class Storage:
     """Gauges of the store; while it does not answer, `mesh_store_up` is 0 and the others stay."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, what: str) -> Gauge:
-            return Gauge(name, what, registry=registry)
-
+    def __init__(self, registry: Registry) -> None:
+        gauge = registry.gauge
         self._up = gauge("mesh_store_up", "Whether the store answers.")
         self._applied = gauge("mesh_store_applied", "The log's sequence up to which it has read.")
         self._used = gauge("mesh_database_bytes", "In use in the database.")

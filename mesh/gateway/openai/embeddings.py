@@ -148,7 +148,7 @@ async def _ask(services: Services, workers: list[Writer], asked: Embed) -> Embed
     for worker in workers:
         try:
             address = subjects.encode(worker)
-            reply = await services.bus.request(address, asked, timeout=PATIENCE)
+            reply = await services.bus.ask(address, asked, timeout=PATIENCE)
             answer = decode_embed_reply(reply.data)
         except (BusError, ValueError):
             continue

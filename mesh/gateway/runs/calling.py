@@ -76,7 +76,7 @@ class Callers:
         )
         seconds = max(0.1, min(PATIENCE, deadline - self._clock()))
         try:
-            heard = await self._bus.request(subjects.tool(call.name), asked, seconds)
+            heard = await self._bus.ask(subjects.tool(call.name), asked, seconds)
         except (NoResponders, Silence):
             return None
         reply: ToolReply = decode_tool_reply(heard.data)

@@ -131,6 +131,8 @@ class MemoryLog:
         answer = await self.answer(subject, payload, timeout)
         return Msg(cast(Any, None), data=encode(answer))
 
+    ask = request
+
     async def append(self, subject: str, data: bytes, headers: dict[str, str]) -> int:
         await asyncio.sleep(WIRE)
         fate = self.fates.popleft() if self.fates else "fine"
