@@ -224,8 +224,7 @@ class Answer:
             return await self._generating
 
     async def _drive(self) -> Literal["stop", "length"]:
-        # A long prompt takes a while to render and encode; the other answers go on meanwhile.
-        built = await asyncio.to_thread(self._prompts.build, self._request)
+        built = await self._prompts.prepare(self._request)
         self._truncated = built.truncated
         self._draft.prompted(built)
         left = built.max_tokens - self._draft.tokens()

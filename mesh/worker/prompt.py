@@ -5,6 +5,7 @@ stranger: it runs in jinja's sandbox, with the settings and functions that the m
 tokenizers give it.
 """
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -128,6 +129,13 @@ class PromptBuilder:
             if info.chat_template is None
             else ChatTemplate(info.chat_template, info.bos_token, info.eos_token)
         )
+
+    async def prepare(self, request: Request) -> BuiltPrompt:
+        """As `build`, which may take a while: other answers go on meanwhile."""
+        size = sum(len(message.content) for message in request.messages)
+        if self._template is None or (size <= self._info.at_once and not request.tools):
+            return self.build(request)
+        return await asyncio.to_thread(self.build, request)
 
     def build(self, request: Request) -> BuiltPrompt:
         """Render, encode and fit a request's conversation.

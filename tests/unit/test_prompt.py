@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from itertools import pairwise
+from threading import current_thread, main_thread
 from typing import Literal
 
 import pytest
@@ -44,8 +45,14 @@ class Letters:
     """A tokenizer whose tokens are characters, in the place of an engine."""
 
     def __init__(
-        self, context: int, template: str | None = PLAIN, bos: str = "", add_bos: bool = False
+        self,
+        context: int,
+        template: str | None = PLAIN,
+        bos: str = "",
+        add_bos: bool = False,
+        at_once: int = 0,
     ) -> None:
+        self.aside = False
         self.info = EngineInfo(
             model="m",
             engine="letters",
@@ -55,9 +62,11 @@ class Letters:
             chat_template=template,
             bos_token=bos,
             add_bos=add_bos,
+            at_once=at_once,
         )
 
     def encode(self, text: str) -> list[int]:
+        self.aside = current_thread() is not main_thread()
         return [ord(character) for character in text]
 
     def generate(self, job: Job) -> AsyncGenerator[Step, None]:
@@ -180,6 +189,25 @@ def test_the_first_token_is_there_once_if_at_all(template: str, add_bos: bool, t
     engine = Letters(100, template, "<s>", add_bos)
     request = Request(rid="r", reply="g", tenant="t", model="m", messages=(), created=0, deadline=0)
     assert PromptBuilder(engine).build(request).text == text
+
+
+@pytest.mark.parametrize(("at_once", "aside"), [(0, True), (4, True), (5, False)])
+async def test_what_may_take_a_while_is_encoded_while_others_go_on(
+    at_once: int, aside: bool
+) -> None:
+    engine = Letters(100, at_once=at_once)
+    request = Request(
+        rid="r",
+        reply="g",
+        tenant="t",
+        model="m",
+        messages=tuple(say("u:12345")),
+        created=0,
+        deadline=0,
+    )
+    built = await PromptBuilder(engine).prepare(request)
+    assert engine.aside is aside
+    assert built == PromptBuilder(engine).build(request)
 
 
 def test_an_engine_without_a_template_gets_the_messages_as_they_are() -> None:

@@ -27,10 +27,11 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     chat_template: the model's jinja template, or None where the engine takes messages as they
     are (`Job.messages`) and has no tokenizer of its own; bos_token and eos_token: their text, for
     the template; add_bos: whether every prompt begins with bos_token, also where the template
-    leaves it out; continues: whether it can go on exactly from a given prefix; hardware: for
-    people; size: bytes of the model's files; memory: bytes of GPU memory that it takes, 0 where
-    there is none or that is unknown; abilities: what not every engine can, of
-    `mesh.protocol.abilities`.
+    leaves it out; at_once: characters of a conversation up to which it is rendered and encoded
+    quicker than a thread is changed, 0 where even a short one may have to wait; continues: whether
+    it can go on exactly from a given prefix; hardware: for people; size: bytes of the model's
+    files; memory: bytes of GPU memory that it takes, 0 where there is none or that is unknown;
+    abilities: what not every engine can, of `mesh.protocol.abilities`.
     """
 
     model: str
@@ -42,6 +43,7 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     bos_token: str = ""
     eos_token: str = ""
     add_bos: bool = False
+    at_once: int = 0
     continues: bool = True
     hardware: str = "CPU"
     size: int = 0

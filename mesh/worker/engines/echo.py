@@ -43,6 +43,7 @@ from mesh.worker.tools import written
 
 CONTEXT = 8192
 SLOTS = 64
+AT_ONCE = 1000
 REPEAT = "/repeat "
 LOREM, LOREM_RATE = "_lorem", 5.0
 FILLER = (
@@ -107,6 +108,7 @@ class EchoEngine:
             context_length=settings.context or CONTEXT,
             slots=settings.slots or SLOTS,
             chat_template=TEMPLATE,
+            at_once=AT_ONCE,
             hardware="none",
             abilities=(
                 Ability.ENCODE,
