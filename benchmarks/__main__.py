@@ -1,6 +1,6 @@
 """`make bench`: starts its own meshes, puts loads on them and on their limits, prints tables.
 
-Takes about eight minutes, with --quick about two, and stops by itself. What is compared is
+Takes about twelve minutes, with --quick about four, and stops by itself. What is compared is
 measured in turns in the same run. Exit status 1 if an answer was not whole.
 """
 
@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import repl, report, subjects
+from benchmarks import admission, repl, report, schemas, short, subjects
 from benchmarks.report import Aim, Pair, per_token, share
 from benchmarks.subjects import STORY, Target
 from mesh.cli.load.figures import Figures
@@ -36,6 +36,7 @@ class Run:
 
     def __init__(self, folder: Path, quick: bool) -> None:
         self._folder = folder
+        self._quick = quick
         self._streams = (1, 32, 256) if quick else (1, 32, 256, 1000)
         self._seconds = 2.0 if quick else 5.0
         self._pairs = 3 if quick else 7
@@ -48,6 +49,9 @@ class Run:
         self._paced()
         self._llamacpp()
         self._aims += repl.run(self._folder)
+        self._aims += short.run(self._folder)
+        self._aims += admission.run(self._folder)
+        self._aims += schemas.measure(self._folder, 100 if self._quick else schemas.COUNT)
         _say(report.aims_table(self._aims))
         return self._failures
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from mesh.gateway import app as gateway
 from mesh.settings import GatewaySettings, StoreSettings, WorkerSettings
 from mesh.store import app as store
+from mesh.store.first_admin import FILE, NAME
 from mesh.worker import app as worker
 from tests.conftest import Broker, free_port
 
@@ -102,6 +103,19 @@ class Mesh:
         """A client signed in as a user; use it with `async with`."""
         async with self.anonymous() as http:
             login = await http.get("/auth/callback/debug", params={"code": user})
+        token = login.raise_for_status().json()["access_token"]["access_token"]
+        return self.anonymous(headers={"Authorization": f"Bearer {token}"}, **options)
+
+    @property
+    def admin_password(self) -> str:
+        """The first admin's, as the store has left it."""
+        return (self.broker.data_dir / FILE).read_text().strip()
+
+    async def admin(self, **options: Any) -> httpx.AsyncClient:
+        """A client signed in as the first admin; use it with `async with`."""
+        body = {"username": NAME, "password": self.admin_password}
+        async with self.anonymous() as http:
+            login = await http.post("/auth/login", json=body)
         token = login.raise_for_status().json()["access_token"]["access_token"]
         return self.anonymous(headers={"Authorization": f"Bearer {token}"}, **options)
 

@@ -4,8 +4,9 @@
 
 A client is a file of `clients/` (`openai`, `litellm`, ...) or `canary`. With --write what came of
 it is kept for the table in docs/api.md; without, it has to be what is kept. --cases: how many
-requests are generated for each route. Status 1 if a test failed or something is not as it is kept;
-with MESH_TEST_CLIENTS=required also if an environment could not be made, of which it tells anyway.
+generated requests a user sends to each route, and an admin. Status 1 if a test failed or something
+is not as it is kept; with MESH_TEST_CLIENTS=required also if an environment could not be made, of
+which it tells anyway.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 from tests.conformance import environments, results
 from tests.conformance.environments import NotMade
 from tests.conformance.results import Results
-from tests.conformance.served import SCRIPTED, served
+from tests.conformance.served import SCRIPTED, ServedMesh, served
 from tools.pin import resolve
 
 CLIENTS = Path(__file__).parent / "clients"
@@ -55,7 +56,7 @@ class Run:
         with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as mesh:
             for name, python in pythons.items():
                 if python is not None:
-                    self._pytest(python, name, chosen[name], mesh.url)
+                    self._pytest(python, name, chosen[name], mesh)
             if CANARY in self._clients:
                 self._canary(mesh.url)
 
@@ -69,11 +70,12 @@ class Run:
             self.missing.append(f"The environment {name} could not be made: {error}.")
             return None
 
-    def _pytest(self, python: Path, name: str, clients: list[str], url: str) -> None:
+    def _pytest(self, python: Path, name: str, clients: list[str], mesh: ServedMesh) -> None:
         with tempfile.TemporaryDirectory() as folder:
             told = Path(folder) / "results.json"
             environment = os.environ | {
-                "CONFORMANCE_URL": url,
+                "CONFORMANCE_URL": mesh.url,
+                "CONFORMANCE_ADMIN": mesh.admin_password,
                 "CONFORMANCE_RESULTS": str(told),
                 "CONFORMANCE_CASES": str(self._cases),
             }
@@ -110,7 +112,7 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
     parser.add_argument("clients", nargs="*", choices=[[], *EVERYBODY], default=[])
-    parser.add_argument("--cases", type=int, default=5)
+    parser.add_argument("--cases", type=int, default=12)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--pin", action="store_true", help="renew the environments' versions")
     parser.add_argument("--cache", type=Path, default=Path(".conformance"))

@@ -207,17 +207,23 @@ async def test_no_route_falls_over_hangs_or_takes_what_is_wrong(
     quick_mesh: Mesh, caplog: pytest.LogCaptureFixture
 ) -> None:
     print(f"MESH_FUZZ_SEED={SEED}")
-    async with await quick_mesh.client("fuzz", limits=httpx.Limits(max_connections=64)) as http:
+    limits = httpx.Limits(max_connections=64)
+    async with (
+        await quick_mesh.client("fuzz", limits=limits) as http,
+        await quick_mesh.admin(limits=limits) as admin,
+    ):
         chat = await new_chat(http)
         message = (await answer(http, chat, "hello"))["id"]
         fuzzer = Fuzzer(Random(f"{SEED} routes"))
         fuzzer.real = {"chat_id": [chat], "message_id": [message], "model": [ECHO]}
         routes = routes_of(ok(await http.get("/openapi.json")))
-        asked = [fuzzer.ask(route) for _ in range(rounds(24)) for route in routes]
-        asked.sort(key=lambda one: one.route.ends_the_session)
-        complaints = await send_all(http, asked)
-        statuses = Counter(one.status for one in asked)
-        print(f"{len(asked)} requests to {len(routes)} routes: {dict(statuses)}")
+        complaints, statuses = list[str](), Counter[int]()
+        for client in (admin, http):
+            asked = [fuzzer.ask(route) for _ in range(rounds(12)) for route in routes]
+            asked.sort(key=lambda one: one.route.ends_the_session)
+            complaints += await send_all(client, asked)
+            statuses.update(one.status for one in asked)
+        print(f"{statuses.total()} requests to {len(routes)} routes: {dict(statuses)}")
         assert len(routes) > 40 and {200, 400, 404} <= statuses.keys(), statuses
     async with await quick_mesh.client("afterwards") as http:
         told = await answer(http, await new_chat(http), "still there")

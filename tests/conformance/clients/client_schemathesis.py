@@ -1,7 +1,8 @@
 """schemathesis: generated requests, right and wrong ones, to every route of the OpenAPI document.
 
 No answer may be a 500, of a status or of a shape that the document does not have, or not come.
-CONFORMANCE_CASES: how many requests to each route.
+Each route is asked by a user and by an admin, whom more of them let in. CONFORMANCE_CASES: how many
+requests each of the two sends to each route.
 """
 
 import os
@@ -25,7 +26,7 @@ CLIENT, SHOWS = "schemathesis", "every route: no 500, nothing undocumented, no h
 AS_ONE = True
 
 BASE = os.environ.get("CONFORMANCE_URL", "http://127.0.0.1:8000")
-CASES = int(os.environ.get("CONFORMANCE_CASES", "5"))
+CASES = int(os.environ.get("CONFORMANCE_CASES", "12"))
 HANG = 30.0
 """Seconds of silence."""
 ENDLESS = "/mesh/events"
@@ -49,16 +50,7 @@ CHECKS: list[Callable[..., Any]] = [
 ]
 
 
-@pytest.fixture
-def signed_in(request: pytest.FixtureRequest) -> dict[str, str]:
-    """A user of each route's own: some of them end a session, or delete the account."""
-    code = f"schemathesis{crc32(request.node.name.encode())}"
-    login = requests.get(f"{BASE}/auth/callback/debug", params={"code": code}, timeout=HANG)
-    return {"Authorization": f"Bearer {login.json()['access_token']['access_token']}"}
-
-
-@schema.parametrize()  # type: ignore[untyped-decorator]
-@settings(
+RUN = settings(
     max_examples=CASES,
     deadline=None,
     derandomize=True,
@@ -66,7 +58,60 @@ def signed_in(request: pytest.FixtureRequest) -> dict[str, str]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_a_route(case: Any, signed_in: dict[str, str]) -> None:
+
+
+def sign_in(name: str) -> dict[str, Any]:
+    """Tokens of a user of a name, who is made at the first time."""
+    login = requests.get(f"{BASE}/auth/callback/debug", params={"code": name}, timeout=HANG)
+    found: dict[str, Any] = login.json()
+    return found
+
+
+def signed(tokens: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens['access_token']['access_token']}"}
+
+
+@pytest.fixture(scope="module")
+def first_admin() -> dict[str, str]:
+    """The mesh's own admin."""
+    body = {"username": "admin", "password": os.environ["CONFORMANCE_ADMIN"]}
+    return signed(requests.post(f"{BASE}/auth/login", json=body, timeout=HANG).json())
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """Of each route's own users: some routes end a session, or delete the account."""
+    return f"schemathesis{crc32(request.node.name.encode())}"
+
+
+@pytest.fixture
+def user(name: str) -> dict[str, str]:
+    return signed(sign_in(name))
+
+
+@pytest.fixture
+def admin(name: str, first_admin: dict[str, str]) -> dict[str, str]:
+    me = requests.get(f"{BASE}/account", headers=signed(sign_in(name)), timeout=HANG).json()
+    role = f"{BASE}/admin/users/{me['id']}/role"
+    made = requests.put(role, json={"role": "admin"}, headers=first_admin, timeout=HANG)
+    made.raise_for_status()
+    return signed(sign_in(name))
+
+
+def send(case: Any, headers: dict[str, str]) -> None:
+    """Send a generated request, and look at what comes."""
     schema.config.max_stream_events = 2 if case.operation.path == ENDLESS else None
-    response = case.call(headers=signed_in, timeout=HANG, allow_redirects=False)
+    response = case.call(headers=headers, timeout=HANG, allow_redirects=False)
     case.validate_response(response, checks=CHECKS)
+
+
+@schema.parametrize()  # type: ignore[untyped-decorator]
+@RUN
+def test_a_route(case: Any, user: dict[str, str]) -> None:
+    send(case, user)
+
+
+@schema.parametrize()  # type: ignore[untyped-decorator]
+@RUN
+def test_a_route_for_admins(case: Any, admin: dict[str, str]) -> None:
+    send(case, admin)
