@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 SEED ?= 1
-CASES ?= 5
+CASES ?= 12
 
 bin := $(VENV)/bin
 installed := $(VENV)/.installed
@@ -30,7 +30,7 @@ check: $(installed)  ## Lint, types, floors, catalogue, golden messages and docu
 	$(bin)/python -m tools.generated --check
 	$(bin)/python -m pytest -q tests/unit/protocol tests/unit/test_documentation.py tests/integration/test_permissions.py
 
-conformance: $(installed)  ## Real clients against a whole mesh (CLIENTS=openai CASES=5).
+conformance: $(installed)  ## Real clients against a whole mesh (CLIENTS=openai CASES=100).
 	$(bin)/python -m tests.conformance $(CLIENTS) --cases $(CASES) $(WRITE)
 
 chaos: $(installed)  ## Ten thousand requests and a thousand faults, in twenty minutes (SEED=1).
