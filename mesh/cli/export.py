@@ -1,21 +1,19 @@
 """`mesh export`: chats as JSON lines, straight from the database file."""
 
 import asyncio
-import gzip
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from contextlib import aclosing, nullcontext
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import click
 
 from mesh.cli.options import options
-from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.cli.whole_file import whole_file
 from mesh.protocol.exports import Anonymous, Filters
 from mesh.settings import StoreSettings, read
 
@@ -74,30 +72,11 @@ def command(
     )
     anonymous = Anonymous(seed or token_hex(16)) if anonymize else None
     try:
-        with _opened(output) as file:
+        with whole_file(output) if output else nullcontext(sys.stdout.buffer) as file:
             asyncio.run(_write(read(StoreSettings, flags), filters, anonymous, file))
             file.flush()
     except BrokenPipeError:  # the reader has read enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _opened(output: Path | None) -> AbstractContextManager[IO[bytes]]:
-    """Where the lines go. Raises MeshError (conflict) for a file that cannot be written."""
-    if output is None:
-        return nullcontext(sys.stdout.buffer)
-    try:
-        output.touch(mode=0o600)  # what people said to their models is nobody else's
-        return _packed(output) if output.suffix == ".gz" else output.open("wb")
-    except OSError as error:
-        raise MeshError(
-            ErrorCode.CONFLICT, f"{output} cannot be written: {error.strerror or error}."
-        ) from error
-
-
-@contextmanager
-def _packed(output: Path) -> Iterator[IO[bytes]]:
-    with gzip.open(output, "wb") as file:
-        yield cast("IO[bytes]", file)
 
 
 async def _write(

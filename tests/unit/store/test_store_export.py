@@ -229,6 +229,19 @@ def test_the_command_writes_files_compressed_ones_too(path: Path, tmp_path: Path
     assert "--seed needs --anonymize" in run("--database", str(path), "--seed", "s").output
 
 
+def test_what_was_exported_before_stays_where_exporting_again_fails(
+    path: Path, tmp_path: Path
+) -> None:
+    asyncio.run(filled(path))
+    file = tmp_path / "chats.jsonl"
+    assert run("--database", str(path), "--output", str(file)).exit_code == 0
+    before = file.read_bytes()
+    with pytest.raises(MeshError):
+        run("--database", str(tmp_path / "none.db"), "--output", str(file))
+    assert before and file.read_bytes() == before
+    assert [each.name for each in tmp_path.glob(".*")] == []
+
+
 def test_the_command_needs_a_user_for_ones_own_and_a_database(path: Path, tmp_path: Path) -> None:
     asked = run("--database", str(path), "--own")
     assert asked.exit_code == 2 and "--own needs --user" in asked.output
