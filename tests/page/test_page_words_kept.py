@@ -179,6 +179,18 @@ def test_other_drafts_that_are_refused_are_said_and_the_answer_goes_on(tab: Tab)
     expect(tab.page.locator(".note")).to_contain_text("Stopped after")
 
 
+def test_one_press_stops_an_answer_whose_other_drafts_are_still_being_begun(tab: Tab) -> None:
+    tab.expect_error(LOADING)
+    tab.button("How to answer").click()
+    tab.page.get_by_label("Answers to one question").fill("2")
+    tab.button("Save").click()
+    tab.page.route("**/drafts", lambda route: None)
+    tab.ask("word " * 100, SLOW)
+    expect(tab.answers).to_have_text(re.compile("word word"))
+    tab.button("Stop").click()
+    expect(tab.page.locator(".note")).to_contain_text("Stopped after")
+
+
 def test_what_is_offered_again_does_not_stop_an_answer_that_was_asked_elsewhere(
     tab: Tab, new_tab: Callable[..., Tab]
 ) -> None:

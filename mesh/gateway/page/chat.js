@@ -148,7 +148,7 @@ export class Chat {
   }
 
   async #stop() {
-    if (this.#sending) return this.#sending.abort();
+    this.#sending?.abort(); // also of other drafts, while the first answer is being read
     const view = this.#views.get(this.#tree.tail);
     if (!view || !this.#following) return;
     view.stopping();
