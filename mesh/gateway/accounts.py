@@ -104,7 +104,7 @@ class Accounts:
         self._used[card.id] = now
         return card
 
-    def check(self, user_id: str, issued: float) -> None:
+    def check(self, user_id: str, issued: float, session: str) -> None:
         """Raise MeshError for an access token, made at a Unix time, that counts no more:
 
         token_expired where signing in again helps, invalid_token where the account is gone.
@@ -112,7 +112,7 @@ class Accounts:
         mark = self._marks.get(user_id)
         if mark is not None and mark.gone:
             raise MeshError(ErrorCode.INVALID_TOKEN, GONE)
-        if mark is not None and issued < mark.since:
+        if mark is not None and (issued < mark.since or session in mark.ended):
             raise MeshError(ErrorCode.TOKEN_EXPIRED)
 
     def is_gone(self, user_id: str) -> bool:

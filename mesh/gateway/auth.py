@@ -85,7 +85,10 @@ async def refresh(services: Wired, token: RefreshHeader = "") -> Response[Renewe
 
 @post("/auth/logout", status_code=200, public=True)
 async def logout(services: Wired, token: RefreshHeader = "") -> None:
-    """Sign out: the refresh token in the header `Refresh` is worth nothing from now on."""
+    """Sign out: the sign-in that the refresh token in the header `Refresh` came of is over.
+
+    None of its refresh and access tokens is worth anything from now on, at any gateway.
+    """
     await sessions.end(services, token)
 
 

@@ -85,7 +85,7 @@ class Doorman:
         if looks_like_key(token):
             return self._accounts.by_key(token)
         principal, issued = self._tokens.read(token)
-        self._accounts.check(principal.user_id, issued)
+        self._accounts.check(principal.user_id, issued, principal.session)
         return principal
 
     def is_private(self, request: AnyRequest) -> bool:

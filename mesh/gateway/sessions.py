@@ -12,7 +12,7 @@ from msgspec import Struct
 from mesh.gateway.services import Services
 from mesh.protocol.accounts import RevokeRefresh, SaveRefresh, User, UseRefresh
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.keys import hash_of
+from mesh.protocol.keys import hash_of, session_of
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -52,12 +52,14 @@ async def begin(services: Services, user: User) -> TokenPair:
     Raises MeshError: invalid_token, store_unavailable.
     """
     token, expires = _new_refresh(services)
-    access = services.tokens.access(user)  # before the store looks: a sign-out after that ends it
+    began = services.clock()  # before the store looks: a sign-out after that ends it
+    access = services.tokens.access(user, began, session_of(hash_of(token)))
     query = SaveRefresh(
         user_id=user.id,
         token_hash=hash_of(token),
         expires_at=expires,
         valid_from=user.valid_from,
+        access_until=began + services.settings.access_ttl,
     )
     await services.store.ask(query)
     return TokenPair(AccessToken(access), RefreshToken(token))
@@ -72,14 +74,18 @@ async def renew(services: Services, token: str) -> Renewed:
     _check_kind(services, token)
     new, expires = _new_refresh(services)
     asked = services.clock()
-    user = await services.store.ask(
-        UseRefresh(token_hash=hash_of(token), new_hash=hash_of(new), expires_at=expires)
+    query = UseRefresh(
+        token_hash=hash_of(token),
+        new_hash=hash_of(new),
+        expires_at=expires,
+        access_until=asked + services.settings.access_ttl,
     )
-    return Renewed(services.tokens.access(user, asked), RefreshToken(new))
+    user = await services.store.ask(query)
+    return Renewed(services.tokens.access(user, asked, user.session), RefreshToken(new))
 
 
 async def end(services: Services, token: str) -> None:
-    """Forget a refresh token and those that came of it. Raises MeshError as `renew`."""
+    """End the sign-in that a refresh token came of. Raises MeshError as `renew`."""
     _check_kind(services, token)
     await services.store.ask(RevokeRefresh(user_id="", token_hash=hash_of(token)))
 

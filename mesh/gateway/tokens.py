@@ -30,7 +30,8 @@ class Principal(Struct, frozen=True):
     """Who asks. `user_id` is also the tenant of what they ask for.
 
     key: the id of the API key, where that is how they asked; scopes: what that key may be used for,
-    None: everything; trusted: a trusted client says so; priority: what they ask with.
+    None: everything; trusted: a trusted client says so; priority: what they ask with; session: the
+    sign-in that their access token came of, "" where it does not say.
     """
 
     user_id: str
@@ -41,6 +42,7 @@ class Principal(Struct, frozen=True):
     scopes: frozenset[Scope] | None = None
     trusted: bool = False
     priority: Priority = "normal"
+    session: str = ""
 
 
 class Tokens:
@@ -51,10 +53,11 @@ class Tokens:
         self._access_ttl = access_ttl
         self._clock = clock
 
-    def access(self, user: User, since: float | None = None) -> str:
+    def access(self, user: User, since: float | None = None, session: str = "") -> str:
         """A token that speaks for a user for `access_ttl` seconds.
 
-        since: Unix time by which it was known that it may; None: now.
+        since: Unix time by which it was known that it may; None: now; session: the sign-in that it
+        comes of, and ends with (claim `sid`, as OpenID Connect calls it).
         """
         now = self._clock() if since is None else since
         claims = {
@@ -65,6 +68,8 @@ class Tokens:
             "iat": now,
             "exp": now + self._access_ttl,
         }
+        if session:
+            claims["sid"] = session
         return jwt.encode(claims, self._key, ALGORITHM)
 
     def read(self, token: str) -> tuple[Principal, float]:
@@ -88,7 +93,8 @@ class Tokens:
         if claims["type"] != "access":
             raise MeshError(ErrorCode.INVALID_TOKEN, "This is not an access token; send that one.")
         role: Role = claims.get("role", "user")
-        return Principal(claims["sub"], claims.get("name", ""), role), float(claims["iat"])
+        who = Principal(claims["sub"], claims.get("name", ""), role, session=claims.get("sid", ""))
+        return who, float(claims["iat"])
 
     def signed(self, token: str) -> bool:
         """Whether this is one of our access tokens, expired or not."""

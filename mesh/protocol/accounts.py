@@ -23,7 +23,8 @@ orders, if its owner may), for the account itself."""
 
 class User(Wire, frozen=True, kw_only=True, tag="user"):
     """A person. role is one of user, operator, admin; valid_from: when they were signed out
-    everywhere for the last time, as the store had it when it was asked."""
+    everywhere for the last time, as the store had it when it was asked; session: in the reply to
+    `UseRefresh`, the sign-in that the token came of (`keys.session_of`)."""
 
     id: str
     provider: str
@@ -32,6 +33,7 @@ class User(Wire, frozen=True, kw_only=True, tag="user"):
     role: Role = "user"
     created_at: float
     valid_from: float = 0.0
+    session: str = ""
 
 
 class Account(Wire, frozen=True, kw_only=True):
@@ -110,11 +112,13 @@ class KeyCard(Wire, frozen=True, kw_only=True, tag="key_card"):
 
 class AccountMark(Wire, frozen=True, kw_only=True, tag="account_mark"):
     """What changed about a person: access tokens made before `since` (Unix time) are worth
-    nothing; gone: the account was deleted, and all that it had; allowance: where it has one."""
+    nothing; gone: the account was deleted, and all that it had; allowance: where it has one;
+    ended: sign-ins that were ended one by one, whose access tokens are worth nothing either."""
 
     since: float = 0.0
     gone: bool = False
     allowance: Allowance | None = None
+    ended: tuple[str, ...] = ()
 
 
 # --- queries: people ------------------------------------------------------------------------------
@@ -204,30 +208,34 @@ class SaveRefresh(Asks[Ok], frozen=True, kw_only=True, tag="save_refresh"):
     """Remember a refresh token by its SHA-256 in hex; it begins a family. -> Ok; invalid_token if
     the user was signed out everywhere meanwhile
 
-    valid_from: as the store had it when it was checked who asks; None: whatever it is now.
+    valid_from: as the store had it when it was checked who asks; None: whatever it is now;
+    access_until: when the access token that is given out with it expires, 0: it names no sign-in.
     """
 
     user_id: str
     token_hash: str
     expires_at: float
     valid_from: float | None = None
+    access_until: float = 0.0
 
 
 class UseRefresh(Asks[User], frozen=True, kw_only=True, tag="use_refresh"):
     """The user of a refresh token. -> User; invalid_token if unknown or revoked, token_expired
 
     new_hash: the token that takes its place, good until expires_at; "": it stays. A token whose
-    place was taken longer ago than the leeway takes its whole family with it.
+    place was taken longer ago than the leeway takes its whole family with it, and the access
+    tokens that came of that. access_until: as in SaveRefresh.
     """
 
     token_hash: str
     new_hash: str = ""
     expires_at: float = 0.0
+    access_until: float = 0.0
 
 
 class RevokeRefresh(Asks[Ok], frozen=True, kw_only=True, tag="revoke_refresh"):
-    """Forget a refresh token and its family, or all of a user's if none is named, whose access
-    tokens then end as well. user_id "": whosever it is. -> Ok"""
+    """Forget a refresh token and its family, or all of a user's if none is named; the access
+    tokens that came of them end as well. user_id "": whosever it is. -> Ok"""
 
     user_id: str
     token_hash: str | None = None

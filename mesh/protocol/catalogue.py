@@ -190,7 +190,8 @@ CHANNELS = (
         messages=(accounts.AccountMark,),
         publishers=(Role.STORE,),
         subscribers=(Role.GATEWAY,),
-        purpose="Since when a user's access tokens count, or that the user was deleted.",
+        purpose="Since when a user's access tokens count, of which sign-ins they do not, or that "
+        "the user was deleted.",
     ),
     Channel(
         pattern=subjects.orders(_WORKER),

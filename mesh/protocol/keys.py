@@ -42,3 +42,12 @@ def hash_of(secret: str) -> str:
 def looks_like_key(token: str) -> bool:
     """Whether this is meant to be a key, and not an access token."""
     return token.startswith(KEY_PREFIX)
+
+
+def session_of(family: str) -> str:
+    """The name of a sign-in, by the hash of its first refresh token.
+
+    Access tokens carry it, and every gateway is told it when the sign-in ends: half of a hash
+    opens nothing, and no two sign-ins share it.
+    """
+    return family[:32]

@@ -190,7 +190,7 @@ class Accounts:
             case SaveRefresh():
                 return await tokens.save_refresh(session, query, now)
             case UseRefresh():
-                return await tokens.use_refresh(session, query, now, self._leeway)
+                return await tokens.use_refresh(session, query, now, self._leeway, news)
             case RevokeRefresh():
                 return await tokens.revoke_refresh(session, query, now, news)
             case CreateKey():
@@ -204,4 +204,4 @@ class Accounts:
             case RevokeShare():
                 return await shares.revoke_share(session, query)
             case SetAllowance():
-                return await usage.set_allowance(session, query, news)
+                return await usage.set_allowance(session, query, now, news)

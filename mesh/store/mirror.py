@@ -7,6 +7,7 @@ the start, whenever the connection was broken, and once a minute.
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 
 from sqlalchemy import or_, select
@@ -54,21 +55,22 @@ class News:
     def revoked(self, row: ApiKey) -> None:
         self.messages[subjects.account_key(row.key_hash)] = NOTHING
 
-    def user(self, row: User) -> None:
+    def user(self, row: User, now: float) -> None:
         """An empty mark of one of whom nothing is to be said any more counts as none."""
-        mark = AccountMark(since=row.valid_from, allowance=row.allowance)
+        ended = tuple(view.ended(row, now))
+        mark = AccountMark(since=row.valid_from, allowance=row.allowance, ended=ended)
         self.messages[subjects.account_mark(row.id)] = encode(mark)
 
     def gone(self, user_id: str) -> None:
         self.messages[subjects.account_mark(user_id)] = encode(AccountMark(gone=True))
 
 
-async def all_news(session: AsyncSession) -> News:
-    """All that the gateways should know, as the database has it."""
+async def all_news(session: AsyncSession, now: float) -> News:
+    """All that the gateways should know at a Unix time, as the database has it."""
     news = News()
-    marked = or_(User.valid_from > 0, User.allowance.is_not(None))
+    marked = or_(User.valid_from > 0, User.allowance.is_not(None), User.ended.is_not(None))
     for user in await session.scalars(select(User).where(marked)):
-        news.user(user)
+        news.user(user, now)
     for user_id in await session.scalars(select(DeletedUser.id)):
         news.gone(user_id)
     keys = select(ApiKey, User).join(User, User.id == ApiKey.user_id)
@@ -131,7 +133,7 @@ class Mirror:
         bucket = subjects.ACCOUNTS_STREAM, subjects.ACCOUNTS_ALL
         there = await entries(self._js, *bucket)
         async with self._database.read() as session:
-            wanted = (await all_news(session)).messages
+            wanted = (await all_news(session, time.time())).messages
         extra = {subject: NOTHING for subject, data in there.items() if data}
         await self._write(
             {

@@ -64,8 +64,9 @@ class Encoded(TypeDecorator[T]):
 class User(Base):
     """A person, known by an account of an identity provider.
 
-    valid_from: access tokens made before are worth nothing; allowance: what they may ask for, where
-    that was said of them.
+    valid_from: access tokens made before are worth nothing; ended: sign-ins whose access tokens
+    are worth nothing either, and until when to remember that; allowance: what they may ask for,
+    where that was said of them.
     """
 
     __tablename__ = "users"
@@ -78,6 +79,7 @@ class User(Base):
     role: Mapped[str]
     created_at: Mapped[float]
     valid_from: Mapped[float] = mapped_column(default=0.0)
+    ended: Mapped[dict[str, float] | None] = mapped_column(Encoded(dict[str, float]))
     allowance: Mapped[Allowance | None] = mapped_column(Encoded(Allowance))
 
 
@@ -104,7 +106,8 @@ class RefreshToken(Base):
     """A refresh token, by its SHA-256 in hex; revoked means deleted.
 
     family: the first token's hash, common to all that took its place one after the other;
-    rotated_at: when another took this one's place.
+    rotated_at: when another took this one's place; access_until: when the access token expires
+    that was given out with it, 0 where that names no sign-in.
     """
 
     __tablename__ = "refresh_tokens"
@@ -115,6 +118,7 @@ class RefreshToken(Base):
     created_at: Mapped[float]
     expires_at: Mapped[float] = mapped_column(index=True)
     rotated_at: Mapped[float | None]
+    access_until: Mapped[float] = mapped_column(default=0.0)
 
 
 class ApiKey(Base):
@@ -174,12 +178,15 @@ class DeletedChat(Base):
 
 
 class Share(Base):
-    """A link to a chat as it was at created_at; the id is the secret. Revoked means deleted."""
+    """A link to a chat as it was at created_at, with the title and the leaf that it had then; the
+    id is the secret. Revoked means deleted."""
 
     __tablename__ = "shares"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     chat_id: Mapped[str] = mapped_column(ForeignKey("chats.id"), index=True)
+    title: Mapped[str | None]
+    active_tail: Mapped[str | None]
     created_at: Mapped[float]
 
 

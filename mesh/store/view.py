@@ -49,6 +49,11 @@ def user(row: User) -> accounts.User:
     )
 
 
+def ended(row: User, now: float) -> dict[str, float]:
+    """Sign-ins that have ended and are still to be remembered, each with until when."""
+    return {session: until for session, until in (row.ended or {}).items() if until > now}
+
+
 def scopes(row: ApiKey) -> tuple[accounts.Scope, ...]:
     return cast("tuple[accounts.Scope, ...]", tuple(row.scopes.split()))
 

@@ -137,8 +137,17 @@ def test_what_one_gateway_revokes_all_others_refuse(network: Fleet) -> None:
             assert with_key(network, key["secret"]) == 401
             assert other.get("/chats").status_code == 200
             mine = {"Authorization": other.headers["Authorization"]}
+            again = log_in(network, "ada").json()
+            out = {"Authorization": f"Bearer {again['access_token']['access_token']}"}
+            assert other.get("/chats", headers=out).status_code == 200
+            refresh = {"Refresh": again["refresh_token"]["access_token"]}
+            httpx.post(f"{network.url}/auth/logout", headers=refresh).raise_for_status()
+            assert other.get("/chats", headers=out).status_code == 401
+            assert other.get("/chats").status_code == 200
             httpx.delete(f"{network.url}/auth/sessions", headers=mine, timeout=30)
             assert other.get("/chats").status_code == 401
+            network.kill("store")
+            assert other.get("/v1/models", headers=out).status_code == 401
     finally:
         second.terminate()
         second.communicate(timeout=30)

@@ -295,6 +295,23 @@ async def test_the_dead_letters_of_who_goes_are_dropped(alone: Mesh) -> None:
     await bus.close()
 
 
+async def test_who_signs_out_ends_that_sign_in_and_no_other(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    async with signed_in(mesh, name) as there, mesh.anonymous() as http:
+        pair = await log_in(http, name)
+        refresh = {"Refresh": pair["refresh_token"]["access_token"]}
+        renewed = ok(await http.get("/auth/refresh", headers=refresh))
+        _, key = await make_key(there)
+        tokens = (pair["access_token"]["access_token"], renewed["access_token"])
+        for token in tokens:
+            ok(await http.get("/chats", headers=bearer(token)))
+        ok(await http.post("/auth/logout", headers=refresh))
+        for token in tokens:
+            refusal(await http.get("/chats", headers=bearer(token)), 401, "token_expired")
+        ok(await there.get("/chats"))
+        ok(await http.get("/chats", headers=bearer(key)))
+
+
 # --- without the store ----------------------------------------------------------------------------
 
 
@@ -305,8 +322,13 @@ async def test_keys_and_revocations_hold_while_the_store_is_down(alone: Mesh) ->
         _, key = await make_key(http)
         ok(await http.delete(f"/account/keys/{key_id}"))
         ok(await http.delete("/auth/sessions"))
+        pair = await log_in(other, name)
+        out = bearer(pair["access_token"]["access_token"])
+        refresh = {"Refresh": pair["refresh_token"]["access_token"]}
+        ok(await other.post("/auth/logout", headers=refresh))
         alone.stop("store")
         for _ in range(2):
+            refusal(await other.get("/configs/model_configs", headers=out), 401, "token_expired")
             ok(await other.get("/configs/model_configs", headers=bearer(key)))
             gone = await other.get("/configs/model_configs", headers=bearer(revoked))
             refusal(gone, 401, "invalid_token")
@@ -352,9 +374,14 @@ async def test_a_link_shows_a_chat_to_anybody_until_it_is_taken_back(alone: Mesh
         chat = await new_chat(http)
         options = {"system_prompt": "be secret", "user_profile": "about me"}
         said = await answer(http, chat, "before", **options)
+        ok(await http.put(f"/chats/{chat}", json={"title": "of then"}))
         link = ok(await http.post(f"/chats/{chat}/shares"))
-        await answer(http, chat, "after", parent=said["id"])
+        after = await answer(http, chat, "after", parent=said["id"])
+        change = {"title": "of now", "active_thread_tail_message_id": after["id"]}
+        ok(await http.put(f"/chats/{chat}", json=change))
         shown = ok(await other.get(link["path"]))
+        assert shown["title"] == "of then"
+        assert shown["active_thread_tail_message_id"] in (None, said["id"])
         assert [message["content"] for message in shown["messages"]] == ["before", said["content"]]
         for secret in (name, "be secret", "about me", chat):
             assert secret not in str(shown)

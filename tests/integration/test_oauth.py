@@ -279,3 +279,15 @@ async def test_a_provider_that_others_wrote_lets_people_in(
         pair = ok(await http.get(back.headers["location"]))
     found = await account(mesh, pair)
     assert (found["provider"], found["account"]) == ("elsewhere", "ada")
+
+
+async def test_who_has_no_password_makes_keys_like_everybody_else(
+    mesh: Mesh, browser: Open
+) -> None:
+    pair = ok(await browser().sign_in("oidc", "ada"))
+    headers = {"Authorization": f"Bearer {pair['access_token']['access_token']}"}
+    async with mesh.anonymous() as http:
+        made = ok(await http.post("/account/keys", json={"name": "n"}, headers=headers))
+        key = {"Authorization": f"Bearer {made['secret']}"}
+        assert ok(await http.get("/auth/check", headers=key)) == (await account(mesh, pair))["id"]
+        refusal(await http.post("/account/keys", json={"name": "n"}, headers=key), 403, "forbidden")

@@ -154,7 +154,7 @@ async def set_role(session: AsyncSession, query: SetRole, now: float, news: News
         await check_not_last_admin(session, user)
         user.role = query.role
         user.valid_from = now
-        news.user(user)
+        news.user(user, now)
         for key in await session.scalars(select(ApiKey).where(ApiKey.user_id == user.id)):
             news.key(key, user)
     return view.user(user)

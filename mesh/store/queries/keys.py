@@ -39,7 +39,7 @@ async def create_key(session: AsyncSession, query: CreateKey, now: float, news: 
     if (await session.scalar(mine) or 0) >= MOST:
         raise MeshError(ErrorCode.CONFLICT, f"You have {MOST} keys; revoke one first.")
     row = ApiKey(
-        id=token_hex(8),
+        id=token_hex(16),
         user_id=owner.id,
         key_hash=query.key_hash,
         name=name,

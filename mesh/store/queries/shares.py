@@ -25,7 +25,13 @@ async def share_chat(session: AsyncSession, query: ShareChat, now: float) -> wir
     links = select(func.count()).where(Share.chat_id == chat.id)
     if (await session.scalar(links) or 0) >= MOST:
         raise MeshError(ErrorCode.CONFLICT, f"This chat has {MOST} links; revoke one first.")
-    row = Share(id=token_urlsafe(32), chat_id=chat.id, created_at=now)
+    row = Share(
+        id=token_urlsafe(32),
+        chat_id=chat.id,
+        title=chat.title,
+        active_tail=chat.active_tail,
+        created_at=now,
+    )
     session.add(row)
     return view.share(row)
 
@@ -46,7 +52,8 @@ async def revoke_share(session: AsyncSession, query: RevokeShare) -> Ok:
 
 
 async def get_shared(session: AsyncSession, query: GetShared, now: float) -> ChatTree:
-    """The chat without what its owner thinks of it: votes and reports are not shown."""
+    """The chat without what its owner thinks of it, now: votes and reports are not shown, nor is
+    a later title."""
     link = await session.get(Share, query.share_id)
     if link is None:
         raise no_such("link")
@@ -59,7 +66,9 @@ async def get_shared(session: AsyncSession, query: GetShared, now: float) -> Cha
         after = (last.created_at, last.id)
     messages, more = await page(session, chat, after, now, until=link.created_at)
     return ChatTree(
-        chat=view.chat(chat),
+        chat=replace(
+            view.chat(chat), title=link.title, active_thread_tail_message_id=link.active_tail
+        ),
         messages=tuple(_impersonal(message) for message in messages),
         next=messages[-1].id if more else None,
     )

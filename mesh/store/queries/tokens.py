@@ -2,22 +2,32 @@
 
 Whoever shows one whose place was taken is either late (within the leeway: two tabs, an answer
 that got lost) or has stolen it, or was robbed: then nobody of that family stays signed in.
-RFC 9700, section 4.14.2.
+RFC 9700, section 4.14.2. With a family its access tokens end, of which the gateways are told for
+as long as these might last.
 """
 
-from sqlalchemy import delete
+from msgspec.structs import replace
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol import accounts as wire
 from mesh.protocol.accounts import RevokeRefresh, SaveRefresh, UseRefresh
 from mesh.protocol.chats import Ok
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.keys import session_of
 from mesh.store import view
 from mesh.store.mirror import News
 from mesh.store.models import RefreshToken, User
 from mesh.store.queries import find
 
 SIGNED_OUT = "This account was signed out everywhere just now; sign in again."
+
+MOST_ENDED = 1000
+"""Ended sign-ins of one person that the gateways remember at a time; whoever ends more is signed
+out everywhere instead, which is one mark for all of them."""
+
+LATE = 3600.0
+"""Seconds that they are remembered longer than needed: machines' clocks differ."""
 
 
 async def save_refresh(session: AsyncSession, query: SaveRefresh, now: float) -> Ok:
@@ -30,13 +40,14 @@ async def save_refresh(session: AsyncSession, query: SaveRefresh, now: float) ->
         family=query.token_hash,
         created_at=now,
         expires_at=query.expires_at,
+        access_until=query.access_until,
     )
     await session.merge(token)
     return Ok()
 
 
 async def use_refresh(
-    session: AsyncSession, query: UseRefresh, now: float, leeway: float
+    session: AsyncSession, query: UseRefresh, now: float, leeway: float, news: News
 ) -> wire.User | None:
     """The token's user; None if it was used before, and its family is revoked.
 
@@ -46,13 +57,14 @@ async def use_refresh(
     if token is None:
         raise MeshError(ErrorCode.INVALID_TOKEN)
     if token.rotated_at is not None and now > token.rotated_at + leeway:
-        await _revoke_family(session, token.family)
+        await _revoke_family(session, token, now, news)
         return None
     if token.expires_at <= now:
         raise MeshError(ErrorCode.TOKEN_EXPIRED)
     if query.new_hash:
         _rotate(session, token, query, now)
-    return view.user(await find.user(session, token.user_id))
+    user = view.user(await find.user(session, token.user_id))
+    return replace(user, session=session_of(token.family))
 
 
 def _rotate(session: AsyncSession, token: RefreshToken, query: UseRefresh, now: float) -> None:
@@ -64,6 +76,7 @@ def _rotate(session: AsyncSession, token: RefreshToken, query: UseRefresh, now: 
             family=token.family,
             created_at=now,
             expires_at=query.expires_at,
+            access_until=query.access_until,
         )
     )
 
@@ -75,7 +88,7 @@ async def revoke_refresh(session: AsyncSession, query: RevokeRefresh, now: float
         return Ok()
     token = await session.get(RefreshToken, query.token_hash)
     if token is not None and query.user_id in ("", token.user_id):
-        await _revoke_family(session, token.family)
+        await _revoke_family(session, token, now, news)
     return Ok()
 
 
@@ -83,8 +96,22 @@ async def sign_out(session: AsyncSession, user: User, now: float, news: News) ->
     """End all that a user is signed in with; keys stay."""
     await session.execute(delete(RefreshToken).where(RefreshToken.user_id == user.id))
     user.valid_from = now
-    news.user(user)
+    news.user(user, now)
 
 
-async def _revoke_family(session: AsyncSession, family: str) -> None:
-    await session.execute(delete(RefreshToken).where(RefreshToken.family == family))
+async def _revoke_family(
+    session: AsyncSession, token: RefreshToken, now: float, news: News
+) -> None:
+    """End one sign-in: its refresh tokens, and the access tokens that came of them."""
+    of_family = RefreshToken.family == token.family
+    user, name = await find.user(session, token.user_id), session_of(token.family)
+    last = await session.scalar(select(func.max(RefreshToken.access_until)).where(of_family))
+    await session.execute(delete(RefreshToken).where(of_family))
+    if not last or last + LATE <= now:  # none of them names its sign-in, or lasts
+        return
+    user.ended = view.ended(user, now) | {name: last + LATE}
+    if len(user.ended) > MOST_ENDED:
+        user.ended = None
+        await sign_out(session, user, now, news)
+    else:
+        news.user(user, now)

@@ -47,13 +47,15 @@ async def get_allowance(session: AsyncSession, query: GetAllowance) -> Allowance
     return holder.allowance or NOTHING_SAID
 
 
-async def set_allowance(session: AsyncSession, query: SetAllowance, news: News) -> Allowance:
+async def set_allowance(
+    session: AsyncSession, query: SetAllowance, now: float, news: News
+) -> Allowance:
     holder, owner = await _holder(session, query.user, query.key_id)
     holder.allowance = None if query.allowance == NOTHING_SAID else query.allowance
     if isinstance(holder, ApiKey):
         news.key(holder, owner)
     else:
-        news.user(holder)
+        news.user(holder, now)
     return query.allowance
 
 

@@ -21,6 +21,13 @@ def test_a_token_counts_for_its_time(now: float) -> None:
     assert later.signed(token)
 
 
+def test_a_token_says_what_sign_in_it_came_of() -> None:
+    """One of an older gateway does not."""
+    tokens = Tokens(KEY, TTL, lambda: 100.0)
+    assert tokens.read(tokens.access(ADA, session="s"))[0].session == "s"
+    assert tokens.read(tokens.access(ADA))[0].session == ""
+
+
 @pytest.mark.parametrize("now", [1.0, 4e9])
 def test_then_it_has_expired(now: float) -> None:
     token = Tokens(KEY, TTL, lambda: now).access(ADA)

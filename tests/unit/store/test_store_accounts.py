@@ -22,7 +22,11 @@ from mesh.protocol.accounts import (
 from mesh.protocol.chats import Ok
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode
+from mesh.protocol.keys import session_of
 from mesh.store.attempts import PER_ADDRESS, PER_NAME, WINDOW
+from mesh.store.mirror import all_news
+from mesh.store.queries import tokens
+from mesh.store.queries.tokens import LATE
 from tests.unit.store.conftest import Store
 from tests.unit.store.story import BEGAN
 
@@ -241,6 +245,70 @@ async def test_a_used_refresh_token_shown_again_ends_its_family(store: Store) ->
     for token in ("first", "second", "a sibling", "thief's"):
         assert await store.refusal(UseRefresh(token_hash=token)) == ErrorCode.INVALID_TOKEN
     await store.ask(UseRefresh(token_hash="another device's"), User)
+
+
+async def begin(store: Store, user: User, token: str, until: float = BEGAN + 50) -> str:
+    """Sign in, with an access token that lasts until then; the name of the sign-in."""
+    query = SaveRefresh(
+        user_id=user.id, token_hash=token, expires_at=BEGAN + 100, access_until=until
+    )
+    await store.ask(query, Ok)
+    return session_of(token)
+
+
+async def test_who_signs_out_ends_the_access_tokens_of_that_sign_in_alone(store: Store) -> None:
+    alice = await store.user()
+    here, there = await begin(store, alice, "here" * 16), await begin(store, alice, "there" * 16)
+    rotate = UseRefresh(token_hash="here" * 16, new_hash="next", expires_at=BEGAN + 100)
+    assert (await store.ask(rotate, User)).session == here
+    await store.ask(RevokeRefresh(user_id="", token_hash="next"), Ok)
+    assert mark(store, alice) == AccountMark(ended=(here,))
+    await store.ask(RevokeRefresh(user_id="", token_hash="there" * 16), Ok)
+    assert mark(store, alice) == AccountMark(ended=(here, there))
+
+
+async def test_a_stolen_refresh_token_takes_its_access_tokens_with_it(store: Store) -> None:
+    alice = await store.user()
+    session = await begin(store, alice, "first" * 10)
+    rotate = UseRefresh(token_hash="first" * 10, new_hash="second", expires_at=BEGAN + 100)
+    await store.ask(rotate, User)
+    store.now += 11
+    assert await store.refusal(rotate) == ErrorCode.INVALID_TOKEN
+    assert mark(store, alice) == AccountMark(ended=(session,))
+
+
+async def test_an_ended_sign_in_is_remembered_as_long_as_its_last_access_token(
+    store: Store,
+) -> None:
+    alice = await store.user()
+    first = await begin(store, alice, "first" * 10)
+    rotate = UseRefresh(
+        token_hash="first" * 10, new_hash="next", expires_at=BEGAN + 9e4, access_until=BEGAN + 8e4
+    )
+    await store.ask(rotate, User)
+    await store.ask(RevokeRefresh(user_id="", token_hash="next"), Ok)
+    store.now = BEGAN + 8e4 + LATE - 1
+    second = await begin(store, alice, "second" * 10, store.now + 50)
+    await store.ask(RevokeRefresh(user_id="", token_hash="second" * 10), Ok)
+    assert mark(store, alice) == AccountMark(ended=(first, second))
+    store.now += 2
+    async with store.database.read() as session:
+        told = (await all_news(session, store.now)).messages
+    assert decode(told[subjects.account_mark(alice.id)], AccountMark) == AccountMark(
+        ended=(second,)
+    )
+
+
+async def test_who_signs_out_without_end_is_signed_out_everywhere(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MOST_ENDED", 2)
+    alice = await store.user()
+    for name in ("one", "two", "three"):
+        await begin(store, alice, name * 20)
+        store.now += 1
+        await store.ask(RevokeRefresh(user_id="", token_hash=name * 20), Ok)
+    assert mark(store, alice) == AccountMark(since=store.now)
 
 
 async def test_refresh_tokens_are_revoked_one_by_one_or_all(store: Store) -> None:

@@ -114,6 +114,17 @@ def test_who_is_signed_in_stays_so_when_accounts_come_and_when_they_go_again(pat
     assert run(path, "SELECT * FROM users")[0][:3] == ("u", "debug", "ada")
 
 
+def test_a_link_that_is_there_keeps_the_title_that_its_chat_has(path: Path) -> None:
+    schema.downgrade(path, "0007")
+    person = "INSERT INTO users VALUES ('u', 'debug', 'ada', 'Ada', 'user', 1.0, 0.0, NULL)"
+    columns = "id, user_id, title, hidden, allow_data_use, active_tail, created_at, modified_at"
+    chat = f"INSERT INTO chats ({columns}) VALUES ('c', 'u', 'Foxes', 0, 1, 'm', 1.0, 1.0)"
+    link = "INSERT INTO shares VALUES ('s', 'c', 1.0)"
+    run(path, person, chat, link)
+    schema.upgrade(path)
+    assert run(path, "SELECT id, title, active_tail FROM shares") == [("s", "Foxes", "m")]
+
+
 def run(path: Path, *statements: str) -> list[tuple[object, ...]]:
     """The rows of the last statement."""
     with closing(sqlite3.connect(path)) as connection, connection:
