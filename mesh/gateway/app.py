@@ -28,6 +28,7 @@ from mesh.gateway.crowd import Crowd
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.door import Door, Rules
 from mesh.gateway.doorman import Doorman
+from mesh.gateway.elsewhere import check_elsewhere
 from mesh.gateway.errors import HANDLERS, AnyRequest
 from mesh.gateway.failures import Failures
 from mesh.gateway.head import Head
@@ -195,6 +196,7 @@ def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[None]]:
     async def admit(request: AnyRequest) -> None:
         await services.trusted.identify(request)
         services.doorman.admit(request)
+        await check_elsewhere(services, request)
         tell(services.limiter, request)
 
     return admit

@@ -7,7 +7,9 @@ from mesh.protocol.errors import ErrorCode, MeshError
 
 LONGEST_KEY = 255
 
-REPEATABLE = {"Idempotency-Key": "Sent again with the same key and body, it is done once."}
+KEY = "Idempotency-Key"
+
+REPEATABLE = {KEY: "Sent again with the same key and body, it is done once."}
 RESUMABLE = {"Last-Event-ID": "The id of the last event that was read: go on behind it."}
 """What the routes that honour these say of them in the OpenAPI document."""
 

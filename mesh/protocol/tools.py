@@ -59,10 +59,12 @@ class ToolRun(Wire, frozen=True, kw_only=True):
 
 
 class RunBegun(Event, frozen=True, kw_only=True, tag="run_begun"):
-    """The run was accepted. body: a digest of what was asked, for its idempotency key."""
+    """The run was accepted. body, whole: digests of what was asked, for its idempotency key: of
+    what the model is asked, and of the route and all that was sent, "" where nobody said."""
 
     run: ToolRun
     body: str = ""
+    whole: str = ""
 
 
 class ActionsNeeded(Event, frozen=True, kw_only=True, tag="actions_needed"):

@@ -14,6 +14,7 @@ from mesh.gateway.errors import AnyRequest, answer, request_id
 from mesh.gateway.headers import idempotency_key, read_after
 from mesh.gateway.openai.asked import Asked, bad
 from mesh.gateway.openai.completion import Book, Chunks, completion, error_event, failure
+from mesh.gateway.openai.repeating import check_whole, note_of, noted_whole, whole_digest
 from mesh.gateway.services import Services
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import MeshError
@@ -111,7 +112,8 @@ async def exchange(
         async def accept() -> Exchange:
             first = await _first(services, principal, asked, key, request)
             client.check()
-            choices = await _submit(services, principal, asked, key, first)
+            whole = await whole_digest(request) if key else ""
+            choices = await _submit(services, principal, asked, key, first, whole)
             return Exchange(services, request, asked, key, choices)
 
         accepted = await services.streams.accept(client, accept(), Exchange.hang_up)
@@ -137,16 +139,20 @@ async def _first(
 
 
 async def _submit(
-    services: Services, principal: Principal, asked: Asked, key: str, first: Request
+    services: Services, principal: Principal, asked: Asked, key: str, first: Request, whole: str
 ) -> list[Choice]:
-    """Queue all choices, or none: those before one that is refused are withdrawn."""
+    """Queue all choices, or none: those before one that is refused are withdrawn.
+
+    whole: digest of all that was sent, where there is a key.
+    """
     body = asked.digest() if key else ""
     accepted: list[Choice] = []
     try:
         for at, made in enumerate(asked.choices(first)):
             if at:
                 made = replace(made, rid=services.rid(principal, key and f"{key}\n{at}"))
-            track = await services.requests.submit(made, body=body)
+            track = await services.requests.submit(made, body=body, note=note_of(whole))
+            check_whole(noted_whole(track.run.queued), whole)
             accepted.append((replace(made, rid=track.rid), track))
     except MeshError:
         await services.requests.withdraw([track for _, track in accepted])

@@ -47,12 +47,12 @@ async def tried(services: Services, principal: Principal, key: str) -> tuple[str
     return run_id, story
 
 
-async def begin(services: Services, run: ToolRun, body: str) -> ToolStory:
-    """Accept a run, and see to it. body: a digest of what was asked, where there is a key.
+async def begin(services: Services, run: ToolRun, body: str, whole: str = "") -> ToolStory:
+    """Accept a run, and see to it. body, whole: digests of what was asked, where there is a key.
 
     Raises MeshError: conflict (same id, other body), too_large, broker_unavailable.
     """
-    story = await services.telling.begin(run, body)
+    story = await services.telling.begin(run, body, whole)
     services.conductor.tend(run.id)
     return story
 

@@ -12,6 +12,7 @@ from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.event_stream import EventStream
 from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_event_id
 from mesh.gateway.openai.asked import bad
+from mesh.gateway.openai.repeating import whole_digest
 from mesh.gateway.runs import body as bodies
 from mesh.gateway.runs.beginning import begin, run_of, tried
 from mesh.gateway.runs.body import ActionBody, OutputsBody
@@ -71,7 +72,8 @@ async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
     else:
         run = await run_of(services, principal, asked, run_id, request_id(request))
         run = msgspec.structs.replace(run, later=later)
-    story = await begin(services, run, asked.digest() if key else "")
+    whole = await whole_digest(request) if key else ""
+    story = await begin(services, run, asked.digest() if key else "", whole)
     return as_json(await shown(services, story))
 
 

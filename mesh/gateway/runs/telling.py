@@ -11,6 +11,7 @@ from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import BusError, Silence
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.replay import ATTEMPTS, RETRY, last_event
+from mesh.gateway.openai.repeating import ANOTHER, check_whole
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_event, encode
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -39,12 +40,13 @@ class Telling:
         """
         return await in_time(self._read(run_id))
 
-    async def begin(self, run: ToolRun, body: str) -> ToolStory:
+    async def begin(self, run: ToolRun, body: str, whole: str = "") -> ToolStory:
         """Accept a run; one that was accepted before under the same id is returned instead.
 
-        Raises MeshError: conflict (same id, other body), too_large, broker_unavailable.
+        body, whole: digests, as in `RunBegun`. Raises MeshError: conflict (same id, other body),
+        too_large, broker_unavailable.
         """
-        event = RunBegun(uid=new_uid(), run=run, body=body)
+        event = RunBegun(uid=new_uid(), run=run, body=body, whole=whole)
         if len(encode(event)) + 1024 > self._js.bus.max_payload:
             raise MeshError(ErrorCode.TOO_LARGE)
         try:
@@ -55,10 +57,8 @@ class Telling:
         if story is None or story.begun is None:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0)
         if story.begun.body != body:
-            raise MeshError(
-                ErrorCode.CONFLICT,
-                "This idempotency key was used with another body; use a new key.",
-            )
+            raise MeshError(ErrorCode.CONFLICT, ANOTHER)
+        check_whole(story.begun.whole, whole)
         return story
 
     async def append(self, run_id: str, event: ToolEvent, expected: int) -> int:

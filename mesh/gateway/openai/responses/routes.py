@@ -15,6 +15,7 @@ from mesh.gateway.errors import AnyRequest, OpenAIError, answer, request_id
 from mesh.gateway.headers import REPEATABLE, idempotency_key
 from mesh.gateway.openai.asked import Asked, bad
 from mesh.gateway.openai.completion import error_event, failure
+from mesh.gateway.openai.repeating import check_whole, noted_whole, whole_digest
 from mesh.gateway.openai.responses import body as bodies
 from mesh.gateway.openai.responses.body import ResponsesBody
 from mesh.gateway.openai.responses.deleting import refuse_deleted
@@ -53,9 +54,11 @@ async def create_response(request: AnyRequest, services: Wired) -> Response[byte
             made, kept = await _new(services, principal, asked, note, key, request)
             client.check()
             digest = asked.digest() if key or note.background else ""
-            text = msgspec.json.encode(kept).decode()
+            whole = await whole_digest(request) if key else ""
+            text = msgspec.json.encode(replace(kept, whole=whole)).decode()
             track = await services.requests.submit(made, body=digest, note=text)
             if key:
+                check_whole(noted_whole(track.run.queued), whole)
                 await refuse_deleted(services, track.rid)
             made = replace(made, rid=track.rid)
             return Made(services, track, made, kept, bool(key) or note.background)

@@ -112,7 +112,8 @@ class ResponseObject(Struct):
 class Note(Struct):
     """What the log keeps of a response besides its request.
 
-    thinks, thinking: see `Speech`; the rest is what the response repeats.
+    thinks, thinking: see `Speech`; whole: digest of what was asked, where it had a key
+    (`repeating.py`); the rest is what the response repeats.
     """
 
     thinks: bool = False
@@ -126,6 +127,7 @@ class Note(Struct):
     text: dict[str, Any] = field(default_factory=lambda: {"format": {"type": "text"}})
     background: bool = False
     store: bool = True
+    whole: str = ""
 
 
 class ResponseEvent(Struct):
