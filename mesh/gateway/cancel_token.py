@@ -15,7 +15,7 @@ from litestar import Response, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from mesh.gateway.answering import look
+from mesh.gateway.answering import look, stored_answer
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.messages import MESSAGE
@@ -50,6 +50,8 @@ async def cancel_token(
     """A token that stops this running answer, once, until the answer's deadline."""
     user = services.doorman.signed_in(request)
     found = await look(services, user, chat_id, message_id)
+    if found is None:  # perhaps because it is nobody's, or somebody else's
+        await stored_answer(services, user, chat_id, message_id)
     if found is None or found.run.end is not None or found.run.queued is None:
         raise MeshError(ErrorCode.CONFLICT, "This answer has ended: there is nothing to stop.")
     expires = int(found.run.queued.request.deadline) + 1
