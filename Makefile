@@ -9,10 +9,10 @@ CASES ?= 12
 bin := $(VENV)/bin
 installed := $(VENV)/.installed
 
-.PHONY: help setup up test check conformance chaos bench pin clean
+.PHONY: help setup up test check conformance chaos chaos-cluster bench pin clean
 
 help:  ## Show these commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: $(installed)  ## Create .venv and install everything, once.
 
@@ -35,6 +35,9 @@ conformance: $(installed)  ## Real clients against a whole mesh (CLIENTS=openai 
 
 chaos: $(installed)  ## Ten thousand requests and a thousand faults, in twenty minutes (SEED=1).
 	$(bin)/python -m tests.chaos --seed $(SEED) --requests 10200 --faults 1050 --seconds 1200 --long
+
+chaos-cluster: $(installed)  ## The same around three brokers, in five minutes.
+	$(bin)/python -m tests.chaos --seed $(SEED) --requests 1200 --faults 100 --seconds 300 --cluster
 
 bench: $(installed)  ## Start a mesh of its own and measure it.
 	$(bin)/python -m benchmarks

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.chaos.campaign import BUNDLED, SECOND_MODEL, Campaign, Outcome
 from tests.chaos.mesh import ROOT
-from tests.chaos.plan import draw
+from tests.chaos.plan import CLUSTER, SPANS, Plan, draw
 from tests.chaos.times import Times, spread
 
 
@@ -26,6 +26,7 @@ def report(outcome: Outcome) -> str:
         *_times("from kill -9 to the next claim", outcome.takeovers),
         *_times("from freezing, of which nobody tells, to the next claim", outcome.silent),
         f"from the broker's return to the next piece: {spread(outcome.resumed)}",
+        f"from the leader's death to the next piece: {spread(outcome.headless)}",
         *_times("from hanging up to the end, the slot free", outcome.hang_ups),
         *_times("from asking to stop to the end, the slot free", outcome.stops),
         *_times("from hanging up or asking to stop to done all the same", outcome.ran_on),
@@ -48,25 +49,42 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()))
 
 
-def main() -> None:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--faults", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--long", action="store_true", help="draw the faults that last, too")
+    parser.add_argument("--cluster", action="store_true", help="around three brokers, not one")
+    parser.add_argument("--only", choices=SPANS, action="append", help="faults of this kind alone")
     parser.add_argument("--keep", action="store_true", help="keep logs and data where they are")
-    arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix=".chaos-", dir=ROOT))
-    plan = draw(
+    return parser.parse_args()
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    return draw(
         arguments.seed,
         arguments.requests,
         arguments.faults,
         arguments.seconds,
-        SECOND_MODEL,
+        "" if arguments.cluster else SECOND_MODEL,
         arguments.long,
+        {kind: 1.0 for kind in arguments.only or ()} or (CLUSTER if arguments.cluster else None),
     )
-    campaign = Campaign(plan, folder, model_workers=BUNDLED, small_disks=True)
+
+
+def _campaign(arguments: argparse.Namespace, folder: Path) -> Campaign:
+    plan = _plan(arguments)
+    if arguments.cluster:
+        return Campaign(plan, folder, cluster=True)
+    return Campaign(plan, folder, model_workers=BUNDLED, small_disks=True)
+
+
+def main() -> None:
+    arguments = _arguments()
+    folder = Path(tempfile.mkdtemp(prefix=".chaos-", dir=ROOT))
+    campaign = _campaign(arguments, folder)
     try:
         outcome = asyncio.run(campaign.run())
         sys.stdout.write(f"seed {arguments.seed}\n{report(outcome)}\n")

@@ -18,13 +18,14 @@ from pathlib import Path
 from tests.chaos import kept
 from tests.chaos.checker import Verdict, check
 from tests.chaos.clients import PATIENCE, People
+from tests.chaos.cluster_mesh import CLUSTERED, ClusterMesh
 from tests.chaos.ends import Known
 from tests.chaos.faults import Faults
 from tests.chaos.mesh import Mesh
 from tests.chaos.plan import Ask, Plan
 from tests.chaos.remains import remains
 from tests.chaos.story import Story, settle
-from tests.chaos.times import Times, obeyed, ran_on, resumed, silent, takeovers
+from tests.chaos.times import Times, headless, obeyed, ran_on, resumed, silent, takeovers
 
 ACK_WAIT = 6.0
 """Seconds of the queue's patience, as in a mesh that nobody has set."""
@@ -65,6 +66,7 @@ class Outcome:
     stops: Times = field(default_factory=Times)
     ran_on: Times = field(default_factory=Times)
     resumed: list[float] = field(default_factory=list)
+    headless: list[float] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     seconds: float = 0.0
     settled: float = 0.0
@@ -77,7 +79,8 @@ class Campaign:
     """A plan, and the mesh it happens to.
 
     small_disks: whether store and broker have disks that can be full, where the machine allows
-    that; model_workers: flags of two more workers, of another engine.
+    that; model_workers: flags of two more workers, of another engine; cluster: whether the broker
+    is three that are one.
     """
 
     plan: Plan
@@ -92,9 +95,10 @@ class Campaign:
     rate: str = "60"
     model_workers: tuple[str, ...] = ()
     small_disks: bool = False
+    cluster: bool = False
 
     async def run(self) -> Outcome:
-        mesh = Mesh(self.folder, SETTINGS | dict(self.settings), self.without)
+        mesh = self._mesh()
         why_not = mesh.small_disks() if self.small_disks else ""
         try:
             await mesh.start(self.gateways, self.workers, self.store, "--echo-rate", self.rate)
@@ -106,6 +110,14 @@ class Campaign:
             return outcome
         finally:
             await mesh.end()
+
+    def _mesh(self) -> Mesh:
+        if self.cluster:
+            return ClusterMesh(self.folder, self._settings(), self.without, self.workers)
+        return Mesh(self.folder, self._settings(), self.without)
+
+    def _settings(self) -> dict[str, str]:
+        return SETTINGS | (CLUSTERED if self.cluster else {}) | dict(self.settings)
 
     async def _run(self, mesh: Mesh) -> Outcome:
         rng = random.Random(self.plan.seed)
@@ -119,7 +131,7 @@ class Campaign:
             began = time.monotonic()
             await self._happen(people, faults)
             happened = time.monotonic() - began
-            stories = await settle(mesh.broker, 1.2 * self.patience)
+            stories = await settle(mesh.reach, 1.2 * self.patience)
             settled = time.monotonic() - began - happened
             await mesh.workers_present(len(mesh.workers))
             stored = await _kept(mesh, stories) if self.store else None
@@ -136,6 +148,7 @@ class Campaign:
             stops=obeyed(stories, known, chats=True),
             ran_on=ran_on(stories, known),
             resumed=resumed(stories, faults),
+            headless=headless(stories, faults),
             leftovers=left,
             seconds=happened,
             settled=settled,
@@ -144,13 +157,14 @@ class Campaign:
         )
 
     def _known(self, people: People, faults: Faults) -> Known:
-        settings = SETTINGS | dict(self.settings)
+        settings = self._settings()
         return Known(
             hung_up=people.hung_up,
             windows=faults.windows,
             timeout=float(settings["request_timeout"]),
             poison_after=int(settings["poison_after"]),
             never_granted=people.never_granted,
+            blunt=people.door.blunt,
         )
 
     async def _warm_up(self, people: People) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from mesh.gateway.anew import void
 from mesh.protocol.messages import Cancelled, Done, Failed
 from tests.chaos.ends import Known, amiss, mistold
 from tests.chaos.kept import Kept, Row, row_of, used_by
@@ -84,13 +85,17 @@ def check(
     kept: Kept | None,
     known: Known = NOTHING,
 ) -> Verdict:
-    """Everything that has to hold after a campaign. kept: in the database; None: no store was."""
+    """Everything that has to hold after a campaign. kept: in the database; None: no store was.
+
+    What was refused is asked again under its key, and is queued anew then.
+    """
     verdict, stories = Verdict(), list(stories)
     by_number: dict[int, Story] = {}
     asked = {ask.number: ask for ask in asks}
     for story in stories:
         verdict.requests += 1
-        if story.number in by_number:
+        former = by_number.get(story.number)
+        if former is not None and not void(former.run):
             verdict.blame("duplicated", f"#{story.number} was queued twice")
         by_number[story.number] = story
         _check_story(verdict, story)
@@ -108,6 +113,8 @@ def check(
             _check_reading(verdict, transcript, story_of, asked[transcript.number], known)
     for why in known.never_granted:
         verdict.blame("never_granted", why)
+    for why in known.blunt:
+        verdict.blame("wrong", why)
     return verdict
 
 

@@ -8,24 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.checker import Transcript
+from tests.chaos.door import AGAIN, Door, GaveUp
 from tests.chaos.generating import body_of, note_last, refused
 from tests.chaos.plan import ECHO, Ask
-from tests.chaos.web import Broken, send
+from tests.chaos.web import Broken
 
 PATIENCE = 150.0
 """Seconds after which a client believes no more that its answer will have an end, as a rule."""
-
-AGAIN = 0.25
-"""Seconds before a client tries again."""
 
 APART = 0.4
 """Seconds by which two are apart at most that ask the same: longer than a slow wire needs."""
 
 USERS = 8
-
-
-class GaveUp(Exception):
-    """What was asked for was not granted in time."""
 
 
 @dataclass
@@ -46,6 +40,10 @@ class People:
     never_granted: list[str] = field(default_factory=list)
     wordless: int = 0
     tokens: dict[int, str] = field(default_factory=dict)
+    door: Door = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.door = Door(self.gateways, self.rng)
 
     async def ask(self, ask: Ask) -> None:
         """Behave as one client does, to the end of its interest or of its patience."""
@@ -79,9 +77,6 @@ class People:
         self.transcripts.append(transcript)
         return transcript
 
-    def _gateway(self) -> str:
-        return self.rng.choice(self.gateways)
-
     # --- /generate with a key ---------------------------------------------------------------------
 
     async def _read(self, ask: Ask, leave_after: int = 0, slow: bool = False) -> None:
@@ -102,8 +97,8 @@ class People:
         headers = {"Idempotency-Key": f"k{ask.number}"}
         if transcript.pieces and not self.forgetful:
             headers["Last-Event-ID"] = str(transcript.pieces[-1][0])
-        url, buffer = f"{self._gateway()}/generate", 1 << 10 if slow else 1 << 16
-        async with send("POST", url, body_of(ask), headers, buffer) as response:
+        buffer = 1 << 10 if slow else 1 << 16
+        async with self.door.send("POST", "/generate", body_of(ask), headers, buffer) as response:
             if response.status != 200:
                 refused(response.status, transcript, [event async for event in response.events()])
                 return
@@ -123,7 +118,7 @@ class People:
     async def _hang_up(self, ask: Ask) -> None:
         transcript = self._transcript(ask)
         try:
-            async with send("POST", f"{self._gateway()}/generate", body_of(ask)) as response:
+            async with self.door.send("POST", "/generate", body_of(ask)) as response:
                 if response.status != 200:
                     raise EOFError
                 async for number, event in response.events():
@@ -145,20 +140,23 @@ class People:
     async def _chat(self, ask: Ask) -> None:
         """Ask in a new chat, follow the answer, and as a chatter stop every other one.
 
-        A doubler asks at all gateways at once, under one key: that is still one question.
+        A doubler asks at all gateways at once, under one key: that is still one question. It words
+        anew what it has said before, for in a chat without messages nothing can be unfinished.
         """
         transcript = self._transcript(ask)
         signed = {"Authorization": f"Bearer {self.tokens[ask.number % USERS]}"}
         until = time.monotonic() + self.patience
-        chat = await self._insist("POST", "/chats", {}, signed, until)
+        doubles = ask.client == "doubler"
+        chat, said = await self._begun(signed, until, said=doubles)
         question = {
+            "beside": said,
             "content": ask.prompt,
             "model_config_name": ask.model or ECHO,
             "sampling_parameters": {"max_new_tokens": ask.tokens, "temperature": 0},
         }
-        path = f"/chats/{chat['id']}/messages"
+        path = f"/chats/{chat}/messages"
         keyed = signed | {"Idempotency-Key": f"k{ask.number}"}
-        at = self.gateways if ask.client == "doubler" else [""]
+        at = self.gateways if doubles else [""]
         asking = (self._question(path, question, keyed, until, each) for each in at)
         exchange, *_ = await asyncio.gather(*asking)
         path += f"/{exchange['assistant_message']['id']}"
@@ -171,13 +169,30 @@ class People:
                     await asyncio.sleep(AGAIN)
         transcript.ended = transcript.ended or "nothing"
 
+    async def _begun(
+        self, signed: dict[str, str], until: float, said: bool
+    ) -> tuple[str, str | None]:
+        """A new chat; said: and a message in it. Whether a try was heard is not known, so each is
+
+        made in a chat of its own.
+        """
+        while True:
+            chat = (await self.door.insist("POST", "/chats", {}, signed, until))["id"]
+            if not said:
+                return chat, None
+            with suppress(GaveUp):
+                path, first = f"/chats/{chat}/prompter_message", {"content": "Hm"}
+                once = time.monotonic() + 0.01
+                message = await self.door.insist("POST", path, first, signed, once)
+                return chat, message["id"]
+
     async def _question(
         self, path: str, question: object, keyed: dict[str, str], until: float, only: str
     ) -> Any:
         """Ask in a chat; only: at this gateway, as one of several, and not quite at once."""
         if only:
             await asyncio.sleep(self.rng.uniform(0.0, APART))
-        return await self._insist("POST", path, question, keyed, until, only)
+        return await self.door.insist("POST", path, question, keyed, until, only)
 
     async def _follow(
         self, path: str, signed: dict[str, str], transcript: Transcript, stop_after: int
@@ -185,7 +200,7 @@ class People:
         last = str(transcript.pieces[-1][0]) if transcript.pieces else ""
         headers = signed | ({"Last-Event-ID": last} if last else {})
         stopping: asyncio.Task[object] | None = None
-        async with send("GET", f"{self._gateway()}{path}/events", None, headers) as response:
+        async with self.door.send("GET", f"{path}/events", None, headers) as response:
             if response.status == 204:
                 await self._by_message(path, signed, transcript)
                 return
@@ -199,7 +214,7 @@ class People:
                     if len(transcript.pieces) == stop_after:
                         self.hung_up[transcript.number] = time.time()
                         soon = time.monotonic() + 30
-                        stop = self._insist("POST", f"{path}/cancel", None, signed, soon)
+                        stop = self.door.insist("POST", f"{path}/cancel", None, signed, soon)
                         stopping = asyncio.create_task(stop)
                 elif kind == "message":
                     state = event["message"]["state"]
@@ -211,7 +226,7 @@ class People:
 
     async def _by_message(self, path: str, signed: dict[str, str], transcript: Transcript) -> None:
         """It has ended, and what the stream has told is all of it, or nothing."""
-        message = await self._insist("GET", path, None, signed, time.monotonic() + 30)
+        message = await self.door.insist("GET", path, None, signed, time.monotonic() + 30)
         transcript.whole = message["content"]
         if message["state"] in ("complete", "cancelled"):
             transcript.ended = "done" if message["state"] == "complete" else "cancelled"
@@ -223,26 +238,5 @@ class People:
         for user in range(USERS):
             url = f"/auth/callback/debug?code=user{user}"
             until = time.monotonic() + self.patience
-            login = await self._insist("GET", url, None, {}, until)
+            login = await self.door.insist("GET", url, None, {}, until)
             self.tokens[user] = login["access_token"]["access_token"]
-
-    async def _insist(
-        self,
-        method: str,
-        path: str,
-        body: object,
-        headers: dict[str, str],
-        until: float,
-        only: str = "",
-    ) -> Any:
-        """Ask until it is granted, at one gateway or the other; only: at this one."""
-        while time.monotonic() < until:
-            url = (only or self._gateway()) + path
-            try:
-                async with send(method, url, body, headers) as response:
-                    if response.status in (200, 201):
-                        return await response.json()
-            except Broken:
-                pass
-            await asyncio.sleep(AGAIN)
-        raise GaveUp(f"{method} {path} was not granted in time")

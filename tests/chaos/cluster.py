@@ -1,16 +1,20 @@
-"""Three brokers that are one, started by the script that is shipped, each to be killed alone."""
+"""Three brokers that are one, started by the script that is shipped, each to be harmed alone."""
 
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import permutations
 from pathlib import Path
 
-from mesh.bus.connection import Bus, NoResponders, Silence
+from msgspec import Struct
+
+from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.cli import broker as process
 from mesh.cli.enrol import ROLES, BrokerFolder, Credential
@@ -19,21 +23,39 @@ from tests.conftest import free_port
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "nats-cluster" / "node.sh"
 READY = 40.0
+NODES = range(3)
+
+
+class _Replica(Struct):
+    current: bool = False
+    offline: bool = False
+
+
+class _Nodes(Struct):
+    leader: str = ""
+    replicas: tuple[_Replica, ...] = ()
+
+
+class _Stream(Struct):
+    """The part of a stream's information that tells of its nodes."""
+
+    cluster: _Nodes
 
 
 class Cluster:
     """Nodes 0, 1 and 2. Workers have to be named beforehand: all nodes must know them.
 
-    secluded: a node whose routes to the others, and no others, run over wires that can be cut.
+    wired: whether the routes between the nodes run over wires that can be cut.
     """
 
-    def __init__(self, folder: Path, workers: tuple[str, ...], secluded: int | None = None) -> None:
-        self._folders = [BrokerFolder(folder / f"node{k}") for k in range(3)]
-        self._ports = [free_port() for _ in range(3)]
-        self._routes = [free_port() for _ in range(3)]
+    def __init__(self, folder: Path, workers: tuple[str, ...], wired: bool = False) -> None:
+        self._folders = [BrokerFolder(folder / f"node{k}") for k in NODES]
+        self._ports = [free_port() for _ in NODES]
+        self._routes = [free_port() for _ in NODES]
+        self._nowhere = free_port()
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * 3
-        self._secluded = secluded
-        self._wires = [Wire(port) for port in self._routes] if secluded is not None else []
+        pairs = permutations(NODES, 2) if wired else ()
+        self._wires = {pair: Wire(self._routes[pair[1]]) for pair in pairs}
         self.folder = self._folders[0]
         self.folder.prepare()
         for name in workers:
@@ -41,25 +63,33 @@ class Cluster:
         for other in self._folders[1:]:
             shutil.copytree(self.folder.data, other.data)
 
-    async def lay_wires(self) -> None:
-        """Before the first start, where one node is secluded."""
-        for wire in self._wires:
+    async def begin(self) -> None:
+        """Start all nodes, and wait until each lets the operator in."""
+        for wire in self._wires.values():
             await wire.start()
+        for node in NODES:
+            self.start(node)
+        for node in NODES:
+            await asyncio.to_thread(self.wait, node)
 
     @asynccontextmanager
-    async def seclusion(self) -> AsyncIterator[None]:
-        """While this lasts, that node is cut off from the others, but not from its clients."""
-        for wire in self._wires:
+    async def seclusion(self, node: int) -> AsyncIterator[None]:
+        """While this lasts, a node is cut off from the others, but not from its clients."""
+        assert self._wires, "its routes do not run over wires"
+        wires = [wire for pair, wire in self._wires.items() if node in pair]
+        for wire in wires:
             wire.broken = True
             wire.cut()
-        yield
-        for wire in self._wires:
-            wire.broken = False
+        try:
+            yield
+        finally:
+            for wire in wires:
+                wire.broken = False
 
     @property
     def urls(self) -> str:
         """All nodes, as MESH_NATS names them."""
-        return ",".join(self.url_of(node) for node in range(3))
+        return ",".join(self.url_of(node) for node in NODES)
 
     def url_of(self, node: int) -> str:
         return f"nats://127.0.0.1:{self._ports[node]}"
@@ -77,7 +107,7 @@ class Cluster:
 
     def start(self, node: int) -> None:
         """Start a node, or start it again on what it has."""
-        peers = [self._route(node, other) for other in range(3) if other != node]
+        peers = [self._route(node, other) for other in NODES if other != node]
         environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "MESH_CLUSTER_PASSWORD": "between-nodes",
@@ -85,8 +115,8 @@ class Cluster:
             "MESH_NATS_PORT": str(self._ports[node]),
             "MESH_CLUSTER_PORT": str(self._routes[node]),
         }
-        if self._wires:
-            environment["MESH_CLUSTER_ADVERTISE"] = f"127.0.0.1:{self._wires[node].port}"
+        if self._wires:  # what others tell of it leads nowhere: only its own wires lead to it
+            environment["MESH_CLUSTER_ADVERTISE"] = f"127.0.0.1:{self._nowhere}"
         with (self._folders[node].data / "nats-server.log").open("ab") as log:
             self._processes[node] = subprocess.Popen(
                 [SCRIPT, f"n{node}", str(self._folders[node].data), *peers],
@@ -97,8 +127,8 @@ class Cluster:
 
     def _route(self, node: int, other: int) -> str:
         """Where a node finds another."""
-        wired = self._wires and self._secluded in (node, other)
-        return f"127.0.0.1:{self._wires[other].port if wired else self._routes[other]}"
+        wire = self._wires.get((node, other))
+        return f"127.0.0.1:{wire.port if wire else self._routes[other]}"
 
     def wait(self, node: int) -> None:
         """Wait until a node lets the operator in."""
@@ -122,27 +152,49 @@ class Cluster:
         child.terminate()
         child.wait(READY)
 
+    def pause(self, node: int) -> None:
+        """Let a node stand still, its connections open."""
+        self._send(node, signal.SIGSTOP)
+
+    def resume(self, node: int) -> None:
+        self._send(node, signal.SIGCONT)
+
+    def _send(self, node: int, number: signal.Signals) -> None:
+        child = self._processes[node]
+        assert child is not None
+        child.send_signal(number)
+
     async def leader(self, stream: str) -> int:
-        """The node that leads a stream."""
+        """The node that leads a stream; while one is chosen nobody hears the question."""
+        return int((await self._agreed(stream)).leader.removeprefix("n"))
+
+    async def in_step(self, stream: str) -> None:
+        """Wait until all nodes have all of a stream."""
+        await self._agreed(stream, whole=True)
+
+    async def _agreed(self, stream: str, whole: bool = False) -> _Nodes:
+        """Ask until there is a leader, and if `whole` until the others have all that it has."""
         bus = await Bus.connect([self.url], *self.credentials("operator"))
+        js = JetStream(bus, timeout=1.0)
         try:
-            return await _leader(JetStream(bus, timeout=1.0), stream)
+            async with asyncio.timeout(READY):
+                while True:
+                    with suppress(BusError):
+                        found = (await js.api(f"STREAM.INFO.{stream}", {}, _Stream)).cluster
+                        if found.leader and not (whole and _behind(found)):
+                            return found
+                    await asyncio.sleep(0.2)
         finally:
             await bus.close()
 
     async def end(self) -> None:
-        for node in range(3):
+        for node in NODES:
             self.kill(node)
-        for wire in self._wires:
+        for wire in self._wires.values():
             await wire.close()
 
 
-async def _leader(js: JetStream, stream: str) -> int:
-    """Ask until somebody answers: while a leader is chosen nobody hears the question."""
-    async with asyncio.timeout(READY):
-        while True:
-            with suppress(Silence, NoResponders):
-                name = (await js.stream_info(stream)).cluster.leader
-                if name:
-                    return int(name.removeprefix("n"))
-            await asyncio.sleep(0.2)
+def _behind(found: _Nodes) -> bool:
+    """Whether a node lacks something, or is away."""
+    whole = [each for each in found.replicas if each.current and not each.offline]
+    return len(whole) < len(NODES) - 1

@@ -126,6 +126,27 @@ def acknowledging_after_the_end() -> None:
     Answer.work = early  # type: ignore[method-assign]
 
 
+def heed_of_ones_own_answer() -> None:
+    """A question cancels whatever its chat is still writing, its own answer as well."""
+    from mesh.gateway import answering, drafts, generate
+
+    def supersede(services: Any, unfinished: Any, *_: object) -> None:
+        answering.cancel_all(services, unfinished, by="next question")
+
+    for module in (answering, drafts, generate):
+        module.supersede = supersede  # type: ignore[attr-defined]
+
+
+def the_word_of_a_death() -> None:
+    """Not a mechanism of safety: a gateway does not hear from the broker who is gone."""
+    from mesh.gateway import takeover
+
+    async def on_parting(*_: object) -> None:
+        await asyncio.sleep(0)
+
+    takeover.on_parting = on_parting  # type: ignore[attr-defined, assignment]
+
+
 CONTROLS: dict[str, Callable[[], None]] = {
     control.__name__.replace("_", "-"): control
     for control in (
@@ -138,5 +159,7 @@ CONTROLS: dict[str, Callable[[], None]] = {
         renewing,
         the_cursor_in_its_transaction,
         acknowledging_after_the_end,
+        heed_of_ones_own_answer,
+        the_word_of_a_death,
     )
 }

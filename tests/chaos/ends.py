@@ -31,7 +31,7 @@ class Known:
     hung_up: when a client hung up or asked to stop, by number, Unix time; windows: when something
     was wrong, and with whom; timeout: seconds that a request is given; poison_after: so many
     workers lost in a row are its own fault; never_granted: a sentence for each client that was
-    never granted what it asked for.
+    never granted what it asked for; blunt: one for each refusal that did not say when to come back.
     """
 
     hung_up: Mapping[int, float] = field(default_factory=dict)
@@ -39,6 +39,7 @@ class Known:
     timeout: float = inf
     poison_after: float = inf
     never_granted: Sequence[str] = ()
+    blunt: Sequence[str] = ()
 
 
 def amiss(story: Story, ask: Ask, known: Known) -> str:
@@ -113,6 +114,9 @@ def _had_to_fail(code: ErrorCode, story: Story, ask: Ask, known: Known) -> bool:
             return story.ended - began >= known.timeout
         case ErrorCode.WORKER_LOST:
             return _lost_in_a_row(story, known.windows) >= known.poison_after
+        case ErrorCode.QUEUE_FULL:  # for want of room on a disk; whoever has a key asks anew
+            full = [each for each in known.windows if each.kind == "fill broker"]
+            return _refused(story, full, {"broker"})
         case ErrorCode.BROKER_UNAVAILABLE:  # what was refused, and got into the log all the same
             names = {"broker", _request(story).reply}
             return ask.client == "hanger" and _refused(story, known.windows, names)

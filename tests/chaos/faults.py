@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from mesh.cli.room import says_full
 from tests.chaos.mesh import Mesh, Service, pause
+from tests.chaos.nodes import befall
 from tests.chaos.plan import Fault
 from tests.chaos.wires import Wire
 
@@ -61,6 +62,8 @@ class Faults:
     windows: list[Window] = field(default_factory=list)
     returns: list[float] = field(default_factory=list)
     """When a broker that was killed let people in again: Unix time."""
+    beheadings: list[float] = field(default_factory=list)
+    """When of several brokers the leader was killed."""
     _locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
@@ -77,7 +80,7 @@ class Faults:
         async with self._locks[name]:
             began = time.time()
             if service is None:
-                await self._broker(action, fault.seconds)
+                await self._broker(action, what, fault)
             elif what == "clients":
                 await self._wire(action, self.mesh.fronts[service.name], fault.seconds)
             else:
@@ -139,7 +142,15 @@ class Faults:
             await asyncio.sleep(0.2)
             service.start()
 
-    async def _broker(self, action: str, seconds: float) -> None:
+    async def _broker(self, action: str, what: str, fault: Fault) -> None:
+        if self.mesh.cluster is None:
+            await self._one_broker(action, fault.seconds)
+            return
+        struck = await befall(self.mesh.cluster, action, what, fault.target, fault.seconds)
+        if fault.kind == "kill leader":
+            self.beheadings.append(struck)
+
+    async def _one_broker(self, action: str, seconds: float) -> None:
         broker = self.mesh.broker
         match action:
             case "kill" | "stop":

@@ -12,7 +12,9 @@ from pathlib import Path
 import psutil
 
 from tests.acceptance.conftest import Process
+from tests.chaos.cluster import Cluster
 from tests.chaos.small_disk import Impossible, SmallDisk, mounted
+from tests.chaos.story import Reachable
 from tests.chaos.web import Broken, send
 from tests.chaos.wires import Wire
 from tests.conftest import Broker, free_port
@@ -86,6 +88,13 @@ class Mesh:
         self.fronts: dict[str, Wire] = {}
         self.disks: dict[str, SmallDisk] = {}
         self._mounts = ExitStack()
+        self.cluster: Cluster | None = None
+        """Three brokers in place of one, where that is so."""
+
+    @property
+    def reach(self) -> Reachable:
+        """Whom to ask for the log."""
+        return self.broker
 
     def small_disks(self) -> str:
         """Give broker and store a disk of their own each; returns why not, where that cannot be."""
@@ -103,7 +112,7 @@ class Mesh:
     async def start(self, gateways: int, workers: int, store: bool, *flags: str) -> None:
         """Start it all and wait until it answers. flags: of the workers."""
         self._database.parent.mkdir(exist_ok=True)
-        await asyncio.to_thread(self.broker.start)
+        await self._begin()
         if store:
             self.store = await self._service("store", "store", "store")
         for number in range(1, gateways + 1):
@@ -114,6 +123,22 @@ class Mesh:
             words = ["worker", "--worker-name", name, "--engine", "echo", *flags]
             self.workers.append(await self._service(name, "worker", *words))
         await self.workers_present(workers)
+
+    async def _begin(self) -> None:
+        """Start what the services connect to."""
+        await asyncio.to_thread(self.broker.start)
+
+    async def _way(self, name: str) -> str:
+        """How a service reaches the broker: over a wire of its own."""
+        wire = self.wires[name] = Wire(self.broker.port)
+        await wire.start()
+        return f"nats://127.0.0.1:{wire.port}"
+
+    async def _end(self) -> None:
+        """End what `_begin` has started."""
+        with suppress(ProcessLookupError):
+            self.broker.resume()
+        await asyncio.to_thread(self.broker.kill)
 
     async def another_worker(self, name: str, *flags: str) -> Service:
         """Start one more worker, of any engine, and wait until it is there."""
@@ -132,13 +157,11 @@ class Mesh:
         self.gateways.append(await self._service(name, "gateway", *words))
 
     async def _service(self, name: str, kind: str, *words: str) -> Service:
-        """Start a service that reaches the broker over a wire of its own."""
-        wire = self.wires[name] = Wire(self.broker.port)
-        await wire.start()
+        """Start a service that reaches the broker in its way."""
         if kind == "worker":
-            await asyncio.to_thread(self.broker.credentials, name)
+            await asyncio.to_thread(self.reach.credentials, name)
         missing = [word for each in self.without.get(kind, ()) for word in ("--without", each)]
-        environment = self._environment | {"MESH_NATS": f"nats://127.0.0.1:{wire.port}"}
+        environment = self._environment | {"MESH_NATS": await self._way(name)}
         prefix = self.disks[kind].prefix if kind in self.disks else ()
         return Service(name, [*missing, *words], environment, self.folder, prefix)
 
@@ -176,9 +199,7 @@ class Mesh:
             await asyncio.to_thread(service.end)
         for wire in (*self.wires.values(), *self.fronts.values()):
             await wire.close()
-        with suppress(ProcessLookupError):
-            self.broker.resume()
-        await asyncio.to_thread(self.broker.kill)
+        await self._end()
         self._mounts.close()
 
 

@@ -4,7 +4,8 @@ Pure. When a fault really strikes depends on the machine; which, where and in wh
 """
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Client = Literal["reader", "leaver", "slow", "retrier", "hanger", "chatter", "doubler"]
@@ -21,12 +22,16 @@ Kind = Literal[
     "kill store", "stop store", "pause store", "cut store", "fill store", "clock of store",
     "hour of store",
     "kill broker", "stop broker", "pause broker", "fill broker",
+    "kill leader", "stop leader", "pause leader", "seclude leader",
+    "kill follower", "stop follower", "pause follower", "seclude follower", "stop nodes",
 ]  # fmt: skip
 """kill: SIGKILL; pause: SIGSTOP for a while; freeze: for longer than the queue's patience, or
 until the other gateways call it gone; stop: SIGTERM; cut: its connections break, and for a while no
 new one is made; sever: for longer than the queue's patience; delay: every message comes
 late; fill: its disk is full for a while; clock: its clock is set; hour: by an hour. The clients'
-wires are those to a gateway, all others end at the broker."""
+wires are those to a gateway, all others end at the broker. Of three brokers one leads the log and
+the others follow; seclude: it is cut off from the others, not from its clients; nodes: all three,
+one after the other."""
 
 CLIENTS: dict[Client, float] = {
     "reader": 60, "leaver": 14, "slow": 4, "retrier": 7, "hanger": 8, "chatter": 7,
@@ -50,6 +55,16 @@ LONG: dict[Kind, float] = {
 }  # fmt: skip
 """The same of those that last, for long campaigns."""
 
+CLUSTER: dict[Kind, float] = {
+    "kill worker": 20, "pause worker": 5, "stop worker": 4, "clock of worker": 2,
+    "kill gateway": 3, "stop gateway": 1, "pause gateway": 2, "cut clients": 2,
+    "kill store": 2, "stop store": 1, "pause store": 1,
+    "kill leader": 6, "stop leader": 2, "pause leader": 3, "seclude leader": 3,
+    "kill follower": 4, "stop follower": 1, "pause follower": 2, "seclude follower": 3,
+    "stop nodes": 1,
+}  # fmt: skip
+"""The same in a cluster of brokers."""
+
 WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
 
 ECHO = "echo"
@@ -59,8 +74,8 @@ SHARE = 10
 """Of so many requests one asks the second model, where there is one."""
 
 AT_LENGTH = 400
-"""Pieces of the echo that somebody asks for who will hang up: seconds of writing, so that it shows
-whether that was heard."""
+"""Pieces of the echo that somebody asks for who will hang up, or asks twice: seconds of writing, so
+that it shows whether the one was heard, and whether the other stopped anything."""
 
 
 @dataclass(frozen=True)
@@ -107,25 +122,37 @@ def draw(
     seconds: float,
     second_model: str = "",
     long: bool = False,
+    kinds: Mapping[Kind, float] | None = None,
 ) -> Plan:
     """Draw a plan. second_model: of a real engine, which one of `SHARE` requests asks; long: with
-    the faults that last, too."""
+    the faults that last, too; kinds: of faults, in place of the usual ones."""
     rng = random.Random(seed)
     clients = CLIENTS | LONG_CLIENTS if long else CLIENTS
-    kinds = FAULTS | LONG if long else FAULTS
+    kinds = kinds or (FAULTS | LONG if long else FAULTS)
     plan = Plan(seed, seconds)
     for number, at in enumerate(sorted(rng.uniform(0, seconds) for _ in range(requests))):
         (client,) = rng.choices(list(clients), list(clients.values()))
         tokens = rng.randint(10, 70)
         model = second_model if rng.randrange(SHARE) == 0 else ""
         after = rng.randint(1, tokens)
-        if client == "hanger" and not model:
+        if client in ("hanger", "doubler") and not model:
             tokens = AT_LENGTH
         plan.asks.append(Ask(number, at, client, tokens, after, model))
     for at in sorted(rng.uniform(0, seconds) for _ in range(faults)):
         (kind,) = rng.choices(list(kinds), list(kinds.values()))
         plan.faults.append(Fault(at, kind, rng.randrange(1000), rng.uniform(*SPANS[kind])))
+    plan.asks = [_amid_slowness(rng, ask, plan.faults) for ask in plan.asks]
     return plan
+
+
+def _amid_slowness(rng: random.Random, ask: Ask, faults: list[Fault]) -> Ask:
+    """A doubler asks while a gateway is slow, if one ever is: only then is one of its two questions
+    so late that the other's answer is under way when it is looked at."""
+    slow = [fault for fault in faults if fault.kind == "delay gateway"]
+    if ask.client != "doubler" or not slow:
+        return ask
+    fault = rng.choice(slow)
+    return replace(ask, at=fault.at + rng.uniform(0.0, fault.seconds))
 
 
 _AT_ONCE = (0.0, 0.0)
@@ -142,5 +169,9 @@ SPANS: dict[Kind, tuple[float, float]] = {
     "cut store": (0.0, 3.0), "fill store": (1.0, 5.0), "clock of store": _AT_ONCE,
     "kill broker": _AT_ONCE, "stop broker": _AT_ONCE, "pause broker": (0.3, 2.0),
     "fill broker": (0.5, 3.0),
+    "kill leader": (0.5, 8.0), "stop leader": (0.5, 5.0), "pause leader": (1.0, 12.0),
+    "seclude leader": (1.0, 12.0),
+    "kill follower": (0.5, 8.0), "stop follower": (0.5, 5.0), "pause follower": (1.0, 12.0),
+    "seclude follower": (1.0, 12.0), "stop nodes": _AT_ONCE,
 }  # fmt: skip
 """How long each lasts, in seconds, where it lasts."""

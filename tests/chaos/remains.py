@@ -6,8 +6,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import present
 from tests.chaos.mesh import Mesh
-from tests.chaos.story import queue_length
-from tests.conftest import Broker
+from tests.chaos.story import Reachable, queue_length
 
 FILES = 20
 MEMORY = 200 << 20
@@ -26,15 +25,15 @@ async def remains(mesh: Mesh, before: dict[str, tuple[int, int]]) -> list[str]:
             said.append(f"{name} has {files} open files, {before[name][0]} before")
         if memory > 2 * before[name][1] + MEMORY:
             said.append(f"{name} has {memory >> 20} MiB, {before[name][1] >> 20} before")
-    for name, running in (await _running(mesh.broker)).items():
+    for name, running in (await _running(mesh.reach)).items():
         if running:
             said.append(f"{running} slots of {name} are taken")
-    if waiting := await queue_length(mesh.broker):
+    if waiting := await queue_length(mesh.reach):
         said.append(f"{waiting} items are in the queue")
     return said
 
 
-async def _running(broker: Broker) -> dict[str, int]:
+async def _running(broker: Reachable) -> dict[str, int]:
     """How many answers each worker says that it writes."""
     bus = await Bus.connect([broker.url], *broker.credentials("operator"))
     try:

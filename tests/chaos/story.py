@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream, Stored
-from mesh.bus.replay import read_event, read_frame
+from mesh.bus.replay import ATTEMPTS, read_event, read_frame
 from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
 from mesh.protocol.messages import Claim, Queued
@@ -106,14 +106,19 @@ class TimedTruth(Truth):
 
 
 async def read_stories(broker: Reachable) -> list[Story]:
-    """Read the whole log as the gateway may."""
+    """Read the whole log as the gateway may, to the end that its leader names."""
     bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
     try:
-        js, truth = JetStream(bus, timeout=10.0), TimedTruth()
+        js, truth, at = JetStream(bus, timeout=10.0), TimedTruth(), 0
         last = (await js.stream_info(subjects.RUN_STREAM)).state.last_seq
-        async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_ALL, 1, last):
-            for stored in batch:
-                truth.add(stored)
+        for _ in range(ATTEMPTS):  # a replica that lags behind may answer
+            async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_ALL, at + 1, last):
+                for stored in batch:
+                    truth.add(stored)
+                at = batch[-1].seq
+            if at == last:
+                break
+            await asyncio.sleep(0.2)
         return truth.stories()
     finally:
         await bus.close()

@@ -9,7 +9,7 @@ from mesh.gateway.living import EVERY, MISSED
 from tests.chaos.__main__ import report
 from tests.chaos.campaign import ACK_WAIT, BUNDLED, SECOND_MODEL, Campaign
 from tests.chaos.ends import HEARD
-from tests.chaos.plan import CLIENTS, FAULTS, LONG, LONG_CLIENTS, SPANS, draw
+from tests.chaos.plan import CLIENTS, CLUSTER, FAULTS, LONG, LONG_CLIENTS, SPANS, draw
 
 
 @pytest.mark.timeout(400)
@@ -36,13 +36,25 @@ def test_a_seed_draws_the_same_plan_again() -> None:
 def test_every_kind_of_fault_is_drawn() -> None:
     assert {fault.kind for fault in draw(1, 1, 3000, 60.0).faults} == set(FAULTS)
     long = draw(1, 1, 6000, 60.0, long=True)
-    assert {fault.kind for fault in long.faults} == {*FAULTS, *LONG} == set(SPANS)
+    assert {fault.kind for fault in long.faults} == {*FAULTS, *LONG}
+    cluster = draw(1, 1, 3000, 60.0, kinds=CLUSTER)
+    assert {fault.kind for fault in cluster.faults} == set(CLUSTER)
+    assert {*FAULTS, *LONG, *CLUSTER} == set(SPANS)
 
 
 def test_every_kind_of_client_is_drawn() -> None:
     assert {ask.client for ask in draw(1, 3000, 1, 60.0).asks} == set(CLIENTS)
     long = draw(1, 3000, 1, 60.0, long=True)
     assert {ask.client for ask in long.asks} == {*CLIENTS, *LONG_CLIENTS}
+
+
+def test_doublers_ask_while_a_gateway_is_slow() -> None:
+    plan = draw(1, 3000, 300, 600.0, long=True)
+    slow = [fault for fault in plan.faults if fault.kind == "delay gateway"]
+    doublers = [ask for ask in plan.asks if ask.client == "doubler"]
+    assert doublers and slow
+    for ask in doublers:
+        assert any(fault.at <= ask.at <= fault.at + fault.seconds for fault in slow)
 
 
 def test_who_is_frozen_or_severed_is_so_for_longer_than_the_queue_waits() -> None:

@@ -7,7 +7,8 @@ import pytest
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancelled, Failed
 from tests.chaos.checker import Transcript, Verdict, check
-from tests.chaos.clients import GaveUp, People
+from tests.chaos.clients import People
+from tests.chaos.door import GaveUp
 from tests.chaos.ends import HEARD, Known
 from tests.chaos.faults import CLIENTS, Window
 from tests.chaos.made_up import ASKED, story, trouble
@@ -107,6 +108,25 @@ def test_who_was_refused_without_a_key_may_be_in_the_log_all_the_same() -> None:
     assert checked(refused, "hanger", "", known=known).clean
     assert blamed(checked(refused, "reader", "error: x", known=known), "broker_unavailable")
     assert blamed(checked(refused, "hanger", ""), "broker_unavailable")
+
+
+def test_who_was_refused_for_want_of_room_on_a_disk_is_queued_anew() -> None:
+    full = Known(windows=[trouble("broker", "fill broker", ASKED - 5, ASKED - 1)])
+    refused = story(0, failed(ErrorCode.QUEUE_FULL), holders=())
+    asks, read = [Ask(1, 0.0, "reader", 60, 5)], list(enumerate(story(60).run.texts))
+    transcripts = [Transcript(1, read, "done", 60)]
+    assert check([refused, story(60)], asks, transcripts, None, full).clean
+    killed = Known(windows=[trouble("broker", "kill broker", ASKED - 5, ASKED - 1)])
+    assert blamed(check([refused, story(60)], asks, transcripts, None, killed), "queue_full")
+    taken = story(0, failed(ErrorCode.QUEUE_FULL))
+    assert check([taken, story(60)], asks, transcripts, None, full).counts["wrongly ended"]
+    twice = check([story(60), story(60)], asks, transcripts, None, full)
+    assert twice.counts["duplicated"] == 1
+
+
+def test_a_refusal_has_to_say_when_to_come_back() -> None:
+    known = Known(blunt=["POST /generate: 503 without Retry-After"])
+    assert check([], [], [], None, known).counts["wrong"] == 1
 
 
 def test_who_hangs_up_is_heard() -> None:

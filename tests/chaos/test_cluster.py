@@ -33,10 +33,7 @@ SETTINGS = {
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     cluster = Cluster(tmp_path, ("w1", "w2"))
     try:
-        for node in range(3):
-            cluster.start(node)
-        for node in range(3):
-            await asyncio.to_thread(cluster.wait, node)
+        await cluster.begin()
         yield cluster
     finally:
         await cluster.end()

@@ -27,10 +27,6 @@ from tests.chaos.story import read_stories, settle
 from tests.conftest import free_port
 
 SECLUDED = 2
-ACQUAINTED = 2.0
-"""Seconds after which two nodes have found each other. Those who do so by their own routes keep to
-them; by what a third one tells, they would run over its wires."""
-
 TRIES = 3
 """On a busy machine all may be answered before the node is cut off: then it has missed nothing."""
 
@@ -40,16 +36,9 @@ ASKS = [Ask(number, 0.0, "reader", 60, 1) for number in range(24)]
 
 @asynccontextmanager
 async def cluster_of(folder: Path) -> AsyncIterator[Cluster]:
-    cluster = Cluster(folder, ("w1", "w2"), SECLUDED)
-    await cluster.lay_wires()
+    cluster = Cluster(folder, ("w1", "w2"), wired=True)
     try:
-        others = [node for node in range(3) if node != SECLUDED]
-        for node in others:
-            cluster.start(node)
-        await asyncio.sleep(ACQUAINTED)
-        cluster.start(SECLUDED)
-        for node in range(3):
-            await asyncio.to_thread(cluster.wait, node)
+        await cluster.begin()
         yield cluster
     finally:
         await cluster.end()
@@ -116,7 +105,7 @@ async def secluded_amid(folder: Path, *missing: str) -> Verdict:
             async with asyncio.timeout(60):
                 while not all_have_begun(people.transcripts):
                     await asyncio.sleep(0.02)
-            async with cluster.seclusion():
+            async with cluster.seclusion(SECLUDED):
                 await all_have_ended(cluster)
         stories = await settle(cluster, 30)
         return check(stories, [*ASKS, WARM_UP], people.transcripts, None)

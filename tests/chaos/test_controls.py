@@ -40,6 +40,7 @@ class Trouble:
     settings: Mapping[str, str] = field(default_factory=dict)
     without: Without = field(default_factory=dict)
     store: bool = False
+    gateways: int = 1
 
     async def run(self, folder: Path, without: Without, forgetful: bool = False) -> Outcome:
         both = {
@@ -49,7 +50,7 @@ class Trouble:
         campaign = Campaign(
             self.plan,
             folder,
-            gateways=1,
+            gateways=self.gateways,
             workers=2,
             store=self.store,
             settings=self.settings,
@@ -69,6 +70,9 @@ UNRENEWED = Trouble(plan(11, 300), IMPATIENT, {"worker": ["renewing"]})
 DYING_STORE = Trouble(plan(500, 20, *STORE_DEATHS, every=0.03), store=True)
 DEATH = Trouble(plan(24, 300, Fault(1.5, "kill worker", 0, 0)))
 LEAVING = Trouble(plan(12, 60, client="leaver"))
+SLOWNESS = Fault(0.0, "delay gateway", 1, 12.0)
+DOUBLES = plan(24, 300, SLOWNESS, client="doubler", every=0.4)
+LATE_COPIES = Trouble(DOUBLES, store=True, gateways=2)
 
 TROUBLES = {
     "zombies": ZOMBIES,
@@ -78,6 +82,7 @@ TROUBLES = {
     "a dying store": DYING_STORE,
     "a dying worker": DEATH,
     "clients that leave": LEAVING,
+    "copies that come late": LATE_COPIES,
 }
 
 
@@ -114,6 +119,10 @@ def stolen(outcome: Outcome) -> bool:
     return outcome.verdict.takeovers > 0
 
 
+def stopped(outcome: Outcome) -> bool:
+    return any("nobody had asked for that" in said for said in outcome.verdict.said)
+
+
 def dropped(outcome: Outcome) -> bool:
     return outcome.lost_items > 0
 
@@ -129,6 +138,7 @@ def dropped(outcome: Outcome) -> bool:
         ("a queue that hands out again", "worker", "asking-before-stealing", stolen),
         ("a dying store", "store", "the-cursor-in-its-transaction", missing),
         ("a dying worker", "worker", "acknowledging-after-the-end", dropped),
+        ("copies that come late", "gateway", "heed-of-ones-own-answer", stopped),
     ],
 )
 async def test_without_the_mechanism_it_is_noticed(

@@ -127,10 +127,20 @@ def resumed(stories: list[Story], faults: Faults) -> list[float]:
 
     answer that was being written when it went and whose worker met no trouble of its own.
     """
+    return _next_after(faults.returns, ("kill broker", "stop broker"), stories, faults)
+
+
+def headless(stories: list[Story], faults: Faults) -> list[float]:
+    """The same from each death of the leader of several brokers."""
+    return _next_after(faults.beheadings, ("kill leader",), stories, faults)
+
+
+def _next_after(
+    moments: Iterable[float], itself: tuple[str, ...], stories: list[Story], faults: Faults
+) -> list[float]:
     found = []
-    restarts = ("kill broker", "stop broker")
-    windows = [window for window in faults.windows if window.kind not in restarts]
-    for back in faults.returns:
+    windows = [window for window in faults.windows if window.kind not in itself]
+    for back in moments:
         for story in stories:
             before = [at for at in story.written if at < back]
             after = [at for at in (*story.written, story.ended) if at >= back]

@@ -1,0 +1,68 @@
+"""How people reach a mesh: at any gateway, and again and again until they are let in."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.web import Broken, Response, send
+
+AGAIN = 0.25
+"""Seconds before a client tries again."""
+
+REFUSALS = (429, 503)
+"""Statuses that mean: not now."""
+
+
+class GaveUp(Exception):
+    """What was asked for was not granted in time."""
+
+
+@dataclass
+class Door:
+    """The gateways of one mesh. blunt: a sentence for each refusal that did not say when to come
+    back."""
+
+    gateways: list[str]
+    rng: random.Random
+    blunt: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        buffer: int = 1 << 16,
+        only: str = "",
+    ) -> AsyncIterator[Response]:
+        """As `web.send`, to one gateway or the other; only: to this one."""
+        url = only or self.rng.choice(self.gateways)
+        async with send(method, url + path, body, headers, buffer) as response:
+            if response.status in REFUSALS and "retry-after" not in response.headers:
+                self.blunt.append(f"{method} {path}: {response.status} without Retry-After")
+            yield response
+
+    async def insist(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        headers: Mapping[str, str],
+        until: float,
+        only: str = "",
+    ) -> Any:
+        """Ask until it is granted. until: by the monotonic clock. Raises GaveUp."""
+        while time.monotonic() < until:
+            try:
+                async with self.send(method, path, body, headers, only=only) as response:
+                    if response.status in (200, 201):
+                        return await response.json()
+            except Broken:
+                pass
+            await asyncio.sleep(AGAIN)
+        raise GaveUp(f"{method} {path} was not granted in time")
