@@ -18,6 +18,7 @@ import xllamacpp
 
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.grammar import Grammar
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step
 from mesh.worker.engines.embedding import Embedding
@@ -148,7 +149,7 @@ class LlamaCppEngine:
                 "return_tokens": True,
                 "return_progress": True,
                 **named(job.sampling),
-                **await to_thread(_grammar, job),
+                **(await to_thread(_rest, job.grammar, job) if job.grammar else {}),
             }
         )
 
@@ -220,11 +221,9 @@ def _start(params: xllamacpp.CommonParams, info: EngineInfo) -> xllamacpp.Server
     return server
 
 
-def _grammar(job: Job) -> dict[str, str]:
+def _rest(grammar: Grammar, job: Job) -> dict[str, str]:
     """The grammar of what is still to come: the library would begin it anew behind a prefix."""
-    if job.grammar is None:
-        return {}
-    rest = rest_after(job.grammar, job.prefix_text)
+    rest = rest_after(grammar, job.prefix_text)
     if rest is None:
         raise EngineError("What was answered so far does not fit the format that was asked for.")
     return {"grammar": gbnf(rest)}
