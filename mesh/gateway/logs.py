@@ -9,6 +9,7 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Follower, OnEvent, Track
 from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import last_event, story
+from mesh.bus.trace import working_for
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.run import Run
@@ -45,7 +46,8 @@ class Logs:
                 follower = Follower(self._bus, self._js, reply, self._on_event)
                 await follower.start()
                 self._followers[reply] = follower
-                self._watching.append(asyncio.create_task(follower.watch()))
+                with working_for(""):  # it goes on for whoever comes later
+                    self._watching.append(asyncio.create_task(follower.watch()))
             return self._followers[reply]
 
     async def close(self) -> None:
