@@ -12,7 +12,15 @@ from contextlib import suppress
 from secrets import token_hex
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    HTTPReceiveMessage,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
 
 from mesh.bus.trace import TRACE
 from mesh.gateway.errors import AnyRequest, answer
@@ -131,7 +139,25 @@ class Door:
         if allowed and _is_preflight(scope["method"], headers):
             await _allow(FROM_ANYWHERE_PREFLIGHT if anywhere else PREFLIGHT, send_with_headers)
             return
-        await self._app(scope, receive, send_with_headers)
+        await self._app(scope, self._measured(receive), send_with_headers)
+
+    def _measured(self, receive: Receive) -> Receive:
+        """A body that did not say how long it is, and is too long, is read away as well.
+
+        It is refused when it is decoded.
+        """
+        length = 0
+
+        async def measured() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            nonlocal length
+            message = await receive()
+            if message["type"] == "http.request":
+                length += len(message["body"])
+                if length > self._max_body and message["more_body"]:
+                    await _read_away(receive)
+            return message
+
+        return measured
 
     async def _measure(self, length: bytes, receive: Receive) -> None:
         """Raise MeshError (too_large) for a body that says that it is too long."""

@@ -123,6 +123,25 @@ async def test_a_body_that_does_not_say_how_long_it_is_is_refused_with_a_sentenc
         assert "send less" in response.json()["detail"]
 
 
+async def test_who_sends_such_a_body_to_its_end_before_listening_hears_the_sentence(
+    mesh: Mesh,
+) -> None:
+    async with await mesh.client("to the end") as http:
+        signed = http.headers["authorization"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", mesh.port)
+    head = f"POST /chats HTTP/1.1\r\nHost: {http.base_url.netloc.decode()}\r\n"
+    head += f"Authorization: {signed}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    writer.write(head.encode())
+    for _ in range(24):
+        writer.write(b"100000\r\n" + b"x" * (1 << 20) + b"\r\n")
+        await writer.drain()
+    writer.write(b"0\r\n\r\n")
+    async with asyncio.timeout(20):
+        answered = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert answered.startswith(b"HTTP/1.1 413 ")
+
+
 @pytest.mark.parametrize("path", ["/chats", "/v1/models", "/v1/health", "/nowhere"])
 async def test_head_has_the_headers_of_get_and_no_body(mesh: Mesh, path: str) -> None:
     async with await mesh.client("heads") as http:
