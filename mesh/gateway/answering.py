@@ -7,7 +7,7 @@ read and stopped while the store is away.
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from secrets import randbits
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ async def begin(
 ) -> Track:
     """Begin an answer to a question, once per idempotency key, and follow it.
 
-    A new question ends the answers that this chat is still writing to other ones. Raises
+    A new question ends the answers that this chat is still writing to earlier ones. Raises
     MeshError as `Models.choose`, `Requests.submit` and the store do.
     """
     options.check(services.settings.max_message_chars)
@@ -198,13 +198,16 @@ async def stored_answer(
 
 
 def supersede(services: Services, unfinished: Iterable[str], *begun: Track) -> None:
-    """Cancel what a chat was still writing to other questions, but not what answers this one.
+    """Cancel what a chat was still writing to questions that came before this one.
 
-    Of a question that is sent twice at once under one key the slower copy is planned when the first
-    is under way already, and finds it among the unfinished.
+    Of a question that is sent twice under one key the slower copy is planned late: it finds its own
+    answer among the unfinished, and even those to questions that were asked since. What counts is
+    the order in which they stand in the log.
     """
     own = {track.rid for track in begun}
-    cancel_all(services, (rid for rid in unfinished if rid not in own), by="next question")
+    for rid in unfinished:
+        if rid not in own:
+            services.requests.background(_cancel(services, rid, "next question", begun))
 
 
 def cancel_all(services: Services, rids: Iterable[str], by: str) -> None:
@@ -213,10 +216,14 @@ def cancel_all(services: Services, rids: Iterable[str], by: str) -> None:
         services.requests.background(_cancel(services, rid, by))
 
 
-async def _cancel(services: Services, rid: str, by: str) -> None:
+async def _cancel(services: Services, rid: str, by: str, later: Sequence[Track] = ()) -> None:
+    """Cancel an answer, unless one of `later` was asked for before it."""
     track = await services.requests.logs.find(rid)
     if track is None:
         log.debug("%s has gone from the log before it could be cancelled", rid)
         return
-    with services.streams.reading(track):
-        await services.requests.endings.cancel(track, by)
+    for each in later:
+        await heard(each)
+    if all(track.run.queued_at < each.run.queued_at for each in later):
+        with services.streams.reading(track):
+            await services.requests.endings.cancel(track, by)

@@ -59,15 +59,17 @@ class Run:
     """One request as its log tells it.
 
     texts[k] is piece k; ids[k] its token ids, or ids is None once a writer gave none; odds[k] how
-    likely it was, empty where nobody asked. pen is
-    None before the first claim. last is the sequence of the last event applied. bare: only events
-    are applied, to learn how the request stands; its texts stay empty and no seal waits for them.
+    likely it was, empty where nobody asked. pen is None before the first claim. queued_at,
+    claimed_at and last are sequences: of the first event, of the latest claim, and of the last
+    event applied. bare: only events are applied, to learn how the request stands; its texts stay
+    empty and no seal waits for them.
     fingerprints: of all claims, in order; lost: how many holders were lost at the last place at
     which one was; deleted: it is not to be shown any more; withdrawn: it was cancelled because
     others that belong to it were refused.
     """
 
     queued: Queued | None = None
+    queued_at: int = 0
     pen: tuple[int, Writer] | None = None
     claim: Claim | None = None
     claimed_at: int = 0
@@ -100,7 +102,7 @@ class Run:
             return self._deleted(writer, seq) if isinstance(event, Deleted) else Applied.IGNORED
         match event:
             case Queued():
-                self.queued = event
+                self.queued, self.queued_at = event, seq
             case Claim():
                 if event.n <= self.n:
                     return Applied.IGNORED

@@ -71,6 +71,25 @@ async def test_a_question_does_not_cancel_its_own_answer(processes: Processes) -
         assert (await get_message(here, chat, begun))["state"] == "complete"
 
 
+async def test_nor_one_to_a_question_that_was_asked_since(processes: Processes) -> None:
+    async with two_gateways(processes) as (held, here, there):
+        chat = await new_chat(here)
+        parent = (await answer(here, chat, "hello"))["id"]
+        few = {"max_new_tokens": 3}
+        question: Any = {"parent": parent, "key": "mine", "sampling_parameters": few}
+        held.hold(b"plan_answer")
+        late = asyncio.create_task(ask(there, chat, LONG, **question))
+        await reached(held)
+        first = (await answer(here, chat, LONG, **question))["id"]
+        more: Any = {"parent": first, "sampling_parameters": {"max_new_tokens": 200}}
+        since = (await ask(here, chat, LONG, **more))["assistant_message"]["id"]
+        await get_message(here, chat, since)  # the store has it, and names it as unfinished
+        held.let_go()
+        assert (await late)["assistant_message"]["id"] == first
+        await events(here, chat, since)
+        assert (await get_message(here, chat, since))["state"] == "complete"
+
+
 async def test_nor_does_one_in_a_chat_by_its_number(processes: Processes) -> None:
     async with two_gateways(processes) as (held, here, there):
         body: Any = {"chat_id": 7, "prompt": "hello"}
