@@ -6,18 +6,10 @@ used again: the same key then leads to the next id, which every gateway derives 
 
 from hashlib import sha256
 
-from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.errors import REFUSALS as REFUSALS
+from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import End, Failed
 from mesh.protocol.run import Run
-
-REFUSALS = frozenset(
-    {
-        ErrorCode.QUEUE_FULL,
-        ErrorCode.SHARE_FULL,
-        ErrorCode.RATE_LIMITED,
-        ErrorCode.BROKER_UNAVAILABLE,
-    }
-)
 
 RETRY_AFTER = 10.0
 """Seconds to wait, for whoever did not hear from the queue itself how long."""

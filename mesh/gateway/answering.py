@@ -20,6 +20,7 @@ from mesh.gateway.instructions import system_message
 from mesh.gateway.options import AnswerOptions
 from mesh.gateway.requests import Tried
 from mesh.gateway.services import Services
+from mesh.gateway.taking_back import taken_back
 from mesh.gateway.tokens import Principal
 from mesh.protocol.chats import ChatMessage, GetMessage, Plan, PlanAnswer
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -52,7 +53,7 @@ async def begin(
     tried = await _tried(services, user, key, body)
     if tried.track is not None:
         return tried.track
-    question = _once(services, question, tried.refused)
+    question = await _once(services, user, question, tried.refused)
     try:
         model, plan = await plan_answer(services, user, options.model_config_name, question)
     except MeshError:  # perhaps because the same was sent twice at once, and the other was first
@@ -61,7 +62,9 @@ async def begin(
             raise
         return tried.track
     asked = request_of(services, request, user, options, model, plan, key)
-    track = await services.requests.submit(asked, turn_of(plan, options), body)
+    turn = turn_of(plan, options)
+    async with taken_back(services, turn, said=question.user_message is not None):
+        track = await services.requests.submit(asked, turn, body)
     await heard(track)
     supersede(services, plan.unfinished, track)
     return track
@@ -74,12 +77,20 @@ async def _tried(services: Services, user: Principal, key: str, body: str) -> Tr
     return await services.requests.tried(services.rid(user, key), body)
 
 
-def _once(services: Services, question: PlanAnswer, refused: Track | None) -> PlanAnswer:
-    """A question that the queue refused stands in its chat: it is answered, not said twice."""
+async def _once(
+    services: Services, user: Principal, question: PlanAnswer, refused: Track | None
+) -> PlanAnswer:
+    """A question that was refused, but stands in its chat still, is answered and not said twice."""
     turn = refused.run.queued.turn if refused is not None and refused.run.queued else None
     if refused is None or turn is None or question.user_message is None:
         return question
     services.seen.note(turn, refused.run.last)
+    try:
+        await stored(services, user, question.chat_id, turn.user_message.id)
+    except MeshError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        return question  # it was taken back
     return PlanAnswer(
         user_id=question.user_id,
         chat_id=question.chat_id,

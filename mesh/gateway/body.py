@@ -15,6 +15,11 @@ from mesh.protocol.errors import ErrorCode, MeshError
 S = TypeVar("S", bound=Struct)
 T = TypeVar("T")
 
+_UNKNOWN = "Object contains unknown field `"
+
+_SHOWN = 200
+"""Characters of a name that nobody knows, in the sentence that refuses it."""
+
 
 async def read_body(request: AnyRequest, kind: type[S]) -> S:
     """The body as a Struct. Raises MeshError (bad_request), naming the field at fault.
@@ -30,13 +35,22 @@ def decode_body(data: bytes, kind: type[T]) -> T:
         str(data, "utf-8")  # the decoder does not look into fields that are not asked for
         return msgspec.json.decode(data or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `")
-        param = where.rstrip("`").removeprefix("$.").removeprefix("$") or None
-        raise MeshError(ErrorCode.BAD_REQUEST, f"{what}.", param=param) from error
+        raise _wrong(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MeshError(
             ErrorCode.BAD_REQUEST, f"The body is not valid JSON in UTF-8: {error}."
         ) from error
+
+
+def _wrong(said: str) -> MeshError:
+    """What the decoder finds wrong, with the full name of the field at fault."""
+    what, _, where = said.partition(" - at `$")
+    param = where.rstrip("`").removeprefix(".")
+    if what.startswith(_UNKNOWN):
+        name = what.removeprefix(_UNKNOWN).rstrip("`")[:_SHOWN]
+        param = f"{param}.{name}" if param else name
+        what = f"There is no parameter {param!r} here; leave it out"
+    return MeshError(ErrorCode.BAD_REQUEST, f"{what}.", param=param or None)
 
 
 def as_json(body: object, status: int = 200) -> Response[bytes]:

@@ -17,6 +17,8 @@ from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.messages import CHAT, MESSAGE, UNPROCESSABLE
 from mesh.gateway.options import AnswerOptions
 from mesh.gateway.services import Services, Wired
+from mesh.gateway.taking_back import take_back
+from mesh.gateway.together import together
 from mesh.gateway.tokens import Principal
 from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import Plan, PlanAnswer
@@ -112,13 +114,16 @@ async def _submit(
 ) -> list[Track]:
     """Queue all of them; if one is refused, those that were accepted are withdrawn."""
     turn = turn_of(plan, body)
-    begun = await asyncio.gather(
-        *(services.requests.submit(each, turn, digest) for each in asked), return_exceptions=True
-    )
+    async with together(services, asked, digest, chat=True):
+        begun = await asyncio.gather(
+            *(services.requests.submit(each, turn, digest) for each in asked),
+            return_exceptions=True,
+        )
     tracks = [track for track in begun if isinstance(track, Track)]
     failures = [failure for failure in begun if isinstance(failure, BaseException)]
     if failures:
         await services.requests.withdraw(tracks)
+        await take_back(services, turn, said=False, withdrawn=tracks)
         raise failures[0]
     await asyncio.gather(*map(heard, tracks))
     return tracks

@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from litestar import Response, post
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from mesh.bus.follow import Track
 from mesh.gateway import numbered
@@ -32,6 +33,7 @@ from mesh.gateway.numbered import ChatNumber, Place
 from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import refused
+from mesh.gateway.taking_back import taken_back
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Cancelled, Done, Failed, Message, Request, Sampling
@@ -169,10 +171,12 @@ async def _accept(services: Services, client: Client, asking: Asking) -> Track:
         if known is not None:
             return known
     asked, place = await _ask(services, asking)
-    client.check()
     if place is None:
+        client.check()
         return await services.requests.submit(asked, body=asking.digest)
-    track = await services.requests.submit(asked, place.turn, asking.digest)
+    async with taken_back(services, place.turn, said=True):
+        client.check()
+        track = await services.requests.submit(asked, place.turn, asking.digest)
     supersede(services, place.unfinished, track)
     return track
 
@@ -181,23 +185,22 @@ async def _ask(services: Services, asking: Asking) -> tuple[Request, Place | Non
     """What to ask, and its place in a chat, if it is kept in one."""
     principal, body, key = asking.principal, asking.body, asking.key
     model = await _model(services, principal, body.model, key)
-    messages: tuple[Message, ...] = (Message(role="user", content=body.prompt),)
-    place = None
-    if asking.kept:
-        place = await numbered.place(services, principal, model, body.prompt, body.chat_id)
-        messages = place.messages
     trace = request_id(asking.request)
     asked = services.new_request(
         principal,
         model,
-        messages,
+        (Message(role="user", content=body.prompt),),
         _sampling(body.params),
         body.params.max_tokens,
         key=key,
         trace=trace,
         fit="truncate" if asking.kept else "refuse",
     )
-    return asked, place
+    if not asking.kept:
+        return asked, None
+    await services.limiter.check(asked, chat=True)  # before a chat is begun for it
+    place = await numbered.place(services, principal, model, body.prompt, body.chat_id)
+    return replace(asked, messages=place.messages), place
 
 
 async def _model(services: Services, principal: Principal, name: str | None, key: str) -> str:

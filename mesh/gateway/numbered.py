@@ -18,6 +18,7 @@ from mesh.gateway.auth import DEBUG, check_name
 from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.services import Services, Wired
+from mesh.gateway.taking_back import close_empty
 from mesh.gateway.tokens import Principal
 from mesh.gateway.whole_chat import whole_chat
 from mesh.protocol.accounts import SignIn
@@ -169,9 +170,12 @@ async def place(
     await services.requests.queue.check_room(model, who.user_id, who.priority)
     chat = await services.store.ask(OpenChat(user_id=who.user_id, number=number or 0))
     said = UserMessage(id=token_hex(16), content=prompt, created=time.time())
-    plan = await services.store.ask(
-        PlanAnswer(user_id=who.user_id, chat_id=chat.id, user_message=said, at_end=True)
-    )
+    query = PlanAnswer(user_id=who.user_id, chat_id=chat.id, user_message=said, at_end=True)
+    try:
+        plan = await services.store.ask(query)
+    except MeshError:
+        await close_empty(services, who.user_id, chat.id)
+        raise
     return Place(plan.turn, plan.messages, plan.unfinished)
 
 

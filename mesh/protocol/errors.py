@@ -92,6 +92,16 @@ _SENTENCES = {
     ErrorCode.INTERNAL: "Something went wrong inside the mesh; the request id leads to its log.",
 }
 
+REFUSALS = frozenset(
+    {
+        ErrorCode.QUEUE_FULL,
+        ErrorCode.SHARE_FULL,
+        ErrorCode.RATE_LIMITED,
+        ErrorCode.BROKER_UNAVAILABLE,
+    }
+)
+"""Why a request is refused before anybody takes it up: asked again it may be let in."""
+
 
 class MeshError(Exception):
     """A refusal or failure with a code of the wire and the particulars of this case.

@@ -40,7 +40,24 @@ Alternative = tuple[Element, ...]
 Rule = tuple[Alternative, ...]
 
 
-class Grammar(Struct, frozen=True):
-    """Rules by their number."""
+class Wish(Struct, frozen=True, omit_defaults=True):
+    """What a grammar was made for, in OpenAI's words: for engines that ask somebody else for it.
+
+    schema: JSON text of the JSON Schema that the content has to be of, "": any text; name, strict:
+    of that schema, as asked; must_call: a function has to be called; only: which one, "": any;
+    parallel: there may be several calls.
+    """
+
+    schema: str = ""
+    name: str = ""
+    strict: bool = False
+    must_call: bool = False
+    only: str = ""
+    parallel: bool = True
+
+
+class Grammar(Struct, frozen=True, omit_defaults=True):
+    """Rules by their number. wish: None, where whoever made it did not say."""
 
     rules: tuple[Rule, ...]
+    wish: Wish | None = None

@@ -85,6 +85,7 @@ from mesh.protocol.limits import Allowance, GetAllowance, GetUsage, SetAllowance
 from mesh.protocol.messages import Refused
 from mesh.protocol.numbered import ListNumbered, NumberedChats, OpenChat
 from mesh.protocol.own_data import ClientRows, ListClients, ListToolRuns, ToolRuns
+from mesh.protocol.taking_back import TakeBack
 from mesh.protocol.threads import (
     AddThreadMessage,
     CreateThread,
@@ -152,6 +153,7 @@ ChatQuery = (
     | ListWorkerEvents
     | EvaluateMessage
     | OpenChat
+    | TakeBack
     | ListNumbered
     | ListExport
     | ListToolRuns
@@ -273,6 +275,7 @@ QUERIES: dict[type[Query], type[Reply]] = {
     ListWorkerEvents: WorkerEvents,
     EvaluateMessage: Ok,
     OpenChat: Chat,
+    TakeBack: Ok,
     ListNumbered: NumberedChats,
     ListExport: ExportHeads,
     ListToolRuns: ToolRuns,

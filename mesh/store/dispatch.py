@@ -41,6 +41,7 @@ from mesh.protocol.messages import UserMessage
 from mesh.protocol.numbered import ListNumbered, OpenChat
 from mesh.protocol.own_data import ListClients, ListToolRuns
 from mesh.protocol.queries import AccountQuery, AssistantQuery, Query, Reply, ThreadQuery
+from mesh.protocol.taking_back import TakeBack
 from mesh.protocol.tools import GetThread
 from mesh.settings import StoreSettings
 from mesh.store import thread_desk
@@ -57,6 +58,7 @@ from mesh.store.queries import (
     own_data,
     runs,
     search,
+    taking_back,
     usage,
 )
 from mesh.store.refusals import NotYet, unavailable
@@ -93,6 +95,7 @@ Change = (
     | Vote
     | AddReport
     | EvaluateMessage
+    | TakeBack
 )
 
 
@@ -151,6 +154,7 @@ class Dispatcher:
                 | GetUsage()
                 | ListNumbered()
                 | OpenChat()
+                | TakeBack()
                 | RemoveUser()
                 | AddUserMessage(parent_id=None)
                 | PlanAnswer(user_message=UserMessage(parent_id=None))
@@ -239,6 +243,8 @@ class Dispatcher:
                 return await evaluations.evaluate_message(session, query, now)
             case OpenChat():
                 return await numbered.open_chat(session, query, now)
+            case TakeBack():
+                return await taking_back.take_back(session, query)
 
     async def _health(self, skipped: int) -> Health:
         return Health(

@@ -75,6 +75,7 @@ class Draft:
             max_tokens=left,
             seed=int(sha256(request.rid.encode()).hexdigest()[:8], 16) if seed is None else seed,
             grammar=request.grammar,
+            tools=request.tools,
         )
 
     def sealed(self, end: End) -> End:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mesh.protocol.messages import Message, Tool, ToolCall
+from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN
 
 _HOW = """\
 You may call these functions, each given as JSON with the JSON Schema of its parameters:
@@ -63,7 +64,7 @@ def turn(message: Message) -> dict[str, Any]:
 
 def written(name: str, arguments: str) -> str:
     """A call as models write it."""
-    return f'<tool_call>\n{{"name": "{name}", "arguments": {arguments}}}\n</tool_call>'
+    return f"{OPEN}{NAME}{name}{ARGUMENTS}{arguments}{CLOSE}"
 
 
 def _plain(message: Message) -> Message:

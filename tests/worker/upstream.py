@@ -19,6 +19,8 @@ KEY = "the-key"
 class Upstream:
     """status: of every reply; cut_after, garbage_after: chunks before it hangs up, or raves.
 
+    deltas: what it says instead, chunk by chunk, if anything; logprobs: with each of them.
+
     requests: the bodies received; open: streams being answered, most: at once so far; pause:
     seconds between chunks.
     """
@@ -30,6 +32,8 @@ class Upstream:
         self.garbage_after: int | None = None
         self.finish: str | None = None
         self.pause = 0.0
+        self.deltas: list[dict[str, Any]] = []
+        self.logprobs: Any = None
         self.requests: list[dict[str, Any]] = []
         self.open = 0
         self.most = 0
@@ -82,6 +86,11 @@ class Upstream:
         return True
 
     def _events(self, body: dict[str, Any]) -> Iterator[str]:
+        if self.deltas:
+            yield from (_chunk(delta, None, self.logprobs) for delta in self.deltas)
+            yield _chunk({}, self.finish or "stop")
+            yield "[DONE]"
+            return
         last = Message(role="user", content=body["messages"][-1]["content"])
         words = list(islice(say((last,)), body["max_tokens"] + 1))
         said = words[: body["max_tokens"]]
@@ -131,6 +140,6 @@ def _status(code: int) -> bytes:
     return f"HTTP/1.1 {code} -\r\nContent-Type: text/event-stream\r\n".encode()
 
 
-def _chunk(delta: dict[str, str], finish: str | None = None) -> str:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+def _chunk(delta: dict[str, Any], finish: str | None = None, logprobs: Any = None) -> str:
+    choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
     return json.dumps({"object": "chat.completion.chunk", "choices": [choice]})

@@ -12,9 +12,7 @@ from mesh.gateway.grammar import json_schema
 from mesh.gateway.grammar.build import Builder
 from mesh.gateway.grammar.keywords import SchemaError
 from mesh.protocol.grammar import Alternative, Chars, Grammar
-
-OPEN, CLOSE = "<tool_call>", "}\n</tool_call>"
-NAME, ARGUMENTS = '\n{"name": "', '", "arguments": '
+from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN
 
 
 @dataclass(frozen=True)

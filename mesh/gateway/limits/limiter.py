@@ -8,7 +8,7 @@ happens in the fraction of a second in which the one does not know of the other'
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -74,6 +74,7 @@ class Limiter:
         self._store = store
         self._clock = clock
         self._away_until = 0.0
+        self._reserved: set[str] = set()
 
     async def start(self, js: JetStream) -> None:
         """Learn what was asked and used of late. Raises BusError."""
@@ -88,23 +89,46 @@ class Limiter:
     async def admit(self, request: Request, chat: bool = False) -> Request:
         """Count a request as accepted; with the weight and priority that it has.
 
-        chat: it is an answer in a chat. Raises MeshError as `check`.
+        chat: it is an answer in a chat. What was reserved is let in. Raises MeshError as `check`.
         """
-        await self.check(request, chat)
-        request = replace(request, weight=self._weight(request))
-        self.counts.begin(request, chat)
-        return request
+        if request.rid in self._reserved:
+            self._reserved.remove(request.rid)
+        else:
+            await self.check(request, chat)
+            self.counts.begin(request, chat)
+        return replace(request, weight=self._weight(request))
 
-    async def check(self, request: Request, chat: bool = False) -> None:
-        """Refuse what would not be let in now; nothing is counted.
+    async def reserve(
+        self, requests: Sequence[Request], chat: bool = False, param: str = "n"
+    ) -> None:
+        """Count requests of one user that belong together before they are queued one by one: all
+        of them, or none. param: what asks for so many. Raises MeshError as `check`.
+        """
+        try:
+            await self.check(requests[0], chat, len(requests))
+        except MeshError as error:
+            error.param = error.param and param
+            raise
+        for each in requests:  # nothing is awaited since: nobody else has come in between
+            self.counts.begin(each, chat)
+            self._reserved.add(each.rid)
 
-        Raises MeshError: rate_limited, forbidden.
+    def release(self, requests: Sequence[Request]) -> None:
+        """Those of reserved requests that were not queued after all are under way no longer."""
+        for rid in {each.rid for each in requests} & self._reserved:
+            self._reserved.remove(rid)
+            self.counts.forget(rid)
+
+    async def check(self, request: Request, chat: bool = False, more: int = 1) -> None:
+        """Refuse what would not be let in now, so many like it; nothing is counted.
+
+        Raises MeshError: rate_limited, forbidden; bad_request for more than is ever let in at once.
         """
         for who in of(request):
             if self._allowance(who).daily_tokens:
                 await self._learn(who)
         for who in of(request):
-            self._check(who, chat)
+            self._check(who, chat, more)
         self._check_priority(request)
 
     def forget(self, rid: str) -> None:
@@ -137,24 +161,30 @@ class Limiter:
             left = max(0, allowed.daily_tokens - used.today.tokens(now))
             yield "daily-tokens", Room(allowed.daily_tokens, left, DAY - now % DAY)
 
-    def _check(self, who: Who, chat: bool) -> None:
-        """Raise MeshError (rate_limited) if one more is beyond a limit."""
+    def _check(self, who: Who, chat: bool, more: int) -> None:
+        """Raise MeshError (rate_limited, bad_request) if so many more are beyond a limit."""
         allowed, used, now = self._allowance(who), self.counts.of(who), self._clock()
         whose = "with this key" if who.key else "for you"
-        if allowed.concurrent and len(used.open) >= allowed.concurrent:
-            raise _refused(f"{allowed.concurrent} requests are under way {whose}", SOON)
+        most, going = allowed.concurrent, len(used.open)
+        if most and going + more > most:
+            _check_ever(most, more, f"requests may be under way {whose} at once")
+            raise _refused("requests are under way", whose, SOON, most, going, more)
+        answers = self._messages if chat and not who.key else 0
         windows = [
-            (used.requests, allowed.requests, "requests were made"),
-            (used.tokens, allowed.tokens, "tokens were used"),
-            (used.messages, self._messages if chat and not who.key else 0, "answers were asked"),
+            (used.requests, allowed.requests, more, "requests", "made"),
+            (used.tokens, allowed.tokens, 1, "tokens", "used"),
+            (used.messages, answers, more, "answers", "asked"),
         ]
-        for window, limit, what in windows:
-            if limit and (wait := window.free_at(limit, now) - now) > 0:
-                span = "minute" if window.span == 60 else f"{window.span:g} seconds"
-                raise _refused(f"{limit:,} {what} {whose} in the last {span}", wait)
+        for window, limit, count, what, done in windows:
+            span = "minute" if window.span == 60 else f"{window.span:g} seconds"
+            if limit:
+                _check_ever(limit, count, f"{what} may be {done} {whose} in any {span}")
+            if limit and (wait := window.free_at(limit - count + 1, now) - now) > 0:
+                whose = f"{whose} in the last {span}"
+                raise _refused(f"{what} were {done}", whose, wait, limit, window.sum(now), count)
         if allowed.daily_tokens and used.today.tokens(now) >= allowed.daily_tokens:
-            wait = DAY - now % DAY
-            raise _refused(f"{allowed.daily_tokens:,} tokens were used {whose} today (UTC)", wait)
+            whose, wait = f"{whose} today (UTC)", DAY - now % DAY
+            raise _refused("tokens were used", whose, wait, allowed.daily_tokens)
 
     def _check_priority(self, request: Request) -> None:
         """Raise MeshError (forbidden) for more than one may have."""
@@ -214,6 +244,20 @@ def _with(own: Allowance, usual: Allowance) -> Allowance:
     return replace(own, **lacking)
 
 
-def _refused(what: str, wait: float) -> MeshError:
-    detail = f"{what[0].upper()}{what[1:]}, which is the limit; try again later."
+def _refused(
+    what: str, whose: str, wait: float, limit: int, there: int = 0, more: int = 1
+) -> MeshError:
+    """there: how many there are of the limit, which is not enough for `more` at once."""
+    if more == 1:
+        detail = f"{limit:,} {what} {whose}, which is the limit; try again later."
+    else:
+        detail = f"{there:,} of {limit:,} {what} {whose}, so {more} more are too many"
+        detail += "; try again later."
     return MeshError(ErrorCode.RATE_LIMITED, detail, retry_after=wait)
+
+
+def _check_ever(limit: int, more: int, what: str) -> None:
+    """Raise MeshError (bad_request) for more at once than a limit will ever let in."""
+    if more > limit:
+        detail = f"No more than {limit:,} {what}, so {more} can never be; ask for fewer."
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param="n")

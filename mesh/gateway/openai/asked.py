@@ -80,8 +80,12 @@ class Asked(Struct, frozen=True, kw_only=True):
 
     def digest(self) -> str:
         """What has to be the same under one idempotency key: all but how the answer is read."""
-        same = replace(self, stream=False, include_usage=False)
+        same = replace(self, stream=False, include_usage=False, grammar=self._held_to())
         return sha256(msgspec.json.encode(same)).hexdigest()
+
+    def _held_to(self) -> Grammar | None:
+        """The grammar as gateways of before made it: under one key both find the same."""
+        return None if self.grammar is None else replace(self.grammar, wish=None)
 
     def choices(self, first: Request) -> list[Request]:
         """The requests that this is to the mesh, made after the first one, which has its prompt.

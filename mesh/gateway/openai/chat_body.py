@@ -21,34 +21,55 @@ from mesh.gateway.openai.tools_body import Format, ResponseFormat, ToolBodies, T
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Message, ToolCall
 
+_NO_TEXT = ("image_url", "input_audio", "file", "refusal")
+"""What parts of other types have."""
 
-class ContentPart(Struct):
-    """A part of a message. Only parts of the type `text` can be read."""
+
+class ContentPart(Struct, forbid_unknown_fields=True):
+    """A part of a message. Only parts of the type `text` can be read; where a prefix of the prompt
+    ends (prompt_cache_breakpoint) is found without being told."""
 
     type: str
     text: str | None = None
+    prompt_cache_breakpoint: object = None
+    image_url: object = None
+    input_audio: object = None
+    file: object = None
+    refusal: object = None
 
 
-class CalledFunction(Struct):
+class CalledFunction(Struct, forbid_unknown_fields=True):
     name: str
     arguments: str
 
 
-class CalledTool(Struct):
-    """A call that the assistant made, as it was answered here."""
+class CalledTool(Struct, forbid_unknown_fields=True):
+    """A call that the assistant made, as it was answered here; index: as in a stream of it."""
 
     id: str
     function: CalledFunction
     type: Literal["function"] = "function"
+    index: int | None = None
 
 
-class ChatMessage(Struct):
-    """A turn of the conversation. What models cannot be shown is refused; a `name` is not shown."""
+class ChatMessage(Struct, forbid_unknown_fields=True):
+    """A turn of the conversation. What models cannot be shown is refused.
+
+    Of an assistant's message that is sent back as it came some things are known and not shown to
+    the model: its name, its thoughts, what clients note in it for themselves. A refusal is what it
+    said, where it said nothing else.
+    """
 
     role: str
     content: str | list[ContentPart] | None = None
     tool_calls: list[CalledTool] | None = None
     tool_call_id: str | None = None
+    name: str | None = None
+    refusal: str | None = None
+    annotations: list[object] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    provider_specific_fields: dict[str, object] | None = None
     function_call: object = None
     audio: object = None
 
@@ -104,10 +125,12 @@ def _message(where: str, said: ChatMessage) -> Message:
     for name in ("function_call", "audio"):
         if getattr(said, name):
             raise unsupported(f"{where}.{name}", f"Messages with {name} cannot be read here.")
+    if said.tool_call_id and said.role != "tool":
+        raise bad(f"{where}.tool_call_id", "Only a tool's message has one; leave it out.")
     if said.role == "assistant":
-        calls = tuple(_call(f"{where}.tool_calls[{at}]", c) for at, c in enumerate(_calls(said)))
-        content = "" if calls and said.content is None else _text(f"{where}.content", said.content)
-        return Message(role="assistant", content=content, tool_calls=calls)
+        return _answer(where, said)
+    if said.tool_calls:
+        raise bad(f"{where}.tool_calls", "Only an assistant's message has calls; leave them out.")
     content = _text(f"{where}.content", said.content)
     match said.role:
         case "system" | "developer":
@@ -124,6 +147,14 @@ def _message(where: str, said: ChatMessage) -> Message:
                 f"The role {other!r} is not supported here: use system, developer, user, "
                 "assistant or tool.",
             )
+
+
+def _answer(where: str, said: ChatMessage) -> Message:
+    """What the assistant said, or refused to, and what it called."""
+    calls = tuple(_call(f"{where}.tool_calls[{at}]", c) for at, c in enumerate(_calls(said)))
+    content = said.refusal if said.content is None else said.content
+    text = "" if calls and content is None else _text(f"{where}.content", content)
+    return Message(role="assistant", content=text, tool_calls=calls)
 
 
 def _calls(said: ChatMessage) -> list[CalledTool]:
@@ -154,6 +185,9 @@ def _part(where: str, part: ContentPart) -> str:
         raise unsupported(
             f"{where}.type", f"Models here read text only, not parts of type {part.type!r}."
         )
+    for name in _NO_TEXT:
+        if getattr(part, name) is not None:
+            raise bad(f"{where}.{name}", f"A part of type 'text' has no {name}; leave it out.")
     if part.text is None:
         raise bad(f"{where}.text", "A text part needs its text.")
     return part.text

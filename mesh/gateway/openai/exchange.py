@@ -16,6 +16,7 @@ from mesh.gateway.openai.asked import Asked, bad
 from mesh.gateway.openai.completion import Book, Chunks, completion, error_event, failure
 from mesh.gateway.openai.repeating import check_whole, note_of, noted_whole, whole_digest
 from mesh.gateway.services import Services
+from mesh.gateway.together import together
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import Done, Request
@@ -146,14 +147,19 @@ async def _submit(
     whole: digest of all that was sent, where there is a key.
     """
     body = asked.digest() if key else ""
+    made, *others = asked.choices(first)
+    requests = [made]
+    for at, other in enumerate(others, 1):
+        rid = services.rid(principal, key and f"{key}\n{at}")
+        requests.append(replace(other, rid=rid))
+    many = "n" if asked.n > 1 else "prompt"
     accepted: list[Choice] = []
     try:
-        for at, made in enumerate(asked.choices(first)):
-            if at:
-                made = replace(made, rid=services.rid(principal, key and f"{key}\n{at}"))
-            track = await services.requests.submit(made, body=body, note=note_of(whole))
-            check_whole(noted_whole(track.run.queued), whole)
-            accepted.append((replace(made, rid=track.rid), track))
+        async with together(services, requests, body, param=many):
+            for made in requests:
+                track = await services.requests.submit(made, body=body, note=note_of(whole))
+                check_whole(noted_whole(track.run.queued), whole)
+                accepted.append((replace(made, rid=track.rid), track))
     except MeshError:
         await services.requests.withdraw([track for _, track in accepted])
         raise

@@ -70,7 +70,7 @@ _COMMON = {
 CHAT = _COMMON | {
     "messages": _used("Roles system, developer (the same), user, assistant, tool; text only."),
     "max_completion_tokens": _used("The same under its newer name."),
-    "logprobs": _used("How likely each token was, where the engine tells: all but `openai`."),
+    "logprobs": _used("How likely each token was, where the engine tells."),
     "top_logprobs": _used("0 to 20 of the likeliest tokens in each place; needs `logprobs`."),
     "tools": _used("Functions; their arguments are held to their JSON Schemas, strict or not."),
     "tool_choice": _used("`none`, `auto`, `required`, or one function by its name."),
@@ -168,6 +168,9 @@ def check(body: bytes, table: Table) -> None:
 
 
 def _check_harmless(name: str, parameter: Parameter, value: object) -> None:
+    if isinstance(value, dict) and {} in parameter.harmless:  # its keys are refused by name, too
+        value = {key: said for key, said in value.items() if said is not None}
+        name = f"{name}.{next(iter(value))}" if value else name
     asks_nothing = value is None or any(
         type(value) is type(known) and value == known for known in parameter.harmless
     )

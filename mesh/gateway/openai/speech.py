@@ -10,10 +10,8 @@ from hashlib import sha256
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mesh.gateway.grammar.tool_calls import ARGUMENTS, CLOSE, NAME, OPEN
 from mesh.protocol.messages import Message, ToolCall
-
-THINK, THOUGHT = "<think>", "</think>"
+from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN, THINK, THOUGHT
 
 
 class CallDelta(Struct, omit_defaults=True):

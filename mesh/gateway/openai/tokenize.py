@@ -18,7 +18,7 @@ PATIENCE = 5.0
 """Seconds that a worker may take; another is asked then."""
 
 
-class TokenizeBody(Struct):
+class TokenizeBody(Struct, forbid_unknown_fields=True):
     """A text as it stands: no chat template around it."""
 
     prompt: str

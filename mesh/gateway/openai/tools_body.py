@@ -6,18 +6,19 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from mesh.gateway.grammar import json_schema, tool_calls
 from mesh.gateway.grammar.keywords import SchemaError
 from mesh.gateway.grammar.tool_calls import Function
 from mesh.gateway.openai.asked import bad, unsupported
-from mesh.protocol.grammar import Grammar
+from mesh.protocol.grammar import Grammar, Wish
 from mesh.protocol.messages import Tool
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class FunctionBody(Struct):
+class FunctionBody(Struct, forbid_unknown_fields=True):
     """A function and the JSON Schema of its arguments, which are always kept to it."""
 
     name: str
@@ -26,25 +27,30 @@ class FunctionBody(Struct):
     strict: bool | None = None
 
 
-class ToolBody(Struct):
+class ToolBody(Struct, forbid_unknown_fields=True):
     """A tool: always a function."""
 
     type: str
     function: FunctionBody | None = None
 
 
-class NamedFunction(Struct):
+class NamedFunction(Struct, forbid_unknown_fields=True):
+    """A function by its name; whoever gives the whole tool says no more than that."""
+
     name: str
+    description: object = None
+    parameters: object = None
+    strict: object = None
 
 
-class NamedTool(Struct):
+class NamedTool(Struct, forbid_unknown_fields=True):
     """The one function that has to be called."""
 
     type: Literal["function"]
     function: NamedFunction
 
 
-class JsonSchema(Struct):
+class JsonSchema(Struct, forbid_unknown_fields=True):
     """A JSON Schema with a name, which changes nothing."""
 
     name: str | None = None
@@ -53,7 +59,7 @@ class JsonSchema(Struct):
     strict: bool | None = None
 
 
-class ResponseFormat(Struct):
+class ResponseFormat(Struct, forbid_unknown_fields=True):
     """Text, any JSON object, or the JSON of a schema."""
 
     type: str
@@ -93,12 +99,26 @@ def read(
             required = True
         case _:
             required = False
+    wish = _wish(response, schema)
     if choice == "none" or not functions:
-        return Format((), _checked(lambda: json_schema.grammar(schema)) if schema else None)
+        if not schema:
+            return Format()
+        return Format((), replace(_checked(lambda: json_schema.grammar(schema)), wish=wish))
     grammar = _checked(
         lambda: tool_calls.grammar(functions, None if required else schema or "text", parallel)
     )
-    return Format(offered, grammar)
+    only = choice.function.name if isinstance(choice, NamedTool) else ""
+    wish = replace(wish, must_call=required, only=only, parallel=parallel)
+    return Format(offered, replace(grammar, wish=wish))
+
+
+def _wish(response: ResponseFormat | None, schema: dict[str, Any] | None) -> Wish:
+    """The format that the content is to have, as it was asked for."""
+    if schema is None:
+        return Wish()
+    said = (response.json_schema if response is not None else None) or JsonSchema()
+    text = msgspec.json.encode(schema).decode()
+    return Wish(schema=text, name=said.name or "", strict=bool(said.strict))
 
 
 def _checked(make: Callable[[], Grammar]) -> Grammar:

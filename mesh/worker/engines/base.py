@@ -13,7 +13,7 @@ from msgspec import Struct
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar
-from mesh.protocol.messages import Message, Odds, Sampling
+from mesh.protocol.messages import Message, Odds, Sampling, Tool
 
 Finish = Literal["stop", "length"]
 """Why an answer ended by itself: the model was done, or max_tokens were."""
@@ -58,7 +58,7 @@ class Job(Struct, frozen=True, kw_only=True):
     the engine has no chat template); prefix_text, prefix_ids: what an earlier worker already
     delivered (ids is None where they are not all known: go on by text); max_tokens: new tokens at
     most, the prefix not counted; seed: of this answer, always set; grammar: what prefix and answer
-    together have to be a text of.
+    together have to be a text of; tools: what may be called, where the engine is told itself.
     """
 
     rid: str
@@ -71,6 +71,7 @@ class Job(Struct, frozen=True, kw_only=True):
     max_tokens: int
     seed: int
     grammar: Grammar | None = None
+    tools: tuple[Tool, ...] = ()
 
 
 class Step(Struct, frozen=True, gc=False):

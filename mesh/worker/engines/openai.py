@@ -1,23 +1,25 @@
 """The openai engine: forwards to an OpenAI-compatible upstream, so that its model is one more.
 
-It has no tokenizer and cannot go on from a prefix: `info.continues` is false. A step is a chunk
-of the upstream's stream, which must end with `[DONE]`: without, it was cut.
+It has no tokenizer and cannot go on from a prefix: `info.continues` is false. What an answer has to
+be, and what may be called, is told to the upstream, which keeps to it as well as it does. A step is
+a chunk of its stream, which must end with `[DONE]`: without, it was cut.
 """
 
 from asyncio import Semaphore, Task, create_task, wait
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from hashlib import sha256
-from typing import Any
 
 import httpx
 import msgspec
 from msgspec import Struct
 
+from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
+from mesh.worker.engines.openai_body import body_of
+from mesh.worker.engines.openai_said import Delta, Logprobs, Said
 from mesh.worker.engines.relay import Relay
 
 SLOTS = 16
@@ -34,12 +36,9 @@ _ADVICE = {
 }
 
 
-class _Delta(Struct, frozen=True):
-    content: str | None = None
-
-
 class _Choice(Struct, frozen=True):
-    delta: _Delta = _Delta()
+    delta: Delta = Delta()
+    logprobs: Logprobs | None = None
     finish_reason: str | None = None
 
 
@@ -96,6 +95,7 @@ class OpenAIEngine:
             context_length=settings.context,
             slots=slots,
             continues=False,
+            abilities=(Ability.GRAMMAR, Ability.LOGPROBS, Ability.REASON),
             hardware=self._client.base_url.host,
         )
 
@@ -133,13 +133,11 @@ class OpenAIEngine:
     async def _ask(self, job: Job, relay: Relay) -> None:
         """Wait for a slot, ask the upstream, and hand on what it says."""
         try:
-            async with (
-                self._free,
-                self._client.stream("POST", _PATH, json=self._body(job)) as reply,
-            ):
+            body = body_of(job, self._model)
+            async with self._free, self._client.stream("POST", _PATH, json=body) as reply:
                 if reply.status_code != 200:
                     raise _refusal(reply.status_code, await reply.aread())
-                async for step in _steps(reply):
+                async for step in _steps(reply, Said(job)):
                     relay.put(step)
         except (EngineError, MeshError) as error:
             relay.fail(error)
@@ -149,18 +147,8 @@ class OpenAIEngine:
         finally:
             relay.fail(EngineError("The upstream's answer was given up."))
 
-    def _body(self, job: Job) -> dict[str, Any]:
-        return {
-            "model": self._model,
-            "messages": [{"role": m.role, "content": m.content} for m in job.messages],
-            "max_tokens": job.max_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            **_sampling(job.sampling),
-        }
 
-
-async def _steps(response: httpx.Response) -> AsyncGenerator[Step, None]:
+async def _steps(response: httpx.Response, said: Said) -> AsyncGenerator[Step, None]:
     """A response's chunks as steps. Raises EngineError if it is cut or is not such a stream."""
     finish: Finish | None = None
     usage = _Usage()
@@ -169,14 +157,14 @@ async def _steps(response: httpx.Response) -> AsyncGenerator[Step, None]:
             continue
         data = line.removeprefix("data:").strip()
         if data == _DONE:
-            yield _last(finish, usage)
+            yield _last(finish, usage, said)
             return
         chunk = _read(data)
         usage = chunk.usage or usage
         for choice in chunk.choices[:1]:
             finish = _finish(choice.finish_reason) or finish
-            if choice.delta.content:
-                yield Step(choice.delta.content)
+            if text := said.feed(choice.delta):
+                yield Step(text, odds=said.odds(choice.delta, choice.logprobs))
     raise EngineError("The upstream's stream was cut before its end.")
 
 
@@ -193,11 +181,12 @@ def _read(data: str) -> _Chunk:
     return chunk
 
 
-def _last(finish: Finish | None, usage: _Usage) -> Step:
+def _last(finish: Finish | None, usage: _Usage, said: Said) -> Step:
     if finish is None:
         raise EngineError("The upstream's stream ended without a finish_reason.")
     details = usage.prompt_tokens_details or _Details()
-    return Step("", None, finish, usage.prompt_tokens, details.cached_tokens)
+    closing = said.finish(whole=finish == "stop")
+    return Step(closing, None, finish, usage.prompt_tokens, details.cached_tokens)
 
 
 def _finish(reason: str | None) -> Finish | None:
@@ -226,9 +215,3 @@ def _message(body: bytes) -> str:
         error = None
     message = error if isinstance(error, str) else error.message if error else ""
     return message or "it did not say why."
-
-
-def _sampling(sampling: Sampling) -> dict[str, float]:
-    """What the request sets, by its own names; `stop` is left to the worker, which watches."""
-    given = msgspec.to_builtins(sampling)
-    return {name: value for name, value in given.items() if name != "stop" and value is not None}

@@ -365,3 +365,45 @@ def test_a_gateway_that_starts_looks_as_far_back_as_its_limits_reach() -> None:
 
 def test_a_setting_says_how_many_in_how_long() -> None:
     assert (messages("20/600"), messages("")) == ((20, 600.0), (0, 60.0))
+
+
+async def test_requests_that_belong_together_are_let_in_all_or_none() -> None:
+    world = World(limit_concurrent=3, limit_requests=5)
+    first = await world.ask()
+    three = [world.request() for _ in range(3)]
+    with pytest.raises(MeshError) as refused:
+        await world.limiter.reserve(three)
+    assert refused.value.code is ErrorCode.RATE_LIMITED
+    assert "1 of 3 requests are under way for you, so 3 more" in refused.value.detail
+    assert world.left() == {"concurrent": 2, "requests": 4}
+    world.end(first)
+    await world.limiter.reserve(three)
+    assert world.left() == {"concurrent": 0, "requests": 1}
+    for each in three[:2]:
+        await world.limiter.admit(each)
+    world.limiter.release(three)
+    assert world.left() == {"concurrent": 1, "requests": 1}, "two were queued, one was not"
+
+
+async def test_what_is_reserved_is_let_in_once() -> None:
+    world = World(limit_concurrent=2)
+    both = [world.request() for _ in range(2)]
+    await world.limiter.reserve(both)
+    for each in both:
+        await world.limiter.admit(each)
+        with pytest.raises(MeshError):
+            await world.limiter.admit(each)
+
+
+@pytest.mark.parametrize(
+    "limit", [{"limit_concurrent": 2}, {"limit_requests": 2}, {"limit_messages": "2/60"}]
+)
+async def test_more_at_once_than_a_limit_ever_lets_in_is_refused_for_good(
+    limit: dict[str, object],
+) -> None:
+    world = World(**limit)
+    with pytest.raises(MeshError) as refused:
+        await world.limiter.reserve([world.request() for _ in range(3)], chat=True, param="prompt")
+    assert (refused.value.code, refused.value.param) == (ErrorCode.BAD_REQUEST, "prompt")
+    assert "No more than 2 " in refused.value.detail and refused.value.detail.endswith(".")
+    await world.limiter.reserve([world.request() for _ in range(2)], chat=True)

@@ -15,16 +15,42 @@ from mesh.protocol.messages import Message, Sampling, ToolCall
 
 _TEXTS = ("input_text", "output_text", "text")
 
+_NO_TEXT = (
+    "image_url",
+    "detail",
+    "file_id",
+    "file_data",
+    "file_url",
+    "filename",
+    "input_audio",
+    "refusal",
+)
+"""What parts of other types have."""
 
-class Part(Struct):
-    """A part of a message. Only texts can be read."""
+
+class Part(Struct, forbid_unknown_fields=True):
+    """A part of a message. Only texts can be read; what an answer of here has besides is known."""
 
     type: str
     text: str | None = None
+    annotations: list[object] | None = None
+    logprobs: list[object] | None = None
+    prompt_cache_breakpoint: object = None
+    image_url: object = None
+    detail: object = None
+    file_id: object = None
+    file_data: object = None
+    file_url: object = None
+    filename: object = None
+    input_audio: object = None
+    refusal: object = None
 
 
-class InputItem(Struct):
-    """A turn: a message, a call that the model made, or what came of one; thoughts are left out."""
+class InputItem(Struct, forbid_unknown_fields=True):
+    """A turn: a message, a call that the model made, or what came of one; thoughts are left out.
+
+    Of an item that is sent back as it came its id and its status say nothing new.
+    """
 
     type: str = "message"
     role: str | None = None
@@ -33,9 +59,16 @@ class InputItem(Struct):
     name: str | None = None
     arguments: str | None = None
     output: str | list[Part] | None = None
+    id: str | None = None
+    status: str | None = None
+    phase: str | None = None
+    summary: list[object] | None = None
+    encrypted_content: str | None = None
+    caller: None = None
+    namespace: None = None
 
 
-class FlatTool(Struct):
+class FlatTool(Struct, forbid_unknown_fields=True):
     """A function, spelled as this route has it."""
 
     type: str
@@ -43,16 +76,19 @@ class FlatTool(Struct):
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+    defer_loading: None = None
+    allowed_callers: None = None
+    output_schema: None = None
 
 
-class FlatChoice(Struct):
+class FlatChoice(Struct, forbid_unknown_fields=True):
     """The one function that has to be called."""
 
     type: Literal["function"]
     name: str
 
 
-class FlatFormat(Struct):
+class FlatFormat(Struct, forbid_unknown_fields=True):
     """Text, any JSON object, or the JSON of a schema."""
 
     type: str
@@ -62,7 +98,7 @@ class FlatFormat(Struct):
     strict: bool | None = None
 
 
-class TextOptions(Struct):
+class TextOptions(Struct, forbid_unknown_fields=True):
     format: FlatFormat | None = None
     verbosity: Literal["medium"] | None = None
 
@@ -159,8 +195,8 @@ def _format(body: ResponsesBody) -> tools_body.ResponseFormat | None:
     if body.text is None or body.text.format is None:
         return None
     format = body.text.format
-    schema = None if format.schema is None else JsonSchema(format.name, schema=format.schema)
-    return tools_body.ResponseFormat(format.type, schema)
+    said = JsonSchema(format.name, schema=format.schema, strict=format.strict)
+    return tools_body.ResponseFormat(format.type, None if format.schema is None else said)
 
 
 def _messages(given: str | list[InputItem]) -> tuple[Message, ...]:
@@ -213,10 +249,16 @@ def _text(where: str, content: str | list[Part] | None) -> str:
         raise bad(where, "Give a string, or a list of text parts.")
     if isinstance(content, str):
         return content
-    for at, part in enumerate(content):
-        if part.type not in _TEXTS or part.text is None:
-            raise unsupported(f"{where}[{at}].type", "Models here read text only.")
-    return "".join(part.text or "" for part in content)
+    return "".join(_part(f"{where}[{at}]", part) for at, part in enumerate(content))
+
+
+def _part(where: str, part: Part) -> str:
+    if part.type not in _TEXTS or part.text is None:
+        raise unsupported(f"{where}.type", "Models here read text only.")
+    for name in _NO_TEXT:
+        if getattr(part, name) is not None:
+            raise bad(f"{where}.{name}", f"A part that is a text has no {name}; leave it out.")
+    return part.text
 
 
 def _object(where: str, text: str | None) -> str:

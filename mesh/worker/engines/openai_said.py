@@ -1,0 +1,160 @@
+"""What an upstream says, chunk by chunk, written as the one text that an answer is. Pure.
+
+Its thoughts and its calls come apart from its content. Here they are put where the engines of this
+mesh write them themselves, in `<think>` and in `<tool_call>`, and are told apart by any gateway.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Odds
+from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN, THINK, THOUGHT
+from mesh.worker.engines.base import EngineError, Job
+
+BEHIND_THOUGHTS = f"{THOUGHT}\n"
+
+
+class Function(Struct, frozen=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CallDelta(Struct, frozen=True):
+    index: int | None = None
+    id: str | None = None
+    function: Function = Function()
+
+
+class Delta(Struct, frozen=True):
+    """reasoning_content, reasoning: thoughts, under either name."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: object = None
+    tool_calls: tuple[CallDelta, ...] | None = None
+
+
+class Likely(Struct, frozen=True):
+    token: str = ""
+    logprob: float = 0.0
+    top_logprobs: tuple["Likely", ...] | None = None
+
+
+class Logprobs(Struct, frozen=True):
+    content: tuple[Likely, ...] | None = None
+
+
+class Said:
+    """One answer. `feed` its deltas in order, then `finish`; each returns more of its text."""
+
+    def __init__(self, job: Job) -> None:
+        self._offered = {tool.name for tool in job.tools}
+        self._json = job.grammar is not None and bool(job.grammar.wish and job.grammar.wish.schema)
+        self._likely = job.sampling.logprobs
+        self._thinking = False
+        self._content = ""
+        self._call: CallDelta | None = None
+        self._arguments = ""
+
+    def feed(self, delta: Delta) -> str:
+        """Raises EngineError for what cannot be written as an answer."""
+        thought = delta.reasoning_content or delta.reasoning
+        said = self._thought(thought if isinstance(thought, str) else "")
+        said += self._spoken(delta.content or "")
+        for call in delta.tool_calls or ():
+            said += self._called(call)
+        return said
+
+    def finish(self, whole: bool) -> str:
+        """What is still to be closed. whole: it was not cut off, so it has to be what was asked.
+
+        Raises EngineError if it is not.
+        """
+        if not whole:
+            return ""
+        if self._call is not None:
+            return self._close()
+        if self._json and not _is_json(self._content):
+            raise EngineError("The upstream's answer is not JSON, which was asked for.")
+        return self._end_thoughts()
+
+    def odds(self, delta: Delta, told: Logprobs | None) -> Odds | None:
+        """How likely a delta was. Raises MeshError (unsupported) if nothing is told of content."""
+        if self._likely is None or not delta.content:
+            return None
+        tokens = (told.content if told is not None else None) or ()
+        if not tokens:
+            raise MeshError(
+                ErrorCode.UNSUPPORTED,
+                "The upstream does not tell how likely its tokens were; leave logprobs out.",
+                param="logprobs",
+            )
+        top = (tokens[-1].top_logprobs or ())[: self._likely]
+        together = sum(each.logprob for each in tokens)
+        return Odds(together, tuple((each.token, each.logprob) for each in top))
+
+    def _thought(self, text: str) -> str:
+        """Thoughts come before all else; there is no place for any later."""
+        text = text.replace(THOUGHT, "")
+        if not text or self._content or self._call is not None:
+            return ""
+        begins, self._thinking = not self._thinking, True
+        return THINK + text if begins else text
+
+    def _end_thoughts(self) -> str:
+        thought, self._thinking = self._thinking, False
+        return BEHIND_THOUGHTS if thought else ""
+
+    def _spoken(self, text: str) -> str:
+        if not text:
+            return ""
+        if self._call is not None:
+            if text.strip():
+                raise EngineError("The upstream went on speaking behind its calls.")
+            return ""
+        tail = self._content[-len(OPEN) :] + text
+        if self._offered and OPEN in tail:
+            raise EngineError(f"The upstream wrote {OPEN} into its answer instead of a call.")
+        self._content += text
+        return self._end_thoughts() + text
+
+    def _called(self, delta: CallDelta) -> str:
+        said = ""
+        if self._begins(delta):
+            said = self._end_thoughts() + self._open(delta)
+        elif self._call is None or delta.index not in (None, self._call.index):
+            raise EngineError("The upstream went on with a call that it had not begun.")
+        more = delta.function.arguments or ""
+        self._arguments += more
+        return said + more
+
+    def _begins(self, delta: CallDelta) -> bool:
+        """Whether this is a new call: some upstreams say the name with each part of one."""
+        if not delta.function.name:
+            return False
+        now = self._call
+        return now is None or delta.index != now.index or delta.id not in (None, "", now.id)
+
+    def _open(self, delta: CallDelta) -> str:
+        name = delta.function.name or ""
+        if name not in self._offered:
+            raise EngineError(f"The upstream called {name!r}, which it was not offered.")
+        before = "" if self._call is None else self._close() + "\n"
+        self._call, self._arguments = delta, ""
+        return f"{before}{OPEN}{NAME}{name}{ARGUMENTS}"
+
+    def _close(self) -> str:
+        """The end of the call under way; one without arguments has none."""
+        if not self._arguments.strip():
+            return "{}" + CLOSE
+        if not _is_json(self._arguments, dict):
+            raise EngineError("The upstream called with arguments that are no JSON object.")
+        return CLOSE
+
+
+def _is_json(text: str, kind: type = object) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(text), kind)
+    except msgspec.DecodeError:
+        return False

@@ -1,0 +1,186 @@
+"""Nothing within a body is dropped in silence: it is read, known as harmless, or refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from mesh.gateway.body import decode_body
+from mesh.gateway.openai import chat_body, text_body
+from mesh.gateway.openai.responses import body as responses_body
+from mesh.gateway.openai.tokenize import TokenizeBody
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Message
+
+HELLO: list[Any] = [{"role": "user", "content": "hello"}]
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+TOOL = {"type": "function", "function": {"name": "f"}}
+FLAT = {"type": "function", "name": "f"}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "null"}}}
+OUTPUT: list[Any] = [
+    {
+        "id": "rs_1",
+        "type": "reasoning",
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": "Hm."}],
+        "encrypted_content": None,
+        "status": None,
+    },
+    {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        "phase": None,
+        "content": [{"type": "output_text", "text": "hi", "annotations": [], "logprobs": None}],
+    },
+    {
+        "id": "fc_1",
+        "type": "function_call",
+        "call_id": "c",
+        "name": "f",
+        "arguments": "{}",
+        "status": "completed",
+        "caller": None,
+        "namespace": None,
+    },
+    {"type": "function_call_output", "call_id": "c", "output": "4", "id": None, "status": None},
+]
+
+
+def chat(**asked: object) -> object:
+    return chat_body.read(msgspec.json.encode({"messages": HELLO} | asked))
+
+
+def text(**asked: object) -> object:
+    return text_body.read(msgspec.json.encode({"prompt": "once"} | asked))
+
+
+def respond(**asked: object) -> object:
+    return responses_body.read(msgspec.json.encode({"input": "hello"} | asked))
+
+
+def tokenize(**asked: object) -> object:
+    return decode_body(msgspec.json.encode({"prompt": "once"} | asked), TokenizeBody)
+
+
+def turn(**said: object) -> list[Any]:
+    return [*HELLO, {"role": "assistant", "content": "hi"} | said]
+
+
+def part(**said: object) -> list[Any]:
+    return [{"role": "user", "content": [{"type": "text", "text": "hi"} | said]}]
+
+
+@pytest.mark.parametrize(
+    ("read", "asked", "param"),
+    [
+        (chat, {"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
+        (text, {"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
+        (chat, {"messages": turn(baz=1)}, "messages[1].baz"),
+        (chat, {"messages": turn(prefix=True)}, "messages[1].prefix"),
+        (chat, {"messages": turn(tool_call_id="c")}, "messages[1].tool_call_id"),
+        (chat, {"messages": turn(tool_calls=[CALL | {"x": 1}])}, "messages[1].tool_calls[0].x"),
+        (chat, {"messages": turn(role="user", tool_calls=[CALL])}, "messages[1].tool_calls"),
+        (chat, {"messages": part(cache_control={})}, "messages[0].content[0].cache_control"),
+        (chat, {"messages": part(image_url={})}, "messages[0].content[0].image_url"),
+        (chat, {"tools": [TOOL | {"x": 1}]}, "tools[0].x"),
+        (
+            chat,
+            {"tools": [{"type": "function", "function": {"name": "f", "bar": 1}}]},
+            "tools[0].function.bar",
+        ),
+        (chat, {"tools": [TOOL], "tool_choice": TOOL | {"x": 1}}, "tool_choice.x"),
+        (chat, {"response_format": {"type": "text", "foo": 1}}, "response_format.foo"),
+        (
+            chat,
+            {"response_format": {"type": "json_object", "schema": {"type": "null"}}},
+            "response_format.schema",
+        ),
+        (
+            chat,
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {}, "x": 1}}},
+            "response_format.json_schema.x",
+        ),
+        (respond, {"reasoning": {"summary": None, "effort": "low"}}, "reasoning.effort"),
+        (respond, {"reasoning": {"x": 1}}, "reasoning.x"),
+        (respond, {"text": {"x": 1}}, "text.x"),
+        (respond, {"text": {"format": {"type": "text", "x": 1}}}, "text.format.x"),
+        (respond, {"tools": [FLAT | {"x": 1}]}, "tools[0].x"),
+        (respond, {"tools": [FLAT], "tool_choice": FLAT | {"x": 1}}, "tool_choice.x"),
+        (respond, {"input": [{"role": "user", "content": "hi", "x": 1}]}, "input[0].x"),
+        (
+            respond,
+            {"input": [{"role": "user", "content": [{"type": "input_text", "text": "", "x": 1}]}]},
+            "input[0].content[0].x",
+        ),
+        (
+            respond,
+            {
+                "input": [
+                    {"role": "user", "content": [{"type": "input_text", "text": "", "file_id": 1}]}
+                ]
+            },
+            "input[0].content[0].file_id",
+        ),
+        (tokenize, {"add_special_tokens": False}, "add_special_tokens"),
+    ],
+)
+def test_what_nobody_reads_is_refused_by_its_full_name(
+    read: Callable[..., object], asked: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(MeshError) as refused:
+        read(**asked)
+    assert refused.value.param == param
+    assert refused.value.code in (ErrorCode.BAD_REQUEST, ErrorCode.UNSUPPORTED)
+    assert refused.value.detail.endswith(".")
+
+
+def test_an_answer_that_is_sent_back_as_clients_have_it_is_taken() -> None:
+    answer = {
+        "role": "assistant",
+        "content": "hi",
+        "name": "Ada",
+        "refusal": None,
+        "annotations": [],
+        "audio": None,
+        "function_call": None,
+        "tool_calls": [CALL | {"index": 0}],
+        "reasoning_content": "Hm.",
+        "reasoning": None,
+        "provider_specific_fields": {"refusal": None},
+    }
+    asked = chat_body.read(msgspec.json.encode({"messages": [*HELLO, answer]}))
+    said = asked.prompts[0][1]
+    assert (said.content, [call.name for call in said.tool_calls]) == ("hi", ["f"])
+
+
+def test_a_refusal_is_what_was_said_where_nothing_else_was() -> None:
+    data = msgspec.json.encode({"messages": turn(content=None, refusal="No.")})
+    assert chat_body.read(data).prompts[0][1] == Message(role="assistant", content="No.")
+
+
+@pytest.mark.parametrize(
+    ("read", "asked"),
+    [
+        (chat, {"messages": part(prompt_cache_breakpoint={"mode": "explicit"})}),
+        (chat, {"stream": True, "stream_options": {"include_obfuscation": False}}),
+        (chat, {"response_format": SCHEMA}),
+        (chat, {"tools": [TOOL], "tool_choice": TOOL}),
+        (respond, {"reasoning": {"effort": None, "summary": None}}),
+        (respond, {"text": {"format": {"type": "text"}, "verbosity": "medium"}}),
+        (respond, {"tools": [FLAT | {"strict": True, "defer_loading": None}]}),
+        (respond, {"input": [*HELLO, *OUTPUT]}),
+    ],
+)
+def test_what_clients_send_besides_and_asks_for_nothing_is_taken(
+    read: Callable[..., object], asked: dict[str, Any]
+) -> None:
+    read(**asked)
+
+
+def test_a_name_without_end_is_not_told_back() -> None:
+    with pytest.raises(MeshError) as refused:
+        tokenize(**{"x" * 100_000: 1})
+    assert len(refused.value.detail) < 300
