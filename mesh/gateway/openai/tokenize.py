@@ -65,7 +65,7 @@ async def _encoded(services: Services, model: str, text: str) -> tuple[int, ...]
     for worker in services.models.workers(model):
         address = subjects.encode(Writer(worker.name, worker.inc))
         try:
-            reply = await services.bus.request(address, question, timeout=PATIENCE)
+            reply = await services.bus.ask(address, question, timeout=PATIENCE)
             return decode(reply.data, Encoded).ids
         except (BusError, ValueError):
             continue
