@@ -198,3 +198,13 @@ async def test_a_key_lets_an_answer_go_on_without_its_reader(mesh: Mesh) -> None
         assert (first.removeprefix("data: "), done) == (chunks[0], "[DONE]")
         told = [json.loads(chunk)["choices"][0]["delta"].get("content", "") for chunk in chunks]
         assert "".join(told).split() == words.split()
+
+
+async def test_a_question_leaves_no_chat_and_the_next_one_knows_nothing_of_it(mesh: Mesh) -> None:
+    async with await mesh.client("ask-stateless") as http:
+        said = {"role": "user", "content": "and before that"}
+        answers = [await ask(http), await ask(http), await ask(http, history=[said])]
+        counts = [answer.json()["usage"]["prompt_tokens"] for answer in answers]
+        assert counts[0] == counts[1] < counts[2], "only what it brings along itself"
+        chats = await http.get("/chats", params={"include_hidden": True})
+        assert chats.json()["chats"] == []

@@ -1,0 +1,61 @@
+"""docs/rows.md says of each row where it is done and what shows that: all of it has to be there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.routes import HTTPRoute
+
+from mesh.gateway.routes import ROUTES
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "rows.md").read_text()
+ROWS = [
+    row
+    for row in PAGE.split("\n")
+    if row.startswith("| ") and not row.startswith("| what is done | routes |")
+]
+
+
+def routes() -> set[str]:
+    services = Provide(lambda: None, sync_to_thread=False)
+    app = Litestar(ROUTES, dependencies={"services": services}, openapi_config=None)
+    return {
+        f"{method} {route.path_format}"
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+    }
+
+
+def test_every_test_that_it_names_is_there() -> None:
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    there = set(re.findall(r"def (test_\w+)\(", tests))
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert named - there == set() and len(named) > 100
+
+
+def test_every_route_that_it_names_is_there() -> None:
+    named = set(re.findall(r"`((?:GET|POST|PUT|DELETE) /[^` ]*)`", PAGE))
+    assert named - routes() == set() and len(named) > 50
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2:50])
+def test_every_row_is_done_somewhere_and_shown_by_a_test(row: str) -> None:
+    done, where, shown = (cell.strip() for cell in row.strip("| ").split(" | "))
+    assert done and where
+    assert re.search(r"`test_\w+`", shown)
+
+
+def test_it_is_whole() -> None:
+    sections = [part.partition("\n")[0] for part in PAGE.split("\n## ")[1:]]
+    counts = [part.count("\n| ") - 1 for part in PAGE.split("\n## ")[1:]]
+    assert dict(zip(sections, counts, strict=True)) == {
+        "Chats": 33,
+        "Generate": 7,
+        "Assistants, threads and runs": 11,
+        "Ask": 6,
+    }
