@@ -1,6 +1,6 @@
 """`make bench`: starts its own meshes, puts loads on them and on their limits, prints tables.
 
-Takes about twelve minutes, with --quick about four, and stops by itself. What is compared is
+Takes about ten minutes, with --quick about three, and stops by itself. What is compared is
 measured in turns in the same run. Exit status 1 if an answer was not whole.
 """
 
