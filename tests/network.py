@@ -13,7 +13,7 @@ import pytest
 
 from mesh.protocol.accounts import Role
 from tests.conftest import Broker
-from tests.owned import METHODS
+from tests.owned import METHODS, QUERIES
 from tests.permissions import RULES, Rule
 from tests.whole_mesh import Mesh
 
@@ -98,7 +98,7 @@ def call(http: httpx.Client, operation: str, *ids: str, body: Any = None) -> int
     given = iter(ids)
     where = PARAMETER.sub(lambda found: next(given, found[1]), path)
     sent = (body or {}) if method in ("POST", "PUT") else None
-    with http.stream(method, where, json=sent) as response:
+    with http.stream(method, where, params=QUERIES.get(operation), json=sent) as response:
         return response.status_code
 
 

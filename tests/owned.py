@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /chats/{chat_id}/drafts": {"parent_id": "$question", "n": 1},
     "POST /chats/{chat_id}/messages/{message_id}/votes": {"score": 1},
     "POST /chats/{chat_id}/messages/{message_id}/reports": {"report_type": "spam"},
+    "POST /fetch": {"chat_id": 1},
     "PUT /v1/users/{user_id}": {"name": "somebody"},
     "PUT /v1/tools/{tool_id}": {"function": {"name": "$tool_name", "description": "x"}},
     "POST /v1/threads/{thread_id}/messages": {"content": "x"},
@@ -43,6 +44,10 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 """What is valid, where `{}` is not: `$kind` stands for the id of one of the owner's. A refusal for
 the body's sake would hide whether the route looks whose the path's object is."""
+
+
+QUERIES = {"GET /chats/search": {"q": "x"}}
+"""What has to stand behind a path."""
 
 
 def body_of(operation: str, owner: Person) -> Any:

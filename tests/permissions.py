@@ -13,12 +13,19 @@ class Rule(NamedTuple):
     """needs: the scopes that a key has to have, None: nobody needs to sign in; role: the least that
     a person needs; ids: of what kinds those in the path are, in their order (`tests/owned.py`);
     owned: whether they are somebody's, so that all others are told that there is no such thing.
-    `anybody` is a person whom others may name: with whom something is shared."""
+    `anybody` is a person whom others may name: with whom something is shared; above: from which
+    role on one may do it with everybody's."""
 
     needs: frozenset[Scope] | None
     role: Role = "user"
     ids: tuple[str, ...] = ()
     owned: bool = True
+    above: Role | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is for asking models and no more, which guests may."""
+        return self.needs == frozenset[Scope]({"ask"})
 
 
 PUBLIC = Rule(None)
@@ -47,10 +54,13 @@ def admins(*ids: str) -> Rule:
     return ADMINS._replace(ids=ids)
 
 
-ONESELF = Rule(frozenset({"ask", "account"}), ids=("user",))
+ONESELF = Rule(frozenset({"ask", "account"}), ids=("user",), above="admin")
 EVERYBODYS_MODEL = ask("model")._replace(owned=False)
 NOT_DONE = ask("action")._replace(owned=False)
 """Always 501, whosever it is."""
+
+GUESTS = ("GET /metrics", "GET /account/limits")
+"""What is open to guests, where there are any, besides what a key of the scope `ask` opens."""
 
 RULES: dict[str, Rule] = {
     # --- for everybody ---
@@ -133,7 +143,7 @@ RULES: dict[str, Rule] = {
     "GET /workers/sessions": Rule(frozenset({"mesh"}), "operator"),
     "POST /workers/{name}/drain": Rule(frozenset({"mesh"}), "operator", ("worker",)),
     "GET /mesh/events": mesh(),
-    "POST /mesh/requests/{rid}/cancel": mesh("request"),
+    "POST /mesh/requests/{rid}/cancel": mesh("request")._replace(above="operator"),
     "GET /metrics": mesh(),
     # --- asking ---
     "POST /generate": ask(),

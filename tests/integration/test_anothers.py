@@ -11,7 +11,9 @@ from secrets import token_hex
 from typing import Any
 
 import httpx
+import pytest
 
+from mesh.protocol.accounts import Role
 from tests.network import PARAMETER, Join, call, ordered
 from tests.network import admin as admin
 from tests.network import document as document
@@ -21,18 +23,22 @@ from tests.network import network as network
 from tests.network import sign_in as sign_in
 from tests.owned import Person, body_of, filled, owner_of_all
 from tests.permissions import Rule
+from tests.whole_mesh import Mesh
 
 ID = re.compile(r"[0-9a-f]{32}")
+RANKS: tuple[Role, ...] = ("user", "operator", "admin")
 
 
+@pytest.mark.parametrize("role", RANKS)
 def test_what_is_anothers_is_404_for_everybody_else(
-    guarded: Mapping[str, Rule], join: Join
+    guarded: Mapping[str, Rule], join: Join, role: Role
 ) -> None:
     """With real ids, and a path of several also with one's own among them."""
-    owner, other = owner_of_all(join("user")), owner_of_all(join("user"))
+    owner, other = owner_of_all(join("user")), owner_of_all(join(role))
     asked = 0
     for operation, rule in guarded.items():
-        if rule.role == "user" and rule.ids and rule.owned:
+        allowed = rule.above is not None and RANKS.index(role) >= RANKS.index(rule.above)
+        if rule.role == "user" and rule.ids and rule.owned and not allowed:
             for path in foreign(rule, owner, other):
                 ids = [each.ids[kind] for each, kind in path]
                 status = call(other.http, operation, *ids, body=body_of(operation, owner))
@@ -44,6 +50,23 @@ def test_what_is_anothers_is_404_for_everybody_else(
         if operation.startswith("GET ") and rule.role == "user" and rule.ids and rule.owned:
             ids = [owner.ids[kind] for kind in rule.ids]
             assert call(owner.http, operation, *ids) < 300, f"{operation}: it was touched"
+
+
+def test_a_guest_on_loopback_finds_nothing_of_anybodys(
+    guarded: Mapping[str, Rule], mesh: Mesh
+) -> None:
+    signed_in = httpx.get(f"{mesh.url}/auth/callback/debug", params={"code": "not-a-guest"}).json()
+    headers = {"Authorization": f"Bearer {signed_in['access_token']['access_token']}"}
+    with (
+        httpx.Client(base_url=mesh.url, timeout=60, headers=headers) as http,
+        httpx.Client(base_url=mesh.url, timeout=60) as guest,
+    ):
+        owner = owner_of_all(http)
+        for operation, rule in guarded.items():
+            if rule.asks and rule.ids and rule.owned:
+                ids = [owner.ids[kind] for kind in rule.ids]
+                status = call(guest, operation, *ids, body=body_of(operation, owner))
+                assert status == 404, (operation, status)
 
 
 def foreign(rule: Rule, owner: Person, other: Person) -> Iterator[list[tuple[Person, str]]]:

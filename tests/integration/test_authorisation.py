@@ -20,8 +20,8 @@ from tests.network import guarded as guarded
 from tests.network import join as join
 from tests.network import network as network
 from tests.network import sign_in as sign_in
-from tests.owned import body_of, owner_of_all
-from tests.permissions import RULES, Rule
+from tests.owned import BODIES, body_of, owner_of_all
+from tests.permissions import GUESTS, RULES, Rule
 from tests.whole_mesh import SINGLE, Mesh
 
 
@@ -43,6 +43,16 @@ def test_without_a_valid_token_every_guarded_operation_is_401(
     with httpx.Client(base_url=network.url, timeout=30, headers=headers) as nobody:
         found = {operation: call(nobody, operation) for operation in guarded}
     assert {where: status for where, status in found.items() if status != 401} == {}
+
+
+def test_a_guest_on_loopback_may_ask_and_no_more(guarded: Mapping[str, Rule], mesh: Mesh) -> None:
+    with httpx.Client(base_url=mesh.url, timeout=30) as guest:
+        for operation, rule in guarded.items():
+            status = call(guest, operation, body=BODIES.get(operation))
+            if rule.asks or operation in GUESTS:
+                assert status not in (401, 403), operation
+            else:
+                assert status in ((401,) if rule.role == "user" else (401, 403)), operation
 
 
 def test_a_key_opens_nothing_beyond_its_scopes(
