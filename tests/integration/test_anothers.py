@@ -26,6 +26,7 @@ from tests.permissions import Rule
 from tests.whole_mesh import Mesh
 
 ID = re.compile(r"[0-9a-f]{32}")
+SECRET = re.compile(r"[\w-]{43}")
 RANKS: tuple[Role, ...] = ("user", "operator", "admin")
 
 
@@ -154,3 +155,10 @@ def refusal(http: httpx.Client, operation: str, ids: list[str], body: Any) -> tu
     found = response.json()
     found.pop("request_id", None)
     return response.status_code, ID.sub("ID", str(found))
+
+
+def test_no_id_is_to_be_guessed(join: Join) -> None:
+    """Each has 128 random bits in it, or is a link's secret of 256; a name is a name."""
+    owner = owner_of_all(join("user"))
+    ids = {kind: name for kind, name in owner.ids.items() if kind not in ("tool_name", "call")}
+    assert all(ID.search(name) or SECRET.fullmatch(name) for name in ids.values()), ids
