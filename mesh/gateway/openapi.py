@@ -47,13 +47,16 @@ def document(app: Litestar) -> bytes:
     paths: Json = {}
     for path, handler in handlers:
         for method in sorted(handler.http_methods):
-            paths.setdefault(path, {})[method.lower()] = _operation(path, handler, schemas)
+            paths.setdefault(path, {})[method.lower()] = _operation(
+                method.upper(), path, handler, schemas
+            )
+    routes = [(method.upper(), path) for path, found in paths.items() for method in found]
     whole = {
         "openapi": "3.1.0",
         "info": {"title": "inference-mesh gateway", "version": __version__},
         "paths": dict(sorted(paths.items())),
         "components": {
-            "responses": components(list(paths), schemas.of),
+            "responses": components(routes, schemas.of),
             "schemas": schemas.components(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
@@ -105,14 +108,14 @@ def _anything(kind: type) -> Json:
     return {"description": "Any JSON."}
 
 
-def _operation(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
+def _operation(method: str, path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
     opt = handler.opt
     summary, _, description = (handler.fn.__doc__ or "").partition("\n")
     operation: Json = {
         "operationId": handler.handler_name,
         "summary": summary.strip(),
         "parameters": _parameters(path, handler, schemas),
-        "responses": _responses(path, handler, schemas),
+        "responses": _responses(method, path, handler, schemas),
         "security": [] if opt.get("public") else [{"bearer": _scopes(path)}],
     }
     if description.strip():
@@ -132,7 +135,7 @@ def _scopes(path: str) -> list[str]:
     return [found.scope] if found is not None and found.scope is not None else []
 
 
-def _responses(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
+def _responses(method: str, path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
     opt, content = handler.opt, {}
     reply = opt.get("reply", _returned(handler.parsed_fn_signature.return_type))
     if reply is not Any:
@@ -147,7 +150,7 @@ def _responses(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> Json:
         responses[str(success)]["content"] = content
     for status, what in opt.get("also", {}).items():
         responses[str(status)] = {"description": what}
-    return refusals(path) | responses
+    return refusals(method, path) | responses
 
 
 def _returned(field: FieldDefinition) -> Any:

@@ -1,4 +1,7 @@
-"""A mesh for tests that only use it, shared by all of them; and one of its own for a test."""
+"""A mesh for tests that only use it, shared by all of them; and one of its own for a test. Every
+answer that a test gets is watched."""
 
+from tests.declared import declared as declared
+from tests.declared import watched as watched
 from tests.whole_mesh import mesh as mesh
 from tests.whole_mesh import new_mesh as new_mesh

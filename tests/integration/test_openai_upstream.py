@@ -12,7 +12,10 @@ from pydantic import BaseModel
 
 from mesh.settings import WorkerSettings
 from mesh.worker import app as worker
+from mesh_client import Client, MemoryStore
+from mesh_client.inference import get_inference
 from tests.calling import CALL, CLOCK, WEATHER, settled
+from tests.integration.test_client_assistants import content, get_weather
 from tests.whole_mesh import ECHO, Mesh
 
 CLOUD = "cloud-model"
@@ -162,3 +165,13 @@ async def test_the_cloud_answers_messages(front: Mesh) -> None:
         body = {"messages": [{"content": "one two"}], "inferenceType": "cloud"}
         told = (await http.post("/api/messages/process", json=body)).text
     assert '{"chunk":"one "}' in told and told.rstrip().endswith("data: [DONE]")
+
+
+async def test_inference_of_the_cloud_calls_the_functions_that_are_given(front: Mesh) -> None:
+    def ask() -> str:
+        with Client(front.url, username="ada", store=MemoryStore()) as client:
+            cloud = get_inference(client, "cloud", get_weather)
+            assert cloud.model == CLOUD
+            return content(list(cloud.ask(CALL)))
+
+    assert await asyncio.to_thread(ask) == "It rains in Oslo for 1 days."

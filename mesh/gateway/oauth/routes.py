@@ -38,7 +38,12 @@ async def provider_login(request: AnyRequest, services: Wired, provider: FromPat
     return Redirect(url, status_code=302, cookies=[cookie], headers=NOT_KEPT)
 
 
-@get("/auth/callback/{provider:str}", public=True, reply=TokenPair)
+@get(
+    "/auth/callback/{provider:str}",
+    public=True,
+    reply=TokenPair,
+    also={303: "A browser is sent on to the page."},
+)
 async def provider_callback(
     request: AnyRequest,
     services: Wired,

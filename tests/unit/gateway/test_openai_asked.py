@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mesh.gateway.openai import text_body
 from mesh.gateway.openai.asked import Asked
@@ -256,3 +257,10 @@ def test_the_digest_is_of_what_is_answered_and_not_of_how_it_is_read() -> None:
     assert ask(stream=True, user="a").digest() == ask().digest()
     other = [ask(temperature=0), ask(max_tokens=1), ask(model="x"), ask(stop="x")]
     assert len({asked.digest() for asked in [ask(), *other]}) == 5
+
+
+def test_a_format_has_the_digest_that_it_had_before_its_wish_was_told_with_it() -> None:
+    asked = ask(response_format={"type": "json_object"})
+    assert asked.grammar is not None and asked.grammar.wish is not None
+    bare = replace(asked, grammar=replace(asked.grammar, wish=None))
+    assert bare.digest() == asked.digest() != ask().digest()

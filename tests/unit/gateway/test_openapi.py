@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from mesh.gateway.access import rule
 from mesh.gateway.errors import STATUS
 from mesh.gateway.openapi import document
+from mesh.gateway.refusals import EVERYWHERE, MORE, statuses
 from mesh.gateway.routes import ROUTES
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -58,7 +59,8 @@ def test_every_operation_has_a_sentence_an_id_and_its_errors(openapi: Any) -> No
     found = operations(openapi)
     for path, method, operation in found:
         assert operation["summary"].endswith("."), (path, method)
-        assert {int(status) for status in operation["responses"]} >= set(STATUS.values())
+        refused = {int(s) for s, r in operation["responses"].items() if "$ref" in r}
+        assert refused == set(statuses(method.upper(), path)), (method, path)
         native = "OpenAIError" if path.startswith("/v1/") else "ErrorBody"
         if path in ("/v1/ask", "/v1/client/info"):
             native = "AskError"
@@ -74,6 +76,25 @@ def test_every_operation_has_a_sentence_an_id_and_its_errors(openapi: Any) -> No
             (schema,) = schema["properties"]["data"]["contentSchema"]["anyOf"]
         assert schema == {"$ref": f"#/components/schemas/{native}"}
     assert len({operation["operationId"] for _, _, operation in found}) == len(found)
+
+
+def test_a_status_is_declared_where_it_can_come_and_nowhere_else(openapi: Any) -> None:
+    routes = {f"{method.upper()} {path}" for path, method, _ in operations(openapi)}
+    assert MORE.keys() <= routes, "a route that is gone, or is called otherwise now"
+    known = set(STATUS.values())
+    assert EVERYWHERE.union(*MORE.values()) == known, (
+        "a status that no route has"
+    )
+    health = openapi["paths"]["/v1/health"]["get"]["responses"]
+    assert not {"402", "409", "422", "429", "500", "501", "504"} & health.keys()
+    left_out = openapi["paths"]["/v1/files"]["get"]["responses"]
+    assert "501" in left_out and "429" not in left_out
+
+
+def test_every_response_that_is_kept_by_itself_is_referred_to(openapi: Any) -> None:
+    text = msgspec.json.encode(openapi["paths"]).decode()
+    for name in openapi["components"]["responses"]:
+        assert f'"#/components/responses/{name}"' in text
 
 
 def test_every_post_and_put_says_what_it_takes(openapi: Any) -> None:
