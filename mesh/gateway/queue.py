@@ -22,7 +22,7 @@ from mesh.protocol.subjects import Priority
 log = logging.getLogger(__name__)
 
 RETRY = 0.2
-"""Seconds between two tries to put a prompt where no broker answers."""
+"""Seconds between two tries to put a prompt where no broker answers, or none can yet."""
 
 
 class Queue:
@@ -82,9 +82,10 @@ class Queue:
                 if track is not None:
                     track.item = item
                 return None
-            except ApiError as error:
-                return _which(error)
-            except BusError as error:
+            except BusError as error:  # a cluster that chooses a leader says this and that as well
+                if isinstance(error, ApiError) and error.code == STORE_FAILED:
+                    return _which(error)
+                log.debug("%s is not in the queue yet: %s", request.rid, error)
                 if self._clock() > request.deadline:
                     raise MeshError(ErrorCode.BROKER_UNAVAILABLE) from error
                 await asyncio.sleep(RETRY)
@@ -92,7 +93,5 @@ class Queue:
 
 def _which(error: ApiError) -> ErrorCode:
     """Which limit of the queue refused a prompt: the tenant's, or everybody's."""
-    if error.code != STORE_FAILED:
-        log.error("The queue refused a prompt: %s", error)
     per_subject = "per subject" in error.description
     return ErrorCode.SHARE_FULL if per_subject else ErrorCode.QUEUE_FULL

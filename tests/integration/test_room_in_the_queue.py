@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from mesh.bus.appender import append_event, new_uid
-from mesh.bus.connection import Bus
+from mesh.bus.connection import Bus, Silence
 from mesh.bus.follow import Track
-from mesh.bus.jetstream import JetStream
+from mesh.bus.jetstream import ApiError, JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.pull import Item, Puller, ack
 from mesh.bus.queue import items_under
@@ -84,6 +84,32 @@ async def claimed(js: JetStream, track: Track, worker: Writer) -> None:
     claim = Claim(uid=new_uid(), n=1, item=track.item, ack_reply="", model="m")
     await append_event(js, "gw1", track.rid, worker, claim, track.run.last)
     await until(lambda: track.run.n == 1)
+
+
+class Electing(JetStream):
+    """A cluster whose leader dies when it has stored a prompt: the answer is lost, and the next
+
+    leader says at first that it is not done with that prompt.
+    """
+
+    tries = 0
+
+    async def append(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> int:
+        self.tries += 1
+        if self.tries == 2:
+            raise ApiError(10158, "duplicate message id is in process")
+        item = await super().append(subject, data, headers)
+        if self.tries == 1:
+            raise Silence("nobody answered")
+        return item
+
+
+async def test_a_prompt_that_a_cluster_is_still_storing_is_not_refused(js: JetStream) -> None:
+    electing, request = Electing(js.bus), a_request()
+    queue = Queue(electing, Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js)), time.time)
+    assert await queue.put(request, 1, None) is None
+    assert await items_under(js, subjects.REQ_ALL) == {request.rid}
+    assert (await js.stream_info(subjects.REQ_STREAM)).state.messages == 1
 
 
 @pytest.mark.parametrize("how", ["cancelled", "not taken in time"])
