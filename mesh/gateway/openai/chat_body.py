@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mesh.gateway.body import decode_body
-from mesh.gateway.openai import parameters, tools_body
+from mesh.gateway.openai import kinds, parameters, tools_body
 from mesh.gateway.openai.asked import (
     Asked,
     Count,
@@ -90,7 +90,10 @@ class ChatCompletionBody(SamplingBody, kw_only=True):
 def read(data: bytes) -> Asked:
     """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault."""
     parameters.check(data, parameters.CHAT)
-    body = decode_body(data, ChatCompletionBody)
+    try:
+        body = decode_body(data, ChatCompletionBody)
+    except MeshError as error:
+        raise kinds.instead(data, error, kinds.TOOLS) from error
     include_usage = includes_usage(body)
     messages = tuple(_message(f"messages[{at}]", said) for at, said in enumerate(body.messages))
     if not any(message.content.strip() for message in messages):

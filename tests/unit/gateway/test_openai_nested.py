@@ -137,6 +137,23 @@ def test_what_nobody_reads_is_refused_by_its_full_name(
     assert refused.value.detail.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("read", "asked", "param"),
+    [
+        (chat, {"tools": [TOOL, {"type": "custom", "custom": {"name": "f"}}]}, "tools[1].type"),
+        (respond, {"tools": [{"type": "web_search", "filters": None}]}, "tools[0].type"),
+        (respond, {"input": [{"type": "web_search_call", "action": {}}]}, "input[0].type"),
+        (respond, {"input": [{"type": 3, "action": {}}]}, "input[0].type"),
+    ],
+)
+def test_of_another_kind_of_thing_the_kind_is_refused_and_not_what_it_has(
+    read: Callable[..., object], asked: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(MeshError) as refused:
+        read(**asked)
+    assert refused.value.param == param
+
+
 def test_an_answer_that_is_sent_back_as_clients_have_it_is_taken() -> None:
     answer = {
         "role": "assistant",

@@ -6,12 +6,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mesh.gateway.body import decode_body
-from mesh.gateway.openai import parameters, tools_body
+from mesh.gateway.openai import kinds, parameters, tools_body
 from mesh.gateway.openai.asked import Asked, Count, Share, bad, unsupported
 from mesh.gateway.openai.responses.shapes import Note
 from mesh.gateway.openai.tools_body import FunctionBody, JsonSchema, NamedFunction, NamedTool
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Message, Sampling, ToolCall
+
+_KINDS = kinds.TOOLS | {
+    "input": ("message", "function_call", "function_call_output", "reasoning"),
+}
 
 _TEXTS = ("input_text", "output_text", "text")
 
@@ -126,7 +130,10 @@ class ResponsesBody(Struct, kw_only=True):
 def read(data: bytes) -> tuple[ResponsesBody, Asked, Note]:
     """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault."""
     parameters.check(data, parameters.RESPONSES)
-    body = decode_body(data, ResponsesBody)
+    try:
+        body = decode_body(data, ResponsesBody)
+    except MeshError as error:
+        raise kinds.instead(data, error, _KINDS) from error
     if body.background and body.store is False:
         raise bad("background", "What runs in the background has to be stored.")
     messages = _messages(body.input)
