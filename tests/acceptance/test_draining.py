@@ -11,6 +11,9 @@ from tests.acceptance.reading import SLOW, Reading, holder, said
 from tests.acceptance.whole import Mesh
 from tests.truth import truth_of
 
+LASTING = 600
+"""Tokens of an answer that is still being written when a command has begun on a busy machine."""
+
 
 def drain(processes: Processes, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -26,7 +29,7 @@ def test_a_drained_worker_hands_its_answers_over_and_leaves(processes: Processes
     processes.gateway("--ack-wait", "30")
     workers = {name: processes.worker(name, *SLOW) for name in ("w1", "w2")}
     processes.await_workers(2)
-    reading = Reading(processes.url, 200)
+    reading = Reading(processes.url, LASTING)
     reading.start()
     reading.await_tokens(20)
     leaving = holder(processes, workers)
@@ -36,7 +39,7 @@ def test_a_drained_worker_hands_its_answers_over_and_leaves(processes: Processes
     assert (found["worker"], found["left"]) == (leaving.name, True)
     assert leaving.popen.wait(10) == 79
     reading.finish()
-    assert reading.texts == said(200)
+    assert reading.texts == said(LASTING)
     truth = truth_of(processes.broker)
     truth.check()
     assert len(next(iter(truth.claims.values()))) == 2
