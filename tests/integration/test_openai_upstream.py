@@ -16,6 +16,7 @@ from mesh_client import Client, MemoryStore
 from mesh_client.inference import get_inference
 from tests.calling import CALL, CLOCK, WEATHER, settled
 from tests.integration.test_client_assistants import content, get_weather
+from tests.integration.test_process import told_with_tools
 from tests.whole_mesh import ECHO, Mesh
 
 CLOUD = "cloud-model"
@@ -175,3 +176,10 @@ async def test_inference_of_the_cloud_calls_the_functions_that_are_given(front: 
             return content(list(cloud.ask(CALL)))
 
     assert await asyncio.to_thread(ask) == "It rains in Oslo for 1 days."
+
+
+async def test_a_message_that_the_cloud_answers_may_call_functions(front: Mesh) -> None:
+    async with await front.client("ada") as http:
+        _, *chunks, done = await told_with_tools(http, inferenceType="cloud")
+    assert "".join(json.loads(chunk)["chunk"] for chunk in chunks) == "It rains."
+    assert done == "[DONE]"

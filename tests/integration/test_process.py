@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.calling import CALL, WEATHER, settled
 from tests.whole_mesh import ECHO, FAILING, Mesh
 
 
@@ -109,3 +110,44 @@ async def test_a_message_under_a_key_is_answered_once(mesh: Mesh) -> None:
         assert "another body" in refused.json()["error"]
         unkeyed = await http.post(url, json=body)
         assert events(unkeyed)[0] != events(first)[0]
+
+
+async def told_with_tools(http: httpx.AsyncClient, **more: Any) -> list[str]:
+    """What is told of a message that makes the model call, and be told what came of it."""
+    body = {"messages": [{"content": CALL}], "tools": [WEATHER]} | more
+    told = []
+    async with http.stream("POST", "/api/messages/process", json=body) as response:
+        assert response.status_code == 200
+        async for line in response.aiter_lines():
+            if not line.startswith("data: "):
+                continue
+            told.append(line.removeprefix("data: "))
+            if len(told) == 1:
+                await outcome(http, json.loads(told[0])["run_id"], "It rains.")
+    return told
+
+
+async def outcome(http: httpx.AsyncClient, run_id: str, output: str) -> None:
+    """Say what came of the one call that a run waits for."""
+    run = await settled(http, run_id)
+    (call,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = [{"tool_call_id": call["id"], "output": output}]
+    url = f"/v1/runs/{run_id}/submit_tool_outputs"
+    response = await http.post(url, json={"tool_outputs": outputs})
+    assert response.status_code == 200, response.text
+
+
+async def test_a_model_that_is_given_functions_calls_them_and_goes_on(mesh: Mesh) -> None:
+    async with await mesh.client("process-tools") as http:
+        first, *chunks, done = await told_with_tools(http, model=ECHO)
+        assert "".join(json.loads(chunk)["chunk"] for chunk in chunks) == "It rains."
+        assert done == "[DONE]"
+        url = f"/v1/runs/{json.loads(first)['run_id']}"
+        run = (await http.get(url)).json()
+    assert (run["status"], run["content"]) == ("completed", "It rains.")
+
+
+async def test_functions_that_cannot_be_are_refused(mesh: Mesh) -> None:
+    async with mesh.anonymous() as http:
+        refused = await process(http, tools=[{"type": "web_search"}])
+        assert refused.status_code == 400 and "web_search" in refused.json()["error"]

@@ -6,7 +6,7 @@ all answers are numbered through, and a reader goes on behind the last one that 
 
 import asyncio
 import time
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +17,7 @@ from mesh.gateway.openai.speech import Delta, Speech
 from mesh.gateway.runs.shapes import RUN, RequiredAction, required
 from mesh.gateway.runs.speaking import speech_of
 from mesh.gateway.services import Services
-from mesh.gateway.stream import KEEP_ALIVE
+from mesh.gateway.stream import KEEP_ALIVE, Dialect
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.run import Run
 from mesh.protocol.tool_story import Status, ToolStory, rid_of
@@ -65,18 +65,43 @@ DONE = b"data: [DONE]\n\n"
 _encode = msgspec.json.Encoder().encode
 
 
-def follow(services: Services, story: ToolStory, after: int) -> EventStream:
-    """The events of a run behind piece `after` (-1: all), up to its end."""
-    return EventStream(_Telling(services, story, after).write)
+class Voice(Protocol):
+    """How a run is told: in which events, that is. Each method returns them, or nothing."""
+
+    def answer(self, speech: Speech, first: int, after: int) -> Dialect:
+        """What tells one answer. first: the number of its first piece; after: the last one that
+        the reader has."""
+        ...
+
+    def waits(self, story: ToolStory) -> bytes:
+        """It waits for outcomes of calls."""
+        ...
+
+    def over(self, over: RunOver) -> bytes:
+        """That was all."""
+        ...
+
+    def parting(self) -> bytes:
+        """It ends before that: the gateway has to stop, or the broker is away."""
+        ...
+
+
+def follow(
+    services: Services, story: ToolStory, after: int, voice: Voice | None = None
+) -> EventStream:
+    """The events of a run behind piece `after` (-1: all), up to its end. voice: another than that
+    of the routes of runs."""
+    voice = voice or _Status(RUN + story.run.id)
+    return EventStream(_Telling(services, story, after, voice).write)
 
 
 class _Telling:
     """One reader's place in a run."""
 
-    def __init__(self, services: Services, story: ToolStory, after: int) -> None:
+    def __init__(self, services: Services, story: ToolStory, after: int, voice: Voice) -> None:
         self._services = services
         self._story = story
-        self._status = _Status(RUN + story.run.id)
+        self._voice = voice
         self._after = after
         self._step = 0
         self._pieces = 0
@@ -86,18 +111,27 @@ class _Telling:
     async def write(self, wire: Wire) -> None:
         """Write up to the end, as long as the client stays and the gateway does."""
         try:
-            while not self._left(wire):
-                known = self._services.conductor.known(self._story.run.id)
-                story = await self._services.telling.read(self._story.run.id)
-                if story is None:
-                    return  # the log has lost it: whoever asks again hears that
-                self._story = story
-                await self._answers(wire)
-                if self._left(wire) or await self._stands(wire):
-                    return
-                await self._wait(wire, known)
+            whole = await self._tell(wire)
         except MeshError:
-            return  # the broker is away: it ends without its last event, and is asked for again
+            whole = False  # the broker is away
+        if not whole and not wire.gone.done():
+            await self._write(wire, self._voice.parting())
+
+    async def _tell(self, wire: Wire) -> bool:
+        """Tell what comes; whether all was told. Raises MeshError (broker_unavailable)."""
+        while not self._left(wire):
+            known = self._services.conductor.known(self._story.run.id)
+            story = await self._services.telling.read(self._story.run.id)
+            if story is None:
+                return False  # the log has lost it: whoever asks again hears that
+            self._story = story
+            await self._answers(wire)
+            if self._left(wire):
+                return False
+            if await self._stands(wire):
+                return True
+            await self._wait(wire, known)
+        return False
 
     def _left(self, wire: Wire) -> bool:
         return wire.gone.done() or self._services.lookout.closing.is_set()
@@ -117,7 +151,7 @@ class _Telling:
     async def _answer(self, track: Track, wire: Wire) -> bool:
         """Tell one answer; whether that came to its end."""
         speech = speech_of(self._services.models, self._story.run, track.rid)
-        dialect = _Answer(speech, self._status, self._pieces, self._after)
+        dialect = self._voice.answer(speech, self._pieces, self._after)
         await self._services.streams.response(track, dialect, -1, lambda: None).write_to(wire)
         self._pieces += len(track.run.texts) + 1
         return track.run.end is not None
@@ -126,10 +160,10 @@ class _Telling:
         """Tell how it stands, where that is no answer's affair; True once that was all."""
         story = self._story
         if story.over is not None and self._step >= len(story.steps):
-            await wire.write(self._last(story.over))
+            await wire.write(self._voice.over(story.over))
             return True
         if story.pending:
-            await self._write(wire, self._status.change("requires_action", required(story)))
+            await self._write(wire, self._voice.waits(story))
         return False
 
     async def _wait(self, wire: Wire, known: int) -> None:
@@ -147,19 +181,28 @@ class _Telling:
             await wire.write(data)
             self._written = time.monotonic()
 
-    def _last(self, over: RunOver) -> bytes:
-        data = b""
-        if over.code is not None:
-            data = _event(RunErrorEvent(code=over.code, content=over.detail or over.code.sentence))
-        return data + self._status.change(over.state) + DONE
-
 
 class _Status:
-    """What was last told of how a run stands."""
+    """The voice of the routes of runs, and what was last told of how one stands."""
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._last: Status | None = None
+
+    def answer(self, speech: Speech, first: int, after: int) -> Dialect:
+        return _Answer(speech, self, first, after)
+
+    def waits(self, story: ToolStory) -> bytes:
+        return self.change("requires_action", required(story))
+
+    def over(self, over: RunOver) -> bytes:
+        data = b""
+        if over.code is not None:
+            data = _event(RunErrorEvent(code=over.code, content=over.detail or over.code.sentence))
+        return data + self.change(over.state) + DONE
+
+    def parting(self) -> bytes:
+        return b""  # whoever asks again is told the rest
 
     def change(self, status: Status, action: RequiredAction | None = None) -> bytes:
         """The event, unless it stood so before."""

@@ -6,28 +6,27 @@ The answer is a run: it goes on without its reader, and the thread remembers it.
 import asyncio
 from typing import Any, Literal
 
-import msgspec
 from litestar import Response, post
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mesh.bus.follow import Track
 from mesh.gateway.anew import REFUSALS, RETRY_AFTER
 from mesh.gateway.body import read_body
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
-from mesh.gateway.openai.speech import Speech
+from mesh.gateway.openai import tools_body
+from mesh.gateway.openai.tools_body import ToolBodies
 from mesh.gateway.runs.beginning import begin, new_run, tried
+from mesh.gateway.runs.events import follow
+from mesh.gateway.runs.process_events import Chunk, RunId, Telling
 from mesh.gateway.runs.shapes import RUN
-from mesh.gateway.runs.speaking import speech_of
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Done, Message, ModelCard
-from mesh.protocol.run import Run
+from mesh.protocol.messages import Message, ModelCard
 from mesh.protocol.threads import AddThreadMessage, NewMessage
-from mesh.protocol.tool_story import rid_of
+from mesh.protocol.tool_story import ToolStory, rid_of
 from mesh.protocol.tools import GetThread, ThreadHistory, ToolRun
 
 KINDS = ("local", "cloud")
@@ -40,13 +39,10 @@ LONGEST = 200
 PATIENCE = 15.0
 """Seconds in which a run that was begun has to be asked."""
 
-ERROR = b"data: [ERROR]\n\n"
-
-_encode = msgspec.json.Encoder().encode
-
 
 class ProcessBody(Struct, kw_only=True):
-    """What it takes, each key in either spelling. Only the first message is asked."""
+    """What it takes, each key in either spelling. Only the first message is asked; tools: functions
+    that the model may call, as in a chat completion."""
 
     messages: list[dict[str, Any]] | None = None
     user_id: str | None = None
@@ -56,6 +52,7 @@ class ProcessBody(Struct, kw_only=True):
     model: str | None = None
     inference_type: str | None = None
     inferenceType: str | None = None
+    tools: ToolBodies | None = None
 
     @property
     def content(self) -> str:
@@ -93,38 +90,6 @@ class Sent(Struct, frozen=True, kw_only=True):
     trace: str
 
 
-class RunId(Struct):
-    """The first event."""
-
-    run_id: str
-
-
-class Chunk(Struct):
-    """A piece of the answer."""
-
-    chunk: str
-
-
-class Pieces:
-    """The events of one answer."""
-
-    def __init__(self, run_id: str, speech: Speech) -> None:
-        self._first = b"data: %b\n\n" % _encode(RunId(run_id))
-        self._speech = speech
-
-    def tokens(self, texts: list[str], index: int) -> bytes:
-        return b"".join(_chunk(self._speech.feed(text).content) for text in texts)
-
-    def end(self, run: Run) -> bytes:
-        if not isinstance(run.end, Done):
-            return ERROR
-        return _chunk(self._speech.finish().content) + b"data: [DONE]\n\n"
-
-    def tick(self, run: Run) -> bytes:
-        first, self._first = self._first, b""
-        return first
-
-
 @post(
     "/api/messages/process",
     status_code=200,
@@ -145,26 +110,27 @@ async def process_messages(request: AnyRequest, services: Wired) -> Response[byt
     )
     async with Client(request, services.settings.hold_headers) as client:
         accept = _accept(services, principal, sent)
-        run, track = await services.streams.accept(client, accept, lambda _: None)
-    dialect = Pieces(RUN + run.id, speech_of(services.models, run, track.rid))
-    return services.streams.response(track, dialect, -1, lambda: None, ERROR)
+        story = await services.streams.accept(client, accept, lambda _: None)
+    return follow(services, story, -1, Telling(RUN + story.run.id))
 
 
-async def _accept(services: Services, principal: Principal, sent: Sent) -> tuple[ToolRun, Track]:
+async def _accept(services: Services, principal: Principal, sent: Sent) -> ToolStory:
     """Begin the run, or find what its key has begun, and wait until its model is asked.
 
     Raises MeshError.
     """
     run_id, known = await tried(services, principal, sent.key)
     run = known.run if known is not None else await _new(services, principal, sent, run_id)
-    run = (await begin(services, run, sent.digest)).run
-    return run, await _track(services, run)
+    story = await begin(services, run, sent.digest)
+    await _asked(services, story.run)
+    return story
 
 
 async def _new(services: Services, principal: Principal, sent: Sent, run_id: str) -> ToolRun:
     """A run; what is asked is added to the thread once nothing speaks against it."""
     body = sent.body
     content, kind, thread = body.content, body.kind, body.thread
+    format = tools_body.read(body.tools or [], None, True, None)
     model = await _model(services, principal, body.model, kind)
     said = NewMessage(content=content, uid=services.rid(principal, sent.key and f"{sent.key}\n0"))
     before = ThreadHistory(messages=())
@@ -173,23 +139,26 @@ async def _new(services: Services, principal: Principal, sent: Sent, run_id: str
         before = await services.store.ask(query)
     messages = (*before.messages, Message(role="user", content=content))
     first = services.new_request(principal, model, messages, trace=sent.trace)
+    first = replace(first, tools=format.tools, grammar=format.grammar)
+    services.check_able(first)
     await services.limiter.check(first)
     await services.requests.queue.check_room(model, first.tenant, first.priority)
     if before.kept:
         await services.store.ask(
             AddThreadMessage(user_id=first.tenant, thread_id=thread, message=said)
         )
-    return replace(new_run(services, first, run_id), thread=thread, fit="truncate")
+    run = new_run(services, first, run_id)
+    return replace(run, later=format.grammar, thread=thread, fit="truncate")
 
 
-async def _track(services: Services, run: ToolRun) -> Track:
-    """What answers it. Raises MeshError where the run was over before that, or nobody began."""
+async def _asked(services: Services, run: ToolRun) -> None:
+    """Wait until its model is asked. Raises MeshError where it was over before, or nobody began."""
     try:
         async with asyncio.timeout(PATIENCE):
             while True:
                 track = await services.requests.logs.find(rid_of(run.id, 0))
                 if track is not None:
-                    return track
+                    return
                 story = await services.telling.read(run.id)
                 if story is not None and story.over is not None:
                     code = story.over.code or ErrorCode.CANCELLED
@@ -218,10 +187,6 @@ async def _model(services: Services, principal: Principal, asked: str | None, ki
 
 def _is_of(kind: str, card: ModelCard | None) -> bool:
     return card is None or (card.engine == CLOUD) == (kind == "cloud")
-
-
-def _chunk(content: str) -> bytes:
-    return b"data: %b\n\n" % _encode(Chunk(content)) if content else b""
 
 
 def _bad(detail: str) -> MeshError:
