@@ -10,8 +10,8 @@ class Track:
     """One request being followed: its state, and those who wait for it to change.
 
     start: a sequence from which its whole story can be read; held: messages that came while the
-    story was being read, to be applied after it; item: its sequence in the queue, if we put it
-    there, else 0.
+    story was being read, to be applied after it; landed: we have stored its first event, heard of
+    or not; item: its sequence in the queue, if we put it there, else 0.
     """
 
     def __init__(self, rid: str, start: int) -> None:
@@ -20,6 +20,7 @@ class Track:
         self.run = Run()
         self.readers = 0
         self.held: list[Stored] | None = None
+        self.landed = False
         self.item = 0
         self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []

@@ -199,7 +199,8 @@ class Requests:
     async def _begin(self, request: Request, queued: Queued) -> Track:
         """Append the anchor and follow it, unless the same request comes from elsewhere just now.
 
-        A track may be shared with another try of the same request: it stays while one is at it.
+        A track may be shared with another try of the same request: it stays while one is at it, and
+        where one has landed, which may not have been heard of yet.
         """
         follower = self.logs.own
         track = follower.tracks.get(request.rid) or follower.track(request.rid)
@@ -209,6 +210,7 @@ class Requests:
         try:
             async with asyncio.timeout(PATIENCE):
                 seq = await asyncio.shield(appending)
+            track.landed = True
         except Fenced:
             pass
         except TimeoutError:
@@ -219,7 +221,7 @@ class Requests:
             raise
         finally:
             track.readers -= 1
-            if not seq and not track.readers and track.run.queued is None:
+            if not (track.landed or track.readers or track.run.queued):
                 follower.tracks.drop(track)
         if not seq:
             return await self._attach_same(request.rid, queued.body)

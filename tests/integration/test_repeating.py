@@ -1,12 +1,15 @@
 """The same request once more, as `Requests` finds it: nothing is left behind, nobody waits on."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
+from mesh.bus.follow import Follower
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.topology import declare
@@ -103,3 +106,39 @@ async def test_an_event_that_does_not_come_back_is_not_waited_for_without_end(
     with pytest.raises(MeshError) as refused:
         await requests.again(REQUEST.rid, BODY)
     assert refused.value.code is ErrorCode.BROKER_UNAVAILABLE
+
+
+class InTurn(JetStream):
+    """Of the events of requests the first is stored at once, and those behind it when told to."""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(bus)
+        self._first = True
+        self.go = asyncio.Event()
+
+    async def append(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> int:
+        first = self._first
+        if ".evt." in subject:
+            self._first = False
+            if not first:
+                await self.go.wait()
+        return await super().append(subject, data, headers)
+
+
+async def test_of_two_tries_at_once_the_late_one_leaves_the_others_track_alone(
+    js: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first event is stored, and not heard of yet, when the second try learns that it was."""
+    monkeypatch.setattr(Follower, "_receive", lambda *_: None)
+    in_turn, request = InTurn(js.bus), replace(REQUEST, rid=new_uid())
+    queue = Queue(in_turn, Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js)), time.time)
+    requests = Requests(js.bus, in_turn, "gw1", lambda *_: None, queue, unlimited())
+    await requests.start()
+    try:
+        tries = [asyncio.create_task(requests.submit(request, body=BODY)) for _ in range(2)]
+        (done,), (late,) = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
+        in_turn.go.set()
+        track = await late
+        assert track is await done is requests.logs.own.tracks.get(request.rid)
+    finally:
+        await requests.close()
