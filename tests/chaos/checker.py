@@ -174,7 +174,7 @@ def _check_reading(
     if not transcript.ended:
         return
     if transcript.ended == "nothing":
-        return verdict.blame("never_ended", f"{name}: its client was never told of an end")
+        return verdict.blame("never_ended", f"{name}: its client read {at} pieces, and no end")
     if transcript.whole is not None and transcript.whole != story.run.text:
         verdict.blame("wrong", f"{name}: the message says {transcript.whole!r}")
     came_late = transcript.whole is not None and not transcript.pieces

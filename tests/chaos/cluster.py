@@ -23,12 +23,17 @@ from tests.conftest import free_port
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "nats-cluster" / "node.sh"
 READY = 40.0
+PATIENCE = 120.0
+"""Seconds in which the nodes have to agree again after whatever befell them."""
+
 NODES = range(3)
 
 
 class _Replica(Struct):
+    name: str = ""
     current: bool = False
     offline: bool = False
+    lag: int = 0
 
 
 class _Nodes(Struct):
@@ -175,17 +180,17 @@ class Cluster:
     async def _agreed(self, stream: str, whole: bool = False) -> _Nodes:
         """Ask until there is a leader, and if `whole` until the others have all that it has."""
         bus = await Bus.connect([self.url], *self.credentials("operator"))
-        js = JetStream(bus, timeout=1.0)
+        js, found, until = JetStream(bus, timeout=1.0), _Nodes(), time.monotonic() + PATIENCE
         try:
-            async with asyncio.timeout(READY):
-                while True:
-                    with suppress(BusError):
-                        found = (await js.api(f"STREAM.INFO.{stream}", {}, _Stream)).cluster
-                        if found.leader and not (whole and _behind(found)):
-                            return found
-                    await asyncio.sleep(0.2)
+            while time.monotonic() < until:
+                with suppress(BusError):
+                    found = (await js.api(f"STREAM.INFO.{stream}", {}, _Stream)).cluster
+                    if found.leader and not (whole and _behind(found)):
+                        return found
+                await asyncio.sleep(0.2)
         finally:
             await bus.close()
+        raise TimeoutError(f"the nodes of {stream} do not agree: {found}")
 
     async def end(self) -> None:
         for node in NODES:
