@@ -14,7 +14,7 @@ from mesh.bus.appender import FrameWriter
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item, ack, in_progress, nak, term
-from mesh.bus.trace import TRACE
+from mesh.bus.trace import TRACE, working_for
 from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Settled
 from mesh.worker.engines.base import Engine
@@ -285,7 +285,8 @@ class Desk:
         frames = self._frames.get(reply)
         if frames is None:
             frames = self._frames[reply] = FrameWriter(self._js, reply, self._claims.writer)
-            self._writing.append(asyncio.create_task(frames.run()))
+            with working_for(""):  # it goes on for others
+                self._writing.append(asyncio.create_task(frames.run()))
         return frames
 
     def _aside(self, work: Coroutine[Any, Any, None]) -> None:
