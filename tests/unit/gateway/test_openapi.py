@@ -82,9 +82,7 @@ def test_a_status_is_declared_where_it_can_come_and_nowhere_else(openapi: Any) -
     routes = {f"{method.upper()} {path}" for path, method, _ in operations(openapi)}
     assert MORE.keys() <= routes, "a route that is gone, or is called otherwise now"
     known = set(STATUS.values())
-    assert EVERYWHERE.union(*MORE.values()) == known, (
-        "a status that no route has"
-    )
+    assert EVERYWHERE.union(*MORE.values()) == known, "a status that no route has"
     health = openapi["paths"]["/v1/health"]["get"]["responses"]
     assert not {"402", "409", "422", "429", "500", "501", "504"} & health.keys()
     left_out = openapi["paths"]["/v1/files"]["get"]["responses"]
