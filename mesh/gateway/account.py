@@ -42,14 +42,14 @@ class UserRead(Struct, frozen=True, kw_only=True):
     created_at: float
 
 
-class PasswordChange(Struct):
+class PasswordChange(Struct, forbid_unknown_fields=True):
     """What `PUT /account/password` takes."""
 
     old: Annotated[str, Meta(max_length=LONGEST_PASSWORD)]
     new: Annotated[str, Meta(max_length=LONGEST_PASSWORD)]
 
 
-class NewKey(Struct):
+class NewKey(Struct, forbid_unknown_fields=True):
     """What `POST /account/keys` takes. scopes null: all but `account`; expires_in: seconds from
     now, null: never."""
 

@@ -37,7 +37,7 @@ class AccountList(Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class NewUser(Struct):
+class NewUser(Struct, forbid_unknown_fields=True):
     """What `POST /admin/users` takes: somebody who signs in with this name and password."""
 
     account: Annotated[str, Meta(max_length=100)]
@@ -45,13 +45,13 @@ class NewUser(Struct):
     role: Role = "user"
 
 
-class NewPassword(Struct):
+class NewPassword(Struct, forbid_unknown_fields=True):
     """What `PUT /admin/users/{user_id}/password` takes."""
 
     password: Annotated[str, Meta(max_length=LONGEST_PASSWORD)]
 
 
-class NewRole(Struct):
+class NewRole(Struct, forbid_unknown_fields=True):
     """What `PUT /admin/users/{user_id}/role` takes."""
 
     role: Role

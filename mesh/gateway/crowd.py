@@ -5,7 +5,8 @@ Everybody's requests count, as the log's events tell them, at this gateway and a
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -34,12 +35,14 @@ class Crowd:
         self._whose: dict[str, tuple[str, str]] = {}
         self._held: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._ends: deque[tuple[float, str, str]] = deque()
+        self._coming: defaultdict[str, set[str]] = defaultdict(set)
 
     def hear(self, rid: str, event: RunEvent, seq: int) -> None:
         """Take note of an event of any request, stored at `seq`; a request's in their order."""
         self._room.hear(rid, event, seq)
         match event:
             case Queued(request=request) if rid not in self._whose:
+                self._coming[request.model].discard(rid)
                 whose = self._whose[rid] = request.model, request.tenant
                 self._held[whose] += 1
             case Done() | Failed() | Cancelled() if rid in self._whose:
@@ -47,13 +50,25 @@ class Crowd:
                 self._held[whose] -= 1
                 if not self._held[whose]:
                     del self._held[whose]
-                self._ends.append((self._clock(), *whose))
+                if isinstance(event, Done) or event.n:  # else the line got shorter, no slot free
+                    self._ends.append((self._clock(), *whose))
                 self._forget()
 
     def check(self, model: str) -> None:
-        """Raise MeshError (queue_full) if as many wait for a model as may."""
-        if self._room.size(model) >= self._most:
+        """Raise MeshError (queue_full) if as many wait for a model as may, or are about to."""
+        if self._room.size(model) + len(self._coming[model]) >= self._most:
             raise self.refusal(ErrorCode.QUEUE_FULL, model, "")
+
+    @contextmanager
+    def coming(self, rid: str, model: str) -> Iterator[None]:
+        """Let a request in, which counts while it is being queued: of many that come at once the
+        log tells of none yet. Raises as `check`."""
+        self.check(model)
+        self._coming[model].add(rid)
+        try:
+            yield
+        finally:
+            self._coming[model].discard(rid)
 
     def refusal(self, code: ErrorCode, model: str, tenant: str) -> MeshError:
         """The refusal of one more request, with the time after which to try again.

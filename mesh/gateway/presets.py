@@ -17,7 +17,7 @@ class SamplingParameters(Struct, frozen=True, kw_only=True):
     top_p: Probability | None = None
     typical_p: Probability | None = None
     temperature: Temperature | None = None
-    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Meta(ge=0.01, le=10)] | None = None
     max_new_tokens: Annotated[int, Meta(ge=1)] = 1024
 
 

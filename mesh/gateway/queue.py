@@ -5,7 +5,8 @@ What is put there is decided elsewhere; the queue itself may refuse at any time,
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mesh.bus.connection import BusError
 from mesh.bus.follow import Track
@@ -41,6 +42,13 @@ class Queue:
         """Raise MeshError (queue_full) if the mesh takes no more prompts for a model."""
         self.budget.check()
         self._crowd.check(model)
+
+    @contextmanager
+    def coming(self, request: Request) -> Iterator[None]:
+        """Let a request in, and count it while it is being queued. Raises as `check`."""
+        self.budget.check()
+        with self._crowd.coming(request.rid, request.model):
+            yield
 
     async def check_room(self, model: str, tenant: str, priority: Priority, more: int = 1) -> None:
         """Raise MeshError (queue_full, share_full) if the queue would refuse `more` prompts now.

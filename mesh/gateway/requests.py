@@ -126,13 +126,13 @@ class Requests:
             if tried.track is not None:
                 return tried.track
             request = replace(request, rid=tried.rid)
-        self.queue.check(request.model)
-        request = await self._limiter.admit(request, chat=turn is not None)
-        try:
-            return await self._begin(request, replace(queued, request=request))
-        except BaseException:
-            self._limiter.forget(request.rid)
-            raise
+        with self.queue.coming(request):
+            request = await self._limiter.admit(request, chat=turn is not None)
+            try:
+                return await self._begin(request, replace(queued, request=request))
+            except BaseException:
+                self._limiter.forget(request.rid)
+                raise
 
     async def again(self, rid: str, body: str) -> Track | None:
         """The request that was queued under an idempotency key before and not refused, or None.

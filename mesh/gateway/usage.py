@@ -52,7 +52,7 @@ class UsageList(Struct, frozen=True):
     usage: tuple[UsageRead, ...]
 
 
-class LimitsBody(Struct, frozen=True, kw_only=True):
+class LimitsBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a user or a key may ask for. null: as everybody, of a key: as its user; 0: no limit.
 
     requests, tokens: in each minute; concurrent: not ended yet; daily_tokens: in a day (UTC);

@@ -17,7 +17,7 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Refused
 from mesh.protocol.queries import Reply
 from mesh.settings import StoreSettings
-from mesh.store import refusals, retention, schema
+from mesh.store import overwriting, refusals, retention, schema
 from mesh.store.accounts import Accounts
 from mesh.store.database import Database
 from mesh.store.dispatch import Dispatcher
@@ -85,6 +85,7 @@ async def _serve(
                 tasks.create_task(follower.run()),
                 tasks.create_task(mirror.run()),
                 tasks.create_task(retention.run(database, settings)),
+                tasks.create_task(overwriting.run(database)),
             ]
             await bus.serve(subjects.STORE_ALL, answer, QUEUE)
             log.info("The store keeps %s", database.path)

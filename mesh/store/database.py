@@ -19,6 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 BUSY_TIMEOUT_MS = 5_000
 """How long to wait for another process that writes."""
 
+SOON_MS = 200
+"""How long to wait for whoever reads, where it can be tried again later."""
+
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA journal_mode = WAL",
@@ -33,7 +36,10 @@ READ_ONLY = (f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}", "PRAGMA query_only = ON
 
 
 class Database:
-    """One database file, its schema up to date. Make it inside the event loop, close it there."""
+    """One database file, its schema up to date. Make it inside the event loop, close it there.
+
+    deleted: set when rows were; whoever sees to them (`overwriting.py`) clears it.
+    """
 
     def __init__(self, path: Path, pragmas: tuple[str, ...] = PRAGMAS) -> None:
         self.path = path
@@ -41,6 +47,8 @@ class Database:
         prepare(self._engine.sync_engine, pragmas)
         self._writer = self._engine.execution_options(immediate=True)
         self._writing = asyncio.Lock()
+        self.deleted = asyncio.Event()
+        _notice_deletions(self._engine.sync_engine, self.deleted)
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -67,6 +75,21 @@ class Database:
             ]
         return (pages - free) * size
 
+    async def empty_log(self) -> bool:
+        """Move all of the write-ahead log into the file, and leave nothing of it behind.
+
+        False, and nothing is lost, while somebody still reads or writes.
+        """
+        async with self._writing, self._engine.connect() as connection:
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert raw is not None
+            await raw.execute(f"PRAGMA busy_timeout = {SOON_MS}")  # others wait for us meanwhile
+            try:
+                ((busy, _, _),) = await raw.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                await raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        return not busy
+
     async def close(self) -> None:
         """Wait for the open sessions to end, then let go of the file."""
         await self._idle.wait()
@@ -83,6 +106,13 @@ class Database:
             self._open -= 1
             if self._open == 0:
                 self._idle.set()
+
+
+def _notice_deletions(engine: Engine, deleted: asyncio.Event) -> None:
+    @event.listens_for(engine, "before_cursor_execute")
+    def notice(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE"):
+            deleted.set()
 
 
 def prepare(engine: Engine, pragmas: tuple[str, ...]) -> None:

@@ -24,6 +24,10 @@ from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
+IMPATIENT, PATIENT = 1.0, 5.0
+"""Seconds that the first gateway to be asked may take, and later ones: it may be frozen, and the
+next who is asked is another; or the answer so far is long."""
+
 RETRY = 0.2
 """Seconds between two tries to learn how a request stands."""
 
@@ -147,11 +151,11 @@ class Claims:
             raise Settled(str(why), ack=False) from None
 
     async def _ask(self, rid: str, prefix: bool) -> RunStatus:
-        question = Resume(rid=rid, prefix=prefix)
+        question, patience = Resume(rid=rid, prefix=prefix), IMPATIENT
         while True:
             try:
                 answer = await self._bus.ask(
-                    subjects.resume(self.writer.user, rid), question, timeout=5.0
+                    subjects.resume(self.writer.user, rid), question, timeout=patience
                 )
                 reply = decode_resume_reply(answer.data)
                 if not isinstance(reply, Refused):
@@ -159,6 +163,7 @@ class Claims:
                 log.warning("No gateway could say how %s stands: %s", rid, reply.detail)
             except BusError as error:
                 log.debug("Asking how %s stands: %s", rid, error)
+                patience = min(2 * patience, PATIENT)
             await asyncio.sleep(RETRY)
 
     async def _check(self, item: Item, status: RunStatus) -> Past:

@@ -43,7 +43,7 @@ class SamplingBody(Struct, kw_only=True):
     top_k: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None
     min_p: Share | None = None
     typical_p: Share | None = None
-    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Meta(ge=0.01, le=10)] | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     seed: Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | None = None

@@ -53,7 +53,7 @@ _COMMON = {
     "top_k": _used("Not OpenAI's: only the so many likeliest tokens; 0: all."),
     "min_p": _used("Not OpenAI's: 0 to 1, as in llama.cpp."),
     "typical_p": _used("Not OpenAI's: 0 to 1, as in llama.cpp."),
-    "repetition_penalty": _used("Not OpenAI's: above 0; 1 is none."),
+    "repetition_penalty": _used("Not OpenAI's: 0.01 to 10; 1 is none."),
     "ignore_eos": _used("Not OpenAI's, but vLLM's: go on to the limit, past the model's own end."),
     "min_tokens": _used("Not OpenAI's, but vLLM's: before so many the model may not end."),
     "logit_bias": _used("By token id of the model, -100 to 100: added before choosing."),

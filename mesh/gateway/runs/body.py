@@ -11,14 +11,14 @@ from mesh.gateway.openai.asked import Asked, unsupported
 from mesh.protocol.grammar import Grammar
 
 
-class ToolOutput(Struct):
+class ToolOutput(Struct, forbid_unknown_fields=True):
     """What came of a call, as a text for the model."""
 
     tool_call_id: str
     output: str
 
 
-class OutputsBody(Struct):
+class OutputsBody(Struct, forbid_unknown_fields=True):
     """What `submit_tool_outputs` takes: outcomes of some or all calls that a run waits for."""
 
     tool_outputs: Annotated[list[ToolOutput], Meta(min_length=1, max_length=128)]

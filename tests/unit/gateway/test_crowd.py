@@ -5,7 +5,7 @@ import pytest
 from mesh.gateway.crowd import LONGEST, UNKNOWN, WINDOW, Crowd
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Claim, Done, Queued, Request
+from mesh.protocol.messages import Claim, Done, Failed, Queued, Request
 
 CLAIM = Claim(uid="c", n=1, item=1, ack_reply="", model="tiny")
 DONE = Done(uid="d", finish="stop")
@@ -58,6 +58,29 @@ def test_one_more_than_may_wait_for_a_model_is_refused() -> None:
     assert caught.value.code is ErrorCode.QUEUE_FULL
     world.end([last], 1.0)
     world.crowd.check("tiny")
+
+
+def test_of_many_that_come_at_once_no_more_are_let_in_than_may_wait() -> None:
+    world = World(most=3)
+    world.ask(1)
+    with world.crowd.coming("a", "tiny"), world.crowd.coming("other", "other"):
+        with world.crowd.coming("b", "tiny"):
+            with pytest.raises(MeshError), world.crowd.coming("c", "tiny"):
+                pass
+            world.crowd.hear("b", queued("b"), 10)
+            with pytest.raises(MeshError):
+                world.crowd.check("tiny")
+        with pytest.raises(MeshError):
+            world.crowd.check("tiny")
+    world.crowd.check("tiny")
+
+
+def test_what_is_given_up_while_it_waits_makes_no_pace() -> None:
+    world = World()
+    for rid in world.ask(50):
+        world.now += 0.1
+        world.crowd.hear(rid, Failed(uid=rid, code=ErrorCode.DEADLINE_EXCEEDED, detail=""), 100)
+    assert world.after(ErrorCode.QUEUE_FULL) == UNKNOWN
 
 
 def test_the_time_to_wait_follows_the_pace() -> None:

@@ -113,7 +113,7 @@ class Made:
     def events(self, after: int) -> Response[bytes]:
         """Its events behind number `after`."""
         telling = Telling(Story(*self._told()), after)
-        parting = b"" if self._keeps else error_event(failure(None))
+        parting = error_event(failure(None))  # a bare end would pass for the answer's
         return self._services.streams.response(self.track, telling, -1, self.left, parting)
 
     def _told(self) -> tuple[Request, Note]:
