@@ -2,7 +2,7 @@
 
 from mesh.gateway.limits.window import Room
 
-LIMITS = ("requests", "tokens", "concurrent", "daily-tokens")
+LIMITS = ("requests", "tokens", "concurrent", "daily-tokens", "messages")
 """The limits of which something may be left."""
 
 EXPOSED = ", ".join(

@@ -160,6 +160,8 @@ class Limiter:
         if allowed.daily_tokens:
             left = max(0, allowed.daily_tokens - used.today.tokens(now))
             yield "daily-tokens", Room(allowed.daily_tokens, left, DAY - now % DAY)
+        if answers := self._answers(who):
+            yield "messages", used.messages.room(answers, now)
 
     def _check(self, who: Who, chat: bool, more: int) -> None:
         """Raise MeshError (rate_limited, bad_request) if so many more are beyond a limit."""
@@ -169,7 +171,7 @@ class Limiter:
         if most and going + more > most:
             _check_ever(most, more, f"requests may be under way {whose} at once")
             raise _refused("requests are under way", whose, SOON, most, going, more)
-        answers = self._messages if chat and not who.key else 0
+        answers = self._answers(who) if chat else 0
         windows = [
             (used.requests, allowed.requests, more, "requests", "made"),
             (used.tokens, allowed.tokens, 1, "tokens", "used"),
@@ -185,6 +187,10 @@ class Limiter:
         if allowed.daily_tokens and used.today.tokens(now) >= allowed.daily_tokens:
             whose, wait = f"{whose} today (UTC)", DAY - now % DAY
             raise _refused("tokens were used", whose, wait, allowed.daily_tokens)
+
+    def _answers(self, who: Who) -> int:
+        """How many answers in chats somebody may ask for in a while; of a key nothing is said."""
+        return 0 if who.key else self._messages
 
     def _check_priority(self, request: Request) -> None:
         """Raise MeshError (forbidden) for more than one may have."""

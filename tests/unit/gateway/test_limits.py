@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.gateway.limits.counts import DAY, Who
-from mesh.gateway.limits.headers import headers, span
+from mesh.gateway.limits.headers import LIMITS, headers, span
 from mesh.gateway.limits.limiter import horizon, messages
 from mesh.gateway.limits.window import Window
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -346,6 +346,20 @@ async def test_the_headers_say_what_is_left() -> None:
         (b"x-ratelimit-remaining-requests", b"9"),
         (b"x-ratelimit-reset-requests", b"1m0s"),
     ]
+
+
+async def test_what_is_left_of_the_answers_in_chats_is_said_also_to_a_key() -> None:
+    world = World(limit_messages="20/600")
+    await world.ask(chat=True)
+    await world.ask()
+    world.now += 60
+    assert headers(world.limiter.rooms("ada", "")) == [
+        (b"x-ratelimit-limit-messages", b"20"),
+        (b"x-ratelimit-remaining-messages", b"19"),
+        (b"x-ratelimit-reset-messages", b"9m0s"),
+    ]
+    assert world.left("ada", "k1") == {"messages": 19}
+    assert set(world.left()) <= set(LIMITS)
 
 
 def test_what_has_left_a_window_is_not_kept_where_nobody_asks() -> None:
