@@ -145,6 +145,15 @@ async def test_single_tokens_are_favoured(engine: LlamaCppEngine) -> None:
     assert text_of(await collect(engine, job(engine, "A", 5, favoured))) == "zzzzz"
 
 
+@pytest.mark.parametrize("wrong", [-1, 258, 10**9])
+async def test_a_bias_on_a_token_that_the_file_does_not_list_is_refused(
+    engine: LlamaCppEngine, wrong: int
+) -> None:
+    with pytest.raises(MeshError, match=f"no token {wrong}; it has 258") as refused:
+        await collect(engine, job(engine, "A", 5, Sampling(logit_bias={257: 1.0, wrong: 1.0})))
+    assert (refused.value.code, refused.value.param) == (ErrorCode.BAD_REQUEST, "logit_bias")
+
+
 @pytest.mark.parametrize("sampling", [Sampling(min_tokens=5), Sampling(banned_strings=("a",))])
 async def test_what_the_library_cannot_do_is_refused(
     engine: LlamaCppEngine, sampling: Sampling

@@ -118,6 +118,17 @@ def refuse(sampling: Sampling, *names: str) -> None:
             )
 
 
+def check_bias(sampling: Sampling, vocabulary: int) -> None:
+    """Raise MeshError (bad_request) for a bias on a token that a model of so many has not."""
+    for token in sampling.logit_bias:
+        if not 0 <= token < vocabulary:
+            raise MeshError(
+                ErrorCode.BAD_REQUEST,
+                f"The model has no token {token}; it has {vocabulary:,}, from 0 on.",
+                param="logit_bias",
+            )
+
+
 class Engine(Protocol):
     """One loaded model. Calls come from one event loop; `generate` runs many times at once."""
 

@@ -36,7 +36,8 @@ _CHUNKS, _CHUNK = 64, 1 << 16
 
 class GgufHeader(Struct, frozen=True, kw_only=True):
     """context_length is what the model was trained for, 0 where the file does not say; embeds:
-    whether it was made for embeddings, and knows how to make one of its tokens' states."""
+    whether it was made for embeddings, and knows how to make one of its tokens' states;
+    vocabulary: how many tokens it has, 0 where the file does not list them."""
 
     context_length: int
     chat_template: str | None
@@ -45,6 +46,7 @@ class GgufHeader(Struct, frozen=True, kw_only=True):
     add_bos: bool
     fingerprint: str
     embeds: bool = False
+    vocabulary: int = 0
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -62,6 +64,7 @@ def read_header(path: Path) -> GgufHeader:
             ErrorCode.BAD_REQUEST, f"{path} is not a GGUF file, or only a part of one: {error}."
         ) from error
     kind = pairs.get("general.architecture")
+    tokens = pairs.get("tokenizer.ggml.tokens")
     return GgufHeader(
         context_length=_number(pairs.get(f"{kind}.context_length")),
         chat_template=_text(pairs.get("tokenizer.chat_template")),
@@ -70,6 +73,7 @@ def read_header(path: Path) -> GgufHeader:
         add_bos=pairs.get("tokenizer.ggml.add_bos_token") is True,
         fingerprint=fingerprint,
         embeds=pairs.get(f"{kind}.pooling_type") in _POOLED,
+        vocabulary=len(tokens) if isinstance(tokens, list) else 0,
     )
 
 

@@ -20,7 +20,7 @@ from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step
+from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, check_bias
 from mesh.worker.engines.embedding import Embedding
 from mesh.worker.engines.files import size_of
 from mesh.worker.engines.gguf_header import GgufHeader, read_header
@@ -54,10 +54,12 @@ class LlamaCppEngine:
         info: EngineInfo,
         port: TokenizerPort,
         loop: AbstractEventLoop,
+        vocabulary: int,
     ) -> None:
         self._server: xllamacpp.Server | None = server
         self._info = info
         self._port = port
+        self._vocabulary = vocabulary
         self._mail = Mail(loop)
         self._calls: set[Call] = set()
         self._threads = ThreadPoolExecutor(info.slots, "llamacpp")
@@ -77,7 +79,7 @@ class LlamaCppEngine:
                 f"llama.cpp could not load {path}; its own lines above say why. A smaller"
                 " MESH_CONTEXT or fewer MESH_SLOTS need less memory.",
             ) from error
-        return cls(server, info, port, get_running_loop())
+        return cls(server, info, port, get_running_loop(), header.vocabulary)
 
     @property
     def info(self) -> EngineInfo:
@@ -135,6 +137,8 @@ class LlamaCppEngine:
         self._port.close()
 
     async def _body(self, job: Job) -> bytes:
+        if self._vocabulary:  # the library leaves out a bias on what it does not know
+            check_bias(job.sampling, self._vocabulary)
         if job.prefix_ids is None:
             prompt = await to_thread(self.encode, job.prompt + job.prefix_text)
         else:

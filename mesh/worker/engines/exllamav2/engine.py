@@ -10,7 +10,15 @@ from pathlib import Path
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, refuse
+from mesh.worker.engines.base import (
+    CHATML,
+    EngineError,
+    EngineInfo,
+    Job,
+    Step,
+    check_bias,
+    refuse,
+)
 from mesh.worker.engines.exllamav2.answer import Answer
 from mesh.worker.engines.exllamav2.driver import CLOSED, Driver
 from mesh.worker.engines.exllamav2.folder import fingerprint
@@ -107,13 +115,7 @@ class ExLlamaV2Engine:
         plan, loaded = self._plan, self._loaded
         if plan.drafts and job.sampling.banned_strings:  # drafts are not taken back with them
             refuse(job.sampling, "banned_strings")
-        for token in job.sampling.logit_bias:
-            if not 0 <= token < loaded.vocabulary:
-                raise MeshError(
-                    ErrorCode.BAD_REQUEST,
-                    f"The model has no token {token}; it has {loaded.vocabulary:,}, from 0 on.",
-                    param="logit_bias",
-                )
+        check_bias(job.sampling, loaded.vocabulary)
         # A banned string that the last token ends is found with the one after it.
         after = 1 if job.sampling.banned_strings else 0
         tokens = min(job.max_tokens, plan.context - len(ids) - after)
