@@ -21,6 +21,7 @@ from mesh.gateway.errors import HANDLERS, AnyRequest
 from mesh.gateway.head import Head
 from mesh.gateway.limits.telling import tell
 from mesh.gateway.metrics.counting import Counting
+from mesh.gateway.queries import check_query
 from mesh.gateway.routes import ROUTES
 from mesh.gateway.services import Services
 from mesh.gateway.wiring import wire
@@ -151,5 +152,6 @@ def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[None]]:
         services.doorman.admit(request)
         await check_elsewhere(services, request)
         tell(services.limiter, request)
+        check_query(request)
 
     return admit

@@ -15,7 +15,14 @@ from mesh.protocol.errors import ErrorCode, MeshError
 S = TypeVar("S", bound=Struct)
 T = TypeVar("T")
 
-_UNKNOWN = "Object contains unknown field `"
+_PLACE = " - at `$"
+_KEY = " - at `key` in `$"
+
+_NAMING = {
+    "Object contains unknown field `": "There is no parameter {param!r} here; leave it out",
+    "Object missing required field `": "The parameter {param!r} is needed here and missing",
+}
+"""How the decoder begins where it names a field without its place, and what is said instead."""
 
 _SHOWN = 200
 """Characters of a name that nobody knows, in the sentence that refuses it."""
@@ -44,12 +51,13 @@ def decode_body(data: bytes, kind: type[T]) -> T:
 
 def _wrong(said: str) -> MeshError:
     """What the decoder finds wrong, with the full name of the field at fault."""
-    what, _, where = said.partition(" - at `$")
+    what, _, where = said.replace(_KEY, _PLACE).partition(_PLACE)
     param = where.rstrip("`").removeprefix(".")
-    if what.startswith(_UNKNOWN):
-        name = what.removeprefix(_UNKNOWN).rstrip("`")[:_SHOWN]
-        param = f"{param}.{name}" if param else name
-        what = f"There is no parameter {param!r} here; leave it out"
+    for begins, sentence in _NAMING.items():
+        if what.startswith(begins):
+            name = what.removeprefix(begins).rstrip("`")[:_SHOWN]
+            param = f"{param}.{name}" if param else name
+            what = sentence.format(param=param)
     return MeshError(ErrorCode.BAD_REQUEST, f"{what}.", param=param or None)
 
 

@@ -27,13 +27,13 @@ from mesh.protocol.errors import ErrorCode, MeshError
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
-class NewChat(Struct):
+class NewChat(Struct, forbid_unknown_fields=True):
     """What `POST /chats` takes. The title comes from the first message by default."""
 
     title: Annotated[str, Meta(max_length=100)] | None = None
 
 
-class ChatUpdate(Struct):
+class ChatUpdate(Struct, forbid_unknown_fields=True):
     """What to change; null leaves it as it is."""
 
     title: Annotated[str, Meta(max_length=100)] | None = None

@@ -29,7 +29,7 @@ from mesh.protocol.messages import Request
 MOST = 8
 
 
-class NewDrafts(AnswerOptions, kw_only=True):
+class NewDrafts(AnswerOptions, kw_only=True, forbid_unknown_fields=True):
     """What `drafts` takes: the user's message to answer, how, and how often."""
 
     parent_id: str
@@ -42,7 +42,7 @@ class Drafts(Struct, frozen=True):
     drafts: tuple[MessageRead, ...]
 
 
-class NewEvaluation(Struct):
+class NewEvaluation(Struct, forbid_unknown_fields=True):
     """The siblings that are worse than an answer; none: that is taken back."""
 
     inferior_message_ids: Annotated[tuple[str, ...], Meta(max_length=100)] = ()

@@ -42,7 +42,7 @@ from mesh.protocol.run import Run
 MAX_TOKENS = 256
 
 
-class GenerateParams(Struct):
+class GenerateParams(Struct, forbid_unknown_fields=True):
     """How to generate. Values left out are the engine's own defaults."""
 
     max_tokens: Annotated[int, Meta(ge=1)] = MAX_TOKENS
@@ -53,7 +53,7 @@ class GenerateParams(Struct):
     stop: list[str] = []
 
 
-class GenerateBody(Struct):
+class GenerateBody(Struct, forbid_unknown_fields=True):
     """What `POST /generate` takes. chat_id: a chat of one's own to go on with, by its number;
     username: who asks, where nobody has to sign in; without a chat_id begins a new chat."""
 

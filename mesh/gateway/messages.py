@@ -34,13 +34,13 @@ class Exchange(Struct, frozen=True):
     assistant_message: MessageRead
 
 
-class NewVote(Struct):
+class NewVote(Struct, forbid_unknown_fields=True):
     """The last vote counts; 0 takes it back."""
 
     score: Annotated[int, Meta(ge=-1, le=1)]
 
 
-class NewReport(Struct):
+class NewReport(Struct, forbid_unknown_fields=True):
     """What is wrong with a message."""
 
     report_type: ReportType

@@ -13,8 +13,11 @@ class PluginEntry(Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
 
-class AnswerOptions(Struct, kw_only=True):
-    """How an answer is to be made. Without a name the mesh's default model is asked."""
+class AnswerOptions(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How an answer is to be made. Without a name the mesh's default model is asked.
+
+    used_plugin: what front ends send along, of an answer that there is not yet; not looked at.
+    """
 
     model_config_name: str | None = None
     sampling_parameters: SamplingParameters = field(default_factory=SamplingParameters)
@@ -22,6 +25,7 @@ class AnswerOptions(Struct, kw_only=True):
     user_profile: str | None = None
     user_response_instructions: str | None = None
     plugins: tuple[PluginEntry, ...] = ()
+    used_plugin: object = None
 
     def check(self, max_chars: int) -> None:
         """Raise MeshError: unsupported, too_large. `max_chars`: of each text."""
@@ -35,20 +39,20 @@ class AnswerOptions(Struct, kw_only=True):
             check_length(getattr(self, name) or "", max_chars, name)
 
 
-class NewAnswer(AnswerOptions, kw_only=True):
+class NewAnswer(AnswerOptions, kw_only=True, forbid_unknown_fields=True):
     """What `assistant_message` takes: the user's message to answer, and how."""
 
     parent_id: str
 
 
-class NewQuestion(Struct, kw_only=True):
+class NewQuestion(Struct, kw_only=True, forbid_unknown_fields=True):
     """What `prompter_message` takes. `parent_id`: the answer replied to; null: the chat's first."""
 
     content: str
     parent_id: str | None = None
 
 
-class NewExchange(AnswerOptions, kw_only=True):
+class NewExchange(AnswerOptions, kw_only=True, forbid_unknown_fields=True):
     """What `messages` takes: a user's message, and how to answer it.
 
     beside: a user's message that this one is another wording of, instead of a parent.

@@ -60,6 +60,7 @@ async def test_wrong_filters_are_refused_before_the_first_line(mesh: Mesh) -> No
     async with operator(mesh) as op:
         for wrong, status, code in (
             ({"since": "yesterday"}, 400, "bad_request"),
+            ({"from_date": "2026-11-21"}, 400, "bad_request"),
             ({"scored": "perhaps"}, 400, "bad_request"),
             ({"user": "nobody-at-all"}, 404, "not_found"),
         ):

@@ -21,10 +21,11 @@ class Said(Struct):
     content: str
 
 
-class AskBody(Struct, kw_only=True):
+class AskBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """What `POST /v1/ask` takes. All but model and history are needed; null counts as missing.
 
-    client_id: of whose quota the tokens are; user_id: which of the client's users asks.
+    client_id: of whose quota the tokens are; user_id: which of the client's users asks;
+    product_id: what such clients send along; not looked at.
     """
 
     question: str | None = None
@@ -33,6 +34,7 @@ class AskBody(Struct, kw_only=True):
     stream: bool | None = None
     history: list[Said] | None = None
     model: str | None = None
+    product_id: object = None
 
 
 class Question(Struct, frozen=True, kw_only=True):

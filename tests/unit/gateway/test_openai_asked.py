@@ -114,7 +114,7 @@ def test_messages_are_taken_as_they_are_said() -> None:
         ({"role": "user"}, "messages[1].content"),
         ({"role": "user", "content": [{"type": "text"}]}, "messages[1].content[0].text"),
         ({"role": "user", "content": [{"type": "image_url"}]}, "messages[1].content[0].type"),
-        ({"role": "assistant", "content": "", "tool_calls": [{}]}, "messages[1].tool_calls[0]"),
+        ({"role": "assistant", "content": "", "tool_calls": [{}]}, "messages[1].tool_calls[0].id"),
         (
             {
                 "role": "assistant",
@@ -123,7 +123,7 @@ def test_messages_are_taken_as_they_are_said() -> None:
             "messages[1].tool_calls[0].function.arguments",
         ),
         ({"role": "assistant", "audio": {"id": "x"}}, "messages[1].audio"),
-        ({"content": "who?"}, "messages[1]"),
+        ({"content": "who?"}, "messages[1].role"),
         ("hello", "messages[1]"),
     ],
 )

@@ -1,0 +1,38 @@
+"""Refuses query parameters that nobody reads, where leaving one out would say more than was asked.
+
+A filter that is spelled wrongly would else be no filter: all chats, or what everybody has used.
+"""
+
+from litestar.params import QueryParameter
+
+from mesh.gateway.errors import AnyRequest
+from mesh.protocol.errors import ErrorCode, MeshError
+
+STRICT = ("admin", "account")
+"""Below these parts of the API, whose clients are the mesh's own."""
+
+_SHOWN = 200
+"""Characters of a name that nobody knows, in the sentence that refuses it."""
+
+
+def check_query(request: AnyRequest) -> None:
+    """Raise MeshError (bad_request), naming a parameter that the route's handler does not have."""
+    if request.scope["path"].split("/")[1] not in STRICT or request.method == "OPTIONS":
+        return
+    known = _declared(request)
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        name = unknown[0][:_SHOWN]
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        detail = f"There is no query parameter {name!r} here; {takes}."
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param=name)
+
+
+def _declared(request: AnyRequest) -> list[str]:
+    """The query parameters of a request's handler, in the order of its signature."""
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    return [
+        field.kwarg_definition.name or name
+        for name, field in parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter)
+    ]
