@@ -165,6 +165,8 @@ class Campaign:
             poison_after=int(settings["poison_after"]),
             never_granted=people.never_granted,
             blunt=people.door.blunt,
+            cuts=people.door.cuts,
+            left=faults.left,
         )
 
     async def _warm_up(self, people: People) -> None:

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from mesh.gateway.anew import void
 from mesh.protocol.messages import Cancelled, Done, Failed
-from tests.chaos.ends import Known, amiss, mistold
+from tests.chaos.ends import Known, amiss, broke_off, ended_itself, mistold
 from tests.chaos.kept import Kept, Row, row_of, used_by
 from tests.chaos.plan import ECHO, WORDS, Ask
 from tests.chaos.story import Story
@@ -102,8 +102,8 @@ def check(
         _check_end(verdict, story, asked.get(story.number), known)
         if kept is not None:
             _check_row(verdict, story, kept.rows.get(story.rid))
-    if kept is not None and kept.used != used_by(stories):
-        verdict.blame("wrong", f"the database counts {kept.used}, the log {used_by(stories)}")
+    if kept is not None:
+        _check_rest(verdict, stories, kept)
     for transcript in transcripts:
         verdict.readings += 1
         story_of = by_number.get(transcript.number)
@@ -111,11 +111,22 @@ def check(
             verdict.blame("lost", f"#{transcript.number} is not in the log")
         else:
             _check_reading(verdict, transcript, story_of, asked[transcript.number], known)
+    _check_known(verdict, known)
+    return verdict
+
+
+def _check_known(verdict: Verdict, known: Known) -> None:
+    """What was noticed while it happened, and needs no log."""
     for why in known.never_granted:
         verdict.blame("never_granted", why)
     for why in known.blunt:
         verdict.blame("wrong", why)
-    return verdict
+    for cut in known.cuts:
+        if why := broke_off(cut, known):
+            verdict.blame("never_ended", why)
+    for left in known.left:
+        if why := ended_itself(left, known):
+            verdict.blame("wrong", why)
 
 
 def _check_story(verdict: Verdict, story: Story) -> None:
@@ -157,6 +168,14 @@ def _check_row(verdict: Verdict, story: Story, row: Row | None) -> None:
         verdict.blame("wrong", f"#{story.number}: the database has {row}, the log {expected}")
 
 
+def _check_rest(verdict: Verdict, stories: list[Story], kept: Kept) -> None:
+    """What the database has besides the rows of what is in the log: the sums, and no more."""
+    for rid in sorted(kept.rows.keys() - {story.rid for story in stories}):
+        verdict.blame("wrong", f"the database has {rid}, and the log has not")
+    if kept.used != used_by(stories):
+        verdict.blame("wrong", f"the database counts {kept.used}, the log {used_by(stories)}")
+
+
 def _check_reading(
     verdict: Verdict, transcript: Transcript, story: Story, ask: Ask, known: Known
 ) -> None:
@@ -172,17 +191,22 @@ def _check_reading(
             return verdict.blame("wrong", f"{name}: piece {index} was read as {text!r}")
         at += 1
     if not transcript.ended:
+        left = known.hung_up.keys() | {cut.number for cut in known.cuts}
+        if ask.client == "hanger" and at and ask.number not in left:
+            verdict.blame("never_ended", f"{name}: after {at} pieces nothing came, and no end")
         return
     if transcript.ended == "nothing":
         return verdict.blame("never_ended", f"{name}: its client read {at} pieces, and no end")
     if transcript.whole is not None and transcript.whole != story.run.text:
         verdict.blame("wrong", f"{name}: the message says {transcript.whole!r}")
     came_late = transcript.whole is not None and not transcript.pieces
-    if transcript.ended in ("done", "cancelled") and at != len(truth) and not came_late:
+    why = mistold(transcript.ended, story, ask, known)
+    all_said = transcript.ended in ("done", "cancelled") or not why
+    if all_said and at != len(truth) and not came_late:
         verdict.blame("lost", f"{name}: {at} of {len(truth)} pieces were read")
     if transcript.ended == "done" and transcript.total not in (-1, len(truth)):
         verdict.blame("wrong", f"{name}: told of {transcript.total} pieces, not {len(truth)}")
-    if why := mistold(transcript.ended, story, ask, known):
+    if why:
         verdict.blame("wrongly_ended", f"{name}: {why}, and it is {_kind(story)}")
 
 

@@ -11,7 +11,7 @@ from tests.chaos.checker import Transcript
 from tests.chaos.door import AGAIN, Door, GaveUp
 from tests.chaos.generating import body_of, note_last, refused
 from tests.chaos.plan import ECHO, Ask
-from tests.chaos.web import Broken
+from tests.chaos.web import Broken, Response
 
 PATIENCE = 150.0
 """Seconds after which a client believes no more that its answer will have an end, as a rule."""
@@ -112,28 +112,33 @@ class People:
                         await asyncio.sleep(0.05)
                 else:
                     note_last(event, transcript)
+            if not transcript.ended:
+                self.door.broke_off(ask.number, response)
 
     # --- /generate without a key: hanging up cancels ----------------------------------------------
 
     async def _hang_up(self, ask: Ask) -> None:
         transcript = self._transcript(ask)
-        try:
+        with suppress(*Broken):
             async with self.door.send("POST", "/generate", body_of(ask)) as response:
-                if response.status != 200:
-                    raise EOFError
-                async for number, event in response.events():
-                    if number is None:
-                        note_last(event, transcript)
-                        break
-                    transcript.pieces.append((number, event["token"]))
-                    if len(transcript.pieces) == min(ask.after, ask.tokens - 5):
-                        self.hung_up[ask.number] = time.time()
-                        break
-        except Broken:
-            pass
+                with suppress(*Broken):
+                    if response.status == 200:
+                        await self._hear_a_while(ask, transcript, response)
+                if transcript.pieces and not (transcript.ended or ask.number in self.hung_up):
+                    self.door.broke_off(ask.number, response)
         if not transcript.pieces:  # it may never have been accepted, and nobody can know
             self.transcripts.remove(transcript)
             self.wordless += 1
+
+    async def _hear_a_while(self, ask: Ask, transcript: Transcript, response: Response) -> None:
+        async for number, event in response.events():
+            if number is None:
+                note_last(event, transcript)
+                break
+            transcript.pieces.append((number, event["token"]))
+            if len(transcript.pieces) == min(ask.after, ask.tokens - 5):
+                self.hung_up[ask.number] = time.time()
+                break
 
     # --- chats ------------------------------------------------------------------------------------
 
@@ -221,6 +226,8 @@ class People:
                     transcript.ended = "done" if state == "complete" else state
                 elif kind == "error":
                     transcript.ended = f"error: {event['error']}"
+            if not transcript.ended:
+                self.door.broke_off(transcript.number, response)
         if stopping is not None:
             await stopping
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.chaos.ends import Cut
 from tests.chaos.web import Broken, Response, send
 
 AGAIN = 0.25
@@ -23,12 +24,13 @@ class GaveUp(Exception):
 
 @dataclass
 class Door:
-    """The gateways of one mesh. blunt: a sentence for each refusal that did not say when to come
-    back."""
+    """The gateways of one mesh, gw1 and so on. blunt: a sentence for each refusal that did not say
+    when to come back; cuts: streams that broke off."""
 
     gateways: list[str]
     rng: random.Random
     blunt: list[str] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
 
     @asynccontextmanager
     async def send(
@@ -46,6 +48,11 @@ class Door:
             if response.status in REFUSALS and "retry-after" not in response.headers:
                 self.blunt.append(f"{method} {path}: {response.status} without Retry-After")
             yield response
+
+    def broke_off(self, number: int, response: Response) -> None:
+        """Note that a stream came to no end though its client stayed."""
+        gateway = f"gw{1 + self.gateways.index(response.url)}"
+        self.cuts.append(Cut(number, gateway, time.time()))
 
     async def insist(
         self,

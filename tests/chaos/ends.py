@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
+from typing import NamedTuple
 
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancelled, Done, Failed, Request
-from tests.chaos.faults import CLIENTS, Window
+from tests.chaos.faults import CLIENTS, Left, Window
 from tests.chaos.plan import ECHO, Ask
 from tests.chaos.story import Claimed, Story
 
@@ -19,9 +20,23 @@ HEARD = 3.0
 """Seconds after hanging up, or asking to stop, within which an answer may still come to its end,
 if nobody was in trouble meanwhile. One is promised, on a machine that has time."""
 
+OBEYED = 10.0
+"""Seconds after which a cancellation comes late, if nobody was in trouble since it was asked."""
+
+NOTICED = 5.0
+"""Seconds after which a client has noticed that its stream was cut, and we that a service ended."""
+
 REFUSING = 15.0
 """Seconds before a request stands in the log in which a trouble may be why it was refused: its
 gateway waits for the broker for ten."""
+
+
+class Cut(NamedTuple):
+    """A stream that came to no end though its client stayed: whose, at which gateway, and when."""
+
+    number: int
+    gateway: str
+    at: float
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,8 @@ class Known:
     hung_up: when a client hung up or asked to stop, by number, Unix time; windows: when something
     was wrong, and with whom; timeout: seconds that a request is given; poison_after: so many
     workers lost in a row are its own fault; never_granted: a sentence for each client that was
-    never granted what it asked for; blunt: one for each refusal that did not say when to come back.
+    never granted what it asked for; blunt: one for each refusal that did not say when to come back;
+    cuts: streams that broke off; left: services that ended by themselves.
     """
 
     hung_up: Mapping[int, float] = field(default_factory=dict)
@@ -40,6 +56,8 @@ class Known:
     poison_after: float = inf
     never_granted: Sequence[str] = ()
     blunt: Sequence[str] = ()
+    cuts: Sequence[Cut] = ()
+    left: Sequence[Left] = ()
 
 
 def amiss(story: Story, ask: Ask, known: Known) -> str:
@@ -49,6 +67,8 @@ def amiss(story: Story, ask: Ask, known: Known) -> str:
             return _short(story, ask) or _unheard(story, known)
         case Cancelled() if ask.client != "hanger" and ask.number not in known.hung_up:
             return "it was cancelled, and nobody had asked for that"
+        case Cancelled():
+            return _obeyed_late(story, known)
         case Failed(code=code) if not _had_to_fail(code, story, ask, known):
             return f"it failed with {code.value}, and nothing that happened explains it"
     return ""
@@ -68,6 +88,27 @@ def mistold(ended: str, story: Story, ask: Ask, known: Known) -> str:
     else:
         right = isinstance(end, Failed) or (isinstance(end, Cancelled) and asked and not chat)
     return "" if right else f"its client was told {ended!r}"
+
+
+def broke_off(cut: Cut, known: Known) -> str:
+    """What is wrong with a stream that broke off; "" where its way to its client was in trouble."""
+    way = {cut.gateway, CLIENTS + cut.gateway}
+    moment = (cut.at - NOTICED, cut.at)
+    if any(each.name in way and each.meets(*moment) for each in known.windows):
+        return ""
+    return f"#{cut.number}: {cut.gateway} broke its stream off, and nobody was in trouble"
+
+
+def ended_itself(left: Left, known: Known) -> str:
+    """What is wrong with a service's end; "" where we had killed or stopped it, or filled its disk.
+
+    Started again it may find its port taken for a moment, or no room.
+    """
+    for each in known.windows:
+        ours = each.name == left.name and each.kind.split()[0] in ("kill", "stop", "fill")
+        if ours and each.meets(left.at - NOTICED, left.at):
+            return ""
+    return f"{left.name} ended by itself, with status {left.status}"
 
 
 def is_chat(story: Story) -> bool:
@@ -106,12 +147,23 @@ def _unheard(story: Story, known: Known) -> str:
     return f"its client had hung up, and it was written on for {story.ended - at:.1f} s, to its end"
 
 
+def _obeyed_late(story: Story, known: Known) -> str:
+    at = known.hung_up.get(story.number)
+    if at is None or story.ended - at <= OBEYED:
+        return ""
+    lived = (story.asked, story.ended)
+    if any(concerns(each, story) and each.meets(*lived) for each in known.windows):
+        return ""
+    return f"its client had hung up, and it was cancelled only {story.ended - at:.1f} s later"
+
+
 def _had_to_fail(code: ErrorCode, story: Story, ask: Ask, known: Known) -> bool:
     """Whether what happened can lead to this failure."""
     match code:
         case ErrorCode.DEADLINE_EXCEEDED:
             began = min(story.asked, _request(story).created)
-            return story.ended - began >= known.timeout
+            late = story.ended - began >= known.timeout
+            return late and _troubled(story, began, known.windows) >= known.timeout / 2
         case ErrorCode.WORKER_LOST:
             return _lost_in_a_row(story, known.windows) >= known.poison_after
         case ErrorCode.QUEUE_FULL:  # for want of room on a disk; whoever has a key asks anew
@@ -121,6 +173,18 @@ def _had_to_fail(code: ErrorCode, story: Story, ask: Ask, known: Known) -> bool:
             names = {"broker", _request(story).reply}
             return ask.client == "hanger" and _refused(story, known.windows, names)
     return False
+
+
+def _troubled(story: Story, began: float, windows: Sequence[Window]) -> float:
+    """Seconds of a request's life in which the broker, its gateway or a holder was in trouble."""
+    names = {"broker", _request(story).reply, *(claim.writer.user for claim in story.claims)}
+    seconds, counted = 0.0, began
+    for each in sorted(windows, key=lambda window: window.start):
+        end = min(each.end, story.ended)
+        if each.name in names and end > counted:
+            seconds += max(0.0, end - max(each.start, counted))
+            counted = end
+    return seconds
 
 
 def _refused(story: Story, windows: Sequence[Window], names: set[str]) -> bool:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mesh.cli.room import says_full
 from tests.chaos.mesh import Mesh, Service, pause
@@ -36,6 +37,14 @@ class Death:
     at: float
 
 
+class Left(NamedTuple):
+    """A service that was found to have ended by itself: its exit status, and when it was found."""
+
+    name: str
+    status: int
+    at: float
+
+
 @dataclass
 class Window:
     """A time in which something was wrong with a service, with the broker, or with a wire."""
@@ -60,6 +69,8 @@ class Faults:
     """Those that this machine does not allow."""
     deaths: list[Death] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    """Services that had ended when nobody had just killed or stopped them."""
     returns: list[float] = field(default_factory=list)
     """When a broker that was killed let people in again: Unix time."""
     beheadings: list[float] = field(default_factory=list)
@@ -97,6 +108,8 @@ class Faults:
         return of[what][number % len(of[what])] if what in of else None
 
     async def _service(self, action: str, service: Service, seconds: float) -> None:
+        if action in ("kill", "stop"):  # or nobody would see that it had gone before
+            self._note_if_gone(service)
         match action:
             case "kill":
                 self.deaths.append(Death(service.name, service.born, time.time()))
@@ -138,9 +151,16 @@ class Faults:
 
     async def _restart_if_gone(self, service: Service) -> None:
         """As a supervisor does, should it have left by itself."""
-        if not service.running:
+        if self._note_if_gone(service):
             await asyncio.sleep(0.2)
             service.start()
+
+    def _note_if_gone(self, service: Service) -> bool:
+        """Whether it has ended; by itself, for whoever ends one starts it again at once."""
+        status = service.popen.poll()
+        if status is not None:
+            self.left.append(Left(service.name, status, time.time()))
+        return status is not None
 
     async def _broker(self, action: str, what: str, fault: Fault) -> None:
         if self.mesh.cluster is None:

@@ -1,4 +1,4 @@
-"""Made-up stories and troubles, for tests of what is found in them. Pure."""
+"""Made-up stories and troubles, and what the checker finds in them, for tests. Pure."""
 
 from collections.abc import Sequence
 from itertools import cycle, islice
@@ -18,8 +18,10 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
+from tests.chaos.checker import Transcript, Verdict, check
+from tests.chaos.ends import Known
 from tests.chaos.faults import Window
-from tests.chaos.plan import ECHO, WORDS
+from tests.chaos.plan import ECHO, WORDS, Ask, Client
 from tests.chaos.story import Claimed, Story
 
 ASKED, ENDED = 1000.0, 1001.0
@@ -50,6 +52,23 @@ def story(
 
 def trouble(name: str, kind: str, start: float = ASKED, end: float = ENDED) -> Window:
     return Window(name, kind, start, end)
+
+
+def checked(
+    told: Story, client: Client, ended: str, pieces: int = 100, known: Known | None = None
+) -> Verdict:
+    """What the checker finds where a client asked for sixty and read so many pieces at most."""
+    read = list(enumerate(told.run.texts[:pieces]))
+    total = len(told.run.texts) if ended == "done" else -1
+    transcript = Transcript(1, read, ended, total)
+    asks = [Ask(1, 0.0, client, 60, 5)]
+    return check([told], asks, [transcript], None, known or Known())
+
+
+def blamed(verdict: Verdict, *sentences: str) -> bool:
+    """Whether just this is wrong with ends, and nothing else."""
+    only = {name for name, count in verdict.counts.items() if count} == {"wrongly ended"}
+    return only and all(any(each in said for said in verdict.said) for each in sentences)
 
 
 def _queued(chat: bool) -> Queued:

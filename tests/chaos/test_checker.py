@@ -6,14 +6,13 @@ import pytest
 
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancelled, Failed
-from tests.chaos.checker import Transcript, Verdict, check
+from tests.chaos.checker import Transcript, check
 from tests.chaos.clients import People
 from tests.chaos.door import GaveUp
-from tests.chaos.ends import HEARD, Known
+from tests.chaos.ends import HEARD, OBEYED, Cut, Known
 from tests.chaos.faults import CLIENTS, Window
-from tests.chaos.made_up import ASKED, story, trouble
+from tests.chaos.made_up import ASKED, ENDED, blamed, checked, story, trouble
 from tests.chaos.plan import Ask, Client
-from tests.chaos.story import Story
 from tests.conftest import free_port
 
 CANCELLED = Cancelled(uid="end")
@@ -21,23 +20,6 @@ CANCELLED = Cancelled(uid="end")
 
 def failed(code: ErrorCode) -> Failed:
     return Failed(uid="end", code=code)
-
-
-def checked(
-    told: Story, client: Client, ended: str, pieces: int = 100, known: Known | None = None
-) -> Verdict:
-    """What the checker finds where a client asked for sixty and read so many pieces at most."""
-    read = list(enumerate(told.run.texts[:pieces]))
-    total = len(told.run.texts) if ended == "done" else -1
-    transcript = Transcript(1, read, ended, total)
-    asks = [Ask(1, 0.0, client, 60, 5)]
-    return check([told], asks, [transcript], None, known or Known())
-
-
-def blamed(verdict: Verdict, *sentences: str) -> bool:
-    """Whether just this is wrong with ends, and nothing else."""
-    only = {name for name, count in verdict.counts.items() if count} == {"wrongly ended"}
-    return only and all(any(each in said for said in verdict.said) for each in sentences)
 
 
 def test_an_answer_as_it_should_be_is_clean() -> None:
@@ -64,7 +46,8 @@ def test_a_chat_is_cancelled_if_it_was_asked_to_stop() -> None:
 
 def test_who_hangs_up_or_is_cut_off_is_cancelled() -> None:
     assert checked(story(9, CANCELLED), "hanger", "", known=Known(hung_up={1: ASKED})).clean
-    assert checked(story(9, CANCELLED), "hanger", "", pieces=5).clean
+    known = Known(windows=[trouble("gw1", "kill gateway")], cuts=[Cut(1, "gw1", ENDED)])
+    assert checked(story(9, CANCELLED), "hanger", "", pieces=5, known=known).clean
 
 
 def test_who_has_not_hung_up_is_not_told_that_it_was_cancelled() -> None:
@@ -86,10 +69,45 @@ def test_nothing_fails_without_a_reason(code: ErrorCode) -> None:
 
 def test_a_deadline_is_one_that_has_passed() -> None:
     late = failed(ErrorCode.DEADLINE_EXCEEDED)
-    known = Known(timeout=120)
+    known = Known(timeout=120, windows=[trouble("w1", "freeze worker", ASKED, ASKED + 120)])
     assert checked(story(2, late, ended=ASKED + 120), "reader", "error: x", known=known).clean
     verdict = checked(story(2, late, ended=ASKED + 119), "reader", "error: x", known=known)
     assert blamed(verdict, "deadline_exceeded")
+
+
+@pytest.mark.parametrize(
+    ("windows", "excused"),
+    [
+        ([], False),
+        ([trouble("broker", "kill broker", ASKED - 9, ASKED + 60)], True),
+        ([trouble("gw1", "freeze gateway", ASKED + 60, ASKED + 200)], True),
+        ([trouble("broker", "kill broker", ASKED, ASKED + 59)], False),
+        ([trouble("w2", "freeze worker", ASKED, ASKED + 120)], False),
+        ([trouble("store", "fill store", ASKED, ASKED + 120)], False),
+        ([trouble("broker", "kill broker", ASKED, ASKED + 40)] * 2, False),
+        (
+            [
+                trouble("w1", "kill worker", ASKED + 80, ASKED + 110),
+                trouble("broker", "kill broker", ASKED, ASKED + 30),
+            ],
+            True,
+        ),
+    ],
+)
+def test_a_deadline_passes_only_where_trouble_has_taken_the_time(
+    windows: list[Window], excused: bool
+) -> None:
+    late = story(2, failed(ErrorCode.DEADLINE_EXCEEDED), ended=ASKED + 120)
+    verdict = checked(late, "reader", "error: x", known=Known(timeout=120, windows=windows))
+    assert verdict.clean if excused else blamed(verdict, "deadline_exceeded")
+
+
+def test_who_is_told_of_a_failure_has_read_all_that_was_said() -> None:
+    known = Known(timeout=120, windows=[trouble("broker", "kill broker", ASKED, ASKED + 120)])
+    late = story(40, failed(ErrorCode.DEADLINE_EXCEEDED), ended=ASKED + 121)
+    assert checked(late, "reader", "error: x", known=known).clean
+    verdict = checked(late, "reader", "error: x", pieces=39, known=known)
+    assert verdict.lost == 1 and "39 of 40 pieces" in verdict.said[0]
 
 
 def test_poison_has_lost_workers_in_a_row() -> None:
@@ -135,6 +153,19 @@ def test_who_hangs_up_is_heard() -> None:
     assert blamed(checked(ignored, "hanger", "", 5, Known(hung_up)), "had hung up")
     just_done = story(60, ended=ASKED + HEARD)
     assert checked(just_done, "hanger", "", 5, Known(hung_up)).clean
+
+
+@pytest.mark.parametrize(
+    ("client", "told", "chat"), [("hanger", "", False), ("chatter", "cancelled", True)]
+)
+def test_who_hangs_up_is_heard_soon(client: Client, told: str, chat: bool) -> None:
+    known = Known(hung_up={1: ASKED})
+    soon = story(9, CANCELLED, chat=chat, ended=ASKED + OBEYED)
+    assert checked(soon, client, told, known=known).clean
+    late = story(9, CANCELLED, chat=chat, ended=ASKED + OBEYED + 0.1)
+    assert blamed(checked(late, client, told, known=known), "it was cancelled only 10.1 s later")
+    amid = Known(hung_up={1: ASKED}, windows=[trouble("w1", "kill worker")])
+    assert checked(late, client, told, known=amid).clean
 
 
 @pytest.mark.parametrize(

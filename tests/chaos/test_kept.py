@@ -47,6 +47,11 @@ def test_a_row_that_is_missing_is_lost() -> None:
     assert not kept.settled([STORY])
 
 
+def test_a_row_that_the_log_does_not_have_is_wrong() -> None:
+    verdict = held_against(Kept({"r1": ROW, "r2": ROW}, Used(1, 0, 3, 60, 0)))
+    assert verdict.counts["wrong"] == 1 and "the database has r2" in verdict.said[0]
+
+
 def test_what_is_charged_for_is_what_was_said() -> None:
     assert held_against(Kept({"r1": ROW}, Used(1, 0, 3, 59, 0))).counts["wrong"] == 1
 

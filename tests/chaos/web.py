@@ -15,9 +15,12 @@ SILENCE = 30.0
 
 
 class Response:
-    """A status, and a body that is read line by line, or whole."""
+    """A status, and a body that is read line by line, or whole. url: of the server, no path."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], reader: asyncio.StreamReader):
+    def __init__(
+        self, url: str, status: int, headers: Mapping[str, str], reader: asyncio.StreamReader
+    ) -> None:
+        self.url = url
         self.status = status
         self.headers = headers
         self._reader = reader
@@ -92,6 +95,8 @@ async def send(
         async with asyncio.timeout(SILENCE):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         found = (line.partition(": ") for line in head[1:] if line)
-        yield Response(int(head[0].split()[1]), {n.lower(): v for n, _, v in found}, reader)
+        fields = {name.lower(): value for name, _, value in found}
+        server = f"{parts.scheme}://{parts.netloc}"
+        yield Response(server, int(head[0].split()[1]), fields, reader)
     finally:
         writer.transport.abort()
