@@ -10,7 +10,7 @@ Temperature = Annotated[float, Meta(ge=0, le=5)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
-class SamplingParameters(Struct, frozen=True, kw_only=True):
+class SamplingParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to choose tokens; null leaves a value to the engine. temperature 0 is greedy."""
 
     top_k: Annotated[int, Meta(ge=0)] | None = None

@@ -68,8 +68,8 @@ class LimitsBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class LimitRead(Struct, frozen=True, kw_only=True):
-    """A limit. name: requests, tokens, concurrent or daily-tokens; remaining: what is left of it;
-    reset: seconds until all of it is there again."""
+    """A limit. name: requests, tokens, concurrent, daily-tokens or messages (answers in chats);
+    remaining: what is left of it; reset: seconds until all of it is there again."""
 
     name: str
     limit: int
