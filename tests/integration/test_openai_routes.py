@@ -244,7 +244,7 @@ BODY = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
 @pytest.mark.parametrize(
     ("data", "status", "param"),
     [
-        (b"", 400, None),
+        (b"", 400, "messages"),
         (b"[]", 400, None),
         (b"nonsense", 400, None),
         (b'{"messages": [{"role": "user", "content": "\xff"}]}', 400, None),
