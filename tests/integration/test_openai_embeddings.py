@@ -88,7 +88,7 @@ def test_it_answers_while_every_slot_is_busy(mesh: Mesh, client: openai.OpenAI) 
         ({"input": [[1, 2]]}, 400, "input[0]"),
         ({"input": ["x"] * 2049}, 400, "input"),
         ({"input": 3}, 400, "input"),
-        ({}, 400, None),
+        ({}, 400, "input"),
         ({"input": "x", "dimensions": 8}, 400, "dimensions"),
         ({"input": "x", "encoding_format": "int8"}, 400, "encoding_format"),
         ({"input": "x", "frobnicate": 1}, 400, "frobnicate"),
