@@ -16,8 +16,9 @@ from tests.chaos.web import Broken, Response
 PATIENCE = 150.0
 """Seconds after which a client believes no more that its answer will have an end, as a rule."""
 
-APART = 0.4
-"""Seconds by which two are apart at most that ask the same: longer than a slow wire needs."""
+APART = 0.9
+"""Seconds by which two are apart at most that ask the same: a slow wire needs that long for three
+looks, after which a question is believed to be new."""
 
 USERS = 8
 
@@ -162,7 +163,11 @@ class People:
         path = f"/chats/{chat}/messages"
         keyed = signed | {"Idempotency-Key": f"k{ask.number}"}
         at = self.gateways if doubles else [""]
-        asking = (self._question(path, question, keyed, until, each) for each in at)
+        first = self.rng.randrange(len(at))
+        asking = (
+            self._question(path, question, keyed, until, each, waits=number != first)
+            for number, each in enumerate(at)
+        )
         exchange, *_ = await asyncio.gather(*asking)
         path += f"/{exchange['assistant_message']['id']}"
         stop_after = ask.after if ask.number % 2 and ask.client == "chatter" else 0
@@ -192,10 +197,16 @@ class People:
                 return chat, message["id"]
 
     async def _question(
-        self, path: str, question: object, keyed: dict[str, str], until: float, only: str
+        self,
+        path: str,
+        question: object,
+        keyed: dict[str, str],
+        until: float,
+        only: str,
+        waits: bool,
     ) -> Any:
-        """Ask in a chat; only: at this gateway, as one of several, and not quite at once."""
-        if only:
+        """Ask in a chat; only: at this gateway alone; waits: a little, for another comes first."""
+        if waits:
             await asyncio.sleep(self.rng.uniform(0.0, APART))
         return await self.door.insist("POST", path, question, keyed, until, only)
 

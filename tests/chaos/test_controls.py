@@ -71,7 +71,7 @@ DYING_STORE = Trouble(plan(500, 20, *STORE_DEATHS, every=0.03), store=True)
 DEATH = Trouble(plan(24, 300, Fault(1.5, "kill worker", 0, 0)))
 LEAVING = Trouble(plan(12, 60, client="leaver"))
 SLOWNESS = Fault(0.0, "delay gateway", 1, 12.0)
-DOUBLES = plan(24, 300, SLOWNESS, client="doubler", every=0.4)
+DOUBLES = plan(36, 300, SLOWNESS, client="doubler", every=0.3)
 LATE_COPIES = Trouble(DOUBLES, store=True, gateways=2)
 
 TROUBLES = {
