@@ -23,7 +23,7 @@ from jupyter_client.manager import KernelManager
 NEEDED = {"6": ["nest-asyncio==1.6.0"]}
 """What a major version of ipykernel needs that the environment's own does not."""
 
-READY = 30.0
+READY = 60.0
 """Seconds that a kernel may take for a step on a busy machine."""
 
 
