@@ -36,7 +36,7 @@ conformance: $(installed)  ## Real clients against a whole mesh (CLIENTS=openai 
 chaos: $(installed)  ## Ten thousand requests and a thousand faults, in twenty minutes (SEED=1).
 	$(bin)/python -m tests.chaos --seed $(SEED) --requests 10200 --faults 1050 --seconds 1200 --long
 
-chaos-cluster: $(installed)  ## The same around three brokers, in five minutes.
+chaos-cluster: $(installed)  ## A campaign around three brokers: 1,200 requests, five minutes.
 	$(bin)/python -m tests.chaos --seed $(SEED) --requests 1200 --faults 100 --seconds 300 --cluster
 
 bench: $(installed)  ## Start a mesh of its own and measure it.

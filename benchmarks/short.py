@@ -156,7 +156,7 @@ class Load:
     async def _ask(self, due: float, found: Found) -> None:
         found.asked += 1
         try:
-            connection = self._idle.pop() if self._idle else await Connection.open(self._url)
+            connection = await self._connection()
         except OSError as error:
             found.errors[f"no connection: {error}"] += 1
             return
@@ -169,6 +169,13 @@ class Load:
             found.errors[wrong] += 1
         else:
             found.times.append(time)
+
+    async def _connection(self) -> Connection:
+        """One that is open still, or a new one. Raises OSError."""
+        while self._idle:
+            if (connection := self._idle.pop()).usable:
+                return connection
+        return await Connection.open(self._url)
 
     def close(self) -> None:
         for connection in self._idle:
@@ -192,7 +199,10 @@ def trouble(answer: bytes) -> str:
     head, _, body = answer.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200 "):
         return head.partition(b"\r\n")[0].decode() or "no answer"
-    said = json.loads(body)["choices"][0]["message"]["content"]
+    try:
+        said = json.loads(body)["choices"][0]["message"]["content"]
+    except (ValueError, LookupError):
+        return "it broke off"
     return "" if said.split() == repeated(TOKENS).split() else "another text than was to come"
 
 

@@ -26,6 +26,9 @@ EXPECTED_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
 WRONG_LAST = 10071
 TRANSIENT_LAST = 10164
 STORE_FAILED = 10077
+UNDER_WAY = frozenset({10008, 10158})
+"""What a cluster says of an append while it has no leader, or is not done with an earlier try."""
+
 NOT_FOUND = 10037
 NO_STREAM = 10059
 WHATEVER_COMES = sys.maxsize

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from mesh.bus.connection import BusError
 from mesh.bus.follow import Track
-from mesh.bus.jetstream import STORE_FAILED, ApiError, JetStream
+from mesh.bus.jetstream import STORE_FAILED, UNDER_WAY, ApiError, JetStream
 from mesh.gateway.budget import LogBudget
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.lanes import Lanes
@@ -90,8 +90,8 @@ class Queue:
                 if track is not None:
                     track.item = item
                 return None
-            except BusError as error:  # a cluster that chooses a leader says this and that as well
-                if isinstance(error, ApiError) and error.code == STORE_FAILED:
+            except BusError as error:
+                if isinstance(error, ApiError) and error.code not in UNDER_WAY:
                     return _which(error)
                 log.debug("%s is not in the queue yet: %s", request.rid, error)
                 if self._clock() > request.deadline:
@@ -101,5 +101,7 @@ class Queue:
 
 def _which(error: ApiError) -> ErrorCode:
     """Which limit of the queue refused a prompt: the tenant's, or everybody's."""
+    if error.code != STORE_FAILED:
+        log.error("The queue refused a prompt: %s", error)
     per_subject = "per subject" in error.description
     return ErrorCode.SHARE_FULL if per_subject else ErrorCode.QUEUE_FULL

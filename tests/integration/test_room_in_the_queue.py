@@ -112,6 +112,19 @@ async def test_a_prompt_that_a_cluster_is_still_storing_is_not_refused(js: JetSt
     assert (await js.stream_info(subjects.REQ_STREAM)).state.messages == 1
 
 
+class Exhausted(JetStream):
+    """A broker without room for any stream."""
+
+    async def append(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> int:
+        raise ApiError(10023, "insufficient resources")
+
+
+async def test_whatever_else_the_broker_refuses_a_prompt_for_is_said_at_once(js: JetStream) -> None:
+    queue = Queue(Exhausted(js.bus), Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js)), time.time)
+    async with asyncio.timeout(5):
+        assert await queue.put(a_request(), 1, None) is ErrorCode.QUEUE_FULL
+
+
 @pytest.mark.parametrize("how", ["cancelled", "not taken in time"])
 async def test_what_ends_while_it_waits_makes_room_at_once(
     js: JetStream, requests: Requests, how: str
