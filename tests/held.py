@@ -22,7 +22,7 @@ class Held(Wire):
         """Pass on what was held up, and hold up nothing more."""
         self._go.set()
 
-    async def _hold(self, data: bytes) -> None:
+    async def _arrive(self, due: float, data: bytes) -> None:
         if self._word and self._word in data and not self._go.is_set():
             self.reached.set()
             await self._go.wait()

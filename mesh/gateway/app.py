@@ -150,8 +150,8 @@ def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[None]]:
     async def admit(request: AnyRequest) -> None:
         await services.trusted.identify(request)
         services.doorman.admit(request)
-        await check_elsewhere(services, request)
         tell(services.limiter, request)
         check_query(request)
+        await check_elsewhere(services, request)
 
     return admit

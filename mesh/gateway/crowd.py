@@ -54,9 +54,9 @@ class Crowd:
                     self._ends.append((self._clock(), *whose))
                 self._forget()
 
-    def check(self, model: str) -> None:
-        """Raise MeshError (queue_full) if as many wait for a model as may, or are about to."""
-        if self._room.size(model) + len(self._coming[model]) >= self._most:
+    def check(self, model: str, more: int = 1) -> None:
+        """Raise MeshError (queue_full) if fewer may come to wait for a model than so many more."""
+        if self._room.size(model) + len(self._coming[model]) + more > self._most:
             raise self.refusal(ErrorCode.QUEUE_FULL, model, "")
 
     @contextmanager

@@ -38,10 +38,10 @@ class Queue:
         self._crowd = crowd
         self._clock = clock
 
-    def check(self, model: str) -> None:
-        """Raise MeshError (queue_full) if the mesh takes no more prompts for a model."""
+    def check(self, model: str, more: int = 1) -> None:
+        """Raise MeshError (queue_full) if the mesh does not take `more` prompts for a model."""
         self.budget.check()
-        self._crowd.check(model)
+        self._crowd.check(model, more)
 
     @contextmanager
     def coming(self, request: Request) -> Iterator[None]:
@@ -56,7 +56,7 @@ class Queue:
         For routes that must not leave a refused request in somebody's chat. It is the queue that
         decides in the end: of two who are told that there is room for one, one may be refused.
         """
-        self.check(model)
+        self.check(model, more)
         subject = self.lanes.subject(model, tenant, priority)
         queue = await self._js.stream_info(subjects.REQ_STREAM, subject)
         mine, limits = queue.state.subjects.get(subject, 0), queue.config

@@ -24,8 +24,8 @@ async def together(
     param: what asks for so many.
 
     Those that their idempotency keys have begun already are not counted again. Raises MeshError:
-    rate_limited, forbidden, queue_full, share_full, and bad_request for more than there is ever
-    room for.
+    rate_limited, forbidden, queue_full, share_full, and bad_request for more than the limits ever
+    let in.
     """
     new = await _new(services, requests, body) if len(requests) > 1 else []
     if not new:
@@ -33,11 +33,11 @@ async def together(
         return
     first = new[0]
     await services.requests.queue.check_room(first.model, first.tenant, first.priority, len(new))
-    await services.limiter.reserve(new, chat, param)
+    reserved = await services.limiter.reserve(new, chat, param)
     try:
         yield
     finally:
-        services.limiter.release(new)
+        services.limiter.release(reserved)
 
 
 async def _new(services: Services, requests: Sequence[Request], body: str) -> list[Request]:

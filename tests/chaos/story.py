@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from mesh.bus.connection import Bus
+from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.replay import ATTEMPTS, read_event, read_frame
 from mesh.cli.enrol import Credential
@@ -134,12 +134,24 @@ async def queue_length(broker: Reachable) -> int:
 
 
 async def settle(broker: Reachable, seconds: float) -> list[Story]:
-    """The stories, once all have an end and the queue is empty, or after `seconds`."""
+    """The stories, once all have an end and the queue is empty, or after `seconds`.
+
+    A cluster that has lost its leader answers late, or not at all. Raises BusError if it does not
+    by then either.
+    """
     until = time.monotonic() + seconds
     async with asyncio.timeout(10 * seconds):  # a broker that does not answer
         while True:
-            stories = await read_stories(broker)
-            settled = all(story.run.end for story in stories) and not await queue_length(broker)
-            if settled or time.monotonic() > until:
-                return stories
+            late = time.monotonic() > until
+            try:
+                stories = await read_stories(broker)
+                if late or not (_unfinished(stories) or await queue_length(broker)):
+                    return stories
+            except BusError:
+                if late:
+                    raise
             await asyncio.sleep(1.0)
+
+
+def _unfinished(stories: list[Story]) -> bool:
+    return any(story.run.end is None for story in stories)

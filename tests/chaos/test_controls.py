@@ -61,6 +61,9 @@ class Trouble:
         return await campaign.run()
 
 
+TRIES = 3
+"""How often a trouble may pass a gap by before the check counts as blind."""
+
 IMPATIENT = {"ack_wait": "2"}
 ZOMBIES = Trouble(plan(90, 150, *PAUSES, every=0.1), IMPATIENT)
 BROKEN_WIRES = Trouble(plan(24, 240, *CUTS))
@@ -127,7 +130,24 @@ def dropped(outcome: Outcome) -> bool:
     return outcome.lost_items > 0
 
 
-@pytest.mark.timeout(240)
+async def provoke(
+    trouble: Trouble,
+    caught: Callable[[Outcome], bool],
+    folder: Path,
+    without: Without,
+    forgetful: bool = False,
+) -> Outcome:
+    """Run until the trouble has met the gap: on a busy machine it may pass it by, even twice."""
+    for number in range(TRIES):
+        place = folder / str(number)
+        place.mkdir()
+        outcome = await trouble.run(place, without, forgetful)
+        if caught(outcome):
+            break
+    return outcome
+
+
+@pytest.mark.timeout(360)
 @pytest.mark.parametrize(
     ("trouble", "where", "mechanism", "caught"),
     [
@@ -148,12 +168,12 @@ async def test_without_the_mechanism_it_is_noticed(
     caught: Callable[[Outcome], bool],
     tmp_path: Path,
 ) -> None:
-    outcome = await TROUBLES[trouble].run(tmp_path, {where: [mechanism]})
+    outcome = await provoke(TROUBLES[trouble], caught, tmp_path, {where: [mechanism]})
     assert caught(outcome), report(outcome)
     assert not sound(outcome)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(360)
 async def test_a_client_that_ignores_ids_is_noticed(tmp_path: Path) -> None:
-    outcome = await LEAVING.run(tmp_path, {}, forgetful=True)
+    outcome = await provoke(LEAVING, doubled, tmp_path, {}, forgetful=True)
     assert doubled(outcome), report(outcome)

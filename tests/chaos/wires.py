@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 
+UNDER_WAY = 256
+"""How many reads' worth of what was said a wire holds before it presses back."""
+
 
 class Wire:
     """Forwards connections to a port. While it is `broken`, new ones are not made; `delay`, in
@@ -67,17 +70,34 @@ class Wire:
             self.cut()
 
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await source.read(1 << 16):
-                await self._hold(data)
-                sink.write(data)
-                await sink.drain()
+        """Pass on what is said. What is late does not hold up what comes behind it."""
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(UNDER_WAY)
+        listening = asyncio.create_task(self._listen(source, under_way))
+        try:
+            with suppress(OSError):
+                while (said := await under_way.get())[1]:
+                    await self._arrive(*said)
+                    sink.write(said[1])
+                    await sink.drain()
+        finally:
+            listening.cancel()
         sink.close()
         with suppress(OSError):  # what was said before the end arrives as well
             await sink.wait_closed()
         self._writers.discard(sink)
 
-    async def _hold(self, data: bytes) -> None:
+    async def _listen(
+        self, source: asyncio.StreamReader, under_way: asyncio.Queue[tuple[float, bytes]]
+    ) -> None:
+        """Note when what is said is to arrive; nothing stands for the end."""
+        data = b"."
+        while data:
+            try:
+                data = await source.read(1 << 16)
+            except OSError:
+                data = b""
+            await under_way.put((asyncio.get_running_loop().time() + self.delay, data))
+
+    async def _arrive(self, due: float, data: bytes) -> None:
         """Wait before passing on what was said."""
-        if self.delay:
-            await asyncio.sleep(self.delay)
+        await asyncio.sleep(due - asyncio.get_running_loop().time())

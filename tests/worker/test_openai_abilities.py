@@ -220,6 +220,28 @@ async def test_thoughts_are_told_apart_from_what_is_said(
     assert text == "<think>Hmm.</think>\nTwo."
 
 
+@pytest.mark.parametrize(
+    ("deltas", "finish", "text"),
+    [
+        ([{"reasoning": "Hm</thi"}, {"reasoning": "nk>m."}], "stop", "<think>Hmm.</think>\n"),
+        ([{"reasoning": "<"}, {"content": "Two."}], "stop", "<think><</think>\nTwo."),
+        ([{"reasoning": "a <"}, {"reasoning": " b"}], "length", "<think>a < b"),
+        ([{"reasoning": "so</"}], "length", "<think>so</"),
+        ([{"reasoning": "<"}], "length", "<think><"),
+        (
+            [{"reasoning": "Hm"}, {"content": "\n"}, {"reasoning": "m."}, {"content": "Two."}],
+            "stop",
+            "<think>Hmm.</think>\nTwo.",
+        ),
+    ],
+)
+async def test_marks_in_thoughts_are_taken_out_wherever_they_are_split(
+    engine: OpenAIEngine, upstream: Upstream, deltas: list[dict[str, Any]], finish: str, text: str
+) -> None:
+    upstream.finish, upstream.deltas = finish, deltas
+    assert text_of(await collect(engine, asked(engine))) == text
+
+
 async def test_a_call_that_is_cut_off_stays_open(engine: OpenAIEngine, upstream: Upstream) -> None:
     upstream.finish = "length"
     upstream.deltas = [call(0, "c1", "get_weather", '{"city": "Os')]

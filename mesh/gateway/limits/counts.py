@@ -107,6 +107,10 @@ class Counts:
     def of(self, who: Who) -> Used:
         return self._used[who]
 
+    def is_open(self, rid: str) -> bool:
+        """Whether a request counts as under way."""
+        return rid in self._open
+
     def hear(self, rid: str, event: RunEvent, seq: int, at: float) -> None:
         """An event of any request, stored at `seq`, at a Unix time."""
         match event:

@@ -100,22 +100,27 @@ class Limiter:
 
     async def reserve(
         self, requests: Sequence[Request], chat: bool = False, param: str = "n"
-    ) -> None:
+    ) -> list[str]:
         """Count requests of one user that belong together before they are queued one by one: all
-        of them, or none. param: what asks for so many. Raises MeshError as `check`.
+        of them, or none. param: what asks for so many. Returns the ids of those that did not count
+        yet, to be released. Raises MeshError as `check`.
         """
+        new = [each for each in requests if not self.counts.is_open(each.rid)]
+        if not new:
+            return []
         try:
-            await self.check(requests[0], chat, len(requests))
+            await self.check(new[0], chat, len(new))
         except MeshError as error:
             error.param = error.param and param
             raise
-        for each in requests:  # nothing is awaited since: nobody else has come in between
+        for each in new:  # nothing is awaited since: nobody else has come in between
             self.counts.begin(each, chat)
             self._reserved.add(each.rid)
+        return [each.rid for each in new]
 
-    def release(self, requests: Sequence[Request]) -> None:
+    def release(self, rids: Sequence[str]) -> None:
         """Those of reserved requests that were not queued after all are under way no longer."""
-        for rid in {each.rid for each in requests} & self._reserved:
+        for rid in self._reserved.intersection(rids):
             self._reserved.remove(rid)
             self.counts.forget(rid)
 
@@ -178,12 +183,15 @@ class Limiter:
             (used.messages, answers, more, "answers", "asked"),
         ]
         for window, limit, count, what, done in windows:
+            if not limit:
+                continue
+            wait = window.free_at(limit - count + 1, now) - now if limit >= count else 0.0
+            if limit >= count and wait <= 0:
+                continue
             span = "minute" if window.span == 60 else f"{window.span:g} seconds"
-            if limit:
-                _check_ever(limit, count, f"{what} may be {done} {whose} in any {span}")
-            if limit and (wait := window.free_at(limit - count + 1, now) - now) > 0:
-                whose = f"{whose} in the last {span}"
-                raise _refused(f"{what} were {done}", whose, wait, limit, window.sum(now), count)
+            _check_ever(limit, count, f"{what} may be {done} {whose} in any {span}")
+            whose = f"{whose} in the last {span}"
+            raise _refused(f"{what} were {done}", whose, wait, limit, window.sum(now), count)
         if allowed.daily_tokens and used.today.tokens(now) >= allowed.daily_tokens:
             whose, wait = f"{whose} today (UTC)", DAY - now % DAY
             raise _refused("tokens were used", whose, wait, allowed.daily_tokens)

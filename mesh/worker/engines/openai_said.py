@@ -53,9 +53,12 @@ class Said:
         self._json = job.grammar is not None and bool(job.grammar.wish and job.grammar.wish.schema)
         self._likely = job.sampling.logprobs
         self._thinking = False
-        self._content = ""
+        self._held = ""
+        self._spoke = False
+        self._tail = ""
+        self._content: list[str] = []
         self._call: CallDelta | None = None
-        self._arguments = ""
+        self._arguments: list[str] = []
 
     def feed(self, delta: Delta) -> str:
         """Raises EngineError for what cannot be written as an answer."""
@@ -72,10 +75,10 @@ class Said:
         Raises EngineError if it is not.
         """
         if not whole:
-            return ""
+            return self._let_go()
         if self._call is not None:
             return self._close()
-        if self._json and not _is_json(self._content):
+        if self._json and not _is_json("".join(self._content)):
             raise EngineError("The upstream's answer is not JSON, which was asked for.")
         return self._end_thoughts()
 
@@ -96,15 +99,24 @@ class Said:
 
     def _thought(self, text: str) -> str:
         """Thoughts come before all else; there is no place for any later."""
-        text = text.replace(THOUGHT, "")
-        if not text or self._content or self._call is not None:
+        if not text or self._spoke or self._call is not None:
             return ""
-        begins, self._thinking = not self._thinking, True
-        return THINK + text if begins else text
+        text = (self._held + text).replace(THOUGHT, "")
+        keep = len(text) - _begun(text, THOUGHT)
+        self._held = text[:keep]
+        said, self._held = self._let_go(), text[keep:]
+        return said
+
+    def _let_go(self) -> str:
+        """What was held back of thoughts, which may not be their end."""
+        held, self._held = self._held, ""
+        begins, self._thinking = not self._thinking, self._thinking or bool(held)
+        return THINK + held if held and begins else held
 
     def _end_thoughts(self) -> str:
-        thought, self._thinking = self._thinking, False
-        return BEHIND_THOUGHTS if thought else ""
+        held = self._let_go()
+        thoughts, self._thinking = self._thinking, False
+        return held + BEHIND_THOUGHTS if thoughts else ""
 
     def _spoken(self, text: str) -> str:
         if not text:
@@ -113,10 +125,15 @@ class Said:
             if text.strip():
                 raise EngineError("The upstream went on speaking behind its calls.")
             return ""
-        tail = self._content[-len(OPEN) :] + text
+        tail = self._tail + text
         if self._offered and OPEN in tail:
             raise EngineError(f"The upstream wrote {OPEN} into its answer instead of a call.")
-        self._content += text
+        self._tail = tail[-len(OPEN) :]
+        self._spoke = self._spoke or not text.isspace()
+        if self._json:
+            self._content.append(text)
+        if not self._spoke and (self._thinking or self._held):
+            return ""  # there may be more thoughts
         return self._end_thoughts() + text
 
     def _called(self, delta: CallDelta) -> str:
@@ -126,7 +143,7 @@ class Said:
         elif self._call is None or delta.index not in (None, self._call.index):
             raise EngineError("The upstream went on with a call that it had not begun.")
         more = delta.function.arguments or ""
-        self._arguments += more
+        self._arguments.append(more)
         return said + more
 
     def _begins(self, delta: CallDelta) -> bool:
@@ -141,16 +158,22 @@ class Said:
         if name not in self._offered:
             raise EngineError(f"The upstream called {name!r}, which it was not offered.")
         before = "" if self._call is None else self._close() + "\n"
-        self._call, self._arguments = delta, ""
+        self._call, self._arguments = delta, []
         return f"{before}{OPEN}{NAME}{name}{ARGUMENTS}"
 
     def _close(self) -> str:
         """The end of the call under way; one without arguments has none."""
-        if not self._arguments.strip():
+        arguments = "".join(self._arguments)
+        if not arguments.strip():
             return "{}" + CLOSE
-        if not _is_json(self._arguments, dict):
+        if not _is_json(arguments, dict):
             raise EngineError("The upstream called with arguments that are no JSON object.")
         return CLOSE
+
+
+def _begun(text: str, mark: str) -> int:
+    """How many characters at the end of a text may be the beginning of a mark."""
+    return next(n for n in range(len(mark) - 1, -1, -1) if text.endswith(mark[:n]))
 
 
 def _is_json(text: str, kind: type = object) -> bool:

@@ -1,6 +1,7 @@
 """Typing at the REPL, in a real pty: lines, pastes, history, completion, an editor."""
 
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,8 +86,12 @@ def test_chats_complete_by_their_titles_without_being_listed_first(open_chat: Op
         return "older" in text
 
     sitting.wait(offered)
-    sitting.type(TAB)
-    sitting.wait_for("› /resume chat-0")
+    for _ in range(5):  # Tab only shows again what the last of those looks has closed
+        sitting.type(TAB)
+        with suppress(AssertionError):
+            sitting.wait_for("› /resume chat-0", timeout=5.0)
+            return
+    raise AssertionError(sitting.text())
 
 
 def test_commands_complete_also_while_an_answer_is_written(

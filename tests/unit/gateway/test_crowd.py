@@ -75,6 +75,14 @@ def test_of_many_that_come_at_once_no_more_are_let_in_than_may_wait() -> None:
     world.crowd.check("tiny")
 
 
+def test_several_that_belong_together_find_room_for_all_or_none() -> None:
+    world = World(most=3)
+    world.ask(1)
+    world.crowd.check("tiny", 2)
+    with pytest.raises(MeshError):
+        world.crowd.check("tiny", 3)
+
+
 def test_what_is_given_up_while_it_waits_makes_no_pace() -> None:
     world = World()
     for rid in world.ask(50):

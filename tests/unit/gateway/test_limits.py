@@ -391,11 +391,14 @@ async def test_requests_that_belong_together_are_let_in_all_or_none() -> None:
     assert "1 of 3 requests are under way for you, so 3 more" in refused.value.detail
     assert world.left() == {"concurrent": 2, "requests": 4}
     world.end(first)
-    await world.limiter.reserve(three)
+    reserved = await world.limiter.reserve(three)
     assert world.left() == {"concurrent": 0, "requests": 1}
+    assert await world.limiter.reserve(three) == [], "the same, asked twice at once"
     for each in three[:2]:
         await world.limiter.admit(each)
-    world.limiter.release(three)
+    world.limiter.release([])
+    assert world.left() == {"concurrent": 0, "requests": 1}, "they are still the first's"
+    world.limiter.release(reserved)
     assert world.left() == {"concurrent": 1, "requests": 1}, "two were queued, one was not"
 
 
