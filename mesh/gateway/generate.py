@@ -32,7 +32,7 @@ from mesh.gateway.headers import (
 from mesh.gateway.numbered import ChatNumber, Place
 from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.stream import refused
+from mesh.gateway.stream import CUT, refused
 from mesh.gateway.taking_back import taken_back
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -139,7 +139,7 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     left = _stay if key else services.streams.hang_up
     async with Client(request, services.settings.hold_headers) as client:
         track = await _accepted(services, client, asking, left)
-    parting = b"" if key else error_event(stopping().detail)  # who has a key comes back
+    parting = CUT if key else error_event(stopping().detail)  # who has a key comes back
     gone = partial(left, track)
     return services.streams.response(track, GenerateDialect(services.seen), after, gone, parting)
 

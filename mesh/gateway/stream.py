@@ -24,6 +24,10 @@ T = TypeVar("T")
 
 KEEP_ALIVE = b": keep-alive\n\n"
 
+CUT = b": The gateway stops here. Connect again, with Last-Event-ID, to read on.\n\n"
+"""The last words of a stream that can be read on: a comment, as no client takes that for the end of
+an answer, and an `EventSource` connects again by itself."""
+
 MOMENT = 1.0
 """Seconds that what is done for clients who have left may take when the gateway stops."""
 
@@ -102,6 +106,7 @@ class Streams:
         self._keep_alive = keep_alive
         self._open: set[Stream] = set()
         self._waiting: dict[Client, Track] = {}
+        self._telling = 0
         self._leaving: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -116,6 +121,15 @@ class Streams:
             yield
         finally:
             self._requests.logs.release(track)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """While several answers are told one after the other, and what comes between them."""
+        self._telling += 1
+        try:
+            yield
+        finally:
+            self._telling -= 1
 
     async def accept(
         self, client: Client, accepting: Coroutine[Any, Any, T], left: Callable[[T], None]
@@ -155,13 +169,13 @@ class Streams:
         dialect: Dialect,
         after: int,
         gone: Callable[[], None],
-        parting: bytes = b"",
+        parting: bytes = CUT,
     ) -> EventStream:
         """The events behind piece `after` (-1: all), up to the end.
 
         `gone` is called if the client leaves before the end, or the gateway has to break the
-        stream off. Then it ends without a last event, so that clients connect again; where they
-        cannot, or would take that for the end, it ends with the event `parting`.
+        stream off. Then it ends with `parting`: where clients cannot connect again, or would take
+        a comment for the end, that is an event.
         """
 
         return self.together([(track, dialect)], after, gone, parting)
@@ -171,7 +185,7 @@ class Streams:
         parts: Sequence[tuple[Track, Dialect]],
         after: int,
         gone: Callable[[], None],
-        parting: bytes = b"",
+        parting: bytes = CUT,
     ) -> EventStream:
         """Several answers as one stream, which ends with the last of them, or the first failure."""
 
@@ -254,7 +268,7 @@ class Streams:
         self._closing = True
         for track in [stream.track for stream in self._open] + list(self._waiting.values()):
             track.wake()
-        while self._open or self._waiting:
+        while self._open or self._waiting or self._telling:
             await asyncio.sleep(0.01)
 
     async def settle(self) -> None:

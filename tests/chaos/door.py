@@ -69,6 +69,8 @@ class Door:
                 async with self.send(method, path, body, headers, only=only) as response:
                     if response.status in (200, 201):
                         return await response.json()
+                    if response.status not in REFUSALS:
+                        self.blunt.append(f"{method} {path}: {response.status}, which never helps")
             except Broken:
                 pass
             await asyncio.sleep(AGAIN)

@@ -3,17 +3,22 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from mesh.protocol.messages import Cancelled
+from mesh.gateway.stream import CUT
+from mesh.protocol.messages import Cancelled, Done
+from tests.chatting import ask as question
+from tests.chatting import new_chat, ok
 from tests.truth import Truth, read_truth
 from tests.whole_mesh import SINGLE, SLOW, Mesh
 
 OPENAI = "/v1/chat/completions"
+
+WORDS = "word " * 100
 
 ROUTES = [
     pytest.param("/generate", {}, id="generate"),
@@ -119,3 +124,44 @@ async def test_a_gateway_that_stops_cancels_what_nobody_can_read_on(
     truth = await truth_once(mesh, all_ended)
     ((_, run),) = truth.runs.items()
     assert isinstance(run.end, Cancelled), (run.cancel, run.n, run.last, len(run.texts))
+
+
+async def _chat(mesh: Mesh, http: httpx.AsyncClient) -> httpx.Request:
+    chat = await new_chat(http)
+    asked = await question(http, chat, WORDS, model=SLOW)
+    url = f"/chats/{chat}/messages/{asked['assistant_message']['id']}/events"
+    return http.build_request("GET", url)
+
+
+async def _keyed(mesh: Mesh, http: httpx.AsyncClient) -> httpx.Request:
+    body = asking("/generate", SLOW, WORDS)
+    return http.build_request("POST", "/generate", json=body, headers={"Idempotency-Key": "once"})
+
+
+async def _run(mesh: Mesh, http: httpx.AsyncClient) -> httpx.Request:
+    said = [{"role": "user", "content": WORDS}]
+    begun = ok(await http.post("/v1/runs", json={"model": SLOW, "messages": said}))
+    return http.build_request("GET", f"/v1/runs/{begun['id']}/events")
+
+
+@pytest.mark.parametrize("begin", [_chat, _keyed, _run])
+async def test_a_gateway_that_stops_says_so_to_whoever_can_read_on(
+    new_mesh: NewMesh, begin: Callable[[Mesh, httpx.AsyncClient], Awaitable[httpx.Request]]
+) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", SLOW)
+    async with await mesh.client("reader") as http:
+        request = await begin(mesh, http)
+        response = await http.send(request, stream=True)
+        reading = asyncio.create_task(response.aread())
+        await truth_once(mesh, lambda truth: any(run.texts for run in truth.runs.values()))
+        await asyncio.to_thread(mesh.stop, "gateway")
+        told = (await reading).decode()
+        *_, last = told.removesuffix("\n\n").split("\n\n")
+        assert last.encode() + b"\n\n" == CUT, told
+        await asyncio.to_thread(mesh.start, "gateway")
+        again = (await http.send(request)).text
+    assert again.count("word") >= 100 and CUT.decode() not in again
+    truth = await truth_once(mesh, all_ended)
+    ((_, run),) = truth.runs.items()
+    assert isinstance(run.end, Done)

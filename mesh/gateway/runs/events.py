@@ -17,7 +17,7 @@ from mesh.gateway.openai.speech import Delta, Speech
 from mesh.gateway.runs.shapes import RUN, RequiredAction, required
 from mesh.gateway.runs.speaking import speech_of
 from mesh.gateway.services import Services
-from mesh.gateway.stream import KEEP_ALIVE, Dialect
+from mesh.gateway.stream import CUT, KEEP_ALIVE, Dialect
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.run import Run
 from mesh.protocol.tool_story import Status, ToolStory, rid_of
@@ -110,12 +110,13 @@ class _Telling:
 
     async def write(self, wire: Wire) -> None:
         """Write up to the end, as long as the client stays and the gateway does."""
-        try:
-            whole = await self._tell(wire)
-        except MeshError:
-            whole = False  # the broker is away
-        if not whole and not wire.gone.done():
-            await self._write(wire, self._voice.parting())
+        with self._services.streams.telling():
+            try:
+                whole = await self._tell(wire)
+            except MeshError:
+                whole = False  # the broker is away
+            if not whole and not wire.gone.done():
+                await self._write(wire, self._voice.parting())
 
     async def _tell(self, wire: Wire) -> bool:
         """Tell what comes; whether all was told. Raises MeshError (broker_unavailable)."""
@@ -152,7 +153,8 @@ class _Telling:
         """Tell one answer; whether that came to its end."""
         speech = speech_of(self._services.models, self._story.run, track.rid)
         dialect = self._voice.answer(speech, self._pieces, self._after)
-        await self._services.streams.response(track, dialect, -1, lambda: None).write_to(wire)
+        answer = self._services.streams.response(track, dialect, -1, lambda: None, parting=b"")
+        await answer.write_to(wire)
         self._pieces += len(track.run.texts) + 1
         return track.run.end is not None
 
@@ -202,7 +204,7 @@ class _Status:
         return data + self.change(over.state) + DONE
 
     def parting(self) -> bytes:
-        return b""  # whoever asks again is told the rest
+        return CUT
 
     def change(self, status: Status, action: RequiredAction | None = None) -> bytes:
         """The event, unless it stood so before."""
