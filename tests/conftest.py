@@ -1,12 +1,15 @@
 """What every test may ask for: above all a real broker, started from nats.conf as shipped."""
 
 import atexit
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,18 +19,44 @@ import pytest
 from mesh.cli import broker as process
 from mesh.cli.enrol import ROLES, BrokerFolder, Credential
 
-_given: set[int] = set()
+KEPT = 500
+"""Ports that are kept from others: more than any test has at a time, and few of all there are."""
+
+_given: deque[int] = deque()
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on now, and a new one each time."""
+    """A TCP port of the loopback interface that nobody listens on now, and that no other process
+    of tests is given until this one has had many more: from choosing it to listening on it, and
+    from one start of a service to the next, seconds may pass on a busy machine."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
+        if port not in _given and _reserve(port):
+            _given.append(port)
+            if len(_given) > KEPT:
+                fcntl.lockf(_ports(), fcntl.LOCK_UN, 1, _given.popleft())
             return port
+
+
+def _reserve(port: int) -> bool:
+    """Whether it is ours now, and no other process's, until that is taken back or we end."""
+    try:
+        fcntl.lockf(_ports(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _ports() -> int:
+    """An empty file of which each process of tests locks the bytes that are its ports.
+
+    Open as long as the process lives: closing it once would give all of them back.
+    """
+    path = Path(tempfile.gettempdir(), f"mesh-test-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 @cache
@@ -111,7 +140,7 @@ class Broker:
     def log(self) -> Path:
         return self.data_dir / "nats-server.log"
 
-    def _wait(self, ready: Callable[[], bool], timeout: float = 15.0) -> None:
+    def _wait(self, ready: Callable[[], bool], timeout: float = 60.0) -> None:
         until = time.monotonic() + timeout
         while not ready():
             dead = self._process is None or self._process.poll() is not None

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tests.conftest import Broker, free_port
 
-READY = 30.0
+READY = 60.0
 """Seconds that a process may take to be ready on a busy machine."""
 
 
@@ -106,7 +106,7 @@ class Fleet:
     def health(self) -> Health | None:
         """What the gateway says of itself, or None while nobody answers."""
         try:
-            answer = httpx.get(f"{self.url}/v1/health", timeout=3.0)
+            answer = httpx.get(f"{self.url}/v1/health", timeout=5.0)
         except httpx.TransportError:
             return None
         return msgspec.json.decode(answer.content, type=Health)

@@ -29,7 +29,7 @@ def sites(issuer: str) -> dict[str, Any]:
 def answers(url: str) -> bool:
     """Whether a server is there."""
     try:
-        return httpx.get(url, timeout=3).status_code == 200
+        return httpx.get(url, timeout=5).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -40,7 +40,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 @pytest.fixture(scope="module")
 def document(network: Mesh) -> dict[str, bool]:
     """Every operation, such as `GET /chats`, and whether it needs a sign-in."""
-    found = httpx.get(f"{network.url}/openapi.json").json()
+    found = httpx.get(f"{network.url}/openapi.json", timeout=60).json()
     return {
         f"{method.upper()} {path}": bool(operation["security"])
         for path, operations in found["paths"].items()

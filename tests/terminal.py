@@ -87,7 +87,7 @@ class Terminal:
         """The lines as one text, without the empty ones at the end."""
         return "\n".join(self.lines()).rstrip()
 
-    def wait(self, seen: Callable[[str], bool], timeout: float = 30.0) -> str:
+    def wait(self, seen: Callable[[str], bool], timeout: float = 60.0) -> str:
         """Look until it is seen."""
         until = time.monotonic() + timeout
         while not seen(text := self.text()):
@@ -97,11 +97,11 @@ class Terminal:
                 self._changed.wait(min(left, 0.2))
         return text
 
-    def wait_for(self, *words: str, timeout: float = 30.0) -> str:
+    def wait_for(self, *words: str, timeout: float = 60.0) -> str:
         """Look until all of the words are there."""
         return self.wait(lambda text: all(word in text for word in words), timeout)
 
-    def exit_status(self, timeout: float = 30.0) -> int:
+    def exit_status(self, timeout: float = 60.0) -> int:
         """Wait for the end, and for the last of what was written."""
         status = self.process.wait(timeout)
         self._pump.join(timeout)
@@ -111,7 +111,7 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self._pump.join(5)
+        self._pump.join(30)
         os.close(self._master)
 
     def _set_size(self, columns: int, rows: int) -> None:

@@ -24,7 +24,7 @@ from tests.conftest import Broker, free_port
 
 T = TypeVar("T")
 
-READY = 20.0
+READY = 60.0
 """Seconds that a service may take to start or stop on a busy machine."""
 
 ECHO, SLOW, FAILING, SINGLE = "echo", "slow", "failing", "single"
@@ -97,7 +97,7 @@ class Mesh:
 
     def anonymous(self, **options: Any) -> httpx.AsyncClient:
         """A client that nobody has signed in with."""
-        return httpx.AsyncClient(base_url=self.url, timeout=30.0, **options)
+        return httpx.AsyncClient(base_url=self.url, timeout=60.0, **options)
 
     async def client(self, user: str, **options: Any) -> httpx.AsyncClient:
         """A client signed in as a user; use it with `async with`."""

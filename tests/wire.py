@@ -21,7 +21,7 @@ class Wire:
             "pedantic": False,
             "headers": True,
         }
-        self._socket = socket.create_connection((host, port), timeout=10)
+        self._socket = socket.create_connection((host, port), timeout=30)
         self._lines = self._socket.makefile("rb")
         self._sids = 0
         self._lines.readline()

@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.whole import Mesh
 from tests.conftest import Broker, free_port
 
-READY = 20.0
+READY = 60.0
 """Seconds that a process may take to be ready on a busy machine."""
 
 
@@ -63,7 +63,7 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)
 
-    def stop(self, seconds: float = 20.0) -> int:
+    def stop(self, seconds: float = READY) -> int:
         """SIGTERM, then wait for the exit code."""
         if self.running:
             self.popen.terminate()
@@ -132,7 +132,7 @@ class Processes:
     def health(self) -> dict[str, object] | None:
         """What /v1/health says, or None while nobody answers."""
         try:
-            found: dict[str, object] = httpx.get(f"{self.url}/v1/health", timeout=2.0).json()
+            found: dict[str, object] = httpx.get(f"{self.url}/v1/health", timeout=5.0).json()
         except httpx.TransportError:
             return None
         return found
@@ -144,7 +144,7 @@ class Processes:
 
 def _answers(url: str) -> bool:
     try:
-        httpx.get(f"{url}/v1/health", timeout=2.0)
+        httpx.get(f"{url}/v1/health", timeout=5.0)
     except httpx.TransportError:
         return False
     return True

@@ -21,8 +21,12 @@ from tests.conftest import Broker, free_port
 from tests.truth import truth_of
 
 TOKENS = 200
-LONG = ("--echo-rate", "20", "--grace", "0")
-"""Of workers whose answers last for ten seconds, and which hand over at once when they leave."""
+LONG = ("--echo-rate", "5", "--grace", "0")
+"""Of workers whose answers last for longer than others take to start on a busy machine, and which
+hand over at once when they leave."""
+
+FEW = ("--slots", "5", *SLOW)
+"""Of workers of whom no two can take a dozen requests: each of three gets some."""
 
 CONFIGURATION = 78
 
@@ -98,7 +102,7 @@ def test_gateways_workers_and_stores_of_neighbouring_versions_do_one_job(mixed: 
     versions = ("older", "", "newer")
     urls = [mixed.gateway_of(version, f"gw-{version or 'now'}")[1] for version in versions]
     workers = {
-        f"w-{version or 'now'}": mixed.worker_of(version, f"w-{version or 'now'}")
+        f"w-{version or 'now'}": mixed.worker_of(version, f"w-{version or 'now'}", *FEW)
         for version in versions
     }
     mixed.start("older", "store-older", "store")
@@ -162,7 +166,7 @@ def test_a_rollout_one_process_after_the_other_is_not_noticed(mixed: Mixed) -> N
     for reading in readings:
         reading.await_tokens(20)
 
-    new_workers = [mixed.worker_of("newer", f"new{n}", *LONG) for n in range(2)]
+    new_workers = [mixed.worker_of("newer", f"new{n}", "--echo-rate", "20") for n in range(2)]
     mixed.await_workers(4)
     for worker in old_workers:
         assert worker.stop() == 0
@@ -195,7 +199,7 @@ def test_what_waits_in_lanes_is_answered_also_by_those_who_know_of_none(mixed: M
         reading.start()
     until("all slots are taken", lambda: len(truth_of(mixed.broker).claims) == 8)
     assert worker.stop() == 0
-    mixed.worker_of("older", "line", *LONG)
+    mixed.worker_of("older", "line")
     for reading in readings:
         reading.finish()
         assert reading.texts == said(40)

@@ -95,12 +95,12 @@ class Mesh:
                 found.setdefault(words[3], child)
         return found
 
-    def wait_for(self, text: str, count: int = 1, timeout: float = 30.0) -> None:
+    def wait_for(self, text: str, count: int = 1, timeout: float = 60.0) -> None:
         """Wait until `text` was printed so often."""
         self.wait_until(lambda: self.output.count(text) >= count, f"no {text!r}", timeout)
 
     def wait_until(
-        self, condition: Callable[[], bool], otherwise: str, timeout: float = 30.0
+        self, condition: Callable[[], bool], otherwise: str, timeout: float = 60.0
     ) -> None:
         """Wait for a condition while `mesh up` runs; raises RuntimeError with what it printed."""
         assert self.process is not None

@@ -82,7 +82,7 @@ async def test_ones_own_data_has_runs_that_call_tools_clients_and_what_was_used(
         assert "[DONE]" in (await http.post("/api/messages/process", json=process)).text
         question = {"question": "asked", "client_id": "c1", "user_id": "u1", "stream": False}
         ok(await http.post("/v1/ask", json=question | {"model": ECHO}))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 lines = (await http.get("/account/export")).text.splitlines()
                 found = {line["kind"]: line for line in map(json.loads, lines)}

@@ -35,7 +35,7 @@ async def gateway(js: JetStream, name: str) -> AsyncIterator[Living]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.05)
 

@@ -37,7 +37,7 @@ def client(mesh: Fleet) -> Iterator[openai.OpenAI]:
 
 @pytest.fixture
 def http(mesh: Fleet) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=mesh.url, timeout=20.0) as client:
+    with httpx.Client(base_url=mesh.url, timeout=60.0) as client:
         yield client
 
 
@@ -324,7 +324,7 @@ def test_two_readers_of_one_running_answer_read_the_same(http: httpx.Client) -> 
 
 async def test_a_key_that_comes_many_times_at_once_is_one_answer(mesh: Fleet) -> None:
     body = BODY | {"messages": ENDLESS, "max_tokens": 20}
-    async with httpx.AsyncClient(base_url=mesh.url, timeout=20.0) as client:
+    async with httpx.AsyncClient(base_url=mesh.url, timeout=60.0) as client:
         answers = await asyncio.gather(
             *(
                 client.post("/v1/chat/completions", json=body, headers=keyed("at once"))
@@ -382,7 +382,9 @@ def test_hanging_up_on_a_whole_answer_frees_its_slot(mesh: Fleet, http: httpx.Cl
     for _ in range(SLOTS):
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(
-                f"{mesh.url}/v1/chat/completions", json=BODY | {"messages": ENDLESS}, timeout=0.3
+                f"{mesh.url}/v1/chat/completions",
+                json=BODY | {"messages": ENDLESS},
+                timeout=httpx.Timeout(30.0, read=0.3),
             )
     slots_are_free(http)
 
@@ -390,7 +392,12 @@ def test_hanging_up_on_a_whole_answer_frees_its_slot(mesh: Fleet, http: httpx.Cl
 def test_hanging_up_with_a_key_leaves_the_answer_going_on(mesh: Fleet, http: httpx.Client) -> None:
     body = BODY | {"messages": ENDLESS, "max_tokens": 60}
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{mesh.url}/v1/chat/completions", json=body, headers=keyed("six"), timeout=0.2)
+        httpx.post(
+            f"{mesh.url}/v1/chat/completions",
+            json=body,
+            headers=keyed("six"),
+            timeout=httpx.Timeout(30.0, read=0.2),
+        )
     answer = http.post("/v1/chat/completions", json=body, headers=keyed("six")).json()
     assert answer["usage"]["completion_tokens"] == 60
 
@@ -403,7 +410,7 @@ def other(mesh: Fleet) -> Iterator[httpx.Client]:
     """A second gateway of the same mesh."""
     port = free_port()
     process = mesh.spawn("gateway", "--gateway-name", "gw2", "--port", str(port))
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20.0) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60.0) as client:
         wait_until("the second gateway answers", lambda: answers(client))
         yield client
     process.terminate()

@@ -74,7 +74,7 @@ class Mesh:
 
     async def ask(self, query: Query, kind: type[T]) -> T:
         tag = str(query.__struct_config__.tag)
-        answer = await self.gateway.request(subjects.store(tag), query, timeout=10)
+        answer = await self.gateway.request(subjects.store(tag), query, timeout=30)
         reply = decode_reply(answer.data)
         assert isinstance(reply, kind), reply
         return reply
@@ -93,12 +93,12 @@ class Mesh:
         await self.answering()
         yield
         stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await running
 
     async def answering(self) -> Health:
         """Wait until a store answers."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     return await self.ask(GetHealth(), Health)
@@ -218,7 +218,7 @@ async def test_a_broker_that_lost_its_streams_is_followed_from_the_beginning(mes
         await mesh.answering()
         await mesh.declare()
         await mesh.answered("new")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while count(mesh.settings.database_path, "runs WHERE state = 'done'") < 4:
                 await asyncio.sleep(0.05)
         assert (await mesh.ask(GetRun(rid="old1"), RunRow)).state == "done"
@@ -269,7 +269,7 @@ async def test_the_process_leaves_in_good_order_when_told_to(mesh: Mesh) -> None
         seq = await mesh.answered("r1")
         await mesh.ask(GetRun(rid="r1", min_seq=seq), RunRow)
         store.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await store.wait() == 0
     assert mesh.position() == seq
 
@@ -280,7 +280,7 @@ async def test_a_store_that_waits_for_its_broker_can_be_stopped(mesh: Mesh) -> N
     running = asyncio.create_task(app.run(mesh.settings, stop))
     await asyncio.sleep(0)
     stop.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await running
     mesh.broker.start()
 

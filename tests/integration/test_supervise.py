@@ -29,7 +29,7 @@ def program(code: str, grace: float = 5.0) -> Program:
     )
 
 
-async def until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
     async with asyncio.timeout(timeout):
         while not condition():
             await asyncio.sleep(0.01)
@@ -93,14 +93,14 @@ async def test_a_crash_loop_ends_in_the_childs_own_words() -> None:
         with pytest.raises(
             MeshError, match="stand-in ended 5 times.*status 3. .*said: the disk is full"
         ):
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, 30)
 
 
 async def test_what_only_a_person_can_mend_is_not_tried_again() -> None:
     code = "import sys; print('mesh: there is no model x'); sys.exit(78)"
     async with running(program(code)) as (_, _, task):
         with pytest.raises(MeshError, match="^The stand-in cannot run: there is no model x$"):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 30)
 
 
 async def test_stopping_lets_a_child_finish_its_work() -> None:
@@ -113,7 +113,7 @@ async def test_stopping_lets_a_child_finish_its_work() -> None:
     async with running(program(code)) as (child, lines, task):
         await until(lambda: bool(lines))
         await child.stop()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 30)
     assert lines[-1] == ("stand-in", "finished")
 
 
@@ -127,7 +127,7 @@ async def test_a_child_that_will_not_leave_is_killed_after_its_grace() -> None:
     async with running(program(code, grace=0.2)) as (child, lines, task):
         await until(lambda: bool(lines))
         await child.stop()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 30)
     assert "did not leave" in lines[-1][1]
 
 
@@ -135,17 +135,17 @@ async def test_stopping_right_after_starting_leaves_nothing() -> None:
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
     async with running(program(code)) as (child, _, task):
         await child.stop()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 30)
         assert not child.pid
 
 
 async def test_stopping_does_not_wait_for_the_next_start() -> None:
     async with running(program("raise SystemExit(1)")) as (child, lines, task):
-        child.restarts.first = 60
+        child.restarts.first = child.restarts.longest = 600
         await until(lambda: bool(lines))
         await child.stop()
-        await asyncio.wait_for(task, 5)
-    assert "starting it again in 5 s" in lines[-1][1]
+        await asyncio.wait_for(task, 30)
+    assert "starting it again in 600 s" in lines[-1][1]
 
 
 async def test_a_childs_own_children_end_with_it() -> None:
@@ -159,7 +159,7 @@ async def test_a_childs_own_children_end_with_it() -> None:
         await until(lambda: bool(lines))
         os.kill(child.pid, signal.SIGKILL)
         await until(lambda: len(lines) > 1)
-        assert not alive(int(lines[0][1]))
+        await until(lambda: not alive(int(lines[0][1])))
 
 
 async def test_a_very_long_line_does_not_stop_the_reading() -> None:
@@ -200,9 +200,12 @@ def test_nothing_survives_the_kill_of_the_supervisor(tmp_path: Path) -> None:
         family = [psutil.Process(pid) for pid in pids] + psutil.Process(parent.pid).children()
         parent.kill()
     assert len(pids) == 2
-    gone, left = psutil.wait_procs(family, timeout=10)
+    gone, left = psutil.wait_procs(family, timeout=30)
     assert not left
 
 
 def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

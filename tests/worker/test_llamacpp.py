@@ -206,7 +206,7 @@ async def test_signals_go_to_whoever_had_them(chain: Path) -> None:
     try:
         engine = await LlamaCppEngine.load(chain, WorkerSettings(slots=1))
         signal.raise_signal(signal.SIGTERM)
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), 30)
         assert token_count(await collect(engine, job(engine, "A", 3))) == 3
         await engine.close()
     finally:

@@ -102,11 +102,11 @@ async def test_nobody_waits_for_ever_for_a_driver_that_hangs(
 
     gauges = Gauges(hangs)
     watching = asyncio.create_task(gauges.watch())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await gauges.looked()
     assert gauges.machine is None and not watching.done()
     answered.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while gauges.load is None:
             await asyncio.sleep(0.01)
     watching.cancel()

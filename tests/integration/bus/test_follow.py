@@ -84,7 +84,7 @@ def author(js: JetStream, connect: Connect) -> Write:
 
 
 async def ended(track: Track) -> Run:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while track.run.end is None:
             await track.changed()
     return track.run
@@ -269,7 +269,7 @@ async def test_what_is_missed_while_the_log_is_read_is_read_as_well(
     follower.doubt()
     await reading.wait()
     await first.finish()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not follower._backlog:
             await asyncio.sleep(0.01)
     follower._backlog.clear()
@@ -307,7 +307,7 @@ async def lose_the_log(broker: Broker, js: JetStream) -> None:
     broker.kill()
     shutil.rmtree(broker.folder.streams)
     await asyncio.to_thread(broker.start)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not js.bus.connected:
             await asyncio.sleep(0.05)
     await declare(js, Limits())

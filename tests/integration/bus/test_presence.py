@@ -18,7 +18,7 @@ INFO = WorkerInfo(
 )
 
 
-async def settled(fleet: Fleet, names: list[str], seconds: float = 10.0) -> None:
+async def settled(fleet: Fleet, names: list[str], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while sorted(fleet.workers) != names:
             await asyncio.sleep(0.02)

@@ -20,7 +20,7 @@ from tests.conftest import Broker
 from tests.integration.bus.conftest import Connect, a_request
 
 WRITER = Writer("gateway", "a")
-LONG = 30.0
+LONG = 90.0
 """Seconds that nobody has to wait who is woken."""
 
 

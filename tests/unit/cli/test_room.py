@@ -22,7 +22,7 @@ async def test_what_a_broker_says_while_it_leaves_does_not_start_it_once_more(
     watching = asyncio.create_task(room.watch(start_again))
     for again in range(1, 3):
         room.hear(FULL)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await started.wait()
         started.clear()
         for _ in range(10):

@@ -40,7 +40,7 @@ async def test_deleted_words_are_in_no_file(
             assert lingering(path), "in the log beside it"
             if read_meanwhile:
                 await asyncio.sleep(0.5)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while lingering(path):
                 await asyncio.sleep(0.05)
         assert await store.chat(user), "it is written to as before"

@@ -33,7 +33,7 @@ def locked(path: Path) -> Iterator[None]:
 
 async def until(caplog: pytest.LogCaptureFixture, words: str) -> None:
     """Wait for a line of the log that contains these words."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while words not in caplog.text:
             await asyncio.sleep(0.01)
 
