@@ -4,7 +4,7 @@ The form of a call is the one in which every model here writes them; a template 
 one is treated as if it knew none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -52,11 +52,13 @@ def shown(tool: Tool) -> dict[str, Any]:
     }
 
 
-def turn(message: Message) -> dict[str, Any]:
-    """A message as chat templates expect it."""
+def turn(
+    message: Message, arguments: Callable[[str], object] = msgspec.json.decode
+) -> dict[str, Any]:
+    """A message as chat templates expect it. arguments: what they make of a call's JSON text."""
     turn: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
-        turn["tool_calls"] = [_called(call) for call in message.tool_calls]
+        turn["tool_calls"] = [_called(call, arguments) for call in message.tool_calls]
     if message.tool_call_id:
         turn["tool_call_id"] = message.tool_call_id
     return turn
@@ -78,7 +80,6 @@ def _plain(message: Message) -> Message:
     return Message(role=message.role, content=content)
 
 
-def _called(call: ToolCall) -> dict[str, Any]:
-    arguments = msgspec.json.decode(call.arguments)
-    function = {"name": call.name, "arguments": arguments}
+def _called(call: ToolCall, arguments: Callable[[str], object]) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": arguments(call.arguments)}
     return {"type": "function", "id": call.id, "function": function}

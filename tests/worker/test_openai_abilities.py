@@ -34,6 +34,8 @@ CLOCK = {
     "type": "function",
     "function": {"name": "clock", "parameters": {"type": "object"}},
 }
+REQUIRED = {"tools": [WEATHER, CLOCK], "tool_choice": "required"}
+NAMED = REQUIRED | {"tool_choice": {"type": "function", "function": {"name": "get_weather"}}}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
 
@@ -116,7 +118,8 @@ def test_its_card_says_what_it_can(engine: OpenAIEngine) -> None:
 async def test_tools_formats_and_odds_are_asked_for_in_its_own_words(
     engine: OpenAIEngine, upstream: Upstream, body: dict[str, Any], sent: dict[str, Any]
 ) -> None:
-    upstream.deltas = [{"content": '{"a": 1}'}]
+    demanded = body.get("tool_choice")
+    upstream.deltas = [call(0, "c", "get_weather") if demanded else {"content": '{"a": 1}'}]
     likely = {"token": "x", "logprob": -1.0, "top_logprobs": []}
     upstream.logprobs = {"content": [likely]}
     await collect(engine, asked(engine, **body))
@@ -270,6 +273,15 @@ async def test_a_call_that_is_cut_off_stays_open(engine: OpenAIEngine, upstream:
         ),
         ({"tools": [WEATHER]}, [{"content": "<tool"}, {"content": "_call>"}], "instead of a call"),
         ({"response_format": {"type": "json_object"}}, [{"content": "Sure!"}], "not JSON"),
+        (REQUIRED, [{"content": "It rains."}], "called nothing"),
+        (REQUIRED, [{"reasoning": "Hm."}], "called nothing"),
+        (NAMED, [{"content": "It rains."}], "called nothing"),
+        (NAMED, [call(0, "c", "clock", "{}")], "though 'get_weather' was demanded"),
+        (
+            {"tools": [WEATHER], "parallel_tool_calls": False},
+            [call(0, "c", "get_weather", "{}"), call(1, "d", "get_weather", "{}")],
+            "more than once",
+        ),
     ],
 )
 async def test_what_was_not_asked_for_is_no_answer(
@@ -282,6 +294,24 @@ async def test_what_was_not_asked_for_is_no_answer(
     upstream.deltas = deltas
     with pytest.raises(EngineError, match=why):
         await collect(engine, asked(engine, **body))
+
+
+@pytest.mark.parametrize("body", [REQUIRED, NAMED])
+async def test_what_was_cut_off_may_lack_the_call_that_was_demanded(
+    engine: OpenAIEngine, upstream: Upstream, body: dict[str, Any]
+) -> None:
+    upstream.finish, upstream.deltas = "length", [{"content": "Let me"}]
+    steps = await collect(engine, asked(engine, **body))
+    assert (text_of(steps), steps[-1].finish) == ("Let me", "length")
+
+
+@pytest.mark.parametrize("body", [REQUIRED, NAMED, REQUIRED | {"parallel_tool_calls": False}])
+async def test_the_call_that_was_demanded_is_an_answer(
+    engine: OpenAIEngine, upstream: Upstream, body: dict[str, Any]
+) -> None:
+    upstream.deltas = [call(0, "c", "get_weather", "{"), call(0, arguments="}")]
+    said = read(text_of(await collect(engine, asked(engine, **body))))
+    assert [(made.name, made.arguments) for made in said.tool_calls] == [("get_weather", "{}")]
 
 
 async def test_how_likely_tokens_were_is_told(engine: OpenAIEngine, upstream: Upstream) -> None:

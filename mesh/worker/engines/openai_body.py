@@ -8,7 +8,7 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar, Wish
 from mesh.protocol.messages import Message, Sampling
 from mesh.worker.engines.base import Job
-from mesh.worker.tools import shown
+from mesh.worker.tools import shown, turn
 
 _ANY_OBJECT = {"type": "object"}
 """The schema that a gateway makes of `json_object`."""
@@ -45,20 +45,9 @@ def _wish(grammar: Grammar) -> Wish:
 
 
 def _turn(message: Message) -> dict[str, Any]:
-    turn: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        turn["content"] = message.content or None
-        turn["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        turn["tool_call_id"] = message.tool_call_id
-    return turn
+    """As templates take it, but arguments are text, and who only calls says nothing."""
+    said = turn(message, arguments=str)
+    return said | {"content": message.content or None} if message.tool_calls else said
 
 
 def _choice(wish: Wish) -> dict[str, Any]:

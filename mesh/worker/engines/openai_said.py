@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.grammar import Wish
 from mesh.protocol.messages import Odds
 from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN, THINK, THOUGHT
 from mesh.worker.engines.base import EngineError, Job
@@ -50,7 +51,7 @@ class Said:
 
     def __init__(self, job: Job) -> None:
         self._offered = {tool.name for tool in job.tools}
-        self._json = job.grammar is not None and bool(job.grammar.wish and job.grammar.wish.schema)
+        self._wish = (job.grammar and job.grammar.wish) or Wish()
         self._likely = job.sampling.logprobs
         self._thinking = False
         self._held = ""
@@ -78,7 +79,9 @@ class Said:
             return self._let_go()
         if self._call is not None:
             return self._close()
-        if self._json and not _is_json("".join(self._content)):
+        if self._wish.must_call or self._wish.only:
+            raise EngineError("The upstream called nothing, though a call was demanded.")
+        if self._wish.schema and not _is_json("".join(self._content)):
             raise EngineError("The upstream's answer is not JSON, which was asked for.")
         return self._end_thoughts()
 
@@ -130,7 +133,7 @@ class Said:
             raise EngineError(f"The upstream wrote {OPEN} into its answer instead of a call.")
         self._tail = tail[-len(OPEN) :]
         self._spoke = self._spoke or not text.isspace()
-        if self._json:
+        if self._wish.schema:
             self._content.append(text)
         if not self._spoke and (self._thinking or self._held):
             return ""  # there may be more thoughts
@@ -155,11 +158,20 @@ class Said:
 
     def _open(self, delta: CallDelta) -> str:
         name = delta.function.name or ""
-        if name not in self._offered:
-            raise EngineError(f"The upstream called {name!r}, which it was not offered.")
+        self._check(name)
         before = "" if self._call is None else self._close() + "\n"
         self._call, self._arguments = delta, []
         return f"{before}{OPEN}{NAME}{name}{ARGUMENTS}"
+
+    def _check(self, name: str) -> None:
+        """Raise EngineError for a call that nobody asked for."""
+        only = self._wish.only or name
+        if name not in self._offered:
+            raise EngineError(f"The upstream called {name!r}, which it was not offered.")
+        if name != only:
+            raise EngineError(f"The upstream called {name!r}, though {only!r} was demanded.")
+        if self._call is not None and not self._wish.parallel:
+            raise EngineError("The upstream called more than once, though one call was asked for.")
 
     def _close(self) -> str:
         """The end of the call under way; one without arguments has none."""
