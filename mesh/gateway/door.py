@@ -5,25 +5,16 @@ its own name at the loopback address), and so is a browser's request from a fore
 the route that takes cancel tokens.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Mapping
-from contextlib import suppress
 from secrets import token_hex
 
 from litestar.enums import ScopeType
-from litestar.types import (
-    ASGIApp,
-    HTTPReceiveMessage,
-    Message,
-    Receive,
-    Scope,
-    Send,
-    WebSocketReceiveMessage,
-)
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.bus.trace import TRACE
 from mesh.gateway.errors import AnyRequest, answer
+from mesh.gateway.incoming import Incoming
 from mesh.gateway.limits.headers import EXPOSED, TOLD
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import LOOPBACK, GatewaySettings
@@ -56,9 +47,6 @@ FROM_ANYWHERE_PREFLIGHT = [
     (b"access-control-max-age", b"3600"),
 ]
 """What they may send there: no Authorization, for the token is in the body."""
-
-READ_AWAY_BYTES, READ_AWAY_SECONDS = 64 << 20, 10.0
-"""How much of a body that is too long is read before it is refused."""
 
 
 class Rules:
@@ -98,7 +86,8 @@ class Door:
     """ASGI middleware around the whole application, unknown routes included.
 
     Gives each request its id, checks Host and Origin, answers the preflights of allowed origins
-    (CORS), and turns bodies away that say that they are longer than `max_body` bytes.
+    (CORS), and turns bodies away that say that they are longer than `max_body` bytes. Whoever is
+    refused while still sending is heard out before.
     """
 
     def __init__(self, app: ASGIApp, rules: Rules, max_body: int) -> None:
@@ -117,11 +106,14 @@ class Door:
         origin = headers.get(b"origin", b"").decode("latin-1")
         anywhere = scope["path"] == FROM_ANYWHERE
         added = self._headers(request_id, origin, anywhere)
+        body = Incoming(receive, headers, self._max_body)
 
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 told = scope["state"].get(TOLD, list)
                 message["headers"] = [*message["headers"], *added, *told()]
+                if message["status"] >= 400:
+                    return _refuse(body, message, send)
             return send(message)
 
         try:
@@ -129,7 +121,7 @@ class Door:
             self._rules.check(host, "" if anywhere else foreign)
             if not anywhere and not foreign:
                 _check_site(headers)
-            await self._measure(headers.get(b"content-length", b""), receive)
+            await body.check()
         except MeshError as error:
             request: AnyRequest = AnyRequest(scope, receive, send)
             response = answer(request, error).to_asgi_response(None, request)
@@ -139,34 +131,7 @@ class Door:
         if allowed and _is_preflight(scope["method"], headers):
             await _allow(FROM_ANYWHERE_PREFLIGHT if anywhere else PREFLIGHT, send_with_headers)
             return
-        await self._app(scope, self._measured(receive), send_with_headers)
-
-    def _measured(self, receive: Receive) -> Receive:
-        """A body that did not say how long it is, and is too long, is read away as well.
-
-        It is refused when it is decoded.
-        """
-        length = 0
-
-        async def measured() -> HTTPReceiveMessage | WebSocketReceiveMessage:
-            nonlocal length
-            message = await receive()
-            if message["type"] == "http.request":
-                length += len(message["body"])
-                if length > self._max_body and message["more_body"]:
-                    await _read_away(receive)
-            return message
-
-        return measured
-
-    async def _measure(self, length: bytes, receive: Receive) -> None:
-        """Raise MeshError (too_large) for a body that says that it is too long."""
-        if length.isdigit() and int(length) > self._max_body:
-            await _read_away(receive)
-            raise MeshError(
-                ErrorCode.TOO_LARGE,
-                f"The body has {int(length):,} bytes; at most {self._max_body:,} are accepted.",
-            )
+        await self._app(scope, body.receive, send_with_headers)
 
     def _headers(self, request_id: str, origin: str, anywhere: bool) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
@@ -226,16 +191,10 @@ async def _allow(preflight: list[tuple[bytes, bytes]], send: Send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _read_away(receive: Receive) -> None:
-    """Read a body that nobody wants, within reason: who is still sending hears no answer."""
-    read = 0
-    with suppress(TimeoutError):
-        async with asyncio.timeout(READ_AWAY_SECONDS):
-            while read < READ_AWAY_BYTES:
-                message = await receive()
-                if message["type"] != "http.request" or not message["more_body"]:
-                    return
-                read += len(message["body"])
+async def _refuse(body: Incoming, start: Message, send: Send) -> None:
+    """Begin a refusal, once its client listens."""
+    await body.read_away()
+    await send(start)
 
 
 def _names(listed: str) -> set[str]:

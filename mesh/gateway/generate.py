@@ -30,6 +30,7 @@ from mesh.gateway.headers import (
     read_after,
 )
 from mesh.gateway.numbered import ChatNumber, Place
+from mesh.gateway.openai.asked import Count, Seed, Share, TopK
 from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import CUT, refused
@@ -45,11 +46,11 @@ MAX_TOKENS = 256
 class GenerateParams(Struct, forbid_unknown_fields=True):
     """How to generate. Values left out are the engine's own defaults."""
 
-    max_tokens: Annotated[int, Meta(ge=1)] = MAX_TOKENS
+    max_tokens: Count = MAX_TOKENS
     temperature: Annotated[float, Meta(ge=0, le=5)] | None = None
-    top_k: Annotated[int, Meta(ge=0)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    seed: int | None = None
+    top_k: TopK | None = None
+    top_p: Share | None = None
+    seed: Seed | None = None
     stop: list[str] = []
 
 

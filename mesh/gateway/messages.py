@@ -13,7 +13,7 @@ from mesh.gateway import from_log
 from mesh.gateway.answering import begin, look, stored, stored_answer
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest, answer
-from mesh.gateway.headers import REPEATABLE
+from mesh.gateway.headers import REPEATABLE, idempotency_key
 from mesh.gateway.options import NewAnswer, NewExchange, NewQuestion, check_content
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stopping import Cancellation, cancellation, stop
@@ -25,6 +25,9 @@ from mesh.protocol.messages import UserMessage
 
 CHAT = "/chats/{chat_id:str}"
 MESSAGE = CHAT + "/messages/{message_id:str}"
+
+KEYED = "message\n"
+"""Stands before the key in what a message's id is made of: its answer may have the same key."""
 
 
 class Exchange(Struct, frozen=True):
@@ -59,12 +62,13 @@ def unprocessable(request: AnyRequest, error: MeshError) -> Response[bytes]:
 UNPROCESSABLE: Any = {MeshError: unprocessable}
 
 
-@post(CHAT + "/prompter_message", status_code=200, body=NewQuestion)
+@post(CHAT + "/prompter_message", status_code=200, body=NewQuestion, headers=REPEATABLE)
 async def prompter_message(
     request: AnyRequest, services: Wired, chat_id: FromPath[str]
 ) -> MessageRead:
     """Add a user's message, under an answer or as the first one, without asking for an answer."""
     user = services.doorman.signed_in(request)
+    key = idempotency_key(request)
     body = await read_body(request, NewQuestion)
     check_content(body.content, services.settings.max_message_chars)
     message = await services.store.ask(
@@ -74,6 +78,7 @@ async def prompter_message(
             parent_id=body.parent_id,
             content=body.content,
             min_seq=services.seen.last(chat_id),
+            id=services.rid(user, KEYED + key) if key else "",
         )
     )
     return message_read(message, {})

@@ -6,11 +6,16 @@ from mesh.gateway.presets import SamplingParameters
 from mesh.protocol.errors import ErrorCode, MeshError
 
 
-class PluginEntry(Struct, frozen=True, kw_only=True):
-    """A plugin that a front end knows; this mesh runs none."""
+class PluginEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plugin that a front end knows; this mesh runs none.
+
+    trusted, plugin_config: what front ends know of it besides; not looked at.
+    """
 
     url: str = ""
     enabled: bool = True
+    trusted: object = None
+    plugin_config: object = None
 
 
 class AnswerOptions(Struct, kw_only=True, forbid_unknown_fields=True):

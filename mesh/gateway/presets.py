@@ -6,6 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from mesh.gateway.openai.asked import Count, TopK
+
 Temperature = Annotated[float, Meta(ge=0, le=5)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
@@ -13,12 +15,12 @@ Probability = Annotated[float, Meta(ge=0, le=1)]
 class SamplingParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to choose tokens; null leaves a value to the engine. temperature 0 is greedy."""
 
-    top_k: Annotated[int, Meta(ge=0)] | None = None
+    top_k: TopK | None = None
     top_p: Probability | None = None
     typical_p: Probability | None = None
     temperature: Temperature | None = None
     repetition_penalty: Annotated[float, Meta(ge=0.01, le=10)] | None = None
-    max_new_tokens: Annotated[int, Meta(ge=1)] = 1024
+    max_new_tokens: Count = 1024
 
 
 class Preset(Struct, frozen=True):

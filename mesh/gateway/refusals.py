@@ -45,6 +45,7 @@ MORE: dict[str, frozenset[int]] = {
     "POST /chats/{chat_id}/drafts": BEGINS,
     "POST /chats/{chat_id}/messages": BEGINS,
     "POST /chats/{chat_id}/title": BEGINS,
+    "POST /chats/{chat_id}/prompter_message": CHANGES,
     "POST /auth/login": frozenset({429}),
     "PUT /account/password": frozenset({429}),
     "PUT /admin/workers": CHANGES | {500},

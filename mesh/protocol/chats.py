@@ -283,13 +283,18 @@ class DeleteChat(Asks[Ok], frozen=True, kw_only=True, tag="delete_chat"):
 
 
 class AddUserMessage(Asks[ChatMessage], frozen=True, kw_only=True, tag="add_user_message"):
-    """Add what a person wrote under a finished answer, or as the first message. -> ChatMessage"""
+    """Add what a person wrote under a finished answer, or as the first message. -> ChatMessage
+
+    id: made of an idempotency key, so that what was added under it is not added again, and anything
+    else refused (conflict); "": the store makes one.
+    """
 
     user_id: str
     chat_id: str
     parent_id: str | None = None
     content: str
     min_seq: int = 0
+    id: str = ""
 
 
 class PlanAnswer(Asks[Plan], frozen=True, kw_only=True, tag="plan_answer"):

@@ -98,6 +98,10 @@ async def test_a_failing_engine_is_an_error_behind_what_there_was(mesh: Mesh) ->
     [
         ({"prompt": 1}, "prompt"),
         ({"prompt": "a", "params": {"max_tokens": 0}}, "max_tokens"),
+        ({"prompt": "a", "params": {"max_tokens": 1 << 40}}, "<= 2147483648"),
+        ({"prompt": "a", "params": {"top_k": 1 << 40}}, "<= 2147483648"),
+        ({"prompt": "a", "params": {"seed": 1 << 63}}, "<= 9223372036854775807"),
+        ({"prompt": "a", "params": {"seed": -(1 << 70)}}, "seed"),
         ({"prompt": "a", "params": {"temperature": -1}}, "temperature"),
         ({"prompt": "a", "params": []}, "params"),
         ([], "object"),
@@ -126,7 +130,9 @@ async def test_hanging_up_while_waiting_in_the_queue_takes_the_request_out(mesh:
             await anext(lines)
             with pytest.raises(httpx.ReadTimeout):
                 await http.post(
-                    "/generate", json={**holding, "params": {"max_tokens": 500}}, timeout=0.3
+                    "/generate",
+                    json={**holding, "params": {"max_tokens": 500}},
+                    timeout=httpx.Timeout(30.0, read=0.3),
                 )
             after = http.build_request("POST", "/generate", json={"prompt": "b", "model": SINGLE})
             await response.aclose()

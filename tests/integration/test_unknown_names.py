@@ -72,16 +72,26 @@ async def test_generate_has_no_other_names(mesh: Mesh, body: dict[str, Any]) -> 
 
 async def test_what_clients_of_such_servers_send_along_is_taken(mesh: Mesh) -> None:
     plugin = {"url": "https://plugins.test/a", "enabled": False, "trusted": True}
+    plugin |= {"plugin_config": {"schema_version": "v1"}}
     more = {"plugins": [plugin], "used_plugin": None}
     async with await mesh.client("sends more along") as http:
         path = f"/chats/{await new_chat(http)}/messages"
         ok(await http.post(path, json={"content": "x", "model_config_name": ECHO, **more}))
-        said = [{"role": "user", "content": "x", "created": 1}]
+        said = [{"role": "user", "content": "x"}]
         question = {"question": "x", "client_id": "c", "user_id": "u", "stream": False}
         sent = question | {"product_id": "p", "history": said, "model": ECHO}
         ok(await http.post("/v1/ask", json=sent))
         refused = await http.post("/v1/ask", json=question | {"model_name": ECHO})
         assert (refused.status_code, "'model_name'" in refused.json()["msg"]) == (400, True)
+        said[0] |= {"created": 1}
+        refused = await http.post("/v1/ask", json=sent | {"history": said})
+        assert refused.status_code == 400
+        assert "'history[0].created'" in refused.json()["msg"]
+        plugin |= {"active": False}
+        body = {"content": "x", "plugins": [plugin]}
+        refused = await http.post(path, json=body)
+        refusal(refused, 400, "bad_request")
+        assert refused.json()["param"] == "plugins[0].active"
 
 
 @pytest.mark.parametrize(

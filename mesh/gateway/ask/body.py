@@ -14,7 +14,7 @@ MISSING = "Missing required parameters, send question, client_id, user_id and st
 Name = Annotated[str, Meta(max_length=200)]
 
 
-class Said(Struct):
+class Said(Struct, forbid_unknown_fields=True):
     """A turn of the conversation so far."""
 
     role: Literal["user", "assistant", "system"]

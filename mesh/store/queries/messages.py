@@ -21,6 +21,8 @@ REPORTS = 20
 REASON_LENGTH = 4_000
 """Reports of one message, and characters of each."""
 
+ANOTHER = "This idempotency key was used with another message; use a new key."
+
 
 async def page(
     session: AsyncSession,
@@ -95,14 +97,28 @@ async def add_user_message(
 ) -> ChatMessage:
     """Keep what a person wrote, before any answer is asked for. `most`: messages of a chat."""
     chat = await find.chat(session, query.user_id, query.chat_id)
+    known = await session.get(Message, query.id) if query.id else None
+    if known is not None:
+        return _again(known, query, now)
     await check_room(session, chat, 1, most)
     parent = await place(session, chat, query.parent_id, now)
     said = UserMessage(
-        id=token_hex(16), content=query.content, parent_id=query.parent_id, created=now
+        id=query.id or token_hex(16),
+        content=query.content,
+        parent_id=query.parent_id,
+        created=now,
     )
     message = tree.question(chat, said, parent)
     session.add(message)
     return view.message(message, None, None, (), now)
+
+
+def _again(known: Message, query: AddUserMessage, now: float) -> ChatMessage:
+    """What was added under this id. Raises MeshError (conflict) if that was something else."""
+    was = (known.chat_id, known.parent_id, known.content)
+    if was != (query.chat_id, query.parent_id, query.content):
+        raise MeshError(ErrorCode.CONFLICT, ANOTHER)
+    return view.message(known, None, None, (), now)
 
 
 async def check_room(session: AsyncSession, chat: Chat, more: int, most: int) -> None:

@@ -45,6 +45,7 @@ def test_what_is_missing_is_named(name: str, value: str | None) -> None:
         WHOLE | {"client_id": "c" * 201},
         WHOLE | {"history": [{"role": "tool", "content": "x"}]},
         WHOLE | {"history": [{"role": "user"}]},
+        WHOLE | {"history": [{"role": "user", "content": "x", "name": "ada"}]},
         WHOLE | {"history": "hello"},
         [],
     ],

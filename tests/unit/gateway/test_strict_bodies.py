@@ -27,6 +27,8 @@ OUTPUT = {"tool_call_id": "c", "output": "o"}
         (OutputsBody, {"tool_outputs": [OUTPUT], "wait": 1}, "wait"),
         (OutputsBody, {"tool_outputs": [OUTPUT | {"failed": True}]}, "tool_outputs[0].failed"),
         (SamplingParameters, {"repetition_penalty": 1e-50}, "repetition_penalty"),
+        (SamplingParameters, {"top_k": 1 << 40}, "top_k"),
+        (SamplingParameters, {"max_new_tokens": 1 << 40}, "max_new_tokens"),
     ],
 )
 def test_what_is_not_known_is_named(

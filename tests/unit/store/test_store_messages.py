@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.protocol.chats import (
     AddReport,
@@ -102,6 +103,21 @@ async def test_only_the_first_message_has_no_parent(chat: Place) -> None:
     await chat.say("hello")
     again = AddUserMessage(**chat.whose, content="hello")
     assert await chat.store.refusal(again) == ErrorCode.BAD_REQUEST
+
+
+async def test_what_has_an_id_of_its_own_is_kept_once(chat: Place) -> None:
+    first = AddUserMessage(**chat.whose, content="hello", id="k1")
+    said = await chat.store.ask(first, ChatMessage)
+    assert said.id == "k1"
+    chat.store.now += 50
+    assert await chat.store.ask(first, ChatMessage) == said
+    for other in ({"content": "Hello"}, {"parent_id": "r1"}):
+        assert await chat.store.refusal(replace(first, **other)) == ErrorCode.CONFLICT
+    user = await chat.store.user("bob")
+    elsewhere = (await chat.store.chat(user)).id
+    theirs = replace(first, user_id=user.id, chat_id=elsewhere)
+    assert await chat.store.refusal(theirs) == ErrorCode.CONFLICT
+    assert (await chat.tree()).messages == (said,)
 
 
 async def test_a_reply_goes_under_an_answer_of_the_same_chat(chat: Place) -> None:
