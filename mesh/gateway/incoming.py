@@ -23,6 +23,7 @@ class Incoming:
         self._receive = receive
         self._most = most
         self._said = headers.get(b"content-length", b"")
+        self._asks = headers.get(b"expect", b"").lower() == b"100-continue"
         self._read = 0
         self._over = self._said in (b"", b"0") and b"transfer-encoding" not in headers
 
@@ -45,7 +46,11 @@ class Incoming:
         return message
 
     async def read_away(self) -> None:
-        """Read what is still to come, within reason: who sends on after that hears no answer."""
+        """Read what is still to come, within reason: who sends on after that hears no answer.
+
+        Who asks before sending (RFC 9110, section 10.1.1) has not begun to, and is not told to.
+        """
+        self._over = self._over or (self._asks and not self._read)
         until = self._read + READ_AWAY_BYTES
         with suppress(TimeoutError):
             async with asyncio.timeout(READ_AWAY_SECONDS):

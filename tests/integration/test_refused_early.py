@@ -53,3 +53,13 @@ async def test_who_is_refused_before_the_body_was_read_hears_the_status(
     mesh: Mesh, path: str, host: str, expected: bytes, framing: str
 ) -> None:
     assert (await status(mesh, path, host, framing)).startswith(b"HTTP/1.1 " + expected)
+
+
+async def test_who_asks_before_sending_is_not_told_to_go_on(mesh: Mesh) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", mesh.port)
+    head = "POST /chats HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\n"
+    writer.write(f"{head}Authorization: Bearer x\r\n{MEASURED}\r\n\r\n".encode())
+    async with asyncio.timeout(60):
+        line = await reader.readline()
+    writer.close()
+    assert line.startswith(b"HTTP/1.1 401 ")
