@@ -24,7 +24,7 @@ _NAMING = {
 }
 """How the decoder begins where it names a field without its place, and what is said instead."""
 
-_SHOWN = 200
+SHOWN = 200
 """Characters of a name that nobody knows, in the sentence that refuses it."""
 
 
@@ -55,7 +55,7 @@ def _wrong(said: str) -> MeshError:
     param = where.rstrip("`").removeprefix(".")
     for begins, sentence in _NAMING.items():
         if what.startswith(begins):
-            name = what.removeprefix(begins).rstrip("`")[:_SHOWN]
+            name = what.removeprefix(begins).rstrip("`")[:SHOWN]
             param = f"{param}.{name}" if param else name
             what = sentence.format(param=param)
     return MeshError(ErrorCode.BAD_REQUEST, f"{what}.", param=param or None)

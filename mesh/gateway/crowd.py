@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from mesh.gateway.limits.refusing import check_ever
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Cancelled, Done, Failed, Queued, RunEvent
@@ -54,9 +55,11 @@ class Crowd:
                     self._ends.append((self._clock(), *whose))
                 self._forget()
 
-    def check(self, model: str, more: int = 1) -> None:
-        """Raise MeshError (queue_full) if fewer may come to wait for a model than so many more."""
+    def check(self, model: str, more: int = 1, param: str | None = None) -> None:
+        """Raise MeshError (queue_full) if fewer may come to wait for a model than so many more, and
+        bad_request, which names `param`, if so many never may."""
         if self._room.size(model) + len(self._coming[model]) + more > self._most:
+            check_ever(self._most, more, "requests may wait for a model at once", param)
             raise self.refusal(ErrorCode.QUEUE_FULL, model, "")
 
     @contextmanager

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from mesh.bus.follow import Track
-from mesh.gateway import from_log
+from mesh.gateway import from_log, keys
 from mesh.gateway.answering import heard, plan_answer, request_of, supersede, turn_of
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
@@ -22,7 +22,6 @@ from mesh.gateway.together import together
 from mesh.gateway.tokens import Principal
 from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import Plan, PlanAnswer
-from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.evaluations import EvaluateMessage
 from mesh.protocol.messages import Request
 
@@ -53,6 +52,7 @@ class NewEvaluation(Struct, forbid_unknown_fields=True):
     status_code=200,
     body=NewDrafts,
     headers=REPEATABLE,
+    leads_to=(keys.drafts,),
     exception_handlers=UNPROCESSABLE,
 )
 async def drafts(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> Drafts:
@@ -96,14 +96,14 @@ async def _begin(
     """
     key = idempotency_key(request)
     digest = await body_digest(request) if key else ""
-    keys = [f"{key}\n{number}" if key else "" for number in range(body.n)]  # of no other request
+    named = [keys.nth(key, number) for number in range(body.n)]
     known = [
-        await services.requests.again(services.rid(user, each), digest) for each in keys if key
+        await services.requests.again(services.rid(user, each), digest) for each in named if key
     ]
     if known and all(known):
         return [track for track in known if track is not None]
     model, plan = await plan_answer(services, user, body.model_config_name, question)
-    asked = [request_of(services, request, user, body, model, plan, each) for each in keys]
+    asked = [request_of(services, request, user, body, model, plan, each) for each in named]
     tracks = await _submit(services, asked, plan, body, digest)
     supersede(services, plan.unfinished, *tracks)
     return tracks
@@ -119,12 +119,12 @@ async def _submit(
             *(services.requests.submit(each, turn, digest) for each in asked),
             return_exceptions=True,
         )
-    tracks = [track for track in begun if isinstance(track, Track)]
-    failures = [failure for failure in begun if isinstance(failure, BaseException)]
-    if failures:
-        await services.requests.withdraw(tracks)
-        await take_back(services, turn, said=False, withdrawn=tracks)
-        raise failures[0]
+        tracks = [track for track in begun if isinstance(track, Track)]
+        failures = [failure for failure in begun if isinstance(failure, BaseException)]
+        if failures:
+            await services.requests.withdraw(tracks)
+            await take_back(services, turn, said=False, withdrawn=tracks)
+            raise failures[0]
     await asyncio.gather(*map(heard, tracks))
     return tracks
 
@@ -135,7 +135,7 @@ def _shown(services: Services, tracks: Sequence[Track]) -> Drafts:
     for track in tracks:
         queued = track.run.queued
         if queued is None or queued.turn is None:
-            raise MeshError(ErrorCode.CONFLICT, "This idempotency key was used on another route.")
+            raise keys.led_elsewhere()
         services.seen.note(queued.turn, track.run.last)
         shown.append(message_read(from_log.answer(track.run, queued.turn), cards))
     return Drafts(tuple(shown))

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from mesh.bus.follow import Track
-from mesh.gateway import from_log
+from mesh.gateway import from_log, keys
 from mesh.gateway.answering import begin, look, stored, stored_answer
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest, answer
@@ -25,9 +25,6 @@ from mesh.protocol.messages import UserMessage
 
 CHAT = "/chats/{chat_id:str}"
 MESSAGE = CHAT + "/messages/{message_id:str}"
-
-KEYED = "message\n"
-"""Stands before the key in what a message's id is made of: its answer may have the same key."""
 
 
 class Exchange(Struct, frozen=True):
@@ -62,7 +59,13 @@ def unprocessable(request: AnyRequest, error: MeshError) -> Response[bytes]:
 UNPROCESSABLE: Any = {MeshError: unprocessable}
 
 
-@post(CHAT + "/prompter_message", status_code=200, body=NewQuestion, headers=REPEATABLE)
+@post(
+    CHAT + "/prompter_message",
+    status_code=200,
+    body=NewQuestion,
+    headers=REPEATABLE,
+    leads_to=keys.KINDS,  # which say nothing of it: its key is its own
+)
 async def prompter_message(
     request: AnyRequest, services: Wired, chat_id: FromPath[str]
 ) -> MessageRead:
@@ -78,7 +81,7 @@ async def prompter_message(
             parent_id=body.parent_id,
             content=body.content,
             min_seq=services.seen.last(chat_id),
-            id=services.rid(user, KEYED + key) if key else "",
+            id=services.rid(user, keys.message(key)) if key else "",
         )
     )
     return message_read(message, {})
@@ -190,7 +193,7 @@ def _exchange(services: Services, track: Track) -> Exchange:
     """A request of a chat, as its two messages, whoever asked for it first."""
     queued = track.run.queued
     if queued is None or queued.turn is None:
-        raise MeshError(ErrorCode.CONFLICT, "This idempotency key was used on another route.")
+        raise keys.led_elsewhere()
     services.seen.note(queued.turn, track.run.last)
     cards = services.models.cards()
     return Exchange(

@@ -5,14 +5,12 @@ A filter that is spelled wrongly would else be no filter: all chats, or what eve
 
 from litestar.params import QueryParameter
 
+from mesh.gateway.body import SHOWN
 from mesh.gateway.errors import AnyRequest
 from mesh.protocol.errors import ErrorCode, MeshError
 
 STRICT = ("admin", "account")
 """Below these parts of the API, whose clients are the mesh's own."""
-
-_SHOWN = 200
-"""Characters of a name that nobody knows, in the sentence that refuses it."""
 
 
 def check_query(request: AnyRequest) -> None:
@@ -22,7 +20,7 @@ def check_query(request: AnyRequest) -> None:
     known = _declared(request)
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
-        name = unknown[0][:_SHOWN]
+        name = unknown[0][:SHOWN]
         takes = f"it takes {', '.join(known)}" if known else "it takes none"
         detail = f"There is no query parameter {name!r} here; {takes}."
         raise MeshError(ErrorCode.BAD_REQUEST, detail, param=name)

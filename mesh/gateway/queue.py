@@ -14,6 +14,7 @@ from mesh.bus.jetstream import STORE_FAILED, UNDER_WAY, ApiError, JetStream
 from mesh.gateway.budget import LogBudget
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.lanes import Lanes
+from mesh.gateway.limits.refusing import check_ever
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -38,10 +39,11 @@ class Queue:
         self._crowd = crowd
         self._clock = clock
 
-    def check(self, model: str, more: int = 1) -> None:
-        """Raise MeshError (queue_full) if the mesh does not take `more` prompts for a model."""
+    def check(self, model: str, more: int = 1, param: str | None = None) -> None:
+        """Raise MeshError (queue_full) if the mesh does not take `more` prompts for a model, and
+        bad_request, which names `param`, if it never takes so many."""
         self.budget.check()
-        self._crowd.check(model, more)
+        self._crowd.check(model, more, param)
 
     @contextmanager
     def coming(self, request: Request) -> Iterator[None]:
@@ -50,19 +52,25 @@ class Queue:
         with self._crowd.coming(request.rid, request.model):
             yield
 
-    async def check_room(self, model: str, tenant: str, priority: Priority, more: int = 1) -> None:
-        """Raise MeshError (queue_full, share_full) if the queue would refuse `more` prompts now.
+    async def check_room(
+        self, model: str, tenant: str, priority: Priority, more: int = 1, param: str = "n"
+    ) -> None:
+        """Raise MeshError (queue_full, share_full) if the queue would refuse `more` prompts now,
+        and bad_request, which names `param`, if it always would.
 
         For routes that must not leave a refused request in somebody's chat. It is the queue that
         decides in the end: of two who are told that there is room for one, one may be refused.
         """
-        self.check(model, more)
+        self.check(model, more, param)
         subject = self.lanes.subject(model, tenant, priority)
         queue = await self._js.stream_info(subjects.REQ_STREAM, subject)
         mine, limits = queue.state.subjects.get(subject, 0), queue.config
         if 0 <= limits.max_msgs_per_subject < mine + more:
+            what = "of your requests may be queued or running with a model at once"
+            check_ever(limits.max_msgs_per_subject, more, what, param)
             raise self._crowd.refusal(ErrorCode.SHARE_FULL, model, tenant)
         if 0 <= limits.max_msgs < queue.state.messages + more:
+            check_ever(limits.max_msgs, more, "requests may be queued or running at once", param)
             raise self._crowd.refusal(ErrorCode.QUEUE_FULL, model, tenant)
 
     def refusal(self, code: ErrorCode, request: Request) -> MeshError:

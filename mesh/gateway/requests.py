@@ -20,6 +20,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.anew import next_id, refusal, void
 from mesh.gateway.endings import Endings, due
+from mesh.gateway.keys import led_elsewhere
 from mesh.gateway.limits.limiter import Limiter
 from mesh.gateway.logs import PATIENCE, Logs
 from mesh.gateway.queue import Queue
@@ -267,10 +268,7 @@ class Requests:
         try:
             found = await self._first_event(track)
             if found.body != body:
-                raise MeshError(
-                    ErrorCode.CONFLICT,
-                    "This idempotency key was used with another body; use a new key.",
-                )
+                raise led_elsewhere()
             if track.run.n == 0 and track.run.end is None:
                 self.endings.see_to(track)
                 await self.queue.put(found.request, track.run.last, track)

@@ -1,5 +1,6 @@
 """Several answers to one body are let in together or not at all, and what never can be is said."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -77,3 +78,24 @@ async def test_a_key_that_comes_again_is_not_counted_again(two: Mesh) -> None:
         told = [await http.post(URL, json=HELLO | {"n": 2}, headers=key) for _ in range(3)]
         assert [response.status_code for response in told] == [200] * 3
         assert {left(response)[0] for response in told} == {3}
+
+
+async def test_the_same_that_is_sent_twice_at_once_is_let_in_and_counted_once(two: Mesh) -> None:
+    async with await two.client("ada") as http:
+        key = {"Idempotency-Key": "at once"}
+        asking = [http.post(URL, json=HELLO | {"n": 2}, headers=key) for _ in range(3)]
+        told = await asyncio.gather(*asking)
+        assert [response.status_code for response in told] == [200] * 3, told[-1].text
+        assert len({response.content for response in told}) == 1
+        assert {left(response)[0] for response in told} == {3}
+
+
+async def test_drafts_that_are_asked_for_several_times_at_once_are_the_same(two: Mesh) -> None:
+    async with await two.client("ada") as http:
+        chat = await new_chat(http)
+        body = {"parent_id": await question(http, chat), "n": 2, "model_config_name": ECHO}
+        key = {"Idempotency-Key": "at once"}
+        asking = [http.post(f"/chats/{chat}/drafts", json=body, headers=key) for _ in range(5)]
+        told = [ok(each)["drafts"] for each in await asyncio.gather(*asking)]
+        assert len({tuple(each["id"] for each in drafts) for drafts in told}) == 1
+        assert len(await messages(http, chat)) == 3

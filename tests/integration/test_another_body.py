@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from mesh.gateway.requests import Requests
+from tests.chatting import new_chat
+from tests.integration.test_drafts import question
 from tests.whole_mesh import ECHO, Mesh
 
 SAID: list[dict[str, Any]] = [{"role": "user", "content": "hello"}]
@@ -114,6 +116,21 @@ async def test_a_key_that_began_a_run_begins_no_answer_and_the_other_way_round(
     expected = 200 if first == second else 422
     again = await http.post(second, json=KINDS[second], headers=headers)
     assert again.status_code == expected, again.text
+
+
+@pytest.mark.parametrize("other", KINDS)
+@pytest.mark.parametrize("drafts_first", [True, False])
+async def test_a_key_that_began_drafts_begins_nothing_else_and_the_other_way_round(
+    http: httpx.AsyncClient, other: str, drafts_first: bool
+) -> None:
+    chat = await new_chat(http)
+    drafts = f"/chats/{chat}/drafts"
+    body = {"parent_id": await question(http, chat), "model_config_name": ECHO, "n": 2}
+    asked: dict[str, Any] = {drafts: body, other: KINDS[other]}
+    first, second = (drafts, other) if drafts_first else (other, drafts)
+    for url, status in ((first, 200), (second, 422), (first, 200)):
+        response = await http.post(url, json=asked[url], headers={"Idempotency-Key": "k"})
+        assert response.status_code == status, response.text
 
 
 async def test_a_key_that_led_elsewhere_begins_no_run_on_a_thread(http: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from tests.chatting import ask, events, get_message, messages, new_chat, ok, refusal
+from tests.integration.test_asked_anew import busy
 from tests.whole_mesh import ECHO, SLOW, Mesh
 
 
@@ -95,12 +96,16 @@ async def test_what_cannot_be_drafted_is_refused(mesh: Mesh) -> None:
 
 async def test_all_drafts_are_begun_or_none(new_mesh: Callable[..., Mesh]) -> None:
     mesh = new_mesh(req_max_per_tenant=2)
-    mesh.start("store", "gateway", ECHO)
+    mesh.start("store", "gateway", ECHO, SLOW)
     async with await mesh.client("crowded") as http:
         chat = await new_chat(http)
         parent = await question(http, chat)
-        body = {"parent_id": parent, "n": 3, "model_config_name": ECHO}
-        response = await http.post(f"/chats/{chat}/drafts", json=body)
-        refusal(response, 429, "share_full")
+        body = {"parent_id": parent, "n": 2, "model_config_name": SLOW}
+        async with busy(mesh, http, SLOW, 1):
+            response = await http.post(f"/chats/{chat}/drafts", json=body)
+            refusal(response, 429, "share_full")
+        response = await http.post(f"/chats/{chat}/drafts", json=body | {"n": 3})
+        assert "3 can never be" in refusal(response, 400, "bad_request")
+        assert response.json()["param"] == "n"
         assert [message["id"] for message in await messages(http, chat)] == [parent]
         assert len(await drafts(http, chat, parent, 2)) == 2

@@ -125,13 +125,28 @@ async def test_whatever_else_the_broker_refuses_a_prompt_for_is_said_at_once(js:
         assert await queue.put(a_request(), 1, None) is ErrorCode.QUEUE_FULL
 
 
+async def test_more_at_once_than_the_queue_ever_takes_are_refused_for_good(js: JetStream) -> None:
+    queue = Queue(js, Crowd(WaitingRoom(), 100), Lanes(Fleet(js.bus, js)), time.time)
+    await queue.check_room("m", "t", "normal", MOST)
+    await queue.put(a_request(), 1, None)
+    for count, code, param in (
+        (MOST, ErrorCode.SHARE_FULL, None),
+        (MOST + 1, ErrorCode.BAD_REQUEST, "prompt"),
+    ):
+        with pytest.raises(MeshError) as refused:
+            await queue.check_room("m", "t", "normal", count, "prompt")
+        assert (refused.value.code, refused.value.param) == (code, param)
+    assert f"No more than {MOST} of your requests" in refused.value.detail
+    assert f"{MOST + 1} can never be" in refused.value.detail
+
+
 @pytest.mark.parametrize("how", ["cancelled", "not taken in time"])
 async def test_what_ends_while_it_waits_makes_room_at_once(
     js: JetStream, requests: Requests, how: str
 ) -> None:
     running = await requests.submit(a_request())
     await claimed(js, running, requests.writer)
-    waits = 2.0 if how == "not taken in time" else 600.0
+    waits = 6.0 if how == "not taken in time" else 600.0
     waiting = [await requests.submit(a_request(waits)) for _ in range(MOST - 1)]
     with pytest.raises(MeshError) as full:
         await requests.submit(a_request())

@@ -55,6 +55,19 @@ async def test_its_answer_may_have_the_same_key(mesh: Mesh) -> None:
         assert len(await messages(http, chat)) == 2
 
 
+async def test_its_drafts_may_have_the_same_key(mesh: Mesh) -> None:
+    async with await mesh.client("says and drafts") as http:
+        chat = await new_chat(http)
+        said = ok(await say(http, chat, "hello"))
+        body = {"parent_id": said["id"], "model_config_name": ECHO, "n": 2}
+        begun = [
+            ok(await http.post(f"/chats/{chat}/drafts", json=body, headers=KEY)) for _ in range(2)
+        ]
+        assert len({each["id"] for each in begun[0]["drafts"] + begun[1]["drafts"]}) == 2
+        assert ok(await say(http, chat, "hello")) == said
+        assert len(await messages(http, chat)) == 3
+
+
 async def test_one_users_key_says_nothing_of_anothers(mesh: Mesh) -> None:
     async with await mesh.client("says one") as one, await mesh.client("says two") as two:
         said = [ok(await say(http, await new_chat(http), "hello")) for http in (one, two)]

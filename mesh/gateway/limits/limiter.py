@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from msgspec.structs import asdict, replace
 
 from mesh.bus.jetstream import JetStream
 from mesh.gateway.limits import past
 from mesh.gateway.limits.counts import DAY, MINUTE, Counts, Today, Who, of
+from mesh.gateway.limits.refusing import beyond, check_ever
 from mesh.gateway.limits.window import Room
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.limits import Allowance, GetUsage, Usage
@@ -75,6 +77,7 @@ class Limiter:
         self._clock = clock
         self._away_until = 0.0
         self._reserved: set[str] = set()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self, js: JetStream) -> None:
         """Learn what was asked and used of late. Raises BusError."""
@@ -98,6 +101,11 @@ class Limiter:
             self.counts.begin(request, chat)
         return replace(request, weight=self._weight(request))
 
+    def turn(self, rid: str) -> asyncio.Lock:
+        """Whoever reserves holds it until all is released, by the id of the first request: of one
+        that is sent twice at once the second finds what the first has queued."""
+        return self._turns.setdefault(rid, asyncio.Lock())
+
     async def reserve(
         self, requests: Sequence[Request], chat: bool = False, param: str = "n"
     ) -> list[str]:
@@ -105,14 +113,11 @@ class Limiter:
         of them, or none. param: what asks for so many. Returns the ids of those that did not count
         yet, to be released. Raises MeshError as `check`.
         """
+        await self._learn_of(requests[0])
         new = [each for each in requests if not self.counts.is_open(each.rid)]
         if not new:
             return []
-        try:
-            await self.check(new[0], chat, len(new))
-        except MeshError as error:
-            error.param = error.param and param
-            raise
+        self._refuse(new[0], chat, len(new), param)
         for each in new:  # nothing is awaited since: nobody else has come in between
             self.counts.begin(each, chat)
             self._reserved.add(each.rid)
@@ -124,17 +129,13 @@ class Limiter:
             self._reserved.remove(rid)
             self.counts.forget(rid)
 
-    async def check(self, request: Request, chat: bool = False, more: int = 1) -> None:
-        """Refuse what would not be let in now, so many like it; nothing is counted.
+    async def check(self, request: Request, chat: bool = False) -> None:
+        """Refuse what would not be let in now; nothing is counted.
 
-        Raises MeshError: rate_limited, forbidden; bad_request for more than is ever let in at once.
+        Raises MeshError: rate_limited, forbidden.
         """
-        for who in of(request):
-            if self._allowance(who).daily_tokens:
-                await self._learn(who)
-        for who in of(request):
-            self._check(who, chat, more)
-        self._check_priority(request)
+        await self._learn_of(request)
+        self._refuse(request, chat)
 
     def forget(self, rid: str) -> None:
         """A request that was admitted was not queued after all."""
@@ -168,14 +169,22 @@ class Limiter:
         if answers := self._answers(who):
             yield "messages", used.messages.room(answers, now)
 
-    def _check(self, who: Who, chat: bool, more: int) -> None:
+    def _refuse(
+        self, request: Request, chat: bool, more: int = 1, param: str | None = None
+    ) -> None:
+        """Raise MeshError for what would not be let in now, so many like it."""
+        for who in of(request):
+            self._check(who, chat, more, param)
+        self._check_priority(request)
+
+    def _check(self, who: Who, chat: bool, more: int, param: str | None) -> None:
         """Raise MeshError (rate_limited, bad_request) if so many more are beyond a limit."""
         allowed, used, now = self._allowance(who), self.counts.of(who), self._clock()
         whose = "with this key" if who.key else "for you"
         most, going = allowed.concurrent, len(used.open)
         if most and going + more > most:
-            _check_ever(most, more, f"requests may be under way {whose} at once")
-            raise _refused("requests are under way", whose, SOON, most, going, more)
+            check_ever(most, more, f"requests may be under way {whose} at once", param)
+            raise beyond("requests are under way", whose, SOON, most, going, more)
         answers = self._answers(who) if chat else 0
         windows = [
             (used.requests, allowed.requests, more, "requests", "made"),
@@ -189,12 +198,12 @@ class Limiter:
             if limit >= count and wait <= 0:
                 continue
             span = "minute" if window.span == 60 else f"{window.span:g} seconds"
-            _check_ever(limit, count, f"{what} may be {done} {whose} in any {span}")
+            check_ever(limit, count, f"{what} may be {done} {whose} in any {span}", param)
             whose = f"{whose} in the last {span}"
-            raise _refused(f"{what} were {done}", whose, wait, limit, window.sum(now), count)
+            raise beyond(f"{what} were {done}", whose, wait, limit, window.sum(now), count)
         if allowed.daily_tokens and used.today.tokens(now) >= allowed.daily_tokens:
             whose, wait = f"{whose} today (UTC)", DAY - now % DAY
-            raise _refused("tokens were used", whose, wait, allowed.daily_tokens)
+            raise beyond("tokens were used", whose, wait, allowed.daily_tokens)
 
     def _answers(self, who: Who) -> int:
         """How many answers in chats somebody may ask for in a while; of a key nothing is said."""
@@ -221,6 +230,12 @@ class Limiter:
         for what holds for its user holds as well."""
         own = self._allowances.allowance(*who)
         return own if who.key else _with(own, self._usual)
+
+    async def _learn_of(self, request: Request) -> None:
+        """Have the store say what was used today of what limits hold for the request."""
+        for who in of(request):
+            if self._allowance(who).daily_tokens:
+                await self._learn(who)
 
     async def _learn(self, who: Who) -> None:
         """Have the store say what was used today, if it has not yet, and can."""
@@ -256,22 +271,3 @@ def messages(setting: str) -> tuple[int, float]:
 def _with(own: Allowance, usual: Allowance) -> Allowance:
     lacking = {name: value for name, value in asdict(usual).items() if getattr(own, name) is None}
     return replace(own, **lacking)
-
-
-def _refused(
-    what: str, whose: str, wait: float, limit: int, there: int = 0, more: int = 1
-) -> MeshError:
-    """there: how many there are of the limit, which is not enough for `more` at once."""
-    if more == 1:
-        detail = f"{limit:,} {what} {whose}, which is the limit; try again later."
-    else:
-        detail = f"{there:,} of {limit:,} {what} {whose}, so {more} more are too many"
-        detail += "; try again later."
-    return MeshError(ErrorCode.RATE_LIMITED, detail, retry_after=wait)
-
-
-def _check_ever(limit: int, more: int, what: str) -> None:
-    """Raise MeshError (bad_request) for more at once than a limit will ever let in."""
-    if more > limit:
-        detail = f"No more than {limit:,} {what}, so {more} can never be; ask for fewer."
-        raise MeshError(ErrorCode.BAD_REQUEST, detail, param="n")

@@ -12,9 +12,10 @@ from mesh.gateway.anew import refused
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, answer, request_id
 from mesh.gateway.headers import idempotency_key, read_after
+from mesh.gateway.keys import check_whole, nth
 from mesh.gateway.openai.asked import Asked, bad
 from mesh.gateway.openai.completion import Book, Chunks, completion, error_event, failure
-from mesh.gateway.openai.repeating import check_whole, note_of, noted_whole, whole_digest
+from mesh.gateway.openai.repeating import note_of, noted_whole, whole_digest
 from mesh.gateway.services import Services
 from mesh.gateway.together import together
 from mesh.gateway.tokens import Principal
@@ -150,17 +151,17 @@ async def _submit(
     made, *others = asked.choices(first)
     requests = [made]
     for at, other in enumerate(others, 1):
-        rid = services.rid(principal, key and f"{key}\n{at}")
+        rid = services.rid(principal, nth(key, at))
         requests.append(replace(other, rid=rid))
     many = "n" if asked.n > 1 else "prompt"
     accepted: list[Choice] = []
-    try:
-        async with together(services, requests, body, param=many):
+    async with together(services, requests, body, param=many):
+        try:
             for made in requests:
                 track = await services.requests.submit(made, body=body, note=note_of(whole))
                 check_whole(noted_whole(track.run.queued), whole)
                 accepted.append((replace(made, rid=track.rid), track))
-    except MeshError:
-        await services.requests.withdraw([track for _, track in accepted])
-        raise
+        except MeshError:
+            await services.requests.withdraw([track for _, track in accepted])
+            raise
     return accepted

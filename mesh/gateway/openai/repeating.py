@@ -11,13 +11,10 @@ import msgspec
 from mesh.gateway.body import decode_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.openai.responses.shapes import Note
-from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Queued
 
 READING = ("stream", "stream_options")
 """Of a body what may differ: a stream that was cut can be fetched whole."""
-
-ANOTHER = "This idempotency key was used with another body or on another route; use a new key."
 
 
 async def whole_digest(request: AnyRequest) -> str:
@@ -28,7 +25,7 @@ async def whole_digest(request: AnyRequest) -> str:
     During a rollout gateways of two versions serve the same key. So this digest stands beside the
     older one (in the note, or in a field of its own), which all of them go on to write and to
     compare: an older gateway does not look at this one, and what it has accepted itself is
-    without, and is compared by the older one alone (`check_whole`). Whichever gateway a retry
+    without, and is compared by the older one alone (`keys.check_whole`). Whichever gateway a retry
     reaches, the same request is the same; only what differs in nothing else is let pass by an
     older gateway, or behind one, until it is gone and the log has forgotten.
     """
@@ -41,12 +38,6 @@ async def whole_digest(request: AnyRequest) -> str:
 def note_of(whole: str) -> str:
     """What a completion notes in the log: this digest, or nothing."""
     return msgspec.json.encode(whole).decode() if whole else ""
-
-
-def check_whole(kept: str, sent: str) -> None:
-    """Raise MeshError (conflict) where a key led to what was asked for otherwise. "": not known."""
-    if kept and sent and kept != sent:
-        raise MeshError(ErrorCode.CONFLICT, ANOTHER)
 
 
 def noted_whole(queued: Queued | None) -> str:

@@ -2,10 +2,11 @@
 
 from msgspec.structs import replace
 
-from mesh.gateway.anew import REFUSALS, next_id
+from mesh.gateway.anew import next_id
 from mesh.gateway.openai.asked import Asked
 from mesh.gateway.services import Services
 from mesh.gateway.tokens import Principal
+from mesh.protocol.errors import REFUSALS
 from mesh.protocol.messages import Request
 from mesh.protocol.tool_story import ToolStory
 from mesh.protocol.tools import ToolRun

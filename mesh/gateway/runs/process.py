@@ -10,7 +10,9 @@ from litestar import Response, post
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mesh.gateway.anew import REFUSALS, RETRY_AFTER
+from mesh.bus.replay import last_event
+from mesh.gateway import keys
+from mesh.gateway.anew import RETRY_AFTER
 from mesh.gateway.body import read_body
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, request_id
@@ -21,9 +23,10 @@ from mesh.gateway.runs.beginning import begin, new_run, tried
 from mesh.gateway.runs.events import follow
 from mesh.gateway.runs.process_events import Chunk, RunId, Telling
 from mesh.gateway.runs.shapes import RUN
+from mesh.gateway.runs.telling import in_time
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
-from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.errors import REFUSALS, ErrorCode, MeshError
 from mesh.protocol.messages import Message, ModelCard
 from mesh.protocol.threads import AddThreadMessage, NewMessage
 from mesh.protocol.tool_story import ToolStory, rid_of
@@ -96,6 +99,7 @@ class Sent(Struct, frozen=True, kw_only=True):
     body=ProcessBody,
     events=(RunId, Chunk, Literal["[DONE]", "[ERROR]"]),
     headers=REPEATABLE,
+    leads_to=(keys.process,),
 )
 async def process_messages(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Answer a message of a thread, as Server-Sent Events."""
@@ -104,7 +108,7 @@ async def process_messages(request: AnyRequest, services: Wired) -> Response[byt
     key = idempotency_key(request)
     sent = Sent(
         body=body,
-        key=key and f"process\n{key}",
+        key=keys.process(key),
         digest=await body_digest(request) if key else "",
         trace=request_id(request),
     )
@@ -132,7 +136,7 @@ async def _new(services: Services, principal: Principal, sent: Sent, run_id: str
     content, kind, thread = body.content, body.kind, body.thread
     format = tools_body.read(body.tools or [], None, True, None)
     model = await _model(services, principal, body.model, kind)
-    said = NewMessage(content=content, uid=services.rid(principal, sent.key and f"{sent.key}\n0"))
+    said = NewMessage(content=content, uid=services.rid(principal, keys.nth(sent.key, 0)))
     before = ThreadHistory(messages=())
     if thread:
         query = GetThread(tenant=principal.user_id, thread=thread, without=(said.uid,))
@@ -156,8 +160,7 @@ async def _asked(services: Services, run: ToolRun) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             while True:
-                track = await services.requests.logs.find(rid_of(run.id, 0))
-                if track is not None:
+                if await in_time(last_event(services.js, rid_of(run.id, 0))) is not None:
                     return
                 story = await services.telling.read(run.id)
                 if story is not None and story.over is not None:

@@ -7,6 +7,7 @@ from litestar import Response, get, post, put
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
+from mesh.gateway import keys
 from mesh.gateway.body import as_json, decode_body, read_body
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.event_stream import EventStream
@@ -53,6 +54,7 @@ class Where(Struct):
     reply=RunObject,
     events=EVENTS,
     headers=REPEATABLE,
+    leads_to=(keys.run,),
 )
 async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Begin a run: it goes on by itself, and waits where a tool is called that nobody serves.
@@ -66,7 +68,7 @@ async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
         return await run_on_thread(request, services, thread_id)
     asked, later = bodies.read(data)
     key = idempotency_key(request)
-    run_id, known = await tried(services, principal, key and f"run\n{key}")
+    run_id, known = await tried(services, principal, keys.run(key))
     if known is not None:
         run = known.run
     else:

@@ -11,7 +11,7 @@ from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import BusError, Silence
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.replay import ATTEMPTS, RETRY, last_event
-from mesh.gateway.openai.repeating import ANOTHER, check_whole
+from mesh.gateway.keys import check_whole, led_elsewhere
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_event, encode
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -57,7 +57,7 @@ class Telling:
         if story is None or story.begun is None:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0)
         if story.begun.body != body:
-            raise MeshError(ErrorCode.CONFLICT, ANOTHER)
+            raise led_elsewhere()
         check_whole(story.begun.whole, whole)
         return story
 

@@ -5,6 +5,7 @@ from litestar.params import FromPath, FromQuery
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mesh.gateway import keys
 from mesh.gateway.body import as_json, decode_body
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
@@ -40,6 +41,7 @@ class Sent(Struct, frozen=True):
     reply=RunObject,
     events=EVENTS,
     headers=REPEATABLE,
+    leads_to=(keys.thread_run,),
 )
 async def create_thread_run(
     request: AnyRequest, services: Wired, thread_id: FromPath[str]
@@ -78,7 +80,7 @@ async def run_on_thread(request: AnyRequest, services: Services, thread_id: str)
     sent = Sent(
         data=data,
         body=body,
-        key=key and f"run\n{thread_id}\n{key}",
+        key=keys.thread_run(key, thread_id),
         digest=await body_digest(request) if key else "",
         trace=request_id(request),
     )
@@ -118,6 +120,6 @@ async def _new(
 def _added(services: Services, principal: Principal, sent: Sent) -> tuple[NewMessage, ...]:
     """What is to be added to the thread; under a key once, however often it is sent."""
     return tuple(
-        replace(each.message(), uid=services.rid(principal, sent.key and f"{sent.key}\n{at}"))
+        replace(each.message(), uid=services.rid(principal, keys.nth(sent.key, at)))
         for at, each in enumerate(sent.body.additional_messages or [])
     )

@@ -79,8 +79,16 @@ def test_several_that_belong_together_find_room_for_all_or_none() -> None:
     world = World(most=3)
     world.ask(1)
     world.crowd.check("tiny", 2)
-    with pytest.raises(MeshError):
-        world.crowd.check("tiny", 3)
+    with pytest.raises(MeshError) as refused:
+        world.crowd.check("tiny", 3, "n")
+    assert (refused.value.code, refused.value.param) == (ErrorCode.QUEUE_FULL, None)
+
+
+def test_more_than_may_ever_wait_are_refused_for_good() -> None:
+    with pytest.raises(MeshError) as refused:
+        World(most=3).crowd.check("tiny", 4, "n")
+    assert (refused.value.code, refused.value.param) == (ErrorCode.BAD_REQUEST, "n")
+    assert "4 can never be" in refused.value.detail
 
 
 def test_what_is_given_up_while_it_waits_makes_no_pace() -> None:

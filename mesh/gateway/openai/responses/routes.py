@@ -13,9 +13,10 @@ from mesh.gateway.body import as_json
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, OpenAIError, answer, request_id
 from mesh.gateway.headers import REPEATABLE, idempotency_key
+from mesh.gateway.keys import check_whole
 from mesh.gateway.openai.asked import Asked, bad
 from mesh.gateway.openai.completion import error_event, failure
-from mesh.gateway.openai.repeating import check_whole, noted_whole, whole_digest
+from mesh.gateway.openai.repeating import noted_whole, whole_digest
 from mesh.gateway.openai.responses import body as bodies
 from mesh.gateway.openai.responses.body import ResponsesBody
 from mesh.gateway.openai.responses.deleting import refuse_deleted
