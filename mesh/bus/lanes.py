@@ -106,6 +106,11 @@ class Lanes:
         elif lane.state is Is.ASKED:
             lane.until = self._clock() + MORE
 
+    def taken(self, name: str, weight: float) -> None:
+        """Another worker took a prompt from a lane."""
+        if name in self._lanes:
+            self._turns.took(name, weight)
+
     def told(self, name: str, pull: int, status: str) -> None:
         """The broker's word on a pull."""
         lane = self._lanes.get(name)

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from mesh.bus import lanes
 from mesh.bus.connection import Bus, Disconnected, status
 from mesh.bus.lanes import EXPIRES, Is, Lane, Lanes
+from mesh.bus.talk import Talk
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Prompt
@@ -79,6 +80,7 @@ class Puller:
         self._wake = asyncio.Event()
         self._inbox = f"{bus.inbox}.p.{subjects.consumer(model)}"
         self._lanes = Lanes()
+        self._talk = Talk(bus, model, self._lanes.taken)
         bus.on_doubt(self._lost)
 
     def wake(self) -> None:
@@ -86,10 +88,12 @@ class Puller:
 
     async def run(self) -> None:
         """Pull until cancelled. What was pulled and not taken yet is redelivered by the broker."""
+        await self._talk.start()
         subscription = await self._bus.listen(f"{self._inbox}.*.*", self._receive)
         try:
             while True:
                 self._wake.clear()
+                await self._talk.tell()
                 await self._pull()
                 try:
                     async with asyncio.timeout(TICK):
@@ -100,6 +104,7 @@ class Puller:
             self._lanes.lost()
             if not self._bus.client.is_closed:
                 await subscription.unsubscribe()
+            await self._talk.close()
 
     async def _pull(self) -> None:
         """Send the pulls that are due."""
@@ -148,7 +153,10 @@ class Puller:
             self._take(Item(prompt, msg.reply, seq, deliveries))
         except msgspec.DecodeError as error:
             self._spoilt(msg.reply, str(error))
-        self._lanes.came(consumer.partition("+")[2], pending, weight, free)
+        lane = consumer.partition("+")[2]
+        self._lanes.came(lane, pending, weight, free)
+        if free > 0:
+            self._talk.took(lane, weight)
 
 
 async def ack(bus: Bus, ack_reply: str, timeout: float = 2.0) -> None:

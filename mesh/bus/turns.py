@@ -1,5 +1,7 @@
 """Whose turn it is: which lane a worker takes its next prompt from. Pure; pulls nothing.
 
+All workers that serve a model hear what the others take (`talk.py`), and so come to the same order.
+
 Start-time fair queueing (Goyal, Vin and Cheng, 1996) over lanes: each prompt that is taken moves
 its lane's clock on, by the less the more weight its tenant has, and the lane whose clock is
 furthest behind comes next. So of lanes in which somebody waits none gets a second turn before each

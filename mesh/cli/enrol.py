@@ -242,6 +242,7 @@ def may_publish(worker: str) -> list[str]:
         subjects.resume(worker, "*"),
         subjects.ask(Writer("*", "*")),
         subjects.hello(worker),
+        subjects.taken_by(worker),
         subjects.presence(worker),
         f"$JS.API.CONSUMER.MSG.NEXT.{subjects.REQ_STREAM}.*",
         f"$JS.ACK.{subjects.REQ_STREAM}.>",
@@ -249,9 +250,16 @@ def may_publish(worker: str) -> list[str]:
 
 
 def may_subscribe(worker: str) -> list[str]:
-    """All that a worker of this name may hear: answers to itself, orders, and being asked."""
+    """All that a worker of this name may hear: answers to itself, orders, being asked, and what
+    others take from the queue."""
     own = Writer(worker, "*")
-    return [f"_INBOX_{worker}.>", subjects.orders(own), subjects.ask(own), subjects.encode(own)]
+    return [
+        f"_INBOX_{worker}.>",
+        subjects.orders(own),
+        subjects.ask(own),
+        subjects.encode(own),
+        subjects.TAKEN_ALL,
+    ]
 
 
 def serves_tools(tools: tuple[str, ...]) -> dict[str, object]:

@@ -212,6 +212,14 @@ CHANNELS = (
         purpose="Whether a worker process still works on a request: ask before stealing.",
     ),
     Channel(
+        pattern=f"{subjects.PREFIX}.taken.<user>.<model>",
+        kind=Kind.CORE,
+        messages=(messages.Taken,),
+        publishers=(Role.WORKER,),
+        subscribers=(Role.WORKER,),
+        purpose="What a worker takes: so all that serve a model agree on whose turn it is.",
+    ),
+    Channel(
         pattern=subjects.encode(_WORKER),
         kind=Kind.CORE,
         messages=(messages.Encode, embeddings.Embed),

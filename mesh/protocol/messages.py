@@ -455,6 +455,12 @@ class Alive(Wire, frozen=True, kw_only=True, tag="alive"):
     handed_over: bool = False
 
 
+class Taken(Wire, frozen=True, kw_only=True, tag="taken"):
+    """A worker took prompts from the queue: of each the lane, and the weight of its tenant."""
+
+    turns: tuple[tuple[str, float], ...]
+
+
 class Encode(Wire, frozen=True, kw_only=True, tag="encode"):
     """Ask a worker for the tokens of a text, as its model would read it as it stands."""
 

@@ -12,6 +12,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item, Puller, ack, nak
 from mesh.bus.topology import declare_model
+from mesh.cli import enrol
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.messages import Prompt
@@ -138,3 +139,57 @@ async def test_a_prompt_that_cannot_be_read_is_set_aside(js: JetStream, connect:
     async with pulling(await connect("w1"), desk):
         assert (await asyncio.wait_for(desk.spoilt.get(), 5)).startswith("$JS.ACK.REQ.")
         assert await desk.next() == "a"
+
+
+async def test_workers_agree_on_whose_turn_it_is(js: JetStream, connect: Connect) -> None:
+    """They hear what the others take: no lane gets a second turn before the other one got its."""
+    await declare_model(js, MODEL, 30.0)
+    ada, bob = (
+        "t0",
+        next(f"t{n}" for n in range(99) if subjects.lane(f"t{n}") != subjects.lane("t0")),
+    )
+    for number in range(8):
+        for tenant in (ada, bob):
+            prompt = Prompt(queued=1, request=a_request(f"{tenant}-{number}", MODEL))
+            await persist(js, subjects.req(MODEL, tenant), encode(prompt), {})
+    said: asyncio.Queue[bytes] = asyncio.Queue()
+    buses = [await connect(name) for name in ("w1", "w2", "w3")]
+    await buses[2].listen(subjects.taken_from(MODEL), lambda msg: said.put_nowait(msg.data))
+    desks = [Desk(0), Desk(0)]
+    order = []
+    async with pulling(buses[0], desks[0]) as one, pulling(buses[1], desks[1]) as other:
+        for turn in range(12):
+            desk, puller = desks[turn % 2], (one, other)[turn % 2]
+            desk.slots = 1
+            puller.wake()
+            order.append((await desk.next()).partition("-")[0])
+            await asyncio.wait_for(said.get(), 15)
+            await buses[1 - turn % 2].client.flush(15)
+            await asyncio.sleep(0.05)  # what has arrived is handed over
+    pairs = [set(order[at : at + 2]) for at in range(0, 12, 2)]
+    assert pairs == [{ada, bob}] * 6, order
+
+
+async def test_a_worker_that_may_not_say_what_it_takes_is_refused_once(
+    js: JetStream,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The users of a broker may have been written by a version that knew nothing of it."""
+    rights = enrol.may_publish
+    monkeypatch.setattr(
+        enrol, "may_publish", lambda name: [each for each in rights(name) if "taken" not in each]
+    )
+    await declare_model(js, MODEL, 30.0)
+    desk = Desk(1)
+    bus = await connect("w9")
+    async with pulling(bus, desk) as puller:
+        for rid in "abcde":
+            await put(js, rid)
+            assert await desk.next() == rid
+            await bus.client.flush(15)
+            desk.slots += 1
+            puller.wake()
+    refusals = [each for each in caplog.messages if "permissions violation" in each.lower()]
+    assert len(refusals) == 1 and ".taken.w9." in refusals[0], caplog.messages
