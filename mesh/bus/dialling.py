@@ -24,6 +24,10 @@ MINIMUM_SERVER = (2, 12)
 REFUSALS = 10
 """Times in a row that the broker may refuse our password before we give up: it was taken away."""
 
+TURNED_AWAY = 5
+"""The same before we are ever let in. Not at the first: while it reads its users again, as whenever
+a worker joins, it refuses all who are just coming."""
+
 NOTICE = 2.0
 """Seconds of waiting for a broker after which we say so."""
 
@@ -117,7 +121,7 @@ class Dialling:
         """Raise MeshError where trying again would not help."""
         if self._distrust and not _may_pass(self._distrust):
             raise distrusted(self._servers, self._distrust[-1])
-        if self._refused:
+        if len(self._refused) >= TURNED_AWAY:
             raise MeshError(
                 ErrorCode.FORBIDDEN,
                 f"The broker at {', '.join(self._servers)} refused the user "

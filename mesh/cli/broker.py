@@ -4,6 +4,7 @@ Does not supervise it; `mesh.cli.up` does.
 """
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +36,18 @@ PROBED = 0.5
 
 PATIENCE = 5.0
 """Seconds after which a broker that does not let a new user in is given up."""
+
+OUR_AFFAIR = 2
+"""Refusals after which the broker is told to read its users again. While it does so for somebody
+else it refuses all who are just coming: if each of them told it so, there would be no end."""
+
+
+class Greeting(Enum):
+    """What a broker says to a user who comes. SILENT: nothing, for whatever reason."""
+
+    WELCOME = 1
+    REFUSAL = 2
+    SILENT = 3
 
 
 class Listening(Struct):
@@ -140,7 +154,8 @@ def admit(
 ) -> Credential:
     """Enrol a worker, and return when the broker running on this folder, if any, lets it in.
 
-    tools: it is no worker, but serves these.
+    tools: it is no worker, but serves these. A broker that says nothing (it is frozen, or just
+    going) is not waited for: whoever connects waits for it.
 
     Raises MeshError: forbidden when it will not, protocol_version where it is another version's,
     whose workers would lose their rights.
@@ -159,22 +174,27 @@ def admit(
 def bring_in(
     folder: BrokerFolder, servers: list[str], credential: Credential, *, changed: bool = True
 ) -> None:
-    """Return when the running broker lets a worker in that was enrolled; changed: it does not know
-    of it yet. Raises MeshError (forbidden) when it will not."""
+    """Return when the running broker lets a worker in that was enrolled, or says nothing for long;
+    changed: it does not know of it yet. Raises MeshError (forbidden) when it refuses it."""
     if changed:
         reload(folder)
         time.sleep(RELOADING)
     host, port = address(servers[0])
-    until = time.monotonic() + PATIENCE
-    while not accepts(host, port, credential, ca=folder.ca):
+    until, refusals = time.monotonic() + PATIENCE, 0
+    while (said := greeting(host, port, credential, ca=folder.ca)) is not Greeting.WELCOME:
+        if said is Greeting.REFUSAL:
+            refusals += 1
+            if refusals % OUR_AFFAIR == 0:
+                reload(folder)
         if time.monotonic() > until:
+            if said is Greeting.SILENT:
+                return
             raise MeshError(
                 ErrorCode.FORBIDDEN,
                 f"The broker at {servers[0]} does not let {credential.user} in, though its folder "
                 f"is {folder.data}: is MESH_NATS or MESH_NATS_PORT another mesh's?",
             )
-        reload(folder)
-        time.sleep(RELOADING)
+        time.sleep(random.uniform(RELOADING, 2 * RELOADING))
 
 
 def _refuse_other_protocol(folder: BrokerFolder) -> None:
@@ -219,6 +239,13 @@ def accepts(
     host: str, port: int, credential: Credential, timeout: float = 1.0, ca: str = ""
 ) -> bool:
     """Whether the broker there lets this user in. ca: the certificate to trust it by, if any."""
+    return greeting(host, port, credential, timeout, ca) is Greeting.WELCOME
+
+
+def greeting(
+    host: str, port: int, credential: Credential, timeout: float = 1.0, ca: str = ""
+) -> Greeting:
+    """What the broker there says to this user, within `timeout` seconds. ca: as for `accepts`."""
     login = {"user": credential.user, "pass": credential.password, "verbose": False}
     context = tls_context([f"nats://{host}:{port}"], ca)
     try:
@@ -227,9 +254,13 @@ def accepts(
             connection.sendall(b"CONNECT " + msgspec.json.encode(login) + b"\r\nPING\r\n")
             lines = connection.makefile("rb")
             lines.readline()
-            return lines.readline().startswith(b"PONG")
+            said = lines.readline()
     except OSError:
-        return False
+        return Greeting.SILENT
+    if said.startswith(b"PONG"):
+        return Greeting.WELCOME
+    refused = said.lower().startswith(b"-err 'authorization")
+    return Greeting.REFUSAL if refused else Greeting.SILENT
 
 
 def _read_info(line: bytes) -> Listening | None:
