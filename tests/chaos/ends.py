@@ -109,7 +109,7 @@ def ended_itself(left: Left, known: Known) -> str:
         ours = each.name == left.name and each.kind.split()[0] in ("kill", "stop", "fill")
         if ours and each.meets(left.at - NOTICED, left.at):
             return ""
-    return f"{left.name} ended by itself, with status {left.status}"
+    return f"{left.name} ended by itself, with status {left.status}: {left.last}"
 
 
 def is_chat(story: Story) -> bool:

@@ -38,11 +38,13 @@ class Death:
 
 
 class Left(NamedTuple):
-    """A service that was found to have ended by itself: its exit status, and when it was found."""
+    """A service that was found to have ended by itself: its exit status, when it was found, and
+    the last line that it had written."""
 
     name: str
     status: int
     at: float
+    last: str = ""
 
 
 @dataclass
@@ -159,7 +161,8 @@ class Faults:
         """Whether it has ended; by itself, for whoever ends one starts it again at once."""
         status = service.popen.poll()
         if status is not None:
-            self.left.append(Left(service.name, status, time.time()))
+            *_, last = ["", *service.log.read_text(errors="replace").splitlines()]
+            self.left.append(Left(service.name, status, time.time(), last))
         return status is not None
 
     async def _broker(self, action: str, what: str, fault: Fault) -> None:

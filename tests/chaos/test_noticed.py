@@ -51,8 +51,8 @@ def test_a_stream_breaks_off_only_where_its_way_was_in_trouble(
 
 
 def test_a_service_that_ends_by_itself_is_told_of_with_its_status() -> None:
-    verdict = checked(story(60), "reader", "done", known=Known(left=[Left("w1", -11, ENDED)]))
-    assert verdict.wrong == 1 and "w1 ended by itself, with status -11" in verdict.said[0]
+    verdict = checked(story(60), "reader", "done", known=Known(left=[Left("w1", -11, ENDED, "oh")]))
+    assert verdict.wrong == 1 and "w1 ended by itself, with status -11: oh" in verdict.said[0]
 
 
 @pytest.mark.parametrize(
