@@ -1,5 +1,7 @@
 """The messages of a chat as a request's log tells them: what the store will say as well. Pure."""
 
+from math import inf, nextafter
+
 from mesh.protocol.chats import ChatMessage, MessageState, WorkParameters
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancelled, Done, Failed, Timings, Turn, Usage
@@ -23,6 +25,8 @@ def question(turn: Turn) -> ChatMessage:
 def answer(run: Run, turn: Turn) -> ChatMessage:
     """An answer as its log tells it: what the store will say once it has applied that log.
 
+    It is later than the question, as in the store, though that was told the time by another clock.
+
     Raises ValueError for a log without its beginning.
     """
     if run.queued is None:
@@ -33,7 +37,7 @@ def answer(run: Run, turn: Turn) -> ChatMessage:
         id=request.rid,
         chat_id=turn.chat_id,
         parent_id=turn.user_message.id,
-        created_at=request.created,
+        created_at=max(request.created, nextafter(turn.user_message.created, inf)),
         role="assistant",
         state=state(run),
         content=end.text if end else None,

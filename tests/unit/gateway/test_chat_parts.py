@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.gateway import from_log, views
 from mesh.gateway.instructions import system_message
@@ -26,6 +27,8 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
+from mesh.store import tree
+from mesh.store.models import Chat
 
 WORKER = Writer("w1", "i1")
 TURN = Turn(
@@ -175,6 +178,14 @@ def test_an_answer_from_the_log_has_all_that_was_asked_and_done() -> None:
         usage=message.usage,
         timings=message.timings,
     )
+
+
+def test_an_answer_is_later_than_its_question_though_that_was_told_the_time_elsewhere() -> None:
+    said = replace(TURN.user_message, created=5.0)
+    message = from_log.answer(answered(), replace(TURN, user_message=said))
+    chat = Chat(id="c1", title="", modified_at=0.0)
+    stored = tree.answer(chat, "r1", 2.0, tree.question(chat, said, None))
+    assert message.created_at == stored.created_at > 5.0
 
 
 def test_a_message_is_shown_with_its_models_lengths() -> None:
