@@ -1,5 +1,6 @@
 """Limits: what a user and a key may ask for in a time, and what is said of it."""
 
+import asyncio
 import pickle
 from collections.abc import Iterator
 from itertools import count
@@ -400,6 +401,23 @@ async def test_requests_that_belong_together_are_let_in_all_or_none() -> None:
     assert world.left() == {"concurrent": 0, "requests": 1}, "they are still the first's"
     world.limiter.release(reserved)
     assert world.left() == {"concurrent": 1, "requests": 1}, "two were queued, one was not"
+
+
+async def test_what_is_reserved_twice_while_the_store_is_asked_counts_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(limit_concurrent=2, limit_daily_tokens=100)
+    ask = world.said.ask
+
+    async def slowly(query: GetUsage) -> Usage:
+        await asyncio.sleep(0)
+        return await ask(query)
+
+    monkeypatch.setattr(world.said, "ask", slowly)
+    both = [world.request() for _ in range(2)]
+    reserved = await asyncio.gather(*(world.limiter.reserve(both) for _ in range(2)))
+    assert sorted(map(len, reserved)) == [0, 2]
+    assert world.left()["concurrent"] == 0
 
 
 async def test_what_is_reserved_is_let_in_once() -> None:
