@@ -31,6 +31,7 @@ def report(outcome: Outcome) -> str:
         *_times("from asking to stop to the end, the slot free", outcome.stops),
         *_times("from hanging up or asking to stop to done all the same", outcome.ran_on),
         f"hung up before anything was said: {outcome.wordless}",
+        f"slow readers for whom a gateway had to wait: {outcome.pressed} of {outcome.slow}",
         f"items that the queue had lost: {outcome.lost_items}",
         ", ".join(f"{name} {count}" for name, count in verdict.counts.items()),
         *verdict.said[:50],
@@ -84,14 +85,20 @@ def _campaign(arguments: argparse.Namespace, folder: Path) -> Campaign:
 def main() -> None:
     arguments = _arguments()
     folder = Path(tempfile.mkdtemp(prefix=".chaos-", dir=ROOT))
-    campaign = _campaign(arguments, folder)
+    campaign, clean = _campaign(arguments, folder), True
     try:
         outcome = asyncio.run(campaign.run())
         sys.stdout.write(f"seed {arguments.seed}\n{report(outcome)}\n")
+        clean = outcome.verdict.clean and not outcome.leftovers
+    except Exception:
+        clean = False
+        raise
     finally:
-        if not arguments.keep:
+        if clean and not arguments.keep:
             shutil.rmtree(folder)
-    sys.exit(0 if outcome.verdict.clean and not outcome.leftovers else 1)
+        else:
+            sys.stdout.write(f"The logs of all services are in {folder}\n")
+    sys.exit(0 if clean else 1)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ prints the figures. A seed draws the same plan again.
 
 import asyncio
 import random
+import signal
 import sqlite3
 import time
 from collections import Counter
@@ -53,7 +54,8 @@ class Outcome:
     left_out: faults that this machine does not allow, by kind; why_left_out: for what reason;
     silent: take-overs from workers that nobody said were gone; hang_ups, stops: to the answer's
     end, ran_on: the same of those that were done all the same; wordless: clients that wanted to
-    hang up, and heard nothing before they were refused or cut off.
+    hang up, and heard nothing before they were refused or cut off; pressed: how many of the slow
+    readers kept a gateway waiting.
     """
 
     verdict: Verdict
@@ -72,6 +74,8 @@ class Outcome:
     settled: float = 0.0
     lost_items: int = 0
     wordless: int = 0
+    slow: int = 0
+    pressed: int = 0
 
 
 @dataclass
@@ -99,6 +103,8 @@ class Campaign:
 
     async def run(self) -> Outcome:
         mesh = self._mesh()
+        for number in (signal.SIGUSR1, signal.SIGUSR2):  # its services inherit that
+            signal.signal(number, signal.SIG_IGN)  # and no clock is set before it can be
         why_not = mesh.small_disks() if self.small_disks else ""
         try:
             await mesh.start(self.gateways, self.workers, self.store, "--echo-rate", self.rate)
@@ -121,7 +127,7 @@ class Campaign:
 
     async def _run(self, mesh: Mesh) -> Outcome:
         rng = random.Random(self.plan.seed)
-        people = People(mesh.urls, rng, self.forgetful, self.patience)
+        people = People(mesh.urls, rng, self.forgetful, self.patience, narrow=mesh.narrow)
         faults = Faults(mesh, rng)
         if self.store:
             await people.sign_in()
@@ -154,6 +160,8 @@ class Campaign:
             settled=settled,
             lost_items=_lost_items(mesh),
             wordless=people.wordless,
+            slow=sum(ask.client == "slow" and not ask.model for ask in asks),
+            pressed=len(people.pressed),
         )
 
     def _known(self, people: People, faults: Faults) -> Known:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from tests.chaos.checker import Transcript
 from tests.chaos.door import AGAIN, Door, GaveUp
 from tests.chaos.generating import body_of, note_last, refused
-from tests.chaos.plan import ECHO, Ask
+from tests.chaos.plan import ECHO, LETTERS, Ask
 from tests.chaos.web import Broken, Response
 
 PATIENCE = 150.0
@@ -20,6 +21,13 @@ APART = 0.9
 """Seconds by which two are apart at most that ask the same: a slow wire needs that long for three
 looks, after which a question is believed to be new."""
 
+AWAY = 3.0
+"""Seconds for which a slow reader reads nothing, once the answer has begun."""
+
+HEAP = 6 * LETTERS
+"""Bytes that come at once where pieces have gathered while a gateway could not write. A stream that
+goes on begins with all that there is as well."""
+
 USERS = 8
 
 
@@ -27,9 +35,9 @@ USERS = 8
 class People:
     """All clients of one mesh. forgetful: a control, clients that take no heed of ids.
 
-    hung_up: when each one hung up or asked to stop; never_granted: a sentence for each that gave up
-    asking; wordless: how many meant to hang up, and were refused or cut off before they heard
-    anything.
+    hung_up: when each one hung up or asked to stop; pressed: who has kept a gateway waiting by
+    reading slowly; never_granted: a sentence for each that gave up asking; wordless: how many meant
+    to hang up, and were refused or cut off before they heard anything; narrow: as `Mesh` has it.
     """
 
     gateways: list[str]
@@ -38,13 +46,15 @@ class People:
     patience: float = PATIENCE
     transcripts: list[Transcript] = field(default_factory=list)
     hung_up: dict[int, float] = field(default_factory=dict)
+    pressed: set[int] = field(default_factory=set)
     never_granted: list[str] = field(default_factory=list)
     wordless: int = 0
     tokens: dict[int, str] = field(default_factory=dict)
+    narrow: Mapping[str, str] = field(default_factory=dict)
     door: Door = field(init=False)
 
     def __post_init__(self) -> None:
-        self.door = Door(self.gateways, self.rng)
+        self.door = Door(self.gateways, self.rng, self.narrow)
 
     async def ask(self, ask: Ask) -> None:
         """Behave as one client does, to the end of its interest or of its patience."""
@@ -98,8 +108,7 @@ class People:
         headers = {"Idempotency-Key": f"k{ask.number}"}
         if transcript.pieces and not self.forgetful:
             headers["Last-Event-ID"] = str(transcript.pieces[-1][0])
-        buffer = 1 << 10 if slow else 1 << 16
-        async with self.door.send("POST", "/generate", body_of(ask), headers, buffer) as response:
+        async with self.door.send("POST", "/generate", body_of(ask), headers, slow) as response:
             if response.status != 200:
                 refused(response.status, transcript, [event async for event in response.events()])
                 return
@@ -109,10 +118,12 @@ class People:
                     transcript.pieces.append((number, event["token"]))
                     if len(transcript.pieces) == leave_after:
                         return
-                    if slow:
-                        await asyncio.sleep(0.05)
+                    if slow and number == 0:
+                        await asyncio.sleep(AWAY)
                 else:
                     note_last(event, transcript)
+            if slow and max(response.chunks[1:], default=0) > HEAP:
+                self.pressed.add(ask.number)
             if not transcript.ended:
                 self.door.broke_off(ask.number, response)
 

@@ -24,11 +24,15 @@ class GaveUp(Exception):
 
 @dataclass
 class Door:
-    """The gateways of one mesh, gw1 and so on. blunt: a sentence for each refusal that did not say
-    when to come back; cuts: streams that broke off."""
+    """The gateways of one mesh, gw1 and so on.
+
+    narrow: by the URL of each the one for those who read slowly, where there is one; blunt: a
+    sentence for each refusal that did not say when to come back; cuts: streams that broke off.
+    """
 
     gateways: list[str]
     rng: random.Random
+    narrow: Mapping[str, str] = field(default_factory=dict)
     blunt: list[str] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
 
@@ -39,12 +43,14 @@ class Door:
         path: str,
         body: object = None,
         headers: Mapping[str, str] | None = None,
-        buffer: int = 1 << 16,
+        slowly: bool = False,
         only: str = "",
     ) -> AsyncIterator[Response]:
         """As `web.send`, to one gateway or the other; only: to this one."""
         url = only or self.rng.choice(self.gateways)
-        async with send(method, url + path, body, headers, buffer) as response:
+        way = self.narrow.get(url, url) if slowly else url
+        async with send(method, way + path, body, headers, slowly) as response:
+            response.url = url
             if response.status in REFUSALS and "retry-after" not in response.headers:
                 self.blunt.append(f"{method} {path}: {response.status} without Retry-After")
             yield response

@@ -1,4 +1,4 @@
-"""What the store keeps of a campaign, and what by the log it has to keep."""
+"""What a store has kept of a campaign, as its database has it; what it has to, `by_log` says."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -6,40 +6,85 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from mesh.protocol.messages import Done, End, Failed, Usage
+import msgspec
+
+from mesh.protocol.chats import WorkParameters
 from tests.chaos.story import Story
 
 
 class Row(NamedTuple):
-    """A run. attempts: its claims; error: the code of a failure; prompt, completion, cached:
-    tokens; question: of the chat that it is an answer in."""
+    """A row of the table of runs: all that it has, but for its id."""
 
+    chat_id: str | None
+    tenant: str
+    key: str
+    client: str | None
+    client_user: str | None
+    model: str
+    parameters: WorkParameters
+    trace: str
+    created_at: float
+    deadline: float
     state: str
-    text: str
     attempts: int
+    worker: str | None
+    inc: str | None
+    claimed_at: float | None
+    cancel_asked_at: float | None
+    ended_at: float | None
+    text: str
+    finish: str | None
+    truncated: int
+    error_code: str | None
     error: str | None
-    prompt: int
-    completion: int
-    cached: int
-    question: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    queue_seconds: float
+    first_token_seconds: float | None
+    generate_seconds: float
+    pieces: int | None
+    text_checksum: str | None
+    ids_checksum: str | None
+
+
+class Said(NamedTuple):
+    """A row of the table of messages, but for its id, and whose chat that is."""
+
+    chat_id: str
+    parent_id: str | None
+    role: str
+    content: str | None
+    created_at: float
+    user_id: str
+
+
+class Spent(NamedTuple):
+    """Whose use of a model was added up, and on which day."""
+
+    day: str
+    tenant: str
+    key: str
+    model: str
 
 
 class Used(NamedTuple):
-    """What is charged for, all in all: requests, those that failed, and their tokens."""
+    """What is charged for: requests, those that failed, and their tokens."""
 
     requests: int
     failed: int
-    prompt: int
-    completion: int
-    cached: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
 
 
 @dataclass
 class Kept:
-    """rows: by request id."""
+    """rows: by request id; messages: by their ids."""
 
     rows: dict[str, Row] = field(default_factory=dict)
-    used: Used = Used(0, 0, 0, 0, 0)
+    messages: dict[str, Said] = field(default_factory=dict)
+    used: dict[Spent, Used] = field(default_factory=dict)
 
     def settled(self, stories: Iterable[Story]) -> bool:
         """Whether it has an end of each."""
@@ -47,47 +92,26 @@ class Kept:
         return states <= {"done", "failed", "cancelled"}
 
 
-def row_of(story: Story, end: End) -> Row:
-    """The row of a request that has ended, by the log."""
-    queued = story.run.queued
-    turn = queued.turn if queued is not None else None
-    return Row(
-        "done" if isinstance(end, Done) else type(end).__name__.lower(),
-        end.text,
-        story.run.n,
-        end.code.value if isinstance(end, Failed) else None,
-        *_tokens(end.usage),
-        turn.user_message.content if turn is not None else None,
-    )
-
-
-def used_by(stories: Iterable[Story]) -> Used:
-    """What is to be charged for, by the log."""
-    ends = [story.run.end for story in stories if story.run.end is not None]
-    failed = sum(isinstance(end, Failed) for end in ends)
-    tokens = [_tokens(end.usage) for end in ends]
-    prompt, completion, cached = (sum(each[k] for each in tokens) for k in range(3))
-    return Used(len(ends), failed, prompt, completion, cached)
-
-
-def _tokens(usage: Usage) -> tuple[int, int, int]:
-    return usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
-
-
 def read(path: Path) -> Kept:
     """What a database has. Raises sqlite3.DatabaseError."""
-    tokens = "prompt_tokens", "completion_tokens", "cached_tokens"
     database = sqlite3.connect(path)
     try:
-        found = database.execute(
-            "select rid, state, text, attempts, error_code, "
-            f"{', '.join(tokens)}, question.content from runs "
-            "left join messages answer on answer.id = rid "
-            "left join messages question on question.id = answer.parent_id"
+        runs = database.execute(f"select rid, {', '.join(Row._fields)} from runs")
+        rows = {rid: _row(columns) for rid, *columns in runs}
+        columns = ", ".join(f"messages.{name}" for name in Said._fields[:-1])
+        said = database.execute(
+            f"select messages.id, {columns}, user_id from messages join chats on chats.id = chat_id"
         )
-        rows = {rid: Row(*columns) for rid, *columns in found}
-        sums = ", ".join(f"coalesce(sum({name}), 0)" for name in ("requests", "failed", *tokens))
-        ((*used,),) = database.execute(f"select {sums} from usage_days")
-        return Kept(rows, Used(*used))
+        messages = {id: Said(*columns) for id, *columns in said}
+        used = database.execute(f"select {', '.join(Spent._fields + Used._fields)} from usage_days")
+        whose = len(Spent._fields)
+        days = {Spent(*each[:whose]): Used(*each[whose:]) for each in used}
+        return Kept(rows, messages, days)
     finally:
         database.close()
+
+
+def _row(columns: list[object]) -> Row:
+    found = Row._make(columns)
+    parameters = msgspec.json.decode(str(found.parameters), type=WorkParameters)
+    return found._replace(parameters=parameters)

@@ -6,15 +6,13 @@ from pathlib import Path
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import apply
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
-from mesh.protocol.messages import Done, Failed
 from mesh.protocol.run import Run
+from tests.chaos.by_log import row_of
+from tests.chaos.kept import Row, read
+from tests.chaos.story import TimedTruth
 from tests.conftest import Broker
-
-Row = tuple[str, str, int, str | None, str | None, int]
-"""Of a run: state, text, attempts, worker, error code, completion tokens."""
 
 
 @dataclass
@@ -27,9 +25,9 @@ class Ledger:
 
 
 async def in_log(broker: Broker) -> Ledger:
-    """What the log says, read from its beginning."""
+    """What the log says, read from its beginning, of requests by their events alone."""
     bus = await Bus.connect([broker.url], *broker.credentials("store"))
-    found, runs = Ledger(), dict[str, Run]()
+    found, truth = Ledger(), TimedTruth()
     try:
         tail = Tail(bus, JetStream(bus, 10.0))
         while batch := await tail.read(found.last, 1024):
@@ -37,21 +35,12 @@ async def in_log(broker: Broker) -> Ledger:
             for stored in batch:
                 where = subjects.parse_run(stored.subject)
                 if where.reply not in subjects.NO_REQUESTS:
-                    apply({where.rid: runs.setdefault(where.rid, Run(bare=True))}, stored)
+                    truth.runs.setdefault(where.rid, Run(bare=True))
+                    truth.add(stored)
     finally:
         await bus.close()
-    found.runs = {rid: _row(run) for rid, run in runs.items()}
+    found.runs = {story.rid: row_of(story) for story in truth.stories()}
     return found
-
-
-def _row(run: Run) -> Row:
-    worker = run.pen[1].user if run.pen else None
-    end = run.end
-    if end is None:
-        return ("running" if run.pen else "queued", "", run.n, worker, None, 0)
-    state = "done" if isinstance(end, Done) else type(end).__name__.lower()
-    code = end.code.value if isinstance(end, Failed) else None
-    return (state, end.text, run.n, worker, code, end.usage.completion_tokens)
 
 
 def in_database(path: Path) -> Ledger:
@@ -60,11 +49,9 @@ def in_database(path: Path) -> Ledger:
     try:
         ((last, events),) = database.execute("select seq, events from position").fetchall()
         assert not database.execute("select * from skipped_events").fetchall()
-        columns = "state, text, attempts, worker, error_code, completion_tokens"
-        rows = database.execute(f"select rid, {columns} from runs").fetchall()
     finally:
         database.close()
-    return Ledger(events, last, {row[0]: row[1:] for row in rows})
+    return Ledger(events, last, read(path).rows)
 
 
 def position(path: Path) -> int:

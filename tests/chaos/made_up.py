@@ -12,6 +12,7 @@ from mesh.protocol.messages import (
     Message,
     Queued,
     Request,
+    Timings,
     Turn,
     Usage,
     UserMessage,
@@ -21,11 +22,12 @@ from mesh.protocol.subjects import Writer
 from tests.chaos.checker import Transcript, Verdict, check
 from tests.chaos.ends import Known
 from tests.chaos.faults import Window
-from tests.chaos.plan import ECHO, WORDS, Ask, Client
+from tests.chaos.plan import ECHO, Ask, Client
 from tests.chaos.story import Claimed, Story
 
 ASKED, ENDED = 1000.0, 1001.0
 DONE = Done(uid="end", finish="length")
+TIMINGS = Timings(queue=0.25, first_token=0.125, generate=0.5)
 
 
 def story(
@@ -35,19 +37,25 @@ def story(
     ended: float = ENDED,
     holders: Sequence[str] = ("w1",),
     chat: bool = False,
+    client: Client = "reader",
+    stop_asked: float = 0.0,
+    parent: str | None = None,
 ) -> Story:
-    """An echo's answer of so many pieces, claimed by these workers, one each second."""
-    run = Run()
-    run.event(_queued(chat), Writer("gateway", "a"), 1)
+    """An echo's answer of so many pieces, claimed by these workers, one each second.
+
+    client: who has asked for it; parent: of its question, in a chat.
+    """
+    run, ask = Run(), Ask(1, 0.0, client, 60, 5)
+    run.event(_queued(ask, chat, parent), Writer("gateway", "a"), 1)
     for n, user in enumerate(holders, 1):
         claim = Claim(uid=f"claim{n}", n=n, item=1, ack_reply="a", model=ECHO)
         run.event(claim, Writer(user, "a"), n + 1)
-    run.texts, run.ids = [f"{word}~1 " for word in islice(cycle(["#1", *WORDS]), count)], None
+    run.texts, run.ids = [f"{word}~1 " for word in islice(cycle(ask.words), count)], None
     usage = Usage(prompt_tokens=3, completion_tokens=count)
-    last = replace(end, text=run.text, seal=run.seal(), usage=usage)
+    last = replace(end, text=run.text, seal=run.seal(), usage=usage, timings=TIMINGS)
     run.event(last, Writer("w1", "a"), len(holders) + 2)
     claims = [Claimed(ASKED + k, Writer(user, "a")) for k, user in enumerate(holders)]
-    return Story("r1", run, claims, 1, ended, [], ASKED)
+    return Story("r1", run, claims, 1, ended, [], ASKED, stop_asked)
 
 
 def trouble(name: str, kind: str, start: float = ASKED, end: float = ENDED) -> Window:
@@ -71,8 +79,8 @@ def blamed(verdict: Verdict, *sentences: str) -> bool:
     return only and all(any(each in said for said in verdict.said) for each in sentences)
 
 
-def _queued(chat: bool) -> Queued:
-    said = Message(role="user", content=f"/repeat #1 {' '.join(WORDS)}")
+def _queued(ask: Ask, chat: bool, parent: str | None) -> Queued:
+    said = Message(role="user", content=ask.prompt)
     request = Request(
         rid="r1",
         reply="gw1",
@@ -82,6 +90,6 @@ def _queued(chat: bool) -> Queued:
         created=ASKED,
         deadline=ASKED + 120,
     )
-    question = UserMessage(id="q", content=said.content, created=ASKED)
+    question = UserMessage(id="q", content=said.content, parent_id=parent, created=ASKED)
     turn = Turn(chat_id="c", user_id="u", user_message=question) if chat else None
     return Queued(uid="queued", request=request, turn=turn)

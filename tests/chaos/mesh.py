@@ -54,7 +54,8 @@ class Mesh:
     """Broker, store, gateways and workers. without: mechanisms to take out, by service.
 
     wires: of each service, to the broker; fronts: of each gateway's clients, to it; urls: of the
-    gateways, as clients reach them; disks: of store and broker, where they are small.
+    gateways, as clients reach them; narrow: by each of these, where those come who read slowly;
+    disks: of store and broker, where they are small.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Mesh:
         }
         self.gateways: list[Service] = []
         self.urls: list[str] = []
+        self.narrow: dict[str, str] = {}
         self.workers: list[Service] = []
         self.store: Service | None = None
         self.wires: dict[str, Wire] = {}
@@ -153,6 +155,7 @@ class Mesh:
         front = self.fronts[name] = Wire(port)
         await front.start()
         self.urls.append(f"http://127.0.0.1:{front.port}")
+        self.narrow[self.urls[-1]] = f"http://127.0.0.1:{await front.narrow()}"
         words = ["gateway", "--gateway-name", name, "--port", str(port)]
         self.gateways.append(await self._service(name, "gateway", *words))
 

@@ -77,6 +77,13 @@ AT_LENGTH = 400
 """Pieces of the echo that somebody asks for who will hang up, or asks twice: seconds of writing, so
 that it shows whether the one was heard, and whether the other stopped anything."""
 
+LETTERS = 6000
+"""Letters of a word that somebody asks for who reads slowly: what fills sockets."""
+
+FILLING = 90
+"""Pieces of the echo that such a one asks for: more than fits into sockets, and into what a gateway
+writes before it waits."""
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -92,7 +99,14 @@ class Ask:
 
     @property
     def prompt(self) -> str:
-        return f"/repeat #{self.number} {' '.join(WORDS)}"
+        return f"/repeat {' '.join(self.words)}"
+
+    @property
+    def words(self) -> list[str]:
+        """What an echo says again and again: at length for who reads slowly."""
+        at_length = self.client == "slow" and not self.model
+        said = [word.ljust(LETTERS, ".") for word in WORDS[:5]] if at_length else WORDS
+        return [f"#{self.number}", *said]
 
 
 @dataclass(frozen=True)
@@ -137,6 +151,8 @@ def draw(
         after = rng.randint(1, tokens)
         if client in ("hanger", "doubler") and not model:
             tokens = AT_LENGTH
+        elif client == "slow" and not model:
+            tokens = FILLING
         plan.asks.append(Ask(number, at, client, tokens, after, model))
     for at in sorted(rng.uniform(0, seconds) for _ in range(faults)):
         (kind,) = rng.choices(list(kinds), list(kinds.values()))

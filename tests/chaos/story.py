@@ -6,12 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from mesh.bus.connection import Bus, BusError
+from mesh.bus.connection import Bus, BusError, Silence
 from mesh.bus.jetstream import JetStream, Stored
-from mesh.bus.replay import ATTEMPTS, read_event, read_frame
+from mesh.bus.replay import ATTEMPTS, RETRY, read_event, read_frame
 from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
-from mesh.protocol.messages import Claim, Queued
+from mesh.protocol.messages import Cancel, Claim, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from tests.truth import Truth
@@ -37,7 +37,8 @@ class Claimed(NamedTuple):
 class Story:
     """One request. number: the one that its question names; asked, ended: Unix times by the broker;
 
-    written: when each frame with pieces of it was stored.
+    written: when each frame with pieces of it was stored; stop_asked: when it was first asked to
+    stop, 0.0: never.
     """
 
     rid: str
@@ -47,6 +48,7 @@ class Story:
     ended: float
     written: list[float]
     asked: float = 0.0
+    stop_asked: float = 0.0
 
     @property
     def number(self) -> int:
@@ -68,6 +70,7 @@ class TimedTruth(Truth):
         self._claimed: dict[str, list[Claimed]] = {}
         self._asked: dict[str, float] = {}
         self._ended: dict[str, float] = {}
+        self._stop_asked: dict[str, float] = {}
         self._written: defaultdict[str, list[float]] = defaultdict(list)
 
     def add(self, stored: Stored) -> None:
@@ -88,6 +91,8 @@ class TimedTruth(Truth):
         elif where.rid in self.runs:
             if self.runs[where.rid].end is not None:
                 self._ended.setdefault(where.rid, stored.at)
+            elif isinstance(event, Cancel):
+                self._stop_asked.setdefault(where.rid, stored.at)
 
     def stories(self) -> list[Story]:
         return [
@@ -99,6 +104,7 @@ class TimedTruth(Truth):
                 ended=self._ended.get(rid, 0.0),
                 written=self._written[rid],
                 asked=self._asked.get(rid, 0.0),
+                stop_asked=self._stop_asked.get(rid, 0.0),
             )
             for rid, run in self.runs.items()
             if run.queued is not None
@@ -106,22 +112,36 @@ class TimedTruth(Truth):
 
 
 async def read_stories(broker: Reachable) -> list[Story]:
-    """Read the whole log as the gateway may, to the end that its leader names."""
+    """Read the whole log as the gateway may, to the end that its leader names.
+
+    Raises BusError, also where its end could not be read.
+    """
     bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
     try:
-        js, truth, at = JetStream(bus, timeout=10.0), TimedTruth(), 0
-        last = (await js.stream_info(subjects.RUN_STREAM)).state.last_seq
-        for _ in range(ATTEMPTS):  # a replica that lags behind may answer
-            async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_ALL, at + 1, last):
-                for stored in batch:
-                    truth.add(stored)
-                at = batch[-1].seq
-            if at == last:
-                break
-            await asyncio.sleep(0.2)
+        js, truth = JetStream(bus, timeout=10.0), TimedTruth()
+        await _read_all(js, truth)
         return truth.stories()
     finally:
         await bus.close()
+
+
+async def _read_all(js: JetStream, truth: Truth) -> None:
+    at, last = 0, await js.end(subjects.RUN_STREAM)
+    for _ in range(ATTEMPTS):  # a replica that lags behind may answer
+        async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_ALL, at + 1, last):
+            for stored in batch:
+                truth.add(stored)
+            at = batch[-1].seq
+        if at == last or await _nothing_between(js, at, last):
+            return
+        await asyncio.sleep(RETRY)
+    raise Silence(f"the log was read to {at}, and its last message is {last}; read it again")
+
+
+async def _nothing_between(js: JetStream, at: int, last: int) -> bool:
+    """Whether by the leader's word no message is left behind one: the last may be gone."""
+    more = await js.next(subjects.RUN_STREAM, subjects.RUN_ALL, at + 1)
+    return more is None or more.seq > last
 
 
 async def queue_length(broker: Reachable) -> int:

@@ -34,7 +34,8 @@ def test_who_is_told_done_before_all_is_said_was_told_wrongly() -> None:
 @pytest.mark.parametrize("client", ["reader", "leaver", "slow", "retrier"])
 def test_nothing_is_cancelled_that_nobody_stopped(client: Client) -> None:
     told = "error: The answer was cancelled."
-    assert blamed(checked(story(9, CANCELLED), client, told), "nobody had asked", "was told")
+    stopped = story(9, CANCELLED, client=client)
+    assert blamed(checked(stopped, client, told), "nobody had asked", "was told")
 
 
 def test_a_chat_is_cancelled_if_it_was_asked_to_stop() -> None:
