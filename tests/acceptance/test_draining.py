@@ -7,12 +7,9 @@ import subprocess
 import sys
 
 from tests.acceptance.conftest import Processes, until
-from tests.acceptance.reading import SLOW, Reading, holder, said
+from tests.acceptance.reading import LASTING, SLOW, Reading, holder, said
 from tests.acceptance.whole import Mesh
 from tests.truth import truth_of
-
-LASTING = 600
-"""Tokens of an answer that is still being written when a command has begun on a busy machine."""
 
 
 def drain(processes: Processes, *words: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +34,7 @@ def test_a_drained_worker_hands_its_answers_over_and_leaves(processes: Processes
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
     assert (found["worker"], found["left"]) == (leaving.name, True)
-    assert leaving.popen.wait(10) == 79
+    assert leaving.popen.wait(60) == 79
     reading.finish()
     assert reading.texts == said(LASTING)
     truth = truth_of(processes.broker)
@@ -86,7 +83,7 @@ def test_a_stalled_engine_loses_its_answer_to_another_worker(processes: Processe
     """One worker makes a step in a thousand seconds; it leaves, and the other goes on."""
     processes.gateway("--ack-wait", "30")
     stuck = processes.worker(
-        "w1", "--echo-rate", "0.001", "--stall-limit", "1", "--first-token-limit", "1"
+        "w1", "--echo-rate", "0.001", "--stall-limit", "3", "--first-token-limit", "3"
     )
     processes.await_workers(1)
     reading = Reading(processes.url, 30)
@@ -95,7 +92,7 @@ def test_a_stalled_engine_loses_its_answer_to_another_worker(processes: Processe
     processes.worker("w2", *SLOW)
     reading.finish()
     assert reading.texts == said(30)
-    assert stuck.popen.wait(10) == 1
+    assert stuck.popen.wait(60) == 1
     assert "stalled on all it had to do" in stuck.log.read_text()
     truth = truth_of(processes.broker)
     truth.check()
@@ -112,7 +109,7 @@ def test_an_engine_that_gives_no_first_token_loses_the_request(processes: Proces
     processes.worker("w2", *SLOW)
     reading.finish()
     assert reading.texts == said(10)
-    assert stuck.popen.wait(10) == 1
+    assert stuck.popen.wait(60) == 1
 
 
 def test_a_worker_that_leaves_is_not_sent_new_requests_meanwhile(processes: Processes) -> None:

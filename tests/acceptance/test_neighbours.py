@@ -137,7 +137,7 @@ def test_gateways_workers_and_stores_of_neighbouring_versions_do_one_job(mixed: 
 async def interject(broker: Broker) -> None:
     """Append to each request's story an event of a kind that only a later version knows."""
     bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
-    js = JetStream(bus)
+    js = JetStream(bus, timeout=30.0)
     stories: dict[str, Stored] = {}
     upto = (await js.stream_info(subjects.RUN_STREAM)).state.last_seq
     async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, 1, upto):

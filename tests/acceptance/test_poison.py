@@ -39,7 +39,7 @@ def kill_who_claims(processes: Processes, count: int) -> None:
 
 
 def test_a_request_that_kills_two_workers_never_reaches_a_third(processes: Processes) -> None:
-    processes.gateway("--worker-wait", "30")
+    processes.gateway("--worker-wait", "50")
     reading = Reading(processes.url, 20)
     make_known(processes)
     reading.start()
@@ -74,17 +74,17 @@ def make_known(processes: Processes) -> None:
 
 def test_one_that_makes_progress_is_innocent(processes: Processes) -> None:
     """Three workers are killed while they answer it, each further on than the one before."""
-    processes.gateway("--worker-wait", "30")
+    processes.gateway("--worker-wait", "50")
     worker = processes.worker("w0", *SLOW)
     processes.await_workers(1)
-    reading = Reading(processes.url, 200)
+    reading = Reading(processes.url, 900)
     reading.start()
     for number in range(1, 4):
         reading.await_tokens(30 * number)
         worker.kill()
         worker = processes.worker(f"w{number}", *SLOW)
     reading.finish()
-    assert reading.texts == said(200)
+    assert reading.texts == said(900)
     assert len(claims(processes)) == 4
     assert dlq(processes, "list") == []
 

@@ -25,7 +25,7 @@ def workers(processes: Processes) -> dict[str, Process]:
 def test_the_brokers_word_of_a_death_moves_its_requests_at_once(
     processes: Processes, workers: dict[str, Process]
 ) -> None:
-    readings = [Reading(processes.url, 200) for _ in range(6)]
+    readings = [Reading(processes.url, 600) for _ in range(6)]
     for reading in readings:
         reading.start()
     for reading in readings:
@@ -33,7 +33,7 @@ def test_the_brokers_word_of_a_death_moves_its_requests_at_once(
     workers["w1"].kill()
     for reading in readings:
         reading.finish()  # within a minute: as if nobody had told it takes five
-        assert reading.texts == said(200)
+        assert reading.texts == said(600)
     truth = truth_of(processes.broker)
     truth.check()
     assert {claims[-1] for claims in truth.claims.values()} == {"w2"}

@@ -42,14 +42,14 @@ def workers(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
 def test_an_answer_survives_the_death_of_its_worker(
     processes: Processes, workers: dict[str, Process]
 ) -> None:
-    reading = Reading(processes.url, 200)
+    reading = Reading(processes.url, 600)
     reading.start()
     reading.await_tokens(20)
     holder(processes, workers).kill()
     reading.finish()
-    assert reading.last == {"done": True, "total_tokens": 200}
-    assert reading.texts == said(200)
-    assert reading.indexes == list(range(200))
+    assert reading.last == {"done": True, "total_tokens": 600}
+    assert reading.texts == said(600)
+    assert reading.indexes == list(range(600))
     truth = truth_of(processes.broker)
     truth.check()
     ((rid, run),) = truth.runs.items()
@@ -136,7 +136,7 @@ def test_hanging_up_frees_the_slot(processes: Processes) -> None:
     ) as response:
         next(events(response))
     ended = lambda: all(run.end for run in truth_of(processes.broker).runs.values())  # noqa: E731
-    until("the answer is cancelled", ended, 2.0)
+    until("the answer is cancelled", ended)
     after = Reading(processes.url, 5)
     after.start()
     after.finish()
@@ -162,12 +162,12 @@ def test_a_worker_whose_grace_is_over_hands_its_answer_over(processes: Processes
     processes.gateway("--ack-wait", "30")
     workers = {name: processes.worker(name, *SLOW, "--grace", "0.2") for name in ("w1", "w2")}
     processes.await_workers(2)
-    reading = Reading(processes.url, 200)
+    reading = Reading(processes.url, 600)
     reading.start()
     reading.await_tokens(10)
     assert holder(processes, workers).stop() == 0
     reading.finish()
-    assert reading.texts == said(200)
+    assert reading.texts == said(600)
     truth = truth_of(processes.broker)
     truth.check()
     assert len(next(iter(truth.claims.values()))) == 2
@@ -178,7 +178,7 @@ def test_who_waits_for_a_gateway_claims_once(
 ) -> None:
     """A worker that cannot learn how a request stands gets it again and again meanwhile."""
     gateway = processes.started[0]
-    reading = Reading(processes.url, 150)
+    reading = Reading(processes.url, 600)
     reading.start()
     reading.await_tokens(20)
     first = holder(processes, workers)
@@ -187,7 +187,7 @@ def test_who_waits_for_a_gateway_claims_once(
     time.sleep(7)  # three times the queue's patience, in which it hands the request out again
     gateway.send(signal.SIGCONT)
     reading.finish()
-    assert reading.texts == said(150)
+    assert reading.texts == said(600)
     truth = truth_of(processes.broker)
     truth.check()
     assert len(next(iter(truth.claims.values()))) == 2

@@ -30,7 +30,7 @@ def password_of(mesh: Mesh) -> str:
 
 def key_of(mesh: Mesh) -> str:
     """A key of the admin's."""
-    with httpx.Client(base_url=mesh.url) as http:
+    with httpx.Client(base_url=mesh.url, timeout=60) as http:
         body = {"username": "admin", "password": password_of(mesh)}
         pair = http.post("/auth/login", json=body).raise_for_status().json()
         http.headers["Authorization"] = f"Bearer {pair['access_token']['access_token']}"
@@ -134,7 +134,7 @@ def test_mesh_login_is_kept_for_all_commands_until_mesh_logout(
     assert json.loads(left.stdout) == {"url": network.url, "username": "admin", "ended": True}
     assert json.loads(kept.read_text()) == {}
     refresh = {"Refresh": tokens["refresh_token"]}
-    assert httpx.get(f"{network.url}/auth/refresh", headers=refresh).status_code == 401
+    assert httpx.get(f"{network.url}/auth/refresh", headers=refresh, timeout=60).status_code == 401
     assert mesh_command(surroundings, "ask", "hello").returncode == 2
     assert "Nobody was signed in" in mesh_command(surroundings, "logout").stdout
 

@@ -1,6 +1,7 @@
 """Limits in a real mesh: at all gateways, over a restart, said in headers; and what was used."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,14 @@ def left(response: httpx.Response, of: str = "requests") -> int:
 
 async def until_left(http: httpx.AsyncClient, count: int, of: str = "requests") -> None:
     """Wait until a gateway knows that there is so much left; asking for that takes nothing."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while left(await http.get("/account/limits"), of) != count:
             await asyncio.sleep(0.05)
 
 
 async def until_limited(http: httpx.AsyncClient, of: str) -> None:
     """Wait until a gateway knows of a limit."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while f"x-ratelimit-limit-{of}" not in (await http.get("/v1/models")).headers:
             await asyncio.sleep(0.05)
 
@@ -45,6 +46,7 @@ async def test_gateways_hold_a_limit_together_and_over_a_restart(
     one.start("store", "gateway", ECHO)
     two.start("gateway")
     async with await one.client("ada") as here:
+        began = time.monotonic()
         first = await generate(here)
         assert (first.status_code, left(first)) == (200, 4)
         assert first.headers["x-ratelimit-limit-requests"] == "5"
@@ -62,7 +64,7 @@ async def test_gateways_hold_a_limit_together_and_over_a_restart(
         assert [left(await generate(here)) for _ in range(2)] == [1, 0]
         refused = await generate(here)
         assert refused.status_code == 429
-        assert 50 < int(refused.headers["Retry-After"]) <= 60
+        assert 59 - (time.monotonic() - began) < int(refused.headers["Retry-After"]) <= 60
         assert left(refused) == 0
         openai = await here.post(
             "/v1/chat/completions",
@@ -144,7 +146,7 @@ async def test_what_was_used_today_is_known_after_a_restart_and_counts_once(
         mesh.start("gateway")
         assert (await generate(http)).status_code == 200
         await until_left(http, left_today - each, of="daily-tokens")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (refused := await generate(http)).status_code == 200:
                 pass
         assert refused.status_code == 429

@@ -41,7 +41,7 @@ async def test_requests_tokens_and_times_are_counted(mesh: Mesh) -> None:
         assert (await http.get("/chats/nobody")).status_code == 404
         assert (await http.get("/no/such/path")).status_code == 404
         await http.post("/generate", json={"prompt": "/repeat a", "model": FAILING})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not more(found := await scraped(http), "mesh_requests_ended_total", **failed):
                 await asyncio.sleep(0.05)
     assert more(found, "mesh_requests_total", model=ECHO) >= 1
@@ -73,7 +73,7 @@ async def test_who_waits_is_seen(new_mesh: Callable[..., Mesh]) -> None:
             )
             for _ in range(3)
         ]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while value(await scraped(http), "mesh_queue_depth", model=SINGLE) != 2:
                 await asyncio.sleep(0.05)
             while value(await scraped(http), "mesh_slots_busy", model=SINGLE) != 1:
@@ -81,7 +81,7 @@ async def test_who_waits_is_seen(new_mesh: Callable[..., Mesh]) -> None:
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while value(found := await scraped(http), "mesh_queue_depth", model=SINGLE):
                 await asyncio.sleep(0.05)
         assert value(found, "mesh_store_up") == 0, "there is none here"

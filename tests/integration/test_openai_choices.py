@@ -61,7 +61,9 @@ def test_one_failure_of_several_answers_ends_them_all(client: openai.OpenAI) -> 
 
 def test_several_answers_under_one_key_are_the_same_again(mesh: Mesh) -> None:
     body = {"model": ECHO, "messages": HELLO, "n": 2}
-    with httpx.Client(base_url=mesh.url, headers={"Idempotency-Key": "two-of-them"}) as http:
+    with httpx.Client(
+        base_url=mesh.url, headers={"Idempotency-Key": "two-of-them"}, timeout=60
+    ) as http:
         first, again = (http.post("/v1/chat/completions", json=body).json() for _ in range(2))
         assert first == again
         other = http.post("/v1/chat/completions", json=body | {"n": 3})
@@ -121,14 +123,14 @@ def test_the_tokens_of_a_text_are_counted_as_the_model_does(
     mesh: Mesh, client: openai.OpenAI
 ) -> None:
     body = {"model": ECHO, "prompt": TEXT}
-    found = httpx.post(f"{mesh.url}/tokenize", json=body).json()
+    found = httpx.post(f"{mesh.url}/tokenize", json=body, timeout=60).json()
     text = client.completions.create(model=ECHO, prompt=TEXT)
     assert text.usage is not None
     assert found["count"] == len(found["tokens"]) == text.usage.prompt_tokens == 3
     assert found["max_model_len"] == 8192
-    unknown = httpx.post(f"{mesh.url}/tokenize", json=body | {"model": "nobody"})
+    unknown = httpx.post(f"{mesh.url}/tokenize", json=body | {"model": "nobody"}, timeout=60)
     assert unknown.status_code == 404
-    assert httpx.post(f"{mesh.url}/tokenize", json={}).status_code == 400
+    assert httpx.post(f"{mesh.url}/tokenize", json={}, timeout=60).status_code == 400
 
 
 def test_likely_tokens_of_texts_say_where_they_stand(client: openai.OpenAI) -> None:

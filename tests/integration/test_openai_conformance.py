@@ -36,7 +36,7 @@ RESPONSES: list[dict[str, Any]] = [
 
 
 def post(mesh: Mesh, path: str, body: dict[str, Any]) -> str:
-    answer = httpx.post(f"{mesh.url}{path}", json={"model": ECHO} | body, timeout=20)
+    answer = httpx.post(f"{mesh.url}{path}", json={"model": ECHO} | body, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -78,4 +78,4 @@ def test_responses(mesh: Mesh, parameters: dict[str, Any]) -> None:
 
 
 def test_models(mesh: Mesh) -> None:
-    check(Model, httpx.get(f"{mesh.url}/v1/models/{ECHO}").text)
+    check(Model, httpx.get(f"{mesh.url}/v1/models/{ECHO}", timeout=60).text)

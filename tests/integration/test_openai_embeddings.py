@@ -64,7 +64,7 @@ def test_texts_become_vectors_in_their_order(client: openai.OpenAI) -> None:
 
 def test_base64_is_of_the_same_numbers(mesh: Mesh, client: openai.OpenAI) -> None:
     body = {"model": ECHO, "input": "one two", "encoding_format": "base64"}
-    found = httpx.post(f"{mesh.url}/v1/embeddings", json=body).json()
+    found = httpx.post(f"{mesh.url}/v1/embeddings", json=body, timeout=60).json()
     data = b64decode(found["data"][0]["embedding"])
     plain = client.embeddings.create(model=ECHO, input="one two", encoding_format="float")
     assert list(unpack(f"<{len(data) // 4}f", data)) == plain.data[0].embedding
@@ -99,7 +99,7 @@ def test_it_answers_while_every_slot_is_busy(mesh: Mesh, client: openai.OpenAI) 
 def test_what_cannot_be_done_is_refused_by_name(
     mesh: Mesh, body: dict[str, Any], status: int, param: str | None
 ) -> None:
-    refused = httpx.post(f"{mesh.url}/v1/embeddings", json={"model": ECHO} | body)
+    refused = httpx.post(f"{mesh.url}/v1/embeddings", json={"model": ECHO} | body, timeout=60)
     assert refused.status_code == status, refused.text
     assert refused.json()["error"]["param"] == param
 
@@ -108,7 +108,7 @@ def test_limits_hold_for_them_too(new_mesh: Callable[..., Mesh]) -> None:
     mesh = new_mesh(limit_requests=2)
     mesh.start("store", "gateway", ECHO)
     body = {"model": ECHO, "input": "hello"}
-    answers = [httpx.post(f"{mesh.url}/v1/embeddings", json=body) for _ in range(3)]
+    answers = [httpx.post(f"{mesh.url}/v1/embeddings", json=body, timeout=60) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[1].headers["x-ratelimit-remaining-requests"] == "0"
 
@@ -117,7 +117,7 @@ def test_so_do_those_of_tokens(new_mesh: Callable[..., Mesh]) -> None:
     mesh = new_mesh(limit_tokens=5)
     mesh.start("store", "gateway", ECHO)
     body = {"model": ECHO, "input": ["one two three", "four five six"]}
-    answers = [httpx.post(f"{mesh.url}/v1/embeddings", json=body) for _ in range(2)]
+    answers = [httpx.post(f"{mesh.url}/v1/embeddings", json=body, timeout=60) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429]
 
 
@@ -130,15 +130,17 @@ def test_what_they_took_is_used_at_every_gateway_and_after_a_restart(
     two.start("gateway")
 
     def left(mesh: Mesh) -> tuple[int, int]:
-        headers = httpx.get(f"{mesh.url}/account/limits", headers=signed).headers
+        headers = httpx.get(f"{mesh.url}/account/limits", headers=signed, timeout=60).headers
         of = ("requests", "daily-tokens")
         first, second = (int(headers[f"x-ratelimit-remaining-{name}"]) for name in of)
         return first, second
 
-    pair = httpx.get(f"{one.url}/auth/callback/debug", params={"code": "vectors"}).json()
+    pair = httpx.get(
+        f"{one.url}/auth/callback/debug", params={"code": "vectors"}, timeout=60
+    ).json()
     signed = {"Authorization": f"Bearer {pair['access_token']['access_token']}"}
     body = {"model": ECHO, "input": ["one two three", "four five"]}
-    made = httpx.post(f"{one.url}/v1/embeddings", json=body, headers=signed).json()
+    made = httpx.post(f"{one.url}/v1/embeddings", json=body, headers=signed, timeout=60).json()
     tokens = made["usage"]["total_tokens"]
     assert tokens > 0 and left(one) == (2, 10**6 - tokens)
     wait_until("the other has heard of it", lambda: left(two) == (2, 10**6 - tokens))
@@ -147,16 +149,16 @@ def test_what_they_took_is_used_at_every_gateway_and_after_a_restart(
     wait_until("it knows what was before", lambda: left(two) == (2, 10**6 - tokens))
 
     def usage() -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = httpx.get(f"{two.url}/account/usage", headers=signed).json()[
-            "usage"
-        ]
+        rows: list[dict[str, Any]] = httpx.get(
+            f"{two.url}/account/usage", headers=signed, timeout=60
+        ).json()["usage"]
         return rows
 
     wait_until("the store has counted it", lambda: bool(usage()))
     (row,) = usage()
     assert (row["model"], row["requests"], row["failed"]) == (ECHO, 1, 0)
     assert (row["prompt_tokens"], row["completion_tokens"]) == (tokens, 0)
-    exported = httpx.get(f"{one.url}/account/export", headers=signed).text
+    exported = httpx.get(f"{one.url}/account/export", headers=signed, timeout=60).text
     assert "three" not in exported
 
 
@@ -165,7 +167,7 @@ def test_a_model_that_makes_none_says_so(broker: Broker) -> None:
     try:
         mesh.start("store", "gateway", FAR)
         body = {"model": FAR, "input": "hello"}
-        refused = httpx.post(f"{mesh.url}/v1/embeddings", json=body)
+        refused = httpx.post(f"{mesh.url}/v1/embeddings", json=body, timeout=60)
     finally:
         mesh.close()
     assert refused.status_code == 400
@@ -180,7 +182,9 @@ def test_of_those_who_serve_a_model_they_are_asked_who_make_them(broker: Broker)
         mesh.start("store", "gateway", ECHO)
         mesh.start(FAR)
         answers = [
-            httpx.post(f"{mesh.url}/v1/embeddings", json={"model": ECHO, "input": ["a", "b"]})
+            httpx.post(
+                f"{mesh.url}/v1/embeddings", json={"model": ECHO, "input": ["a", "b"]}, timeout=60
+            )
             for _ in range(2)
         ]
     finally:

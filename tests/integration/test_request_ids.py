@@ -67,9 +67,9 @@ def test_a_failure_is_said_by_every_service_without_asking_for_more(talkative: F
 
 def test_what_is_asked_of_the_store_alone_has_the_id_there(talkative: Fleet) -> None:
     headers = {"x-request-id": "looks-for-nothing"}
-    login = httpx.get(f"{talkative.url}/auth/callback/debug", params={"code": "ada"})
+    login = httpx.get(f"{talkative.url}/auth/callback/debug", params={"code": "ada"}, timeout=60)
     headers["Authorization"] = f"Bearer {login.json()['access_token']['access_token']}"
-    missing = httpx.get(f"{talkative.url}/chats/nobodys", headers=headers)
+    missing = httpx.get(f"{talkative.url}/chats/nobodys", headers=headers, timeout=60)
     assert missing.status_code == 404
 
     def of_store() -> list[str]:
@@ -83,6 +83,6 @@ def test_what_is_asked_of_the_store_alone_has_the_id_there(talkative: Fleet) -> 
 @pytest.mark.parametrize("given", ["", "two words", "x" * 65, "nope\u00e9", "a;b"])
 def test_an_id_that_is_none_is_replaced(mesh: Mesh, given: str) -> None:
     headers = {b"x-request-id": given.encode("latin-1")}
-    answer = httpx.get(f"{mesh.url}/v1/health", headers=headers)
+    answer = httpx.get(f"{mesh.url}/v1/health", headers=headers, timeout=60)
     made = answer.headers["x-request-id"]
     assert made != given and len(made) == 16 and int(made, 16) >= 0

@@ -40,7 +40,7 @@ def scraped(mesh: Fleet, service: str) -> Samples:
     (url,) = AT.findall(mesh.log(service))
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(httpx.get(url, timeout=10).text)
+        for family in text_string_to_metric_families(httpx.get(url, timeout=30).text)
         for sample in family.samples
     }
 
@@ -88,7 +88,7 @@ def test_store_and_workers_tell_what_they_do(measured: Fleet) -> None:
     assert of_worker(measured, second, "mesh_worker_prefill_seconds_count") == 1
     assert of_worker(measured, second, "mesh_worker_token_gap_seconds_count") == 1
 
-    missing = httpx.get(f"{measured.url}/v1/responses/resp_nobodys").status_code
+    missing = httpx.get(f"{measured.url}/v1/responses/resp_nobodys", timeout=60).status_code
     assert missing in (401, 404)
     wait_until(
         "the log is applied", lambda: value(measured, "store", "mesh_store_events_total") > 3

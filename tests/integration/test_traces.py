@@ -77,7 +77,7 @@ def test_a_request_is_told_of_from_http_to_the_engine(
     mesh = new_mesh(otlp=collector.url)
     mesh.start("store", "gateway", ECHO, FAILING)
     body: dict[str, Any] = {"model": ECHO, "messages": [{"role": "user", "content": WORDS}]}
-    answer = httpx.post(f"{mesh.url}/v1/chat/completions", json=body)
+    answer = httpx.post(f"{mesh.url}/v1/chat/completions", json=body, timeout=60)
     request_id = answer.headers["x-request-id"]
     wait_until("all of it was told", lambda: len(collector.trace_with(request_id)) == 5)
     spans = {span["name"]: span for span in collector.trace_with(request_id)}
@@ -98,7 +98,7 @@ def test_a_request_is_told_of_from_http_to_the_engine(
     assert all(len(span["traceId"]) == 32 and len(span["spanId"]) == 16 for span in spans.values())
 
     body |= {"model": FAILING, "messages": [{"role": "user", "content": WORDS * 9}]}
-    failing = httpx.post(f"{mesh.url}/v1/chat/completions", json=body)
+    failing = httpx.post(f"{mesh.url}/v1/chat/completions", json=body, timeout=60)
     failed = failing.headers["x-request-id"]
     wait_until("the failure was told", lambda: len(collector.trace_with(failed)) >= 2)
     (chat,) = [span for span in collector.trace_with(failed) if span["name"].startswith("chat")]
@@ -112,4 +112,4 @@ def test_a_collector_that_is_away_keeps_nobody_waiting(new_mesh: Callable[..., M
     mesh.start("store", "gateway", ECHO)
     for _ in range(2):
         body = {"prompt": "hello", "model": ECHO}
-        assert httpx.post(f"{mesh.url}/generate", json=body).status_code == 200
+        assert httpx.post(f"{mesh.url}/generate", json=body, timeout=60).status_code == 200

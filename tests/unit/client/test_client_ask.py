@@ -33,7 +33,7 @@ def environment(tmp_path: Path, gateway: ScriptedGateway) -> dict[str, str]:
 def ask(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[bytes]]:
     def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [*COMMAND, *arguments], input=stdin, capture_output=True, env=environment, timeout=30
+            [*COMMAND, *arguments], input=stdin, capture_output=True, env=environment, timeout=60
         )
 
     return run
@@ -95,7 +95,7 @@ def test_a_full_disk_is_said_and_the_answer_cancelled(
             stdout=full,
             stderr=subprocess.PIPE,
             env=environment,
-            timeout=30,
+            timeout=60,
         )
     assert done.returncode == 1
     assert b"mesh: The answer cannot be written: No space left on device." in done.stderr
@@ -232,7 +232,7 @@ def test_an_interrupt_cancels_with_acknowledgement_and_exits_with_130(
     assert process.stdout is not None
     read_until(process.stdout, "thrée ".encode())
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"\n")
     assert gateway.cancelled
     assert b"stopped after 214 tokens (freed in " in err and b"Traceback" not in err
@@ -247,11 +247,11 @@ def test_a_second_interrupt_leaves_at_once(
     read_until(process.stdout, "thrée ".encode())
     gateway.stop()
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)  # nothing shows from outside that the first one has arrived
+    time.sleep(1.5)  # nothing shows from outside that the first one has arrived
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 130 and time.monotonic() - began < 2
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and time.monotonic() - began < 6
     assert b"Traceback" not in err
 
 

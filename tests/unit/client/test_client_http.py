@@ -172,13 +172,13 @@ def test_patience_with_a_gateway_that_stays_away_ends(gateway: ScriptedGateway) 
 
 
 def test_a_gateway_that_never_was_is_reported_at_once() -> None:
-    began = time.monotonic()
+    began, patient = time.monotonic(), Retry(call_patience=120.0)
     with (
-        Client("http://127.0.0.1:9", store=MemoryStore(), retry=QUICK) as client,
+        Client("http://127.0.0.1:9", store=MemoryStore(), retry=patient) as client,
         pytest.raises(Unreachable, match="http://127.0.0.1:9"),
     ):
         client.models()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_a_question_whose_reply_was_lost_is_asked_once(

@@ -225,7 +225,7 @@ def test_every_line_stays_once_when_a_resized_terminal_wraps_anew(
         return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
 
     def wait_for(*words: str) -> str:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not all(word in (text := tmux("capture-pane", "-pJ", "-S", "-")) for word in words):
             assert time.monotonic() < until, text
             time.sleep(0.05)

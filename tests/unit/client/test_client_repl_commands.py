@@ -150,9 +150,9 @@ def test_a_file_goes_with_the_next_question_alone(
     open_chat: Open, gateway: ScriptedGateway, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.txt").write_text("Buy milk.\n")
-    sitting = open_chat()
+    sitting = open_chat(columns=250)
     sitting.type(f"/file {tmp_path}/not")
-    sitting.wait_for("notes.txt")
+    sitting.wait_for(f"› /file {tmp_path}/not\n", "notes.txt")
     sitting.type("\t\r\r")
     sitting.wait_for("notes.txt, 10 characters, goes with the next question", "1 file attached")
     sitting.send("What is to do?")

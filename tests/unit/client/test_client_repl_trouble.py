@@ -28,7 +28,7 @@ def test_the_toolbar_names_the_worker_that_took_over(
 ) -> None:
     mid_answer.wait_for("w1")
     gateway.worker = "w2"
-    mid_answer.wait_for("w2", timeout=20)
+    mid_answer.wait_for("w2")
 
 
 def test_a_question_asked_while_the_gateway_is_away_is_sent_when_it_returns(
@@ -36,9 +36,9 @@ def test_a_question_asked_while_the_gateway_is_away_is_sent_when_it_returns(
 ) -> None:
     sitting = open_chat()
     gateway.stop()
-    sitting.wait_for("offline", timeout=20)
+    sitting.wait_for("offline")
     sitting.send("Count.")
-    sitting.wait_for("waiting for the gateway", timeout=30)
+    sitting.wait_for("waiting for the gateway")
     gateway.start()
     sitting.wait_for("five.")
     assert gateway.questions == ["Count."]
@@ -50,7 +50,7 @@ def test_a_question_that_waits_for_the_gateway_can_be_taken_back(
     sitting = open_chat()
     gateway.stop()
     sitting.send("Count.")
-    sitting.wait_for("waiting for the gateway", timeout=30)
+    sitting.wait_for("waiting for the gateway")
     sitting.type(CTRL_C)
     sitting.wait(lambda text: text.count("› Count.") == 2)
     gateway.start()
@@ -83,7 +83,7 @@ def test_a_retry_that_was_taken_back_can_be_sent_again(
     sitting.say("Count.")
     gateway.stop()
     sitting.send("/retry")
-    sitting.wait_for("waiting for the gateway", timeout=30)
+    sitting.wait_for("waiting for the gateway")
     sitting.type(CTRL_C)
     sitting.wait(lambda text: text.count("› /retry") == 2)
     gateway.start()

@@ -71,7 +71,7 @@ def test_history_is_kept_between_sittings_and_searched(
 def test_commands_complete(open_chat: Open) -> None:
     sitting = open_chat()
     sitting.type("/mod")
-    sitting.wait_for("list the models, or choose one")
+    sitting.wait_for("› /mod\n", "list the models, or choose one")
     sitting.type(TAB)
     sitting.wait_for("› /model")
 
@@ -89,7 +89,7 @@ def test_chats_complete_by_their_titles_without_being_listed_first(open_chat: Op
     for _ in range(5):  # Tab only shows again what the last of those looks has closed
         sitting.type(TAB)
         with suppress(AssertionError):
-            sitting.wait_for("› /resume chat-0", timeout=5.0)
+            sitting.wait_for("› /resume chat-0", timeout=10.0)
             return
     raise AssertionError(sitting.text())
 
@@ -98,7 +98,7 @@ def test_commands_complete_also_while_an_answer_is_written(
     mid_answer: Sitting, gateway: ScriptedGateway
 ) -> None:
     mid_answer.type("/mod")
-    mid_answer.wait_for("list the models, or choose one")
+    mid_answer.wait_for("› /mod\n", "list the models, or choose one")
     mid_answer.type(TAB)
     mid_answer.wait_for("› /model")
     mid_answer.type("ec")
@@ -177,9 +177,9 @@ def test_a_megabyte_is_pasted_sent_and_taken_back_when_it_is_too_much(
     sitting.type("Read: ")
     for _ in range(16):
         sitting.type("\x1b[200~" + "x" * 65_536 + "\x1b[201~")
-    sitting.wait_for("[pasted text 1: 65,536 characters]", timeout=30)
+    sitting.wait_for("[pasted text 1: 65,536 characters]")
     sitting.send("")
-    sitting.wait_for("at most 100,000 are accepted.", timeout=30)
+    sitting.wait_for("at most 100,000 are accepted.")
     sitting.wait(lambda text: text.count("› Read: [pasted text 1") == 2)
     sitting.send("")
     sitting.wait_for("five.")
