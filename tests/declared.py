@@ -11,11 +11,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar
-from litestar.di import Provide
 
 from mesh.gateway.openapi import document
-from mesh.gateway.routes import ROUTES
+from tests.served import bare_app
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _WHOLE_PATHS = ("model",)
@@ -26,9 +24,7 @@ class Declared:
     """What the document says of each route, the most definite paths first."""
 
     def __init__(self) -> None:
-        services = Provide(lambda: None, sync_to_thread=False)
-        app = Litestar(ROUTES, dependencies={"services": services}, openapi_config=None)
-        paths: dict[str, Any] = msgspec.json.decode(document(app))["paths"]
+        paths: dict[str, Any] = msgspec.json.decode(document(bare_app()))["paths"]
         self._routes = [
             (re.compile(_pattern(path)), paths[path])
             for path in sorted(paths, key=lambda path: (path.count("{"), -len(path)))

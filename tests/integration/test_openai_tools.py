@@ -7,15 +7,9 @@ from typing import Any
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageToolCall
-from pydantic import BaseModel
 
-from tests.calling import CALL, CLOCK, WEATHER
+from tests.calling import CALL, CLOCK, WEATHER, Person, told_outcome
 from tests.whole_mesh import ECHO, SLOW, Mesh
-
-
-class Person(BaseModel):
-    name: str
-    age: int
 
 
 @pytest.fixture
@@ -52,11 +46,7 @@ def test_a_tool_is_called_and_its_outcome_answered(client: openai.OpenAI) -> Non
     answer = client.chat.completions.create(
         model=ECHO,
         tools=[WEATHER],
-        messages=[
-            {"role": "user", "content": CALL},
-            choice.message.model_dump(exclude_none=True),
-            {"role": "tool", "tool_call_id": call.id, "content": "It rains."},
-        ],
+        messages=told_outcome(choice.message, "It rains."),
     )
     assert answer.choices[0].message.content == "It rains."
     assert answer.choices[0].finish_reason == "stop"

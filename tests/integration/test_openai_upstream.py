@@ -8,24 +8,18 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from pydantic import BaseModel
 
 from mesh.settings import WorkerSettings
 from mesh.worker import app as worker
 from mesh_client import Client, MemoryStore
 from mesh_client.inference import get_inference
-from tests.calling import CALL, CLOCK, WEATHER, settled
+from tests.calling import CALL, CLOCK, WEATHER, Person, settled, told_outcome
 from tests.integration.test_client_assistants import content, get_weather
 from tests.integration.test_process import told_with_tools
 from tests.whole_mesh import ECHO, Mesh
 
 CLOUD = "cloud-model"
-READY = 20.0
-
-
-class Person(BaseModel):
-    name: str
-    age: int
+READY = 60.0
 
 
 @pytest.fixture
@@ -82,11 +76,7 @@ async def test_a_tool_is_called_and_its_outcome_answered(client: openai.AsyncOpe
     answer = await client.chat.completions.create(
         model=CLOUD,
         tools=[WEATHER],
-        messages=[
-            {"role": "user", "content": CALL},
-            choice.message.model_dump(exclude_none=True),
-            {"role": "tool", "tool_call_id": call.id, "content": "It rains."},
-        ],
+        messages=told_outcome(choice.message, "It rains."),
     )
     assert answer.choices[0].message.content == "It rains."
 

@@ -7,16 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-from litestar import Litestar
-from litestar.di import Provide
-from litestar.routes import HTTPRoute
 
 from mesh.cli.main import COMMANDS
-from mesh.gateway.routes import ROUTES
 from mesh.protocol.calls import CALLS
 from mesh.protocol.catalogue import CHANNELS
 from mesh.protocol.errors import ErrorCode
 from mesh.settings import env_name
+from tests.served import served
 from tools import generated
 from tools.settings_table import fields
 
@@ -43,20 +40,6 @@ def everything() -> str:
     return "\n".join(page.read_text() for page in PAGES)
 
 
-def routes() -> list[str]:
-    """`METHOD /path` of every route of the gateway."""
-    services = Provide(lambda: None, sync_to_thread=False)
-    app = Litestar(ROUTES, dependencies={"services": services}, openapi_config=None)
-    return [
-        f"{method} {route.path_format}"
-        for route in app.routes
-        if isinstance(route, HTTPRoute)
-        for handler in route.route_handlers
-        if handler.handler_name != "options_handler"
-        for method in handler.http_methods
-    ]
-
-
 def anchors(page: Path) -> set[str]:
     """What the headings of a page are linked by, as GitHub spells them."""
     headings = re.findall(r"^#+ (.*)", _FENCED.sub("", page.read_text()), re.M)
@@ -74,7 +57,7 @@ def test_a_setting_is_documented(name: str) -> None:
     assert f"`{env_name(name)}`" in text_of("docs/operations.md")
 
 
-@pytest.mark.parametrize("route", sorted(routes()))
+@pytest.mark.parametrize("route", sorted(served()))
 def test_a_route_is_documented(route: str) -> None:
     assert f"`{route}" in text_of("docs/accounts.md", "docs/api.md", "docs/openai.md")
 

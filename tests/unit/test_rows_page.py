@@ -4,11 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from litestar import Litestar
-from litestar.di import Provide
-from litestar.routes import HTTPRoute
 
-from mesh.gateway.routes import ROUTES
+from tests.served import served
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "rows.md").read_text()
@@ -17,18 +14,6 @@ ROWS = [
     for row in PAGE.split("\n")
     if row.startswith("| ") and not row.startswith("| what is done | routes |")
 ]
-
-
-def routes() -> set[str]:
-    services = Provide(lambda: None, sync_to_thread=False)
-    app = Litestar(ROUTES, dependencies={"services": services}, openapi_config=None)
-    return {
-        f"{method} {route.path_format}"
-        for route in app.routes
-        if isinstance(route, HTTPRoute)
-        for handler in route.route_handlers
-        for method in handler.http_methods
-    }
 
 
 def test_every_test_that_it_names_is_there() -> None:
@@ -40,7 +25,7 @@ def test_every_test_that_it_names_is_there() -> None:
 
 def test_every_route_that_it_names_is_there() -> None:
     named = set(re.findall(r"`((?:GET|POST|PUT|DELETE) /[^` ]*)`", PAGE))
-    assert named - routes() == set() and len(named) > 50
+    assert named - set(served()) == set() and len(named) > 50
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2:50])
