@@ -13,6 +13,9 @@ from tests.truth import truth_of
 WORDS = "one two three four five six seven eight nine ten "
 SLOW = ("--echo-rate", "60")
 
+LASTING = 900
+"""Tokens of an answer that is still being written when a command has begun on a busy machine."""
+
 
 def said(count: int) -> list[str]:
     """What the echo engine says to `/repeat` WORDS, in tokens."""
