@@ -26,9 +26,6 @@ RATE = 30
 
 TOKENS = 200
 
-ROOT = Path(__file__).resolve().parent.parent
-"""Data folders are made here: a temporary folder may be in memory, where nothing is stored."""
-
 Loads = dict[int, Figures]
 
 
@@ -146,7 +143,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"{platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     begun = time.monotonic()
-    with TemporaryDirectory(prefix=".bench-", dir=ROOT) as folder:
+    with TemporaryDirectory(prefix=".bench-", dir=subjects.ROOT) as folder:
         failures = Run(Path(folder), quick).all()
     _say(f"{time.monotonic() - begun:.0f} s; {failures} answers were not whole.")
     return 1 if failures else 0

@@ -13,14 +13,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import process_time, time
 from typing import NamedTuple
 
 import httpx
 import uvloop
 
-from benchmarks import report, subjects
+from benchmarks import subjects
 from benchmarks.report import Aim
 from mesh.bus.appender import new_uid
 from mesh.bus.connection import Bus
@@ -186,11 +185,7 @@ def run(folder: Path) -> list[Aim]:
 
 def main() -> int:
     """Run, and say whether what was to be reached was."""
-    root = Path(__file__).resolve().parent.parent
-    with TemporaryDirectory(prefix=".bench-", dir=root) as folder:
-        aims = run(Path(folder))
-    print(f"\n{report.aims_table(aims)}")
-    return 0 if all(aim.reached for aim in aims) else 1
+    return subjects.standalone(run)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks import report, subjects
+from benchmarks import subjects
 from benchmarks.report import Aim
 from mesh.cli.load.table import aligned
 
@@ -168,11 +167,7 @@ def run(folder: Path) -> list[Aim]:
 
 def main() -> int:
     """Run, and say whether what was to be reached was."""
-    root = Path(__file__).resolve().parent.parent
-    with TemporaryDirectory(prefix=".bench-", dir=root) as folder:
-        aims = run(Path(folder))
-    print(f"\n{report.aims_table(aims)}")
-    return 0 if all(aim.reached for aim in aims) else 1
+    return subjects.standalone(run)
 
 
 if __name__ == "__main__":

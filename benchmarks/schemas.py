@@ -15,13 +15,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import jsonschema  # type: ignore[import-untyped]
 
-from benchmarks import report, subjects
+from benchmarks import subjects
 from benchmarks.report import Aim
 from tests.schemas import UNDOCUMENTED, Schema, check, documented
 
@@ -110,10 +109,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    with TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as folder:
-        aims = measure(Path(folder), arguments.count, arguments.seed)
-    print(f"\n{report.aims_table(aims)}")
-    return 0 if all(aim.reached for aim in aims) else 1
+    return subjects.standalone(lambda folder: measure(folder, arguments.count, arguments.seed))
 
 
 if __name__ == "__main__":

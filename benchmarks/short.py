@@ -16,16 +16,15 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Self, cast
 from urllib.parse import urlsplit
 
 import uvloop
 
-from benchmarks import report, subjects
+from benchmarks import subjects
 from benchmarks.report import Aim
 from benchmarks.subjects import Target
+from mesh.cli.load.connection import Connection, Read
 from mesh.cli.load.figures import Spent
 from mesh.cli.load.processes import Watch
 from mesh.cli.load.question import PATH, REPEAT, repeated
@@ -46,57 +45,19 @@ PATIENCE = 30.0
 """Seconds in which an answer has to come."""
 
 
-class Connection(asyncio.Protocol):
-    """One HTTP/1.1 connection, for one question at a time. Make it with `open`."""
+class Whole(Connection):
+    """A connection for answers that are not streamed, and end where their head says."""
 
-    def __init__(self) -> None:
-        self.usable = False
-        self._data = b""
-        self._answered: asyncio.Future[bytes] | None = None
-        self._transport: asyncio.Transport | None = None
-
-    @classmethod
-    async def open(cls, url: str) -> Self:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "127.0.0.1", parts.port or 80
-        _, made = await asyncio.get_running_loop().create_connection(cls, host, port)
-        return made
-
-    async def ask(self, request: bytes) -> bytes:
+    async def answer(self, request: bytes) -> bytes:
         """The whole response; what there is of it, if the connection is lost or takes too long."""
-        assert self._transport is not None
-        self._data, self._answered = b"", asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._answered
-        except TimeoutError:
-            self.close()
-            return self._data
-
-    def close(self) -> None:
-        self.usable = False
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass
-        self.usable = True
+        return b"".join(read.data for read in await self.ask(request, PATIENCE))
 
     def data_received(self, data: bytes) -> None:
-        self._data += data
-        head, blank, body = self._data.partition(b"\r\n\r\n")
+        self._reads.append(Read(perf_counter(), data))
+        head, blank, body = b"".join(read.data for read in self._reads).partition(b"\r\n\r\n")
         length = head.lower().partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]
         if blank and length and len(body) >= int(length):
             self._finish()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.usable = False
-        self._finish()
-
-    def _finish(self) -> None:
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_result(self._data)
 
 
 @dataclass
@@ -140,7 +101,7 @@ class Load:
         self._url = url
         self._rate = rate
         self._request = question(url)
-        self._idle: list[Connection] = []
+        self._idle: list[Whole] = []
 
     async def run(self, seconds: float) -> Found:
         """Ask for so many seconds, then wait for the last answers."""
@@ -160,7 +121,7 @@ class Load:
         except OSError as error:
             found.errors[f"no connection: {error}"] += 1
             return
-        answer = await connection.ask(self._request)
+        answer = await connection.answer(self._request)
         time = perf_counter() - due
         if connection.usable:
             self._idle.append(connection)
@@ -170,12 +131,12 @@ class Load:
         else:
             found.times.append(time)
 
-    async def _connection(self) -> Connection:
+    async def _connection(self) -> Whole:
         """One that is open still, or a new one. Raises OSError."""
         while self._idle:
             if (connection := self._idle.pop()).usable:
                 return connection
-        return await Connection.open(self._url)
+        return await Whole.open(self._url)
 
     def close(self) -> None:
         for connection in self._idle:
@@ -240,11 +201,7 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=RATE)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     options = parser.parse_args()
-    root = Path(__file__).resolve().parent.parent
-    with TemporaryDirectory(prefix=".bench-", dir=root) as folder:
-        aims = run(Path(folder), options.rate, options.seconds)
-    print(f"\n{report.aims_table(aims)}")
-    return 0 if all(aim.reached for aim in aims) else 1
+    return subjects.standalone(lambda folder: run(folder, options.rate, options.seconds))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What is measured, each in processes of its own: a whole mesh, the bare app, an engine alone.
 
-Each is a context manager that starts it, waits until it is ready, and ends it.
+Each is a context manager that starts it, waits until it is ready, and ends it. `standalone` is for
+a benchmark that is run by itself.
 """
 
 import json
@@ -14,11 +15,13 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import msgspec
 
 from benchmarks.direct import Direct
+from benchmarks.report import Aim, aims_table
 from mesh.cli.load.figures import Figures
 from mesh.cli.load.processes import of_mesh
 from mesh.cli.load.question import REPEAT
@@ -34,6 +37,9 @@ LONG = 300.0
 """Seconds that one load may take, all in all."""
 
 STORY = "Tell me a story about a fox and a lake."
+
+ROOT = Path(__file__).resolve().parent.parent
+"""Data folders are made here: a temporary folder may be in memory, where nothing is stored."""
 
 
 class Target(NamedTuple):
@@ -65,6 +71,17 @@ class Alone:
         self._process.stdin.write(b"%d %f\n" % (streams, seconds))
         self._process.stdin.flush()
         return msgspec.json.decode(self._process.stdout.readline(), type=Direct)
+
+
+def standalone(measure: Callable[[Path], Sequence[Aim]]) -> int:
+    """Measure one thing in a folder of its own, and print what was to be reached.
+
+    Returns the status to exit with: 0 if it was.
+    """
+    with TemporaryDirectory(prefix=".bench-", dir=ROOT) as folder:
+        aims = measure(Path(folder))
+    print(f"\n{aims_table(aims)}")
+    return 0 if all(aim.reached for aim in aims) else 1
 
 
 @contextmanager
