@@ -141,7 +141,7 @@ def test_what_one_gateway_revokes_all_others_refuse(network: Fleet) -> None:
             out = {"Authorization": f"Bearer {again['access_token']['access_token']}"}
             assert other.get("/chats", headers=out).status_code == 200
             refresh = {"Refresh": again["refresh_token"]["access_token"]}
-            httpx.post(f"{network.url}/auth/logout", headers=refresh).raise_for_status()
+            httpx.post(f"{network.url}/auth/logout", headers=refresh, timeout=60).raise_for_status()
             assert other.get("/chats", headers=out).status_code == 401
             assert other.get("/chats").status_code == 200
             httpx.delete(f"{network.url}/auth/sessions", headers=mine, timeout=30)

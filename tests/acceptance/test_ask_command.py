@@ -60,7 +60,7 @@ def ask(mesh: Processes) -> Ask:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
 
     return run
@@ -183,7 +183,7 @@ def test_an_interrupt_cancels_and_says_what_the_log_says(
     process = begin(ENDLESS)
     shown = read_until(process.stdout, b"one two three one ")
     process.send_signal(number)
-    rest, said = process.communicate(timeout=20)
+    rest, said = process.communicate(timeout=60)
     assert process.returncode == 130
     run = logged(mesh, newest(mesh))
     assert isinstance(run.end, Cancelled)

@@ -227,7 +227,7 @@ def test_a_mesh_of_one_broker_is_restored_into_a_cluster_and_back(
 
 async def waits(broker: Broker) -> None:
     """Return when there is a request that nobody has claimed."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         truth = await read_truth(broker)
         while not truth.runs.keys() - truth.claims.keys():
             await asyncio.sleep(0.05)

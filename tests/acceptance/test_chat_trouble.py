@@ -73,7 +73,7 @@ class Reading(threading.Thread):
 
     def end(self) -> Finished:
         """The last event, which has to be a whole answer's."""
-        self.join(30)
+        self.join(60)
         assert not self.is_alive() and self.failure is None, (self.failure, len(self.tokens))
         last = self.events[-1]
         assert isinstance(last, Finished), last
@@ -84,7 +84,7 @@ class Reading(threading.Thread):
 @pytest.fixture
 def client(processes: Processes) -> Iterator[Client]:
     """Signed in to a mesh of gateway, store and two slow workers."""
-    processes.gateway("--ack-wait", "2")
+    processes.gateway("--ack-wait", "6")
     processes.store()
     for name in ("w1", "w2"):
         processes.worker(name, *RATE)
@@ -113,12 +113,12 @@ def check(processes: Processes, reading: Reading, count: int) -> None:
 
 
 def test_a_client_resumes_at_the_restarted_gateway(processes: Processes, client: Client) -> None:
-    reading = Reading(client.new_chat(), 150)
+    reading = Reading(client.new_chat(), 500)
     reading.await_tokens(30)
     named(processes, "gateway").kill()
     until("the loss was noticed", lambda: reading.losses > 0)
     named(processes, "gateway").start()
-    check(processes, reading, 150)
+    check(processes, reading, 500)
     assert not truth_of(processes.broker).runs[reading.answer.id].cancel
 
 
@@ -135,11 +135,11 @@ def test_an_answer_whose_gateway_was_away_until_its_end_is_read_whole(
 
 
 def test_a_chat_survives_the_death_of_its_worker(processes: Processes, client: Client) -> None:
-    reading = Reading(client.new_chat(), 150)
+    reading = Reading(client.new_chat(), 500)
     reading.await_tokens(30)
     (claimant,) = truth_of(processes.broker).claims[reading.answer.id]
     named(processes, claimant).kill()
-    check(processes, reading, 150)
+    check(processes, reading, 500)
     assert reading.losses == 0
     assert len(truth_of(processes.broker).claims[reading.answer.id]) == 2
 

@@ -63,7 +63,7 @@ def elsewhere(
 
 
 def refusal(worker: subprocess.Popen[bytes]) -> str:
-    _, said = worker.communicate(timeout=30)
+    _, said = worker.communicate(timeout=60)
     assert worker.returncode == 78, said.decode()
     return said.decode()
 
@@ -80,7 +80,7 @@ def test_one_line_is_all_that_another_machine_needs(open_mesh: Mesh, tmp_path: P
         assert told.stdout.strip() == "one two"
     finally:
         worker.terminate()
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=60)
 
 
 def test_another_certificate_is_refused_before_anything_is_said(
@@ -121,7 +121,7 @@ def test_who_says_that_tls_is_not_needed_is_not_told_the_password(
                 connection.sendall(
                     b'INFO {"server_id":"x","version":"2.12.0","max_payload":1024}\r\n'
                 )
-                connection.settimeout(20)
+                connection.settimeout(60)
                 heard = connection.recv(65536)
         finally:
             worker.kill()
@@ -136,14 +136,14 @@ def test_a_broker_that_is_too_busy_for_tls_at_first_is_asked_again(
     """Kept waiting, nats-server greets without TLS, and a moment later it does not."""
     given, words = line_of(open_mesh.run("join", "attic", "--host", "127.0.0.1"))
     with socket.create_server(("127.0.0.1", 0)) as front:
-        front.settimeout(30)
+        front.settimeout(60)
         words[-1] = f"tls://127.0.0.1:{front.getsockname()[1]}"
         worker = elsewhere(open_mesh, tmp_path, given, words)
         try:
             for _ in range(2):
                 greeted, _ = front.accept()
                 with greeted:
-                    greeted.settimeout(20)
+                    greeted.settimeout(60)
                     greeted.recv(65536)  # TLS has begun, so what comes now is no TLS
                     greeted.sendall(b'INFO {"server_id":"x","version":"2.12.0"}\r\n')
             client, _ = front.accept()
@@ -184,7 +184,7 @@ def test_a_broken_certificate_on_the_line_is_said_to_be_one(
 
 
 def test_the_broker_speaks_nothing_but_tls(open_mesh: Mesh) -> None:
-    with socket.create_connection(("127.0.0.1", open_mesh.nats_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", open_mesh.nats_port), timeout=60) as connection:
         lines = connection.makefile("rb")
         assert b'"tls_required":true' in lines.readline()
         connection.sendall(b'CONNECT {"user":"operator","pass":"x","verbose":false}\r\nPING\r\n')
@@ -225,7 +225,7 @@ def test_what_an_admin_is_told_over_http_is_all_that_another_machine_needs(
         try:
             open_mesh.wait_until(lambda: workers(open_mesh) == 2, "it did not join")
             http.delete("/admin/workers/attic").raise_for_status()
-            _, said = worker.communicate(timeout=30)
+            _, said = worker.communicate(timeout=60)
             assert "may have been removed" in said.decode()
             assert made["api_key"] not in open_mesh.output
         finally:

@@ -27,7 +27,7 @@ def confined(disk: SmallDisk, tmp_path: Path) -> Iterator[Mesh]:
     mesh.end()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_mesh_whose_disk_was_full_goes_on_by_itself(confined: Mesh, disk: SmallDisk) -> None:
     reading = Reading(confined.url, 300)
     reading.start()

@@ -177,7 +177,7 @@ def test_a_gateway_killed_in_mid_answer_costs_no_word_and_doubles_none(
     gateway.kill()
     terminal.wait_for("offline", "resuming")
     gateway.start()
-    terminal.wait(idle, timeout=30)
+    terminal.wait(lambda text: text.count(f"<{COUNT - 1}>") == 2 and idle(text))
     assert answer_to(NUMBERED, terminal.text()) == NUMBERED.replace(" ", "")
     truth_of(processes.broker).check()
 
@@ -190,7 +190,7 @@ def test_a_worker_killed_in_mid_answer_is_followed_by_another(
     terminal.wait(lambda text: text.count("<40>") == 2)
     processes.started[-1].kill()
     processes.worker("w2", "--echo-rate", str(RATE))
-    terminal.wait(lambda text: idle(text) and "w2" in text.split("\n")[-1], timeout=30)
+    terminal.wait(lambda text: idle(text) and "w2" in text.split("\n")[-1])
     assert answer_to(NUMBERED, terminal.text()) == NUMBERED.replace(" ", "")
     truth_of(processes.broker).check()
 
@@ -212,7 +212,7 @@ def test_while_the_store_is_away_it_says_so_and_keeps_the_question(
             terminal.type("\r")
         return "\nAre you there?" in text
 
-    terminal.wait(ask_again, timeout=20)
+    terminal.wait(ask_again)
 
 
 @pytest.mark.parametrize(

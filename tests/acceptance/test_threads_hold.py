@@ -24,13 +24,13 @@ def gateway(processes: Processes) -> Process:
 
 
 def post(url: str, **body: Any) -> Any:
-    response = httpx.post(url, json=body, timeout=20)
+    response = httpx.post(url, json=body, timeout=60)
     assert response.is_success, response.text
     return response.json()
 
 
 def said(url: str, thread: str) -> list[tuple[str, str]]:
-    response = httpx.get(f"{url}/v1/threads/{thread}/messages", timeout=20)
+    response = httpx.get(f"{url}/v1/threads/{thread}/messages", timeout=60)
     data = response.raise_for_status().json()["data"]
     return [(message["role"], message["content"]) for message in data]
 
@@ -45,7 +45,7 @@ def begin(url: str, text: str) -> tuple[str, str]:
 
 def await_state(url: str, run: str, state: str) -> None:
     def stands() -> bool:
-        found = httpx.get(f"{url}/v1/runs/{run}", timeout=20)
+        found = httpx.get(f"{url}/v1/runs/{run}", timeout=60)
         return found.is_success and found.json()["status"] == state
 
     until(f"{run} is {state}", stands, 60)
@@ -62,7 +62,7 @@ def test_an_answer_is_in_its_thread_though_gateway_and_store_were_killed_meanwhi
     gateway.start()
     processes.await_gateway()
     await_state(processes.url, run, "completed")
-    away = httpx.get(f"{processes.url}/v1/threads/{thread}/messages", timeout=20)
+    away = httpx.get(f"{processes.url}/v1/threads/{thread}/messages", timeout=60)
     assert away.status_code == 503
     store.start()
     processes.await_store()
@@ -71,10 +71,10 @@ def test_an_answer_is_in_its_thread_though_gateway_and_store_were_killed_meanwhi
     thread, run = begin(processes.url, "/call clock {}")
     await_state(processes.url, run, "requires_action")
     store.kill()
-    (call,) = httpx.get(f"{processes.url}/v1/actions/pending/{run}", timeout=20).json()
+    (call,) = httpx.get(f"{processes.url}/v1/actions/pending/{run}", timeout=60).json()
     done = {"status": "completed", "result": "noon"}
     url = f"{processes.url}/v1/actions/{call['action_id']}"
-    httpx.put(url, json=done, timeout=20).raise_for_status()
+    httpx.put(url, json=done, timeout=60).raise_for_status()
     await_state(processes.url, run, "completed")
     store.start()
     processes.await_store()

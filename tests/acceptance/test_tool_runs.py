@@ -27,20 +27,20 @@ def offered(*names: str) -> list[dict[str, Any]]:
 def begin(url: str, text: str = CALL, tools: Any = (WEATHER,)) -> str:
     """A new run's id."""
     body = {"messages": [{"role": "user", "content": text}], "tools": list(tools)}
-    response = httpx.post(f"{url}/v1/runs", json=body, timeout=10)
+    response = httpx.post(f"{url}/v1/runs", json=body, timeout=60)
     assert response.status_code == 200, response.text
     run_id: str = response.json()["id"]
     return run_id
 
 
 def look(url: str, run_id: str) -> dict[str, Any]:
-    response = httpx.get(f"{url}/v1/runs/{run_id}", timeout=20)
+    response = httpx.get(f"{url}/v1/runs/{run_id}", timeout=60)
     assert response.status_code == 200, response.text
     run: dict[str, Any] = response.json()
     return run
 
 
-def await_state(url: str, run_id: str, state: str, seconds: float = 40) -> dict[str, Any]:
+def await_state(url: str, run_id: str, state: str, seconds: float = 60) -> dict[str, Any]:
     until(f"it is {state}", lambda: look(url, run_id)["status"] == state, seconds)
     return look(url, run_id)
 
@@ -48,7 +48,7 @@ def await_state(url: str, run_id: str, state: str, seconds: float = 40) -> dict[
 def submit(url: str, run: dict[str, Any], output: str) -> None:
     said = {"tool_call_id": run["actions"][0]["tool_call_id"], "output": output}
     there = f"{url}/v1/runs/{run['id']}/submit_tool_outputs"
-    httpx.post(there, json={"tool_outputs": [said]}, timeout=10).raise_for_status()
+    httpx.post(there, json={"tool_outputs": [said]}, timeout=60).raise_for_status()
 
 
 @pytest.fixture

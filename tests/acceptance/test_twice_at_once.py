@@ -47,7 +47,7 @@ async def two_gateways(
 
 
 async def reached(held: Held) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await held.reached.wait()
 
 
@@ -100,7 +100,7 @@ async def test_nor_does_one_in_a_chat_by_its_number(processes: Processes) -> Non
         late = asyncio.create_task(there.post("/generate", json=body, headers=KEY))
         await reached(held)
         first = asyncio.create_task(here.post("/generate", json=body, headers=KEY))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while LONG.strip() not in (await here.post("/fetch", json={"chat_id": 7})).text:
                 await asyncio.sleep(0.02)  # until the store has it
         held.let_go()

@@ -67,7 +67,7 @@ def test_an_installed_wheel_runs_a_mesh_that_answers(elsewhere: Path, tmp_path: 
     mesh.environment["PATH"] = f"{Path(sys.executable).parent}:{mesh.environment['PATH']}"
     try:
         mesh.start()
-        assert httpx.get(f"{mesh.url}/v1/health").json()["status"] == "ok"
+        assert httpx.get(f"{mesh.url}/v1/health", timeout=60).json()["status"] == "ok"
         answer = httpx.post(f"{mesh.url}/generate", json={"prompt": "Hello!"}, timeout=30)
         assert answer.status_code == 200 and "data:" in answer.text
     finally:

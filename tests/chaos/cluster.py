@@ -22,7 +22,7 @@ from tests.chaos.wires import Wire
 from tests.conftest import free_port
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "nats-cluster" / "node.sh"
-READY = 40.0
+READY = 60.0
 PATIENCE = 120.0
 """Seconds in which the nodes have to agree again after whatever befell them."""
 

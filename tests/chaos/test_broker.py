@@ -135,7 +135,7 @@ def confined(disk: SmallDisk, tmp_path: Path) -> Iterator[Processes]:
     broker.kill()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_broker_whose_disk_is_full_has_lost_nothing_when_there_is_room(
     confined: Processes, disk: SmallDisk
 ) -> None:

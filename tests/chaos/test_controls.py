@@ -95,7 +95,7 @@ def sound(outcome: Outcome) -> bool:
     return bool(outcome.verdict.clean and in_peace and outcome.lost_items == 0)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", TROUBLES)
 async def test_the_mesh_gets_through(name: str, tmp_path: Path) -> None:
     outcome = await TROUBLES[name].run(tmp_path, {})

@@ -96,7 +96,7 @@ def an_answer_meanwhile(mesh: Processes) -> Iterator[None]:
     assert reading.last == {"done": True, "total_tokens": 100}
 
 
-@pytest.mark.timeout(150 + MANY / 100)
+@pytest.mark.timeout(300 + MANY / 100)
 def test_a_store_that_was_away_for_long_and_is_killed_as_it_returns_has_exactly_the_log(
     mesh: Processes, broker: Broker, tmp_path: Path
 ) -> None:
@@ -119,7 +119,7 @@ def test_a_store_that_was_away_for_long_and_is_killed_as_it_returns_has_exactly_
     assert exactly_the_log(broker, store.readable)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_store_whose_database_is_locked_says_so_and_waits(
     mesh: Processes, broker: Broker, tmp_path: Path
 ) -> None:
@@ -166,7 +166,7 @@ def goes_on_without_room(
     assert begin_a_chat(mesh).status_code == 200
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_store_whose_disk_is_full_goes_on_when_there_is_room(
     mesh: Processes, broker: Broker, tmp_path: Path
 ) -> None:
@@ -178,7 +178,7 @@ def test_a_store_whose_disk_is_full_goes_on_when_there_is_room(
     assert "disk is full" in store.log.read_text()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_store_whose_file_may_not_grow_goes_on_when_it_may(
     mesh: Processes, broker: Broker, tmp_path: Path
 ) -> None:
