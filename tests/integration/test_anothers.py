@@ -56,7 +56,9 @@ def test_what_is_anothers_is_404_for_everybody_else(
 def test_a_guest_on_loopback_finds_nothing_of_anybodys(
     guarded: Mapping[str, Rule], mesh: Mesh
 ) -> None:
-    signed_in = httpx.get(f"{mesh.url}/auth/callback/debug", params={"code": "not-a-guest"}).json()
+    signed_in = httpx.get(
+        f"{mesh.url}/auth/callback/debug", params={"code": "not-a-guest"}, timeout=60
+    ).json()
     headers = {"Authorization": f"Bearer {signed_in['access_token']['access_token']}"}
     with (
         httpx.Client(base_url=mesh.url, timeout=60, headers=headers) as http,

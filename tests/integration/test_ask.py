@@ -156,7 +156,7 @@ async def test_who_hangs_up_pays_for_what_came(mesh: Mesh) -> None:
             while seen < 4:
                 seen += (await anext(lines)).startswith("data")
         count = 0
-        async with asyncio.timeout(30):  # the worker is told, and says what it had generated
+        async with asyncio.timeout(60):  # the worker is told, and says what it had generated
             while not count:
                 count = await used(http)
         assert 3 < count < 1000

@@ -41,7 +41,7 @@ async def busy(mesh: Mesh, http: httpx.AsyncClient, model: str, count: int) -> A
     body = {"prompt": "/repeat word", "model": model, "params": {"max_tokens": 5000}}
     asking = [asyncio.create_task(http.post("/generate", json=body)) for _ in range(count)]
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await queued(mesh) < count:
                 await asyncio.sleep(0.02)
         yield
@@ -62,7 +62,7 @@ async def refused(http: httpx.AsyncClient, url: str, body: Any) -> httpx.Respons
 
 async def accepted(http: httpx.AsyncClient, url: str, body: Any) -> httpx.Response:
     """The answer, once what was before it has made room."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (response := await http.post(url, json=body, headers=KEY)).status_code == 429:
             await asyncio.sleep(0.1)
     assert response.status_code == 200, response.text

@@ -15,7 +15,7 @@ FOUND = "About puffins in burrows"
 
 async def asked(http: httpx.AsyncClient, count: int) -> None:
     """Wait until so many requests of this user are counted; fail if there are more."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             used = ok(await http.get("/account/usage"))["usage"]
             if (found := sum(row["requests"] for row in used)) >= count:

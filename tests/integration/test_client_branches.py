@@ -47,7 +47,9 @@ def test_a_cancel_token_of_the_client_stops_its_answer(mesh: Mesh) -> None:
         events = iter(answer)
         next(event for event in events if isinstance(event, Token))
         token = answer.cancel_token().cancel_token
-        httpx.post(f"{mesh.url}/cancel", json={"cancel_token": token}).raise_for_status()
+        httpx.post(
+            f"{mesh.url}/cancel", json={"cancel_token": token}, timeout=60
+        ).raise_for_status()
         *_, end = events
         assert isinstance(end, Finished) and end.state == "cancelled"
         with pytest.raises(Rejected, match="has ended"):

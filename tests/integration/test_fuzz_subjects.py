@@ -36,7 +36,7 @@ MEANT = (Drain, LoadModel)
 UNANSWERED = (CancelRun,)
 """An order that is carried out without a word, among others that are answered."""
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds for an answer, on the busiest machine."""
 
 
@@ -107,7 +107,7 @@ def wrong(data: bytes, kinds: tuple[type[Struct], ...]) -> str:
     return "it failed inside" if internal else ""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_nobody_falls_over_whatever_is_said(
     two_workers: Mesh, buses: dict[Role, Bus], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -48,7 +48,7 @@ class Browser:
         assert away.status_code == 302, away.text
         url = httpx.URL(away.headers["location"])
         url = url.copy_merge_params({"login_as": user, "fault": fault})
-        async with httpx.AsyncClient() as elsewhere:
+        async with httpx.AsyncClient(timeout=60) as elsewhere:
             back = await elsewhere.get(url)
         assert back.status_code == 302, back.text
         return str(back.headers["location"])
@@ -272,7 +272,7 @@ async def test_a_provider_that_others_wrote_lets_people_in(
         allowed_hosts="127.0.0.1",
     )
     mesh.start("store", "gateway")
-    async with mesh.anonymous() as http, httpx.AsyncClient() as elsewhere:
+    async with mesh.anonymous() as http, httpx.AsyncClient(timeout=60) as elsewhere:
         away = await http.get("/auth/login/elsewhere")
         back = await elsewhere.post(away.headers["location"], data={"sub": "ada"})
         assert back.status_code == 302, back.text

@@ -123,7 +123,7 @@ def test_a_deleted_response_is_found_no_more_by_anybody_nor_after_a_restart(
         assert client.responses.retrieve(other.id).output_text == TEXT
         mesh.stop("gateway")
         mesh.start("gateway")
-    said = httpx.delete(f"{mesh.url}/v1/responses/{other.id}").json()
+    said = httpx.delete(f"{mesh.url}/v1/responses/{other.id}", timeout=60).json()
     assert said == {"id": other.id, "object": "response.deleted", "deleted": True}
 
 
@@ -225,7 +225,7 @@ def test_a_failure_ends_the_stream_with_a_reason(client: openai.OpenAI) -> None:
 
 def test_what_was_accepted_and_refused_is_not_to_be_tried_again(mesh: Mesh) -> None:
     body = {"model": ECHO, "input": "word " * 9000}
-    refused = httpx.post(f"{mesh.url}/v1/responses", json=body)
+    refused = httpx.post(f"{mesh.url}/v1/responses", json=body, timeout=60)
     assert refused.json()["error"]["code"] == "context_overflow"
     assert (refused.status_code, refused.headers["x-should-retry"]) == (400, "false")
 
@@ -263,5 +263,5 @@ async def test_nobody_finds_another_s_response(mesh: Mesh) -> None:
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(mesh: Mesh, body: object, param: str) -> None:
-    refused = httpx.post(f"{mesh.url}/v1/responses", json=body)
+    refused = httpx.post(f"{mesh.url}/v1/responses", json=body, timeout=60)
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)

@@ -58,7 +58,7 @@ async def chats(http: httpx.AsyncClient) -> list[dict[str, Any]]:
 async def accepted(http: httpx.AsyncClient, url: str, body: Any, key: str = "") -> httpx.Response:
     """The answer, once there is room."""
     headers = {"Idempotency-Key": key} if key else {}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (response := await http.post(url, json=body, headers=headers)).status_code == 429:
             await asyncio.sleep(0.1)
     assert response.status_code == 200, response.text

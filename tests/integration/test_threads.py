@@ -72,7 +72,7 @@ async def events(
     http: httpx.AsyncClient, method: str, url: str, **options: Any
 ) -> AsyncIterator[Any]:
     """The data of each event, decoded, with its id under `id`; "[DONE]" as it is."""
-    async with asyncio.timeout(30), http.stream(method, url, **options) as response:
+    async with asyncio.timeout(60), http.stream(method, url, **options) as response:
         assert response.status_code == 200, await response.aread()
         number = None
         async for line in response.aiter_lines():
@@ -108,7 +108,7 @@ async def service(mesh: Mesh) -> AsyncIterator[None]:
     ready = asyncio.Event()
     serving = asyncio.create_task(tools.serve(ready.set))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await ready.wait()
         yield
     finally:
@@ -608,7 +608,7 @@ async def test_each_asking_of_a_run_is_charged_to_the_key_that_began_it(mesh: Me
         done = {"status": "completed", "result": "noon"}
         await http.put(f"/v1/actions/{run['actions'][0]['id']}", json=done)
         await settled(http, run["id"])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 used = (await http.get("/account/usage")).json()["usage"]
                 if sum(each["requests"] for each in used) == 2:

@@ -210,7 +210,7 @@ def test_the_default_mesh_is_the_environments(here: NotebookMesh) -> None:
     default_mesh.cache_clear()
 
 
-async def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.01)

@@ -105,7 +105,7 @@ def test_the_state_of_a_widget_holds_no_sign_in(here: NotebookMesh, page: Page) 
     assert answer.cancel_token in told
     assert kept.access_token not in told and kept.refresh_token not in told
     answer.stop()
-    drawing.result(10)
+    drawing.result(60)
     assert smooth.widget.shown["cancel_token"] == ""
 
 
@@ -116,7 +116,7 @@ def test_stop_in_the_page_stops_the_answer(here: NotebookMesh, page: Page) -> No
     drawing = here.background.start(drive(answer, smooth))
     here.background.wait(until(lambda: answer.pieces))
     page.say(smooth.widget.comm.comm_id, {"stop": True})
-    drawing.result(10)
+    drawing.result(60)
     assert answer.state == "cancelled"
     assert smooth.widget.shown["status"] == str(answer.stopped)
     assert "freed in" in smooth.widget.shown["status"]
@@ -211,7 +211,7 @@ def test_a_background_loop_ends_with_what_runs_on_it() -> None:
     assert future.cancelled()
 
 
-async def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.01)

@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Request
 QUIET = re.compile("^Autofocus processing was blocked")
 """What browsers say on the console without anything being wrong."""
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=45_000)
 
 
 class Tab:
@@ -21,7 +21,7 @@ class Tab:
         self.expected: list[str] = []
         self.elsewhere: set[str] = set()
         self.page = context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(45_000)
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", self._asked)

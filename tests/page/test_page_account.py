@@ -29,13 +29,13 @@ def network(new_mesh: Callable[..., Mesh]) -> Mesh:
     token = token_of(mesh, "admin", admin)
     body = {"account": ADA, "password": SECRET}
     signed = {"Authorization": f"Bearer {token}"}
-    httpx.post(f"{mesh.url}/admin/users", json=body, headers=signed).raise_for_status()
+    httpx.post(f"{mesh.url}/admin/users", json=body, headers=signed, timeout=60).raise_for_status()
     return mesh
 
 
 def log_in(mesh: Mesh, name: str, password: str) -> httpx.Response:
     body = {"username": name, "password": password}
-    return httpx.post(f"{mesh.url}/auth/login", json=body)
+    return httpx.post(f"{mesh.url}/auth/login", json=body, timeout=60)
 
 
 def token_of(mesh: Mesh, name: str, password: str) -> str:
@@ -85,7 +85,7 @@ def test_a_password_is_changed_and_one_stays_signed_in_here_alone(
     assert sum(url.endswith("/account/password") for url in tab.requests) == 2, "one for each try"
     assert log_in(network, ADA, SECRET).status_code == 401
     assert log_in(network, ADA, "another secret").status_code == 200
-    assert httpx.get(f"{network.url}/account", headers=elsewhere).status_code == 401
+    assert httpx.get(f"{network.url}/account", headers=elsewhere, timeout=60).status_code == 401
     tab.page.keyboard.press("Escape")
     tab.ask("still here")
     expect(tab.answers).to_have_text("still here")
@@ -115,13 +115,13 @@ def test_a_key_is_made_shown_once_used_and_revoked(
     expect(dialog.get_by_role("button", name="Make a key …")).to_be_focused()
     assert secret not in tab.page.content()
     signed = {"Authorization": f"Bearer {secret}"}
-    assert httpx.get(f"{network.url}/chats", headers=signed).status_code == 200
+    assert httpx.get(f"{network.url}/chats", headers=signed, timeout=60).status_code == 200
     dialog.get_by_role("button", name="Revoke “laptop”").click()
     tab.page.get_by_role("dialog", name="Revoke this key?").get_by_role(
         "button", name="Revoke", exact=True
     ).click()
     expect(dialog).to_contain_text("None yet")
-    assert httpx.get(f"{network.url}/chats", headers=signed).status_code == 401
+    assert httpx.get(f"{network.url}/chats", headers=signed, timeout=60).status_code == 401
 
 
 def test_all_of_ones_data_is_downloaded(
@@ -161,7 +161,7 @@ def test_signing_out_everywhere_ends_every_session(
     tab.button("Sign out").click()
     expect(tab.page.get_by_label("Password")).to_be_visible()
     expect(tab.page.get_by_role("dialog")).to_have_count(0)
-    assert httpx.get(f"{network.url}/account", headers=elsewhere).status_code == 401
+    assert httpx.get(f"{network.url}/account", headers=elsewhere, timeout=60).status_code == 401
     tab.sign_in_with(ADA, SECRET)
     expect(tab.page.locator(".who")).to_have_text(ADA)
 
@@ -219,7 +219,9 @@ def test_the_keyboard_and_a_phone_will_do_for_the_account(
     for name in ("laptop", "a name as long as may be " * 4):
         signed = {"Authorization": f"Bearer {token_of(network, ADA, SECRET)}"}
         body = {"name": name[:100]}
-        httpx.post(f"{network.url}/account/keys", json=body, headers=signed).raise_for_status()
+        httpx.post(
+            f"{network.url}/account/keys", json=body, headers=signed, timeout=60
+        ).raise_for_status()
     dialog = account_of(tab)
     expect(dialog.get_by_role("listitem")).to_have_count(2)
     assert tab.page.evaluate(FITS) == [] and tab.page.evaluate(NAMELESS) == []

@@ -30,7 +30,7 @@ BLOCKED = 1_000
 
 def fill(mesh: Mesh, chat: str) -> None:
     """Put a conversation into the store's database, as if it had grown there."""
-    with sqlite3.connect(mesh.broker.data_dir / "mesh.db", timeout=10) as database:
+    with sqlite3.connect(mesh.broker.data_dir / "mesh.db", timeout=60) as database:
         ended = "SELECT rid FROM runs WHERE chat_id = ? AND state = 'done'"
         wait_until("the first answer is kept", lambda: bool(list(database.execute(ended, [chat]))))
         [(last,)] = database.execute(ended, [chat])
@@ -72,7 +72,7 @@ def test_a_chat_of_two_thousand_messages_opens_at_its_end(
     tab.page.get_by_role("link", name="The very first question").click()
     end = tab.answers.filter(has_text=f"Answer {MESSAGES - 2}:")
     expect(end).to_be_in_viewport()
-    expect(tab.page.locator("article")).to_have_count(MESSAGES, timeout=30_000)
+    expect(tab.page.locator("article")).to_have_count(MESSAGES, timeout=60_000)
     expect(end).to_be_in_viewport()
     assert tab.page.evaluate(LONGEST) < BLOCKED
     tab.page.locator(".scroller").evaluate("(e) => { e.scrollTop = 0; }")

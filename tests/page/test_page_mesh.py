@@ -88,7 +88,7 @@ def test_a_worker_is_drained_and_its_answer_goes_on(
         mesh.stop(SLOW)
     mesh.start(SLOW)
     tab.page.go_back()
-    expect(tab.running).to_have_count(0, timeout=20_000)
+    expect(tab.running).to_have_count(0, timeout=60_000)
     expect(tab.answers).to_have_text(text)
 
 

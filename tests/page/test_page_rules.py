@@ -65,7 +65,7 @@ def test_all_of_it_is_below_sixty_kilobytes_compressed() -> None:
 
 
 def test_files_come_with_a_strict_policy_and_are_kept_by_their_tag(mesh: Mesh) -> None:
-    with httpx.Client(base_url=mesh.url) as http:
+    with httpx.Client(base_url=mesh.url, timeout=60) as http:
         for name in ["", *(f"page/{name}" for name in page_files())]:
             file = http.get(f"/{name}")
             policy = file.headers["content-security-policy"]

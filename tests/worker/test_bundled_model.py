@@ -134,7 +134,7 @@ def llama_cpp_tokens(model: Any, text: str) -> list[int]:
     body = json.dumps({"content": text, "add_special": True, "parse_special": True}).encode()
     headers = {"Content-Type": "application/json"}
     request = Request(f"{model.listening_address}/tokenize", data=body, headers=headers)
-    with urlopen(request, timeout=10) as answer:
+    with urlopen(request, timeout=30) as answer:
         tokens: list[int] = json.load(answer)["tokens"]
     return tokens
 
