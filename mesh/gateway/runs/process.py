@@ -43,6 +43,9 @@ PATIENCE = 15.0
 """Seconds in which a run that was begun has to be asked."""
 
 
+NO_MESSAGES = "Invalid or missing 'messages' in request"
+
+
 class ProcessBody(Struct, kw_only=True):
     """What it takes, each key in either spelling. Only the first message is asked; tools: functions
     that the model may call, as in a chat completion."""
@@ -61,7 +64,7 @@ class ProcessBody(Struct, kw_only=True):
     def content(self) -> str:
         """What is asked. Raises MeshError (bad_request)."""
         if not self.messages:
-            raise _bad("Invalid or missing 'messages' in request")
+            raise _bad(NO_MESSAGES)
         content = self.messages[0].get("content", "")
         if not isinstance(content, str) or not content.strip():
             raise _bad("Message content is missing")
@@ -104,7 +107,7 @@ class Sent(Struct, frozen=True, kw_only=True):
 async def process_messages(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Answer a message of a thread, as Server-Sent Events."""
     principal = services.doorman.principal(request)
-    body = await read_body(request, ProcessBody)
+    body = await _read(request)
     key = idempotency_key(request)
     sent = Sent(
         body=body,
@@ -128,6 +131,16 @@ async def _accept(services: Services, principal: Principal, sent: Sent) -> ToolS
     story = await begin(services, run, sent.digest)
     await _asked(services, story.run)
     return story
+
+
+async def _read(request: AnyRequest) -> ProcessBody:
+    """The body; of `messages` that are no list the same is said as where there are none."""
+    try:
+        return await read_body(request, ProcessBody)
+    except MeshError as error:
+        if error.param == "messages":
+            raise _bad(NO_MESSAGES) from error
+        raise
 
 
 async def _new(services: Services, principal: Principal, sent: Sent, run_id: str) -> ToolRun:

@@ -16,7 +16,7 @@ from mesh.gateway.openai.asked import bad
 from mesh.gateway.openai.repeating import whole_digest
 from mesh.gateway.runs import body as bodies
 from mesh.gateway.runs.beginning import begin, run_of, tried
-from mesh.gateway.runs.body import ActionBody, OutputsBody
+from mesh.gateway.runs.body import ActionBody, OutputsBody, ToolOutput
 from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import find, shown
 from mesh.gateway.runs.shapes import (
@@ -111,14 +111,14 @@ async def run_events(request: AnyRequest, services: Wired, run_id: FromPath[str]
 async def submit_tool_outputs(
     request: AnyRequest, services: Wired, run_id: FromPath[str]
 ) -> Response[bytes]:
-    """Say what came of calls. The run goes on once all that it waits for have an outcome."""
+    """Say what came of calls: all that is said is kept, or nothing.
+
+    The run goes on once all that it waits for have an outcome.
+    """
     principal = services.doorman.principal(request)
     body = await read_body(request, OutputsBody)
     story = await find(services, principal, run_id)
-    known = {call.id for step in story.steps for call in step.calls}
-    for said in body.tool_outputs:
-        if said.tool_call_id not in known:
-            raise bad("tool_outputs", f"This run has no call {said.tool_call_id!r}.")
+    _check(story, body.tool_outputs)
     for said in body.tool_outputs:
         await _settle(services, story, said.tool_call_id, said.output, failed=False)
     return as_json(run_object(await find(services, principal, run_id)))
@@ -194,6 +194,22 @@ async def _find_action(
     raise missing
 
 
+def _check(story: ToolStory, outputs: list[ToolOutput]) -> None:
+    """Raise MeshError (bad_request, conflict) unless all of this can be said of a run's calls."""
+    known = {call.id for step in story.steps for call in step.calls}
+    waiting = {call.id for call in story.pending}
+    outcomes: dict[str, str] = {}
+    for said in outputs:
+        call = said.tool_call_id
+        if call not in known:
+            raise bad("tool_outputs", f"This run has no call {call!r}.")
+        if outcomes.setdefault(call, said.output) != said.output:
+            raise bad("tool_outputs", f"The call {call!r} is there with two outcomes; say one.")
+    for call, output in outcomes.items():
+        if call not in waiting and not _stands(story, call, output, failed=False):
+            raise _too_late(story, call)
+
+
 async def _settle(
     services: Services, story: ToolStory, call: str, output: str, failed: bool
 ) -> None:
@@ -202,9 +218,18 @@ async def _settle(
     if await services.telling.settle(run_id, call, output, failed, by="client"):
         return
     now = await services.telling.read(run_id)
-    done = now.done.get(call) if now is not None else None
-    if done is not None and (done.output, done.failed) == (output, failed):
-        return
-    state = now.state if now is not None else "expired"
-    detail = "it has another outcome by now" if done is not None else f"the run is {state}"
-    raise MeshError(ErrorCode.CONFLICT, f"Nothing can be said of this call any more: {detail}.")
+    if now is None or not _stands(now, call, output, failed):
+        raise _too_late(now, call)
+
+
+def _stands(story: ToolStory, call: str, output: str, failed: bool) -> bool:
+    """Whether just this came of a call already."""
+    done = story.done.get(call)
+    return done is not None and (done.output, done.failed) == (output, failed)
+
+
+def _too_late(story: ToolStory | None, call: str) -> MeshError:
+    state = story.state if story is not None else "expired"
+    another = story is not None and call in story.done
+    detail = "it has another outcome by now" if another else f"the run is {state}"
+    return MeshError(ErrorCode.CONFLICT, f"Nothing can be said of this call any more: {detail}.")

@@ -7,7 +7,7 @@ from msgspec import Meta, Raw, Struct
 
 from mesh.gateway.assistants.bodies import Instructions, MetaData
 from mesh.gateway.body import decode_body
-from mesh.gateway.openai.asked import Asked, Count, SamplingBody
+from mesh.gateway.openai.asked import Asked, Count, SamplingBody, bad
 from mesh.gateway.openai.chat_body import ChatCompletionBody, ChatMessage
 from mesh.gateway.openai.tools_body import ResponseFormat, ToolBodies, ToolChoice
 from mesh.gateway.runs import body as runs
@@ -119,12 +119,15 @@ def read_run(data: bytes, body: ThreadRunBody, plan: ThreadPlan) -> tuple[Asked,
 
     Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault.
     """
+    given = decode_body(data, dict[str, Raw])
+    said = {name: raw for name, raw in given.items() if name not in OWN and bytes(raw) != b"null"}
+    if "messages" in said:
+        detail = "A run on a thread is asked what stands there; use additional_messages to add."
+        raise bad("messages", detail)
     asked = _asked(body, plan)
     if not any(message.content.strip() for message in asked if message.role != "system"):
         detail = "Nothing was said in this thread yet; write something to be answered."
         raise MeshError(ErrorCode.EMPTY_PROMPT, detail)
-    given = decode_body(data, dict[str, Raw])
-    said = {name: raw for name, raw in given.items() if name not in OWN and bytes(raw) != b"null"}
     if body.response_format == "auto":
         del said["response_format"]
     whole = _usual(body, plan) | said
