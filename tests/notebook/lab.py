@@ -91,7 +91,7 @@ class Lab:
     def end_kernels(self) -> None:
         """Nothing runs any more, and will not start by itself."""
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{self._port}", params={"token": TOKEN}, timeout=20
+            base_url=f"http://127.0.0.1:{self._port}", params={"token": TOKEN}, timeout=60
         ) as http:
             for session in http.get("/api/sessions").json():
                 http.delete(f"/api/sessions/{session['id']}").raise_for_status()
@@ -142,7 +142,7 @@ def run(page: Page, cell: int) -> None:
     """
     found = page.locator(".jp-Notebook .jp-Cell").nth(cell)
     prompt = found.locator(".jp-InputPrompt")
-    end = time.monotonic() + 40
+    end = time.monotonic() + 90
     while True:
         if prompt.inner_text().strip() != "[ ]:":
             page.wait_for_timeout(LOOK)
@@ -157,7 +157,7 @@ def run(page: Page, cell: int) -> None:
 def finish(page: Page, cell: int) -> None:
     """Run a cell to its end."""
     prompt = page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".jp-InputPrompt")
-    end = time.monotonic() + 60
+    end = time.monotonic() + 90
     while not re.fullmatch(r"\[\d+\]:", prompt.inner_text().strip()):
         assert time.monotonic() < end, "the cell does not end"
         run(page, cell)

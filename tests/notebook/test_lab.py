@@ -16,7 +16,7 @@ __all__ = ["browser"]
 
 LONG = "/repeat " + " ".join(f"w{n}" for n in range(2000))
 CHAT = "from mesh_client.notebook import Chat\nchat = Chat(model='{model}')\nchat"
-BUSY = "import time; time.sleep(20)"
+BUSY = "import time; time.sleep(60)"
 DEAF = "ipykernel-6.31.0"
 """A kernel that hears no click while a cell runs, with whatever front end."""
 SECONDS = 1000.0
@@ -131,7 +131,7 @@ def test_a_reload_in_mid_answer_loses_nothing(page: Page, lab: Lab) -> None:
     ask(page, "/repeat " + " ".join(f"w{n}" for n in range(60)))
     words(page, 5)
     page.locator(".mesh-input").fill("typed meanwhile")
-    page.wait_for_timeout(700)  # until the draft is kept
+    page.wait_for_timeout(2500)  # until the draft is kept
     save(page)
     page.reload()
     ready(page)
