@@ -99,12 +99,12 @@ class MeshHappening(
     detail: str = ""
 
 
-def operates(services: Services, principal: Principal) -> bool:
+def operates(services: Services, request: AnyRequest, principal: Principal) -> bool:
     """Whether somebody may act on the mesh as a whole.
 
-    On a private gateway everybody may, for its debug login believes any name.
+    On a private gateway everybody may, for its debug login believes any name; not through a proxy.
     """
-    return principal.role in ("operator", "admin") or services.rules.private
+    return principal.role in ("operator", "admin") or services.doorman.is_private(request)
 
 
 @get("/mesh/events", events=(MeshState, MeshHappening), headers=RESUMABLE)
@@ -113,7 +113,7 @@ async def mesh_events(request: AnyRequest, services: Wired) -> EventStream:
 
     With `Last-Event-ID` the events behind it come, as far as they are remembered.
     """
-    viewer = View(services, services.doorman.signed_in(request))
+    viewer = View(services, request)
     after = last_event_id(request) or 0
 
     async def write(wire: Wire) -> None:
@@ -136,10 +136,10 @@ async def mesh_events(request: AnyRequest, services: Wired) -> EventStream:
 class View:
     """The mesh as one person may see it."""
 
-    def __init__(self, services: Services, viewer: Principal) -> None:
+    def __init__(self, services: Services, request: AnyRequest) -> None:
         self._services = services
-        self._viewer = viewer
-        self._operator = operates(services, viewer)
+        self._viewer = services.doorman.signed_in(request)
+        self._operator = operates(services, request, self._viewer)
 
     def state(self) -> bytes:
         """How the mesh stands now, as an event."""

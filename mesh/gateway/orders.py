@@ -40,7 +40,7 @@ async def drain_worker(request: AnyRequest, services: Wired, name: FromPath[str]
 
     On a private gateway everybody is one.
     """
-    if not operates(services, services.doorman.signed_in(request)):
+    if not operates(services, request, services.doorman.signed_in(request)):
         raise MeshError(ErrorCode.FORBIDDEN, "Only an operator may send a worker away.")
     order = await read_body(request, DrainOrder)
     worker = services.fleet.workers.get(name)
@@ -58,7 +58,8 @@ async def cancel_request(request: AnyRequest, services: Wired, rid: FromPath[str
     run = await services.requests.logs.look(rid) if rid.isalnum() else None
     if run is None or run.queued is None:
         raise MeshError(ErrorCode.NOT_FOUND, "There is no such request.")
-    if run.queued.request.tenant != principal.user_id and not operates(services, principal):
+    own = run.queued.request.tenant == principal.user_id
+    if not own and not operates(services, request, principal):
         raise MeshError(ErrorCode.NOT_FOUND, "There is no such request.")
     run = await stop(services, request, run, rid, by=principal.name)
     if run.queued is not None and run.queued.turn is not None:

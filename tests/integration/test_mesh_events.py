@@ -103,6 +103,21 @@ async def test_on_a_network_only_operators_act_on_what_is_not_theirs(
         assert ok(await asker.post(f"/mesh/requests/{answer}/cancel"))["cancelled"]
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Forwarded-Host"])
+async def test_through_a_proxy_nobody_operates_a_private_gateway(mesh: Mesh, header: str) -> None:
+    async with await mesh.client("near") as near, await mesh.client("far") as far:
+        far.headers[header] = "192.0.2.7"
+        chat = await new_chat(near)
+        answer = (await ask(near, chat, LONG, model=SLOW))["assistant_message"]["id"]
+        await until(near, running)
+        state = await until(far, lambda event: bool(event.get("requests")))
+        assert not state["operator"]
+        assert {each["rid"] for each in state["requests"]} == {None}
+        refusal(await far.post(f"/mesh/requests/{answer}/cancel"), 404, "not_found")
+        refusal(await far.post("/workers/nobody/drain"), 403, "forbidden")
+        assert ok(await near.post(f"/mesh/requests/{answer}/cancel"))["cancelled"]
+
+
 async def test_a_drained_worker_leaves(new_mesh: Callable[..., Mesh]) -> None:
     mesh = new_mesh()
     mesh.start("store", "gateway", "echo")
