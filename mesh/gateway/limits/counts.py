@@ -9,8 +9,10 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from mesh.gateway.anew import refused
 from mesh.gateway.limits.window import Window
-from mesh.protocol.messages import Cancelled, Done, Failed, Queued, Request, RunEvent
+from mesh.protocol.messages import Cancel, Cancelled, Done, Failed, Queued, Request, RunEvent
+from mesh.protocol.run import WITHDRAWN
 
 MINUTE, DAY = 60.0, 86_400.0
 
@@ -93,6 +95,19 @@ class Today:
             self._recent.clear()
 
 
+class Begun(NamedTuple):
+    """A request under way, and as what it was counted: in each window, and when."""
+
+    request: Request
+    counted: list[tuple[Window, float]]
+
+    def give_back(self) -> None:
+        """It does not count as asked for: nobody took it up, and it may be asked anew."""
+        for window, at in self.counted:
+            window.give_back(at, 1)
+        self.counted.clear()
+
+
 class Counts:
     """What everybody has used of late. messages_span: seconds over which chats' are counted."""
 
@@ -100,7 +115,7 @@ class Counts:
         self._span = messages_span
         self._clock = clock
         self._used: defaultdict[Who, Used] = defaultdict(lambda: Used(self._span))
-        self._open: dict[str, Request] = {}
+        self._open: dict[str, Begun] = {}
         self._queued: set[str] = set()
         self._ended: dict[str, None] = {}
 
@@ -118,7 +133,11 @@ class Counts:
                 self.begin(request, chat=turn is not None)
                 if rid in self._open:
                     self._queued.add(rid)
+            case Cancel(by=by) if by == WITHDRAWN:
+                self._give_back(rid)
             case Done() | Failed() | Cancelled():
+                if refused(event):
+                    self._give_back(rid)
                 tokens = event.usage.prompt_tokens + event.usage.completion_tokens
                 self._end(rid, tokens, seq, min(at, self._clock()))
 
@@ -126,20 +145,21 @@ class Counts:
         """Count a request that is accepted, once; what comes of it is heard later."""
         if request.rid in self._open or request.rid in self._ended:
             return
-        self._open[request.rid] = request
+        begun = self._open[request.rid] = Begun(request, [])
         at = min(self._clock(), request.created)
         for who in of(request):
             used = self._used[who]
             used.open.add(request.rid)
-            used.requests.add(at, 1)
-            used.messages.add(at, int(chat))
+            for window in (used.requests, used.messages) if chat else (used.requests,):
+                begun.counted.append((window, window.add(at, 1)))
 
     def forget(self, rid: str) -> None:
-        """A request was not accepted after all; that it was asked for still counts.
+        """A request was not accepted after all, so it does not count.
 
         One that the log told of was, perhaps by another try of it: the log tells its end, too.
         """
         if rid not in self._queued:
+            self._give_back(rid)
             self._close(rid)
 
     def ended(self, rid: str, tokens: int) -> None:
@@ -149,7 +169,7 @@ class Counts:
     def tidy(self, now: float) -> None:
         """Forget requests whose ends should have been heard long ago, for the log may have been
         replaced; and who has used nothing of late."""
-        late = [rid for rid, request in self._open.items() if request.deadline + MINUTE < now]
+        late = [rid for rid, begun in self._open.items() if begun.request.deadline + MINUTE < now]
         for rid in late:
             self.ended(rid, 0)
         for who in [who for who, used in self._used.items() if used.over(now)]:
@@ -165,11 +185,17 @@ class Counts:
         while len(self._ended) > REMEMBERED:
             del self._ended[next(iter(self._ended))]
 
+    def _give_back(self, rid: str) -> None:
+        """Nothing was asked for, as far as limits go, by a request that nobody took up."""
+        begun = self._open.get(rid)
+        if begun is not None:
+            begun.give_back()
+
     def _close(self, rid: str) -> list[Used]:
         """A request is under way no longer; what those have used whose it was."""
-        request = self._open.pop(rid, None)
+        begun = self._open.pop(rid, None)
         self._queued.discard(rid)
-        found = [self._used[who] for who in of(request)] if request is not None else []
+        found = [self._used[who] for who in of(begun.request)] if begun is not None else []
         for used in found:
             used.open.discard(rid)
         return found

@@ -23,13 +23,27 @@ class Window:
         self._amounts: deque[tuple[float, int]] = deque()
         self._sum = 0
 
-    def add(self, at: float, amount: int) -> None:
-        """Count an amount; times that go back a little count as the latest one."""
+    def add(self, at: float, amount: int) -> float:
+        """Count an amount; times that go back a little count as the latest one.
+
+        Returns the time at which it counts.
+        """
         if amount:
             at = max(at, self._amounts[-1][0]) if self._amounts else at
             self.sum(at)  # what is over is forgotten also where nobody asks
             self._amounts.append((at, amount))
             self._sum += amount
+        return at
+
+    def give_back(self, at: float, amount: int) -> None:
+        """Count an amount no longer that counts at a time, as `add` said, unless it is over."""
+        for index in reversed(range(len(self._amounts))):  # it is seldom an old one
+            if self._amounts[index][0] < at:
+                return
+            if self._amounts[index] == (at, amount):
+                del self._amounts[index]
+                self._sum -= amount
+                return
 
     def sum(self, now: float) -> int:
         while self._amounts and self._amounts[0][0] <= now - self.span:

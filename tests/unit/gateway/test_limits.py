@@ -16,8 +16,20 @@ from mesh.gateway.limits.limiter import horizon, messages
 from mesh.gateway.limits.window import Window
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.limits import Allowance, GetUsage, Usage, UsageRow
-from mesh.protocol.messages import Done, Queued, Request, Turn, UserMessage
+from mesh.protocol.messages import (
+    Cancel,
+    Cancelled,
+    Claim,
+    Done,
+    Failed,
+    Queued,
+    Request,
+    RunEvent,
+    Turn,
+    UserMessage,
+)
 from mesh.protocol.messages import Usage as Tokens
+from mesh.protocol.run import WITHDRAWN
 from mesh.protocol.subjects import Priority
 from mesh.settings import GatewaySettings
 from tests.limiting import Said, limiter
@@ -125,6 +137,67 @@ async def test_what_was_not_queued_after_all_is_not_under_way() -> None:
     world = World(limit_concurrent=1)
     world.limiter.forget(await world.ask())
     await world.ask()
+
+
+async def test_what_was_not_queued_after_all_was_not_accepted() -> None:
+    world = World(limit_requests=2, limit_messages="2/600")
+    request = world.request()
+    await world.limiter.admit(request, chat=True)
+    world.limiter.forget(request.rid)
+    assert world.left() == {"requests": 2, "messages": 2}
+    world.queued(request)
+    assert world.left()["requests"] == 1, "the log tells that it was after all"
+
+
+LATE = Failed(uid="f", code=ErrorCode.DEADLINE_EXCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("events", "left"),
+    [
+        ([Failed(uid="f", code=ErrorCode.SHARE_FULL)], 5),
+        ([Failed(uid="f", code=ErrorCode.QUEUE_FULL)], 5),
+        ([Cancel(uid="c", by=WITHDRAWN), Cancelled(uid="d")], 5),
+        ([Failed(uid="f", code=ErrorCode.SHARE_FULL, n=1)], 4),
+        ([LATE], 4),
+        ([Cancel(uid="c", by="ada"), Cancelled(uid="d")], 4),
+        ([Claim(uid="c", n=1, item=1, ack_reply="", model="m"), LATE], 4),
+    ],
+)
+async def test_what_the_queue_refuses_counts_at_no_gateway(
+    events: list[RunEvent], left: int
+) -> None:
+    here, there = (World(limit_requests=5, limit_messages="5/600") for _ in range(2))
+    request = here.request(key="k1")
+    await here.limiter.admit(request, chat=True)
+    said = UserMessage(id="u", content="x", created=0.0)
+    turn = Turn(chat_id="c", user_id="ada", user_message=said)
+    for world in (here, there):
+        for _ in range(2):
+            world.queued(request, turn)
+            for seq, event in enumerate(events):
+                world.limiter.counts.hear(request.rid, event, 6 + seq, world.now)
+        assert world.left() == world.left(key="k1") == {"requests": left, "messages": left}
+    here.limiter.forget(request.rid)
+    assert here.left()["requests"] == left, "it is given back once"
+
+
+async def test_a_request_that_is_given_back_leaves_the_others_of_its_minute() -> None:
+    world = World(limit_requests=3)
+    first, second = await world.ask(), world.request()
+    world.now += 20
+    await world.limiter.admit(second)
+    world.queued(second)
+    world.end(first)
+    world.now += 1
+    await world.ask()
+    full = Failed(uid="f", code=ErrorCode.SHARE_FULL)
+    world.limiter.counts.hear(second.rid, full, 6, world.now)
+    assert world.left() == {"requests": 1}
+    world.now += 40
+    assert world.left() == {"requests": 2}
+    world.now += 20
+    assert world.left() == {"requests": 3}
 
 
 async def test_of_two_tries_of_one_request_the_one_that_is_refused_frees_nothing() -> None:
@@ -400,7 +473,7 @@ async def test_requests_that_belong_together_are_let_in_all_or_none() -> None:
     world.limiter.release([])
     assert world.left() == {"concurrent": 0, "requests": 1}, "they are still the first's"
     world.limiter.release(reserved)
-    assert world.left() == {"concurrent": 1, "requests": 1}, "two were queued, one was not"
+    assert world.left() == {"concurrent": 1, "requests": 2}, "two were queued, one was not"
 
 
 async def test_what_is_reserved_twice_while_the_store_is_asked_counts_once(
