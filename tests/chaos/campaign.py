@@ -23,7 +23,7 @@ from tests.chaos.cluster_mesh import CLUSTERED, ClusterMesh
 from tests.chaos.ends import Known
 from tests.chaos.faults import Faults
 from tests.chaos.mesh import Mesh
-from tests.chaos.plan import Ask, Plan
+from tests.chaos.plan import FILLING, Ask, Plan
 from tests.chaos.remains import remains
 from tests.chaos.story import Story, settle
 from tests.chaos.times import Times, headless, obeyed, ran_on, resumed, silent, takeovers
@@ -160,7 +160,7 @@ class Campaign:
             settled=settled,
             lost_items=_lost_items(mesh),
             wordless=people.wordless,
-            slow=sum(ask.client == "slow" and not ask.model for ask in asks),
+            slow=sum(ask.client == "slow" and ask.tokens == FILLING for ask in asks),
             pressed=len(people.pressed),
         )
 

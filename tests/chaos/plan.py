@@ -103,8 +103,8 @@ class Ask:
 
     @property
     def words(self) -> list[str]:
-        """What an echo says again and again: at length for who reads slowly."""
-        at_length = self.client == "slow" and not self.model
+        """What an echo says again and again: long words for who is to fill sockets."""
+        at_length = self.client == "slow" and self.tokens == FILLING
         said = [word.ljust(LETTERS, ".") for word in WORDS[:5]] if at_length else WORDS
         return [f"#{self.number}", *said]
 
@@ -151,7 +151,7 @@ def draw(
         after = rng.randint(1, tokens)
         if client in ("hanger", "doubler") and not model:
             tokens = AT_LENGTH
-        elif client == "slow" and not model:
+        elif client == "slow" and long and not model:
             tokens = FILLING
         plan.asks.append(Ask(number, at, client, tokens, after, model))
     for at in sorted(rng.uniform(0, seconds) for _ in range(faults)):
