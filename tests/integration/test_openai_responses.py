@@ -19,6 +19,9 @@ TOOL: Any = {
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     "strict": True,
 }
+ODD = {"type": "object", "pattern": "x"}
+"""A schema that nothing can be held to."""
+
 CALL = '/call get_weather {"city": "Oslo"}'
 
 
@@ -83,6 +86,16 @@ def test_a_stream_is_read_on_behind_any_event(client: openai.OpenAI) -> None:
     for after in (0, 4, len(whole) - 2):
         rest = events_of(client.responses.retrieve(made.id, stream=True, starting_after=after))
         assert rest == whole[after + 1 :]
+
+
+def test_a_stream_is_not_read_on_behind_what_it_never_has(client: openai.OpenAI) -> None:
+    made = client.responses.create(model=ECHO, input=TEXT)
+    whole = events_of(client.responses.retrieve(made.id, stream=True))
+    last = len(whole) - 1
+    assert events_of(client.responses.retrieve(made.id, stream=True, starting_after=last)) == []
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.retrieve(made.id, stream=True, starting_after=last + 1)
+    assert refused.value.param == "starting_after"
 
 
 def test_a_response_in_the_background_comes_to_its_end_alone(client: openai.OpenAI) -> None:
@@ -226,7 +239,8 @@ def test_a_failure_ends_the_stream_with_a_reason(client: openai.OpenAI) -> None:
 def test_what_was_accepted_and_refused_is_not_to_be_tried_again(mesh: Mesh) -> None:
     body = {"model": ECHO, "input": "word " * 9000}
     refused = httpx.post(f"{mesh.url}/v1/responses", json=body, timeout=60)
-    assert refused.json()["error"]["code"] == "context_overflow"
+    error = refused.json()["error"]
+    assert (error["code"], error["param"]) == ("context_overflow", "input")
     assert (refused.status_code, refused.headers["x-should-retry"]) == (400, "false")
 
 
@@ -258,6 +272,14 @@ async def test_nobody_finds_another_s_response(mesh: Mesh) -> None:
         ),
         ({"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
         ({"input": "x", "tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"input": "x", "tools": [{"type": "function", "name": "a b"}]}, "tools[0].name"),
+        ({"input": "x", "tools": [TOOL | {"parameters": ODD}]}, "tools[0].parameters.pattern"),
+        ({"input": "x", "text": {"format": {"type": "foo"}}}, "text.format.type"),
+        ({"input": "x", "text": {"format": {"type": "json_schema"}}}, "text.format.schema"),
+        (
+            {"input": "x", "text": {"format": {"type": "json_schema", "schema": ODD}}},
+            "text.format.schema.pattern",
+        ),
         ({"input": "x", "truncation": "auto"}, "truncation"),
         ({"input": "x", "frobnicate": 1}, "frobnicate"),
     ],

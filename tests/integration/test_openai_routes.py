@@ -230,6 +230,13 @@ def test_a_conversation_that_does_not_fit_is_refused(client: openai.OpenAI, stre
     assert (refused.value.code, refused.value.param) == ("context_overflow", "messages")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_text_that_does_not_fit_is_refused(client: openai.OpenAI, stream: bool) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.completions.create(model="echo", prompt="word " * 9000, stream=stream)
+    assert (refused.value.code, refused.value.param) == ("context_overflow", "prompt")
+
+
 def test_what_is_not_supported_is_refused_by_name(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(

@@ -80,5 +80,6 @@ class ToolKeptBody(Struct, kw_only=True, forbid_unknown_fields=True):
         """Raises MeshError (bad_request, unsupported), naming the parameter at fault."""
         if self.name not in (None, self.function.name):
             raise bad("name", "A tool's name is that of its function; leave it out.")
-        (tool,) = tools_body.read([ToolBody(self.type, self.function)], None, True, None).tools
+        with tools_body.named(lambda param: param.removeprefix("tools[0].")):
+            (tool,) = tools_body.read([ToolBody(self.type, self.function)], None, True, None).tools
         return tool

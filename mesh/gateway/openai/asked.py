@@ -89,6 +89,11 @@ class Asked(Struct, frozen=True, kw_only=True):
         """The grammar as gateways of before made it: under one key both find the same."""
         return None if self.grammar is None else replace(self.grammar, wish=None)
 
+    @property
+    def told_in(self) -> str:
+        """The parameter that says what to answer."""
+        return "prompt" if self.raw else "messages"
+
     def choices(self, first: Request) -> list[Request]:
         """The requests that this is to the mesh, made after the first one, which has its prompt.
 

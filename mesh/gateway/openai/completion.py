@@ -126,6 +126,7 @@ class Chunks:
         self._numbered = not book.several
         self._likely = asked.sampling.logprobs is not None
         self._text = asked.raw
+        self._told_in = asked.told_in
         self._prompt = asked.prompts[index // asked.n][0].content if asked.echo else ""
         self._choice = head + b',"choices":[{"index":%d,' % index
         self._content = self._choice + (b'"text":' if self._text else b'"delta":{"content":')
@@ -160,7 +161,7 @@ class Chunks:
                 over = self._parting() + self._choice + empty + self._over % why.encode()
                 return self._opening() + over + self._book.over(self._index, used)
             case end:
-                return error_event(failure(end))
+                return error_event(failure(end, self._told_in))
 
     def tick(self, run: Run) -> bytes:
         return b""
@@ -279,11 +280,14 @@ def _text_choice(asked: Asked, at: int, run: Run, end: Done) -> TextChoice:
     return TextChoice(at, prompt + run.text, likely, end.finish)
 
 
-def failure(end: End | None) -> MeshError:
-    """Why there is no whole answer."""
+def failure(end: End | None, told_in: str = "messages") -> MeshError:
+    """Why there is no whole answer. told_in: the parameter that says what to answer."""
     match end:
         case Failed():
-            return refusal(end)
+            error = refusal(end)
+            if error.param == "messages":  # whoever answers does not know what the route takes
+                error.param = told_in
+            return error
         case Cancelled():
             return MeshError(ErrorCode.CANCELLED)
         case _:

@@ -84,7 +84,7 @@ class Exchange:
     def _failed(self, track: Track) -> Response[bytes]:
         """A failure of what was accepted: the same request would only fail, or run, twice."""
         self.hang_up()
-        response = answer(self._request, failure(track.run.end))
+        response = answer(self._request, failure(track.run.end, self._asked.told_in))
         if not refused(track.run.end):
             response.headers["x-should-retry"] = "false"
         return response

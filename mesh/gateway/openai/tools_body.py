@@ -1,7 +1,8 @@
 """Reads what a body says of tools and of the answer's format into a grammar. Pure."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from mesh.gateway.grammar import json_schema, tool_calls
 from mesh.gateway.grammar.keywords import SchemaError
 from mesh.gateway.grammar.tool_calls import Function
 from mesh.gateway.openai.asked import bad, unsupported
+from mesh.protocol.errors import MeshError
 from mesh.protocol.grammar import Grammar, Wish
 from mesh.protocol.messages import Tool
 
@@ -110,6 +112,18 @@ def read(
     only = choice.function.name if isinstance(choice, NamedTool) else ""
     wish = replace(wish, must_call=required, only=only, parallel=parallel)
     return Format(offered, replace(grammar, wish=wish))
+
+
+@contextmanager
+def named(spelt: Callable[[str], str]) -> Iterator[None]:
+    """Name the parameters at fault as a body does that is not a chat completion's.
+
+    spelt: what such a body calls a parameter. What is raised here is a new MeshError.
+    """
+    try:
+        yield
+    except MeshError as error:
+        raise MeshError(error.code, error.detail, param=error.param and spelt(error.param)) from error
 
 
 def _wish(response: ResponseFormat | None, schema: dict[str, Any] | None) -> Wish:

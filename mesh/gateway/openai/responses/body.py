@@ -1,5 +1,6 @@
 """Reads the body of `POST /v1/responses` into what the mesh is asked for. Pure."""
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -127,6 +128,11 @@ class ResponsesBody(Struct, kw_only=True):
     metadata: dict[str, str] | None = None
 
 
+_FLAT_TOOL = re.compile(r"^(tools\[\d+\])\.function\b")
+_FLAT_FORMAT = re.compile(r"^response_format(\.json_schema)?\b")
+"""What stands deeper in a chat completion than here."""
+
+
 def read(data: bytes) -> tuple[ResponsesBody, Asked, Note]:
     """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault."""
     parameters.check(data, parameters.RESPONSES)
@@ -142,7 +148,8 @@ def read(data: bytes) -> tuple[ResponsesBody, Asked, Note]:
     if not any(message.content.strip() for message in messages):
         raise MeshError(ErrorCode.EMPTY_PROMPT, param="input")
     parallel = body.parallel_tool_calls is not False
-    format = tools_body.read(_tools(body), _choice(body.tool_choice), parallel, _format(body))
+    with tools_body.named(_spelt):
+        format = tools_body.read(_tools(body), _choice(body.tool_choice), parallel, _format(body))
     asked = Asked(
         model=body.model,
         prompts=(messages,),
@@ -204,6 +211,14 @@ def _format(body: ResponsesBody) -> tools_body.ResponseFormat | None:
     format = body.text.format
     said = JsonSchema(format.name, schema=format.schema, strict=format.strict)
     return tools_body.ResponseFormat(format.type, None if format.schema is None else said)
+
+
+def _spelt(param: str) -> str:
+    """What a parameter of a chat completion is called here."""
+    if param == "response_format.json_schema":
+        return "text.format.schema"
+    param = _FLAT_TOOL.sub(r"\1", param)
+    return _FLAT_FORMAT.sub("text.format", param)
 
 
 def _messages(given: str | list[InputItem]) -> tuple[Message, ...]:

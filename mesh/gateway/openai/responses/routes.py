@@ -22,7 +22,7 @@ from mesh.gateway.openai.responses.body import ResponsesBody
 from mesh.gateway.openai.responses.deleting import refuse_deleted
 from mesh.gateway.openai.responses.finding import Found, find, noted, unknown
 from mesh.gateway.openai.responses.shapes import Note, ResponseEvent, ResponseObject
-from mesh.gateway.openai.responses.story import PREFIX, Story, Telling, as_it_stands
+from mesh.gateway.openai.responses.story import PREFIX, Story, Telling, as_it_stands, last_number
 from mesh.gateway.openai.speech import Speech, message
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stopping import stop
@@ -102,7 +102,7 @@ class Made:
 
     def refusal(self, request: AnyRequest) -> Response[bytes]:
         """A failure of what was accepted: the same request would only fail, or run, twice."""
-        response = answer(request, failure(self.track.run.end))
+        response = answer(request, failure(self.track.run.end, "input"))
         if not refused(self.track.run.end):
             response.headers["x-should-retry"] = "false"
         return response
@@ -138,6 +138,10 @@ async def get_response(
     track = await services.requests.logs.find(response_id.removeprefix(PREFIX))
     if track is None:
         raise unknown(response_id)
+    if starting_after >= 0 and track.run.end is not None:
+        last = last_number(queued, note, track.run)
+        if starting_after > last:
+            raise bad("starting_after", f"The last event of this response has the number {last}.")
     return Made(services, track, queued, note, keeps=True).events(starting_after)
 
 
@@ -174,7 +178,7 @@ async def _new(
         key=key,
         trace=request_id(request),
     )
-    made = replace(made, tools=asked.tools, grammar=asked.grammar)
+    made = replace(made, tools=asked.tools, grammar=asked.grammar, store=note.store)
     services.check_able(made)
     card = services.models.cards().get(made.model)
     abilities = card.abilities if card is not None else ()

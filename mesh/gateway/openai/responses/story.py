@@ -67,6 +67,11 @@ class Story:
         told, self._events = self._events, []
         return told
 
+    @property
+    def told(self) -> int:
+        """How many events were told up to now."""
+        return self._sequence
+
     def shown(self, status: Status, end: End | None) -> ResponseObject:
         """The response as it stands."""
         note, request = self._note, self._request
@@ -209,6 +214,17 @@ def as_it_stands(request: Request, note: Note, run: Run) -> ResponseObject:
     story.hear(run.end.text or run.text)
     story.end(run.end)
     return story.shown(status_of(run.end), run.end)
+
+
+def last_number(request: Request, note: Note, run: Run) -> int:
+    """The number of the last event that there is up to now."""
+    story = Story(request, note)
+    story.begin()
+    for text in run.texts:
+        story.hear(text)
+    if run.end is not None:
+        story.end(run.end)
+    return story.told - 1
 
 
 def status_of(end: End) -> Status:
