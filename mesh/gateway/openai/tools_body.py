@@ -123,7 +123,9 @@ def named(spelt: Callable[[str], str]) -> Iterator[None]:
     try:
         yield
     except MeshError as error:
-        raise MeshError(error.code, error.detail, param=error.param and spelt(error.param)) from error
+        raise MeshError(
+            error.code, error.detail, param=error.param and spelt(error.param)
+        ) from error
 
 
 def _wish(response: ResponseFormat | None, schema: dict[str, Any] | None) -> Wish:
