@@ -1,6 +1,7 @@
 """Error codes as HTTP: the one place that knows a status for each, and each dialect's shape."""
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -193,10 +194,10 @@ def error_event(detail: str) -> bytes:
 
 
 def retry_headers(error: MeshError) -> dict[str, str]:
-    """`Retry-After` in whole seconds, where the error says when."""
+    """`Retry-After` in whole seconds, rounded up, where the error says when."""
     if error.retry_after is None:
         return {}
-    return {"Retry-After": str(max(1, round(error.retry_after)))}
+    return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
 
 
 def on_mesh_error(request: AnyRequest, error: MeshError) -> Response[bytes]:
