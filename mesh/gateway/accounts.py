@@ -47,6 +47,8 @@ class Accounts:
         self._of_key: dict[str, Allowance] = {}
         self._heard: dict[str, float] = {}
         self._used: dict[str, float] = {}
+        self.told = 0
+        """How often anything was heard, also what says nothing new."""
         self._doubt = asyncio.Event()
         bus.on_doubt(self._doubt.set)
 
@@ -115,10 +117,9 @@ class Accounts:
         if mark is not None and (issued < mark.since or session in mark.ended):
             raise MeshError(ErrorCode.TOKEN_EXPIRED)
 
-    def is_gone(self, user_id: str) -> bool:
-        """Whether an account was deleted."""
-        mark = self._marks.get(user_id)
-        return mark is not None and mark.gone
+    def mark(self, user_id: str) -> AccountMark | None:
+        """What changed about a person, as far as it was heard; another one where more did."""
+        return self._marks.get(user_id)
 
     def allowance(self, user_id: str, key_id: str) -> Allowance:
         """What a user, or with a key's id the key, may ask for, as far as anybody has said."""
@@ -145,6 +146,7 @@ class Accounts:
 
     def _hear(self, subject: str, data: bytes) -> None:
         name = _name(subject)
+        self.told += 1
         try:
             if not data:
                 self._keys.pop(name, None)

@@ -1,6 +1,5 @@
 """Signing in with a name and a password, or on loopback by name alone; staying so; signing out."""
 
-import re
 from typing import Annotated
 
 import msgspec
@@ -12,6 +11,7 @@ from msgspec import Meta, Struct
 from mesh.gateway import sessions
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
+from mesh.gateway.names import LONGEST_NAME, check_name
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.sessions import NOT_KEPT, Renewed, TokenPair
 from mesh.protocol.accounts import LogIn, RevokeRefresh, SignIn
@@ -19,9 +19,6 @@ from mesh.protocol.errors import ErrorCode, MeshError
 
 DEBUG = "debug"
 PASSWORD = "password"
-LONGEST_NAME = 100
-NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd]")
-"""Control characters, and what invalid UTF-8 is read as."""
 
 RefreshHeader = Annotated[str, HeaderParameter(name="Refresh")]
 
@@ -114,15 +111,3 @@ def _check(services: Services, request: AnyRequest, username: str) -> str:
             "The debug login is there on loopback only; this gateway serves a network.",
         )
     return check_name(username, "code")
-
-
-def check_name(typed: str, param: str) -> str:
-    """A name by which somebody may be known. Raises MeshError (bad_request)."""
-    name = typed.strip()
-    if not name or len(name) > LONGEST_NAME:
-        detail = f"Give a name of 1 to {LONGEST_NAME} characters."
-        raise MeshError(ErrorCode.BAD_REQUEST, detail, param=param)
-    if NO_NAME.search(name):
-        detail = "A name is text in UTF-8 without control characters."
-        raise MeshError(ErrorCode.BAD_REQUEST, detail, param=param)
-    return name

@@ -20,8 +20,11 @@ FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 PRIORITY = "x-priority"
 """The header that says with which priority something is asked."""
 
-IN_PERSON = "A key makes no keys, and lifts no limits of keys: sign in, and send the access token."
-"""What who asks with a key may not, lest it outlive itself."""
+IN_PERSON = (
+    "Neither a key nor a trusted client makes keys or lifts limits of keys: sign in, and send the "
+    "access token."
+)
+"""What may not be done with a key, be it a trusted client's, lest it outlive itself."""
 
 TRUSTED, PRINCIPAL = "trusted", "principal"
 """Where a request keeps whom a trusted client speaks for, and who asks."""
@@ -63,12 +66,11 @@ class Doorman:
         return principal
 
     def in_person(self, request: AnyRequest) -> Principal:
-        """The signed-in user, who does not ask with a key: for what would give a key more than it
-
-        has. Raises MeshError as `principal`.
+        """The signed-in user, who asks neither with a key nor through a trusted client: for what
+        would give a key more than it has. Raises MeshError as `principal`.
         """
         principal = self.signed_in(request)
-        if principal.key:
+        if principal.key or principal.trusted:
             raise MeshError(ErrorCode.FORBIDDEN, IN_PERSON)
         return principal
 

@@ -14,9 +14,10 @@ from litestar import Response, get, post
 from litestar.params import FromQuery
 from msgspec import Meta, Struct
 
-from mesh.gateway.auth import DEBUG, check_name
+from mesh.gateway.auth import DEBUG
 from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest, request_id
+from mesh.gateway.names import check_name
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.taking_back import close_empty
 from mesh.gateway.tokens import Principal

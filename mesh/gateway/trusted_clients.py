@@ -9,6 +9,7 @@ import time
 from base64 import b64decode
 from binascii import Error as BadBase64
 from hmac import compare_digest
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -16,9 +17,10 @@ from msgspec import Struct
 from mesh.gateway.accounts import Accounts
 from mesh.gateway.doorman import TRUSTED
 from mesh.gateway.errors import AnyRequest
+from mesh.gateway.names import NO_NAME
 from mesh.gateway.store import Store
 from mesh.gateway.tokens import Principal
-from mesh.protocol.accounts import SignIn
+from mesh.protocol.accounts import AccountMark, SignIn
 from mesh.protocol.errors import ErrorCode, MeshError
 
 HEADER = "TrustedClient"
@@ -29,6 +31,7 @@ REMEMBERED = 60.0
 MOST_REMEMBERED = 10_000
 
 UNREADABLE = f"The header {HEADER} has to be base64 of a JSON object with api_key, client, user_id."
+NO_USERNAME = f"The username in the header {HEADER} has to be text without control characters."
 UNKNOWN_CLIENT = "This key does not belong to a trusted client of this name."
 
 
@@ -47,13 +50,21 @@ class Claims(Struct):
         return f"{self.client}:{self.user_id}"
 
 
+class Known(NamedTuple):
+    """A client's user, as the store said. mark: what was known then to have changed about them."""
+
+    principal: Principal
+    mark: AccountMark | None
+    until: float
+
+
 class TrustedClients:
     """Looks up whom trusted clients speak for, before a request reaches its handler."""
 
     def __init__(self, accounts: Accounts, store: Store) -> None:
         self._accounts = accounts
         self._store = store
-        self._known: dict[str, tuple[Principal, float]] = {}
+        self._known: dict[str, Known] = {}
 
     async def identify(self, request: AnyRequest) -> None:
         """Note on a request whom it is for, where a trusted client says so.
@@ -79,19 +90,28 @@ class TrustedClients:
             raise MeshError(ErrorCode.INVALID_TOKEN, UNKNOWN_CLIENT)
         if not 1 <= len(claims.user_id) <= LONGEST_ID or not claims.user_id.isprintable():
             raise MeshError(ErrorCode.INVALID_TOKEN, UNREADABLE)
+        if NO_NAME.search(claims.username):
+            raise MeshError(ErrorCode.INVALID_TOKEN, NO_USERNAME)
         return claims
 
     async def _principal(self, claims: Claims) -> Principal:
         now = time.monotonic()
-        known, until = self._known.get(claims.account, (None, 0.0))
-        if known is not None and until > now and not self._accounts.is_gone(known.user_id):
-            return known
+        known = self._known.get(claims.account)
+        if known is not None and known.until > now:
+            # Another role counts at once, and who was deleted is gone.
+            if known.mark == self._accounts.mark(known.principal.user_id):
+                return known.principal
+        told = self._accounts.told
         user = await self._store.ask(sign_in(claims, known_only=True))
         principal = Principal(user.id, user.display_name, user.role, trusted=True)
+        if told == self._accounts.told:  # else what the store said may be old by now
+            self._remember(claims.account, principal, now + REMEMBERED)
+        return principal
+
+    def _remember(self, account: str, principal: Principal, until: float) -> None:
         while len(self._known) >= MOST_REMEMBERED:
             del self._known[next(iter(self._known))]
-        self._known[claims.account] = principal, now + REMEMBERED
-        return principal
+        self._known[account] = Known(principal, self._accounts.mark(principal.user_id), until)
 
 
 def sign_in(claims: Claims, *, known_only: bool) -> SignIn:

@@ -147,6 +147,35 @@ async def test_a_revoked_site_speaks_for_nobody(mesh: Mesh, store: Store) -> Non
         refusal(await http.get("/chats", headers=ada), 401, "invalid_token")
 
 
+async def test_a_site_makes_its_users_no_keys_which_would_outlive_its_own(
+    mesh: Mesh, store: Store
+) -> None:
+    async with mesh.anonymous(headers=(await site(store)).header("ada")) as http:
+        ok(await http.post("/auth/trusted"))
+        refusal(await http.post("/account/keys", json={"name": "n"}), 403, "forbidden")
+        limits = await http.put(f"/account/keys/{token_hex(16)}/limits", json={"requests": 1})
+        refusal(limits, 403, "forbidden")
+        assert ok(await http.get("/account/keys")) == {"keys": []}
+
+
+async def test_another_role_of_a_site_s_user_counts_at_once(mesh: Mesh, store: Store) -> None:
+    async with mesh.anonymous(headers=(await site(store)).header("ada")) as http:
+        ada = ok(await http.post("/auth/trusted"))["id"]
+        refusal(await http.get("/admin/users"), 403, "forbidden")
+        await store.ask(SetRole(user=ada, role="admin"))
+        ok(await http.get("/admin/users"))
+        await store.ask(SetRole(user=ada, role="user"))
+        refusal(await http.get("/admin/users"), 403, "forbidden")
+
+
+async def test_a_site_s_user_s_name_has_no_control_characters(mesh: Mesh, store: Store) -> None:
+    website = await site(store)
+    async with mesh.anonymous() as http:
+        for name in ("x\nadmin  admin", "\x1b[2J", "a\x9b"):
+            headers = website.header("ada", username=name)
+            refusal(await http.post("/auth/trusted", headers=headers), 401, "invalid_token")
+
+
 async def test_a_site_s_user_who_leaves_is_gone_and_may_come_again(
     mesh: Mesh, store: Store
 ) -> None:
