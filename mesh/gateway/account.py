@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from mesh.gateway.answering import cancel_all
-from mesh.gateway.body import read_body
+from mesh.gateway.body import named_as_sent, read_body
 from mesh.gateway.dead_letters import forget
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.runs.stopping import stop_all
@@ -105,7 +105,9 @@ async def change_password(request: AnyRequest, services: Wired) -> None:
     """Change one's password, which signs out everywhere, here too; keys stay."""
     user = services.doorman.signed_in(request)
     change = await read_body(request, PasswordChange)
-    await services.store.ask(SetPassword(user=user.user_id, password=change.new, old=change.old))
+    query = SetPassword(user=user.user_id, password=change.new, old=change.old)
+    with named_as_sent(password="new"):
+        await services.store.ask(query)
 
 
 @delete("/account", status_code=200)
@@ -124,16 +126,16 @@ async def create_key(request: AnyRequest, services: Wired) -> Response[MadeKey]:
     user = services.doorman.in_person(request)
     body = await read_body(request, NewKey)
     made = new_key()
-    key = await services.store.ask(
-        CreateKey(
-            user=user.user_id,
-            name=body.name,
-            key_hash=made.hash,
-            hint=made.hint,
-            scopes=USUAL_SCOPES if body.scopes is None else body.scopes,
-            expires_at=None if body.expires_in is None else time.time() + body.expires_in,
-        )
+    query = CreateKey(
+        user=user.user_id,
+        name=body.name,
+        key_hash=made.hash,
+        hint=made.hint,
+        scopes=USUAL_SCOPES if body.scopes is None else body.scopes,
+        expires_at=None if body.expires_in is None else time.time() + body.expires_in,
     )
+    with named_as_sent(expires_at="expires_in"):
+        key = await services.store.ask(query)
     return Response(MadeKey(key=key_read(key), secret=made.secret), headers=NOT_KEPT)
 
 

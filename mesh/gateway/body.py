@@ -3,6 +3,8 @@
 Its decoding answers some bad bodies with 500; its encoding goes by a type that has one name.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
@@ -47,6 +49,19 @@ def decode_body(data: bytes, kind: type[T]) -> T:
         raise MeshError(
             ErrorCode.BAD_REQUEST, f"The body is not valid JSON in UTF-8: {error}."
         ) from error
+
+
+@contextmanager
+def named_as_sent(**fields: str) -> Iterator[None]:
+    """Within it refusals name the fields that were sent, where the store calls them otherwise:
+
+    `password="new"` for a password that was sent as `new`.
+    """
+    try:
+        yield
+    except MeshError as error:
+        error.param = fields.get(error.param or "", error.param)
+        raise
 
 
 def _wrong(said: str) -> MeshError:

@@ -1,5 +1,6 @@
 """What was used, by day, user, key and model; and the limits: what is left, and setting them."""
 
+from datetime import date
 from typing import Annotated
 
 from litestar import get, put
@@ -9,6 +10,7 @@ from msgspec import Struct
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.limits import (
     Allowance,
     Count,
@@ -20,7 +22,7 @@ from mesh.protocol.limits import (
 )
 from mesh.protocol.subjects import Priority
 
-DAY = r"^(\d{4}-\d{2}-\d{2})?$"
+DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 
 Since = Annotated[str, QueryParameter(name="since", pattern=DAY)]
 Until = Annotated[str, QueryParameter(name="until", pattern=DAY)]
@@ -153,8 +155,19 @@ async def limit_user(request: AnyRequest, services: Wired, user_id: FromPath[str
 
 
 async def _usage(services: Services, query: GetUsage) -> UsageList:
+    """Raises MeshError: bad_request for a day that no calendar has."""
+    _check_day(query.since, "since")
+    _check_day(query.until, "until")
     found = await services.store.ask(query)
     return UsageList(tuple(map(_row, found.rows)))
+
+
+def _check_day(day: str, param: str) -> None:
+    try:
+        date.fromisoformat(day or "2000-01-01")
+    except ValueError:
+        detail = f"{param} is a day of the calendar, written as 2026-11-21; {day} is none."
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param=param) from None
 
 
 def _row(row: UsageRow) -> UsageRead:

@@ -14,9 +14,10 @@ from msgspec import Meta, Struct
 from mesh.gateway import access
 from mesh.gateway.account import LONGEST_PASSWORD, remove
 from mesh.gateway.assistants.routes import oneself
-from mesh.gateway.body import as_json, read_body
+from mesh.gateway.body import as_json, named_as_sent, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.listing import ObjectList, PageLimit, listed
+from mesh.gateway.names import LONGEST_NAME, check_name
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.protocol.accounts import AddUser, GetUser, ListUsers, RenameUser, SignIn, User
@@ -24,7 +25,7 @@ from mesh.protocol.accounts import AddUser, GetUser, ListUsers, RenameUser, Sign
 PROVIDER = "api"
 """Of those who were made here without a password: nobody signs in by it."""
 
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 
 
 class UserBody(Struct, forbid_unknown_fields=True):
@@ -64,9 +65,11 @@ async def create_user(request: AnyRequest, services: Wired) -> UserObject:
     """Make a user. For admins."""
     _admin(services, request)
     body = await read_body(request, UserBody)
+    name = check_name(body.name, "name")
     if body.password is not None:
-        return _shown(await services.store.ask(AddUser(account=body.name, password=body.password)))
-    made = SignIn(provider=PROVIDER, account=token_hex(16), display_name=body.name)
+        with named_as_sent(account="name"):
+            return _shown(await services.store.ask(AddUser(account=name, password=body.password)))
+    made = SignIn(provider=PROVIDER, account=token_hex(16), display_name=name)
     return _shown(await services.store.ask(made))
 
 
@@ -96,7 +99,8 @@ async def update_user(request: AnyRequest, services: Wired, user_id: FromPath[st
     """Call oneself something else; for admins anybody."""
     _oneself_or_admin(services, request, user_id)
     body = await read_body(request, UserNameBody)
-    return _shown(await services.store.ask(RenameUser(user_id=user_id, display_name=body.name)))
+    name = check_name(body.name, "name")
+    return _shown(await services.store.ask(RenameUser(user_id=user_id, display_name=name)))
 
 
 @delete("/v1/users/{user_id:str}", status_code=200)

@@ -132,6 +132,30 @@ async def test_a_changed_password_signs_out_everywhere_but_keys_stay(mesh: Mesh)
         ok(await http.get("/account"))
 
 
+async def test_what_is_wrong_is_called_by_the_name_it_was_sent_by(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    async with signed_in(mesh, name) as http:
+        change = {"old": PASSWORD, "new": "short"}
+        refused = await http.put("/account/password", json=change)
+        refusal(refused, 400, "bad_request")
+        assert refused.json()["param"] == "new"
+        refused = await http.post("/account/keys", json={"name": "n", "expires_in": 1e-9})
+        refusal(refused, 400, "bad_request")
+        assert refused.json()["param"] == "expires_in"
+
+
+async def test_days_that_no_calendar_has_are_refused(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    async with signed_in(mesh, name) as http:
+        for param in ("since", "until"):
+            for day in ("9999-99-99", "2026-02-29", "0000-01-01", "٢٠٢٦-١١-٢١", "2026-11-21\n"):
+                refused = await http.get("/account/usage", params={param: day})
+                refusal(refused, 400, "bad_request")
+                assert refused.json()["param"] == param, day
+            for day in ("", "2024-02-29", "9999-12-31"):
+                ok(await http.get("/account/usage", params={param: day}))
+
+
 # --- keys -----------------------------------------------------------------------------------------
 
 

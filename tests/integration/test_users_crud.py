@@ -64,6 +64,24 @@ async def test_a_user_with_a_password_signs_in_and_looks_after_oneself_alone(mes
         assert (await http.get(f"/v1/users/{mine}")).status_code == 401
 
 
+async def test_a_name_that_is_none_is_refused_as_what_was_sent(mesh: Mesh) -> None:
+    async with admin(mesh) as http:
+        me = f"/v1/users/{ok(await http.get('/auth/check'))}"
+        called = ok(await http.get(me))["name"]
+        for name in ("x\nadmin  admin", "\x1b[2J", "a\x9b", " ", ""):
+            for refused in (
+                await http.put(me, json={"name": name}),
+                await http.post("/v1/users", json={"name": name}),
+                await http.post("/v1/users", json={"name": name, "password": PASSWORD}),
+            ):
+                assert (refused.status_code, refused.json()["error"]["param"]) == (400, "name")
+        assert ok(await http.get(me))["name"] == called
+        for name, password, param in (("a:b", PASSWORD, "name"), ("ab", "short", "password")):
+            body = {"name": name + token_hex(4), "password": password}
+            refused = await http.post("/v1/users", json=body)
+            assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+
+
 async def test_a_key_to_ask_with_changes_no_users_whosever_it_is(mesh: Mesh) -> None:
     async with admin(mesh) as http:
         _, asks = await make_key(http, name=token_hex(4), scopes=["ask", "chats", "mesh"])
