@@ -56,7 +56,7 @@ class Report(Wire, frozen=True, kw_only=True):
 
 
 class WorkParameters(Wire, frozen=True, kw_only=True):
-    """How an answer was asked for."""
+    """How an answer was asked for. store: whether its words may be kept."""
 
     model: str
     sampling: Sampling = Sampling()
@@ -64,6 +64,7 @@ class WorkParameters(Wire, frozen=True, kw_only=True):
     system_prompt: str = ""
     user_profile: str = ""
     response_instructions: str = ""
+    store: bool = True
 
 
 class ChatMessage(Wire, frozen=True, kw_only=True, tag="chat_message"):

@@ -94,7 +94,8 @@ class Request(Wire, frozen=True, kw_only=True):
     has ended; queue_deadline: by which a worker has claimed it, 0: the same; trace: the HTTP
     request's id, for logs; raw: the one message is a text to go on with, no chat template;
     tools: what the model may call; grammar: what the answer has to be a text of; priority: those
-    with a higher one come first; weight: the tenant's share of the turns; key: id of the API key.
+    with a higher one come first; weight: the tenant's share of the turns; key: id of the API key;
+    store: whether the store may keep the words of the answer.
     """
 
     rid: str
@@ -115,6 +116,7 @@ class Request(Wire, frozen=True, kw_only=True):
     priority: Priority = "normal"
     weight: float = 1.0
     key: str = ""
+    store: bool = True
 
     @property
     def waits_until(self) -> float:

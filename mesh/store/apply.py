@@ -138,6 +138,7 @@ def _parameters(request: Request, turn: Turn | None) -> WorkParameters:
         system_prompt=turn.system_prompt if turn else "",
         user_profile=turn.user_profile if turn else "",
         response_instructions=turn.response_instructions if turn else "",
+        store=request.store,
     )
 
 
@@ -166,7 +167,7 @@ def _ended(rows: Rows, record: Record, end: End) -> None:
     run = _open_run(rows, record)
     if run is None:
         return
-    run.ended_at, run.text = record.at, end.text
+    run.ended_at, run.text = record.at, end.text if run.parameters.store else ""
     match end:
         case Done():
             run.state, run.finish, run.truncated = "done", end.finish, end.truncated

@@ -98,3 +98,17 @@ async def test_ones_own_data_has_runs_that_call_tools_clients_and_what_was_used(
         assert (client["client"], client["user"], client["requests"]) == ("c1", "u1", 1)
         assert found["usage"]["usage"]["model"] == ECHO
         assert found["end"]["lines"] == len(lines) - 1
+
+
+async def test_the_words_of_a_response_that_is_not_stored_are_in_no_export(mesh: Mesh) -> None:
+    async with await mesh.client("whispers") as http:
+        for said, store in (("whispered", False), ("spoken", True)):
+            body = {"model": ECHO, "input": said, "store": store}
+            assert said in (await http.post("/v1/responses", json=body)).text
+        async with asyncio.timeout(60):
+            while "spoken" not in (found := (await http.get("/account/export")).text):
+                await asyncio.sleep(0.05)
+        runs = [line["run"] for line in map(json.loads, found.splitlines()) if "run" in line]
+        assert sorted(run.get("text", "") for run in runs) == ["", "spoken"]
+        assert {run["state"] for run in runs} == {"done"}
+        assert "whispered" not in found

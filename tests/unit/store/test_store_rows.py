@@ -1,5 +1,6 @@
 """One event after the other, and the rows they become."""
 
+import pytest
 from msgspec.structs import replace
 
 from mesh.protocol import subjects
@@ -99,6 +100,24 @@ async def test_the_words_of_what_is_deleted_go_and_its_measures_stay(store: Stor
     assert (await run_of(store, "r1")).text == before.text != ""
     store.log.append(Deleted(uid="x"), "r1")
     assert await run_of(store, "r1") == replace(before, text="")
+
+
+@pytest.mark.parametrize(
+    "end", [story.done("words"), story.failed(text="wor"), story.cancelled("wo")]
+)
+async def test_of_what_shall_not_be_stored_only_the_measures_are_kept(
+    store: Store, end: End
+) -> None:
+    plain = story.queued("r1")
+    unkept = replace(plain, request=replace(plain.request, rid="r2", store=False))
+    for rid, event in (("r1", plain), ("r2", unkept)):
+        store.log.append(event, rid)
+        store.log.append(story.claim(), rid, W1)
+        await run_of(store, rid)  # what is not to be stored is known by the row alone
+        store.log.append(end, rid, W1)
+    kept, run = await run_of(store, "r1"), await run_of(store, "r2")
+    assert (kept.text, run.text) == (end.text, "")
+    assert (run.state, run.usage) == (kept.state, kept.usage)
 
 
 async def test_when_a_stop_was_asked_for_is_kept(store: Store) -> None:

@@ -178,7 +178,7 @@ async def _new(
         key=key,
         trace=request_id(request),
     )
-    made = replace(made, tools=asked.tools, grammar=asked.grammar)
+    made = replace(made, tools=asked.tools, grammar=asked.grammar, store=note.store)
     services.check_able(made)
     card = services.models.cards().get(made.model)
     abilities = card.abilities if card is not None else ()
