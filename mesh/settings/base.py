@@ -93,7 +93,8 @@ class Limits(Settings, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Requests queued or running in the whole mesh.")
     ] = 10_000
     req_max_per_tenant: Annotated[
-        int, Meta(ge=1, description="Requests of one tenant queued or running, per model.")
+        int,
+        Meta(ge=1, description="Requests of one tenant queued or running, per model and priority."),
     ] = 2_000
     req_max_bytes: Annotated[
         int, Meta(ge=1 << 20, description="Bytes of prompts queued or running.")
