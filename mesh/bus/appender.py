@@ -143,6 +143,13 @@ class FrameWriter:
         return self._put
 
     @property
+    def longest(self) -> int:
+        """Bytes that an answer may come to. Its end has its text, and whoever takes it over is sent
+        all of it, in one message each; what is missing to the broker's limit is for its last piece.
+        """
+        return self._js.bus.max_payload * 3 // 4
+
+    @property
     def full(self) -> bool:
         """Whether more than BACKLOG pieces are not stored yet."""
         return self._put - self._stored > BACKLOG

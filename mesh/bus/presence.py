@@ -14,6 +14,7 @@ from mesh.bus.topology import PRESENCE_TTL
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +48,25 @@ class Fleet:
         self._bus = bus
         self._js = js
         self._heard: dict[str, float] = {}
+        self._parted: set[str] = set()
         self.workers: dict[str, WorkerInfo] = {}
         self.on_come: Callable[[WorkerInfo], None] = lambda info: None
         self.on_lost: Callable[[WorkerInfo], None] = lambda info: None
+
+    def has(self, writer: Writer) -> bool:
+        """Whether this process is a worker that is present."""
+        info = self.workers.get(writer.user)
+        return info is not None and info.inc == writer.inc
+
+    def parted(self, writer: Writer) -> None:
+        """A process's connection has ended, and it does not answer: if it is a worker, nothing is
+        to be expected of it until it says that it lives. (It is not lost yet.)"""
+        if self.has(writer):
+            self._parted.add(writer.user)
+
+    def answering(self) -> list[WorkerInfo]:
+        """Those who are present, save who has parted."""
+        return [info for name, info in self.workers.items() if name not in self._parted]
 
     async def start(self) -> None:
         """Subscribe, then read who is there already."""
@@ -78,6 +95,8 @@ class Fleet:
 
     def _hear(self, subject: str, data: bytes) -> None:
         name = _name(subject)
+        returned = name in self._parted
+        self._parted.discard(name)
         if not data:
             self._heard.pop(name, None)
             self.workers.pop(name, None)
@@ -90,7 +109,8 @@ class Fleet:
             self._lose(name)
         self._heard[name] = time.monotonic()
         self.workers[name] = info
-        if before is None or before.inc != info.inc or before.models != info.models:
+        anew = before is None or before.inc != info.inc or before.models != info.models
+        if anew or returned:
             self.on_come(info)
 
     def _excuse_all(self) -> None:

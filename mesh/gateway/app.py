@@ -52,6 +52,12 @@ async def run(settings: GatewaySettings, stop: asyncio.Event) -> None:
 
 
 async def _begin(settings: GatewaySettings) -> Services:
+    if settings.request_timeout >= settings.run_max_age:
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            f"The log is kept for {settings.run_max_age:g} s (MESH_RUN_MAX_AGE), but a request may "
+            f"take {settings.request_timeout:g} s (MESH_REQUEST_TIMEOUT): keep the log for longer.",
+        )
     bus = await Bus.connect(
         settings.servers,
         "gateway",

@@ -36,4 +36,9 @@ class Client:
     def check(self) -> None:
         """Raise MeshError (cancelled) if the client has left; nobody will read it."""
         if self.gone.done():
-            raise MeshError(ErrorCode.CANCELLED, "The client has left.")
+            raise left_early()
+
+
+def left_early() -> MeshError:
+    """The error of a request whose client has left; nobody will read it."""
+    return MeshError(ErrorCode.CANCELLED, "The client has left.")

@@ -67,7 +67,8 @@ async def drafts(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -
         min_seq=services.seen.last(chat_id),
         answers=body.n,
     )
-    return _shown(services, await _begin(services, request, user, body, question))
+    tracks = await services.streams.begin(_begin(services, request, user, body, question))
+    return _shown(services, tracks)
 
 
 @post(MESSAGE + "/message_evals", status_code=200, body=NewEvaluation)

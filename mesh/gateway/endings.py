@@ -14,6 +14,7 @@ from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Track
 from mesh.bus.jetstream import JetStream
+from mesh.bus.replay import last_event
 from mesh.gateway import leftovers
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
@@ -21,6 +22,7 @@ from mesh.protocol.messages import (
     Cancel,
     Cancelled,
     CancelRun,
+    End,
     Failed,
     Request,
     RunEvent,
@@ -36,6 +38,8 @@ OVERTIME = 5.0
 """Seconds past its deadline that the holder of a request is given to end it itself."""
 
 
+FORGOTTEN = "The mesh's log has forgotten this request before its end; ask again."
+
 NOT_TAKEN = "No worker took it in time; try again later."
 
 
@@ -45,6 +49,15 @@ def due(run: Run) -> float:
         return inf
     request = run.queued.request
     return request.deadline + OVERTIME if run.n else request.waits_until
+
+
+def _late(run: Run) -> End:
+    """The end of a request whose time is over; what it was to be cancelled for, it is."""
+    if run.cancel:
+        return Cancelled(uid=new_uid(), text=run.text, n=run.n)
+    code = ErrorCode.DEADLINE_EXCEEDED
+    detail = code.sentence if run.n else NOT_TAKEN
+    return Failed(uid=new_uid(), code=code, detail=detail, text=run.text, n=run.n)
 
 
 class Endings:
@@ -100,8 +113,11 @@ class Endings:
         """
         detail = detail or code.sentence
         event = Failed(uid=new_uid(), code=code, detail=detail, text=read.text, n=read.n)
+        return await self._end(request, event, expected)
+
+    async def _end(self, request: Request, end: End, expected: int) -> bool:
         try:
-            await self._append(request, event, expected)
+            await self._append(request, end, expected)
             return True
         except Fenced:
             log.debug("%s moved on before it could be ended", request.rid)
@@ -123,14 +139,21 @@ class Endings:
     async def _overdue(self, track: Track) -> None:
         run = track.run
         if run.queued is not None:
-            claimed, request = run.n > 0, run.queued.request
-            detail, code = "" if claimed else NOT_TAKEN, ErrorCode.DEADLINE_EXCEEDED
             try:
-                if await self.fail(request, run.last, code, detail, run) and not claimed:
+                if not await self._end(run.queued.request, _late(run), run.last):
+                    await self._look_for(track)
+                elif run.n == 0:
                     await self._take_out(track)
             except BusError as error:  # one that cannot be ended must not keep the others from it
                 log.error("%s could not be ended: %s", track.rid, error)
         self.see_to(track)  # until the end was read, for it may have moved on
+
+    async def _look_for(self, track: Track) -> None:
+        """End for its readers what the log has forgotten: nobody can write an end there."""
+        if track.run.end is None and await last_event(self._js, track.rid) is None:
+            log.warning("The log has forgotten %s before its end: is it kept too short?", track.rid)
+            track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=FORGOTTEN)
+            track.wake()
 
     async def _take_out(self, track: Track) -> None:
         """Take out of the queue what has ended unclaimed; what fails is left to the sweeper."""

@@ -106,7 +106,7 @@ async def assistant_message(
         parent_id=body.parent_id,
         min_seq=services.seen.last(chat_id),
     )
-    track = await begin(services, request, user, body, question)
+    track = await services.streams.begin(begin(services, request, user, body, question))
     return _exchange(services, track).assistant_message
 
 
@@ -132,7 +132,8 @@ async def exchange(request: AnyRequest, services: Wired, chat_id: FromPath[str])
         beside=body.beside,
         min_seq=services.seen.last(chat_id),
     )
-    return _exchange(services, await begin(services, request, user, body, question))
+    track = await services.streams.begin(begin(services, request, user, body, question))
+    return _exchange(services, track)
 
 
 @get(MESSAGE)

@@ -100,7 +100,7 @@ class Models:
         """The workers that serve a model and take new requests."""
         return [
             worker
-            for worker in self._fleet.workers.values()
+            for worker in self._fleet.answering()
             if not worker.draining and any(card.name == model for card in worker.models)
         ]
 

@@ -10,6 +10,7 @@ from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services
 from mesh.protocol.chats import MessageState
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.run import Run
 
 STOPPING = 10.0
@@ -29,7 +30,10 @@ class Cancellation(Struct, frozen=True):
 
 
 async def stop(services: Services, request: AnyRequest, run: Run, rid: str, by: str) -> Run:
-    """Cancel a request unless it has ended, and wait for its end; returns how it stands then."""
+    """Cancel a request unless it has ended, and wait for its end; returns how it stands then.
+
+    Raises MeshError (broker_unavailable).
+    """
     track = await services.requests.logs.find(rid) if run.end is None else None
     if track is None:
         return run
@@ -44,15 +48,26 @@ def cancellation(run: Run) -> Cancellation:
 
 
 async def _stop(services: Services, request: AnyRequest, track: Track, by: str) -> None:
-    """Cancel and wait for the end, for a while."""
+    """Cancel and wait for the end, for a while. Raises MeshError (broker_unavailable) where that
+
+    it is to be cancelled could not be stored yet; it is tried on, as long as this gateway lives.
+    """
+    stored = asyncio.Event()
+
+    async def cancel() -> None:
+        with services.streams.reading(track):
+            await services.requests.endings.cancel(track, by)
+        stored.set()
+
+    services.requests.background(cancel())
     try:
         async with asyncio.timeout(STOPPING):
-            with services.streams.reading(track):
-                await services.requests.endings.cancel(track, by)
-                async with Client(request, STOPPING) as client:
-                    await services.streams.ended(track, client)
+            await stored.wait()
+            async with Client(request, STOPPING) as client:
+                await services.streams.ended(track, client)
     except TimeoutError:
-        return
+        if not stored.is_set():
+            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
 
 
 def _tokens(run: Run) -> int:

@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 from mesh.bus.follow import Track
 from mesh.gateway.anew import refusal
-from mesh.gateway.client import Client
+from mesh.gateway.client import Client, left_early
+from mesh.gateway.errors import stopping
 from mesh.gateway.event_stream import EventStream, Wire
 from mesh.gateway.requests import Requests
 from mesh.protocol.errors import MeshError
@@ -107,8 +108,10 @@ class Streams:
         self._open: set[Stream] = set()
         self._waiting: dict[Client, Track] = {}
         self._telling = 0
+        self._accepting = 0
         self._leaving: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._stopping = asyncio.get_running_loop().create_future()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -136,15 +139,33 @@ class Streams:
     ) -> T:
         """What comes of accepting a request, which is never cut short.
 
-        If the client leaves meanwhile, `left` is called with what comes of it, and MeshError
-        (cancelled) is raised at once.
+        If the client leaves meanwhile, or the gateway has to stop, `left` is called with what comes
+        of it, and MeshError (cancelled, internal) is raised at once.
         """
+        return await self._accept(accepting, left, client.gone)
+
+    async def begin(self, beginning: Coroutine[Any, Any, T]) -> T:
+        """What comes of beginning what goes on without its client. Raises MeshError (internal) if
+        the gateway has to stop meanwhile."""
+        return await self._accept(beginning, lambda _: None)
+
+    async def _accept(
+        self,
+        accepting: Coroutine[Any, Any, T],
+        left: Callable[[T], None],
+        *gone: asyncio.Future[None],
+    ) -> T:
         task = asyncio.create_task(accepting)
-        await asyncio.wait([task, client.gone], return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            self._see_out(_too_late(task, left))
-            client.check()
-        return task.result()
+        self._accepting += 1
+        try:
+            ends = [task, self._stopping, *gone]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                self._see_out(_too_late(task, left))
+                raise stopping() if self._closing else left_early()
+            return task.result()
+        finally:
+            self._accepting -= 1
 
     def hang_up(self, track: Track) -> None:
         """Cancel, in the background, because the client of a route that wants this has left."""
@@ -266,9 +287,10 @@ class Streams:
     async def close(self) -> None:
         """Break off all streams, and all waiting."""
         self._closing = True
+        self._stopping.set_result(None)
         for track in [stream.track for stream in self._open] + list(self._waiting.values()):
             track.wake()
-        while self._open or self._waiting or self._telling:
+        while self._open or self._waiting or self._telling or self._accepting:
             await asyncio.sleep(0.01)
 
     async def settle(self) -> None:

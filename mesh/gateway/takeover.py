@@ -12,6 +12,7 @@ from typing import Any
 from mesh.bus.asking import lives
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.partings import on_parting
+from mesh.bus.presence import Fleet
 from mesh.bus.pull import nak
 from mesh.gateway.logs import Logs
 from mesh.protocol.subjects import Writer
@@ -27,8 +28,9 @@ Background = Callable[[Coroutine[Any, Any, None]], None]
 class TakeOver:
     """Hands back to the queue what the dead have claimed of this gateway's requests."""
 
-    def __init__(self, bus: Bus, logs: Logs, background: Background) -> None:
+    def __init__(self, bus: Bus, logs: Logs, fleet: Fleet, background: Background) -> None:
         self._bus = bus
+        self._fleet = fleet
         self._logs = logs
         self._background = background
 
@@ -47,8 +49,9 @@ class TakeOver:
             await asyncio.sleep(pause)
             theirs = self._logs.own.tracks.held_by(writer)
             held = [track for track in theirs if track.rid not in released]
-            if not held or await lives(self._bus, writer):
+            if not (held or self._fleet.has(writer)) or await lives(self._bus, writer):
                 continue
+            self._fleet.parted(writer)
             for track in held:
                 if track.run.pen is None or track.run.pen[1] != writer or track.run.claim is None:
                     continue  # somebody was quicker while we asked

@@ -175,7 +175,7 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
     # A broker that was restarted has forgotten what it kept in memory: who is present.
     bus.on_doubt(lambda: requests.background(_declare(js, settings)))
     await requests.start()
-    take_over = TakeOver(bus, requests.logs, requests.background)
+    take_over = TakeOver(bus, requests.logs, fleet, requests.background)
     await take_over.start()
     await usher.start()
     await services.limiter.start(js)

@@ -233,13 +233,15 @@ class Answer:
         return await self._stream(self._draft.job(built, left)) if left > 0 else "length"
 
     async def _stream(self, job: Job) -> Literal["stop", "length"]:
-        gate = Gate(job.sampling.stop)
+        gate, longest = Gate(job.sampling.stop), self._frames.longest
         async with aclosing(self._engine.generate(job)) as steps:
             async for step in steps:
                 self._note(step)
                 self._deliver(gate.feed(step.text, step.ids, step.odds))
                 if gate.stopped:
                     return "stop"
+                if not self._draft.fits(longest):
+                    return "length"
                 if step.finish:
                     self._deliver(gate.finish())
                     return "stop" if gate.stopped else step.finish
@@ -253,12 +255,12 @@ class Answer:
         self._draft.note(step)
 
     def _deliver(self, pieces: list[Piece]) -> None:
-        written = self._draft.pieces
+        draft = self._draft
         for piece in pieces:
             text, ids, odds = piece
             odds = (odds or Odds(0.0)) if self._likely else None
-            self._frames.put(self.rid, self.held.n, len(written), text, ids, odds)
-            written.append(piece)
+            self._frames.put(self.rid, self.held.n, len(draft.pieces), text, ids, odds)
+            draft.add(piece)
             self._meter.tokens += 1 if ids is None else len(ids)
 
     # --- the end ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from itertools import chain
 
+from msgspec.json import encode as encode_json
 from msgspec.structs import replace
 
 from mesh.protocol.messages import End, Request, RunStatus, Timings, Usage
@@ -12,6 +13,9 @@ from mesh.protocol.run import Run
 from mesh.worker.engines.base import Job, Step
 from mesh.worker.gate import Piece
 from mesh.worker.prompt import BuiltPrompt
+
+_ESCAPED, _AROUND, _ID = 6, 6, 12
+"""Bytes of JSON that a character may take, and what stands around a piece, and a token's id."""
 
 
 class Draft:
@@ -23,6 +27,7 @@ class Draft:
 
     def __init__(self, request: Request, n: int, clock: Callable[[], float] = time.time) -> None:
         self.pieces: list[Piece] = []
+        self._at_most = 0
         self.first: float | None = None
         self._request = request
         self._n = n
@@ -39,7 +44,20 @@ class Draft:
         ids: list[tuple[int, ...] | None] = [None] * len(status.texts)
         if status.ids is not None and all(theirs == fingerprint for theirs in status.fingerprints):
             ids = list(status.ids)
-        self.pieces = [Piece(text, ids[k]) for k, text in enumerate(status.texts)]
+        for k, text in enumerate(status.texts):
+            self.add(Piece(text, ids[k]))
+
+    def add(self, piece: Piece) -> None:
+        """Write one piece more."""
+        self.pieces.append(piece)
+        self._at_most += _ESCAPED * len(piece.text) + _AROUND + _ID * len(piece.ids or ())
+
+    def fits(self, size: int) -> bool:
+        """Whether what is written fits one message of so many bytes, as whoever takes over gets it,
+        and the database."""
+        if self._at_most > size:  # seldom: then it is measured
+            self._at_most = sum(map(_measured, self.pieces))
+        return self._at_most <= size
 
     def prompted(self, built: BuiltPrompt) -> None:
         """Count the tokens of the prompt, as far as they are known before the engine says."""
@@ -97,3 +115,8 @@ class Draft:
             seal=run.seal(),
             n=self._n,
         )
+
+
+def _measured(piece: Piece) -> int:
+    """The bytes that a piece takes in a message of JSON."""
+    return len(encode_json(piece.text)) + _AROUND + _ID * len(piece.ids or ())

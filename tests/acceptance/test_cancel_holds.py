@@ -134,3 +134,16 @@ async def test_who_hangs_up_frees_a_slot_within_a_second(processes: Processes) -
     took = [max(0.0, story.ended - left[story.number]) for story in stories]
     print(f"\n  from hanging up to the end: {spread(took)}")
     assert len(took) == len(left) and max(took) < HEARD
+
+
+async def test_who_asks_to_stop_while_the_broker_is_away_is_told_and_heard_in_the_end(
+    asked: Asked,
+) -> None:
+    broker = asked.processes.broker
+    await asyncio.to_thread(broker.kill)
+    url = f"/chats/{asked.chat}/messages/{asked.message}/cancel"
+    answer = await asked.http.post(url, timeout=60.0)
+    assert answer.status_code == 503 and answer.headers["retry-after"], answer.text
+    await asyncio.to_thread(broker.start)
+    stories = await settle(broker, 60)
+    assert [type(story.run.end) for story in stories] == [Cancelled]

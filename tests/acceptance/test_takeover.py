@@ -1,5 +1,9 @@
 """How soon a request goes on when its worker is gone."""
 
+import time
+from contextlib import suppress
+
+import httpx
 import pytest
 
 from tests.acceptance.conftest import Process, Processes, until
@@ -87,3 +91,26 @@ def the_other_goes_on(processes: Processes, first: Process) -> None:
     again.start()
     again.await_tokens(len(run.texts) + 20)
     assert again.texts[: len(run.texts) + 20] == said(len(run.texts) + 20)
+
+
+def test_a_model_whose_only_worker_has_died_is_refused_by_name_at_once(
+    processes: Processes,
+) -> None:
+    """By the broker's word: the worker counts as present for some seconds more."""
+    gateway = processes.gateway("--worker-wait", "0.5")
+    worker = processes.worker("w1", *SLOW)
+    processes.await_workers(1)
+    worker.kill()
+    died = time.monotonic()
+    body = {"model": "echo", "messages": [{"role": "user", "content": "x"}], "max_tokens": 5}
+    url = f"{processes.url}/v1/chat/completions"
+    while True:
+        with suppress(httpx.TimeoutException):
+            answer = httpx.post(url, json=body, timeout=2.0)
+            if answer.status_code == 503:
+                break
+        assert time.monotonic() - died < 60
+    assert answer.json()["error"]["code"] == "no_worker" and "'echo'" in answer.text
+    assert "was lost" not in gateway.log.read_text()
+    processes.worker("w1", *SLOW)
+    until("one has come", lambda: httpx.post(url, json=body, timeout=60).is_success)

@@ -14,11 +14,12 @@ from mesh.protocol.messages import Cancelled, Done
 from tests.chatting import ask as question
 from tests.chatting import new_chat, ok
 from tests.truth import Truth, read_truth
-from tests.whole_mesh import SINGLE, SLOW, Mesh
+from tests.whole_mesh import ECHO, SINGLE, SLOW, Mesh
 
 OPENAI = "/v1/chat/completions"
 
 WORDS = "word " * 100
+KEY = {"Idempotency-Key": "once"}
 
 ROUTES = [
     pytest.param("/generate", {}, id="generate"),
@@ -146,7 +147,7 @@ async def _chat(mesh: Mesh, http: httpx.AsyncClient) -> httpx.Request:
 
 async def _keyed(mesh: Mesh, http: httpx.AsyncClient) -> httpx.Request:
     body = asking("/generate", SLOW, WORDS)
-    return http.build_request("POST", "/generate", json=body, headers={"Idempotency-Key": "once"})
+    return http.build_request("POST", "/generate", json=body, headers=KEY)
 
 
 async def _run(mesh: Mesh, http: httpx.AsyncClient) -> httpx.Request:
@@ -176,3 +177,50 @@ async def test_a_gateway_that_stops_says_so_to_whoever_can_read_on(
     truth = await truth_once(mesh, all_ended)
     ((_, run),) = truth.runs.items()
     assert isinstance(run.end, Done)
+
+
+@pytest.mark.parametrize("path", ["/generate", OPENAI])
+async def test_who_waits_to_be_accepted_by_a_gateway_that_stops_is_told(
+    new_mesh: NewMesh, path: str
+) -> None:
+    mesh = new_mesh()
+    mesh.start("gateway", SLOW)
+    async with mesh.anonymous() as http:
+        mesh.broker.pause()
+        try:
+            asked = asyncio.create_task(http.post(path, json=asking(path, SLOW)))
+            done, _ = await asyncio.wait([asked], timeout=0.5)
+            assert not done
+            stopping = asyncio.create_task(asyncio.to_thread(mesh.stop, "gateway"))
+            response = await asked
+        finally:
+            mesh.broker.resume()
+        await stopping
+    assert "has to stop" in response.text, (response.status_code, response.text)
+
+
+async def test_what_was_to_be_cancelled_is_cancelled_though_nobody_goes_on_with_it(
+    new_mesh: NewMesh,
+) -> None:
+    """Its worker has left, and none comes until its time is over."""
+    mesh = new_mesh(request_timeout=5.0)
+    mesh.start("gateway", SLOW)
+    async with mesh.anonymous() as http:
+        body = asking("/generate", SLOW)
+        async with http.stream("POST", "/generate", json=body) as response:
+            assert "id: 0" in await anext(response.aiter_lines())
+            await asyncio.to_thread(mesh.stop, SLOW)
+    truth = await truth_once(mesh, all_ended, seconds=60.0)
+    ((_, run),) = truth.runs.items()
+    assert isinstance(run.end, Cancelled) and run.end.text == run.text != ""
+
+
+async def test_an_answer_that_no_message_could_carry_is_cut_off_before(new_mesh: NewMesh) -> None:
+    mesh = new_mesh()
+    mesh.start("gateway", ECHO)
+    async with mesh.anonymous() as http:
+        body = asking(OPENAI, ECHO, "/repeat " + 1_000_000 * "x", most=12)
+        answer = ok(await http.post(OPENAI, json=body))
+    (choice,) = answer["choices"]
+    assert choice["finish_reason"] == "length"
+    assert 4_000_000 < len(choice["message"]["content"]) < 8_000_000

@@ -43,6 +43,9 @@ class OneWorker:
     def __init__(self) -> None:
         self.workers = {}
 
+    def answering(self) -> list[WorkerInfo]:
+        return list(self.workers.values())
+
 
 async def test_a_worker_that_comes_while_the_broker_is_silent_is_used_and_its_lanes_are_declared(
     monkeypatch: pytest.MonkeyPatch,
