@@ -77,7 +77,7 @@ async def test_what_clients_of_such_servers_send_along_is_taken(mesh: Mesh) -> N
     async with await mesh.client("sends more along") as http:
         path = f"/chats/{await new_chat(http)}/messages"
         ok(await http.post(path, json={"content": "x", "model_config_name": ECHO, **more}))
-        said = [{"role": "user", "content": "x"}]
+        said: list[dict[str, Any]] = [{"role": "user", "content": "x"}]
         question = {"question": "x", "client_id": "c", "user_id": "u", "stream": False}
         sent = question | {"product_id": "p", "history": said, "model": ECHO}
         ok(await http.post("/v1/ask", json=sent))
