@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mesh.gateway.errors import stopping
 from tests.chaos.checker import Transcript
+from tests.chaos.door import STOPPING
 from tests.chaos.plan import ECHO, Ask
-
-STOPPING = stopping().detail
-"""What a gateway says that has to stop: no end, but a reason to come back."""
 
 
 def body_of(ask: Ask) -> dict[str, object]:
