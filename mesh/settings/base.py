@@ -87,7 +87,7 @@ class Limits(Settings, frozen=True, kw_only=True):
         float, Meta(ge=60, le=YEAR, description="Seconds that a request's log is kept.")
     ] = 7200.0
     run_max_bytes: Annotated[
-        int, Meta(ge=1 << 26, description="Bytes of log kept; above 80 % new requests wait.")
+        int, Meta(ge=1 << 25, description="Bytes of log kept; above 80 % new requests wait.")
     ] = 2 << 30
     req_max_msgs: Annotated[
         int, Meta(ge=1, description="Requests queued or running in the whole mesh.")

@@ -174,14 +174,17 @@ def test_a_queue_that_fills_up_is_reported(mesh: Fleet) -> None:
 
 
 def test_a_log_that_fills_up_is_reported(mesh: Fleet) -> None:
-    mesh.gateway("--run-max-bytes", str(1 << 20))
+    mesh.gateway("--run-max-bytes", str(32 << 20))
     mesh.worker("w1")
     words = {"prompt": "x" * 220_000, "params": {"max_tokens": 1}}
-    httpx.post(f"{mesh.url}/generate", json=words, timeout=30.0)
+    for _ in range(32):
+        httpx.post(f"{mesh.url}/generate", json=words, timeout=30.0)
     found = doctor(mesh)
     assert state(found, "log") == "warn"
     assert "MESH_RUN_MAX_BYTES" in sentences(found, "log")
-    httpx.post(f"{mesh.url}/generate", json=words | {"prompt": "x" * 100_000}, timeout=30.0)
+    for _ in range(32):
+        words["prompt"] = "x" * 100_000
+        httpx.post(f"{mesh.url}/generate", json=words, timeout=30.0)
     assert state(doctor(mesh), "log") == "fail"
 
 
