@@ -1,13 +1,17 @@
 """Runs that call tools, over HTTP: they wait for outcomes, go on with them, and end in time."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from mesh.gateway.requests import Requests
+from mesh.protocol.messages import Cancelled
 from tests.calling import CALL, CLOCK, WEATHER, settled
+from tests.truth import read_truth
 from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
 
 
@@ -248,3 +252,33 @@ async def test_a_run_keeps_to_its_owner_s_limits_and_waits_for_them_once_it_has_
         raised = await admin.put(f"/admin/users/{user}/limits", json={"requests": 100})
         assert raised.status_code == 200
         assert (await settled(http, run["id"]))["content"] == "rain"
+
+
+async def test_a_run_that_is_stopped_before_its_asking_stands_in_the_log_leaves_no_answer_behind(
+    new_mesh: Callable[..., Mesh], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, held, submit = threading.Event(), threading.Event(), Requests.submit
+
+    async def late(self: Requests, *args: Any, **options: Any) -> Any:
+        held.set()
+        while not go.is_set():
+            await asyncio.sleep(0.01)
+        return await submit(self, *args, **options)
+
+    mesh = new_mesh()
+    mesh.start("store", "gateway", SLOW)
+    async with await mesh.client("runs-late") as http:
+        monkeypatch.setattr(Requests, "submit", late)
+        said = [{"role": "user", "content": "/repeat a"}]
+        run = (await http.post("/v1/runs", json={"model": SLOW, "messages": said})).json()
+        assert await asyncio.to_thread(held.wait, 30)
+        over = (await http.post(f"/v1/runs/{run['id']}/cancel")).json()
+        assert over["status"] == "cancelled"
+        go.set()
+        async with asyncio.timeout(30):
+            while not (truth := await read_truth(mesh.broker)).runs:
+                await asyncio.sleep(0.1)
+            while any(each.end is None for each in truth.runs.values()):
+                truth = await read_truth(mesh.broker)
+        (asked,) = truth.runs.values()
+        assert isinstance(asked.end, Cancelled)

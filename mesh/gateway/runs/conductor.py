@@ -202,6 +202,9 @@ class Conductor:
         track = await self._requests.submit(request, body=run.id, anew=False)
         track.readers += 1
         try:
+            told = await self._telling.read(run.id)
+            if told is None or told.over is not None:  # it was stopped before this stood in the log
+                await self._requests.endings.cancel(track, "run over")
             while track.run.end is None:
                 await track.changed()
             return track.run.end
