@@ -30,6 +30,7 @@ class Talk:
     def __init__(self, bus: Bus, model: str, heard: Callable[[str, float], None]) -> None:
         self._bus = bus
         self._model = model
+        self._own = subjects.taken(bus.user, model)
         self._heard = heard
         self._untold: list[tuple[str, float]] = []
         self._tried = False
@@ -39,7 +40,7 @@ class Talk:
 
     async def start(self) -> None:
         """Hear what is said."""
-        subject = subjects.taken_from(self._model)
+        subject = subjects.taken(model=self._model)
         self._subscription = await self._bus.listen(subject, self._receive)
 
     async def close(self) -> None:
@@ -57,8 +58,7 @@ class Talk:
             return
         self._tried = True
         try:
-            subject = subjects.taken(self._bus.user, self._model)
-            await self._bus.publish(subject, Taken(turns=turns))
+            await self._bus.publish(self._own, Taken(turns=turns))
         except Disconnected:
             pass  # others go by what they know
 
@@ -66,7 +66,7 @@ class Talk:
         self._tried = self._allowed = False
 
     def _receive(self, msg: Msg) -> None:
-        if msg.subject == subjects.taken(self._bus.user, self._model):
+        if msg.subject == self._own:
             self._allowed = True
             return
         try:

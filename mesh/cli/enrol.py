@@ -242,7 +242,7 @@ def may_publish(worker: str) -> list[str]:
         subjects.resume(worker, "*"),
         subjects.ask(Writer("*", "*")),
         subjects.hello(worker),
-        subjects.taken_by(worker),
+        subjects.taken(worker),
         subjects.presence(worker),
         f"$JS.API.CONSUMER.MSG.NEXT.{subjects.REQ_STREAM}.*",
         f"$JS.ACK.{subjects.REQ_STREAM}.>",
@@ -258,7 +258,7 @@ def may_subscribe(worker: str) -> list[str]:
         subjects.orders(own),
         subjects.ask(own),
         subjects.encode(own),
-        subjects.TAKEN_ALL,
+        subjects.taken(),
     ]
 
 

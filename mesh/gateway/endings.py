@@ -32,8 +32,6 @@ from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
-_NONE = Run()
-
 OVERTIME = 5.0
 """Seconds past its deadline that the holder of a request is given to end it itself."""
 
@@ -104,16 +102,14 @@ class Endings:
                 await self._moved(track, last)
         await self._tell(track)
 
-    async def fail(
-        self, request: Request, expected: int, code: ErrorCode, detail: str = "", read: Run = _NONE
-    ) -> bool:
+    async def fail(self, request: Request, expected: int, code: ErrorCode) -> bool:
         """End a request as failed if `expected` is still its last event; else leave it alone.
 
-        read: what was read of it, whose text is kept. Whether it was ended.
+        Whether it was ended.
         """
-        detail = detail or code.sentence
-        event = Failed(uid=new_uid(), code=code, detail=detail, text=read.text, n=read.n)
-        return await self._end(request, event, expected)
+        return await self._end(
+            request, Failed(uid=new_uid(), code=code, detail=code.sentence), expected
+        )
 
     async def _end(self, request: Request, end: End, expected: int) -> bool:
         try:

@@ -215,22 +215,10 @@ def resume(user: str, rid: str) -> str:
     return f"{PREFIX}.resume.{user}.{rid}"
 
 
-def taken(user: str, model: str) -> str:
-    """Where a worker tells the others that serve a model what it takes from the queue."""
-    return f"{PREFIX}.taken.{user}.{token(model)}"
-
-
-def taken_from(model: str) -> str:
-    """The same, of all workers."""
-    return f"{PREFIX}.taken.*.{token(model)}"
-
-
-def taken_by(user: str) -> str:
-    """The same, of any model."""
-    return f"{PREFIX}.taken.{user}.*"
-
-
-TAKEN_ALL = f"{PREFIX}.taken.*.*"
+def taken(user: str = "*", model: str = "") -> str:
+    """Where a worker tells the others that serve a model what it takes from the queue; without a
+    name, that of any worker or model."""
+    return f"{PREFIX}.taken.{user}.{token(model) if model else '*'}"
 
 
 PARTINGS = "$SYS.ACCOUNT.MESH.DISCONNECT"

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.calling import CALL, CLOCK, WEATHER, settled
+from tests.integration.test_runs import submit
 from tests.whole_mesh import ECHO, Mesh
 
 
@@ -15,18 +16,6 @@ async def two_calls(http: httpx.AsyncClient) -> dict[str, Any]:
     body = {"model": ECHO, "messages": said, "tools": [WEATHER, CLOCK]}
     begun = (await http.post("/v1/runs", json=body)).raise_for_status().json()
     return await settled(http, begun["id"])
-
-
-async def submit(
-    http: httpx.AsyncClient, run: dict[str, Any], *outputs: tuple[int, str]
-) -> httpx.Response:
-    """outputs: of which call, and what came of it."""
-    body = [
-        {"tool_call_id": run["actions"][at]["tool_call_id"], "output": output}
-        for at, output in outputs
-    ]
-    url = f"/v1/runs/{run['id']}/submit_tool_outputs"
-    return await http.post(url, json={"tool_outputs": body})
 
 
 async def results(http: httpx.AsyncClient, run: dict[str, Any]) -> list[str | None]:

@@ -154,7 +154,7 @@ async def test_workers_agree_on_whose_turn_it_is(js: JetStream, connect: Connect
             await persist(js, subjects.req(MODEL, tenant), encode(prompt), {})
     said: asyncio.Queue[bytes] = asyncio.Queue()
     buses = [await connect(name) for name in ("w1", "w2", "w3")]
-    await buses[2].listen(subjects.taken_from(MODEL), lambda msg: said.put_nowait(msg.data))
+    await buses[2].listen(subjects.taken(model=MODEL), lambda msg: said.put_nowait(msg.data))
     desks = [Desk(0), Desk(0)]
     order = []
     async with pulling(buses[0], desks[0]) as one, pulling(buses[1], desks[1]) as other:
