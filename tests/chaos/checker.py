@@ -26,7 +26,8 @@ class Transcript:
     """What one client read of one answer: pieces with their numbers, over all its connections.
 
     ended: `done`, `cancelled`, `error: …`, or "" for a client that left for good; whole: the text
-    as one message, for a client that came when the answer had ended.
+    as one message, for a client that came when the answer had ended; calls: a sentence for each
+    connection on which it was read, told if it comes to no end.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Transcript:
     ended: str = ""
     total: int = -1
     whole: str | None = None
+    calls: list[str] = field(default_factory=list)
 
 
 Count = Literal[
@@ -177,7 +179,8 @@ def _check_reading(
             verdict.blame("never_ended", f"{name}: after {at} pieces nothing came, and no end")
         return
     if transcript.ended == "nothing":
-        return verdict.blame("never_ended", f"{name}: its client read {at} pieces, and no end")
+        calls = "; ".join(transcript.calls)
+        return verdict.blame("never_ended", f"{name}: its client read {at} pieces, no end: {calls}")
     if transcript.whole is not None and transcript.whole != story.run.text:
         verdict.blame("wrong", f"{name}: the message says {transcript.whole!r}")
     came_late = transcript.whole is not None and not transcript.pieces

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,7 @@ class People:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
                 while not transcript.ended:
-                    with suppress(*Broken):
+                    with suppress(*Broken), _noted(transcript):
                         await self._connection(ask, transcript, leave_after, slow)
                     leave_after = 0
                     if not transcript.ended:
@@ -109,6 +109,7 @@ class People:
         if transcript.pieces and not self.forgetful:
             headers["Last-Event-ID"] = str(transcript.pieces[-1][0])
         async with self.door.send("POST", "/generate", body_of(ask), headers, slow) as response:
+            transcript.calls[-1] = f"{response.status} of {response.url}"
             if response.status != 200:
                 refused(response.status, transcript, [event async for event in response.events()])
                 return
@@ -269,3 +270,20 @@ class People:
             until = time.monotonic() + self.patience
             login = await self.door.insist("GET", url, None, {}, until)
             self.tokens[user] = login["access_token"]["access_token"]
+
+
+@contextmanager
+def _noted(transcript: Transcript) -> Iterator[None]:
+    """Note what became of one connection."""
+    begun, heard, why = time.time(), len(transcript.pieces), "closed"
+    transcript.calls.append("no answer")
+    try:
+        yield
+    except BaseException as error:
+        why = repr(error)
+        raise
+    finally:
+        pieces = len(transcript.pieces) - heard
+        transcript.calls[-1] += (
+            f" at {begun:.1f} for {time.time() - begun:.1f} s: {pieces} pieces, {why}"
+        )
