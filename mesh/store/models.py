@@ -289,16 +289,21 @@ class ToolRun(Base):
     """A run that calls tools, as its events tell it; each asking of the model is a `Run`.
 
     thread: of the tenant's, which the question (what was said last) and the text were added to, or
-    the id of a `Thread`; assistant: who answered there; state: in_progress, requires_action,
-    completed, failed, cancelled or expired; text: the last answer, or what there was of it.
+    the id of a `Thread`; on_thread: whether it is that, and the tenant took part in it when the run
+    began; assistant: who answered there; state: in_progress, requires_action, completed, failed,
+    cancelled or expired; text: the last answer, or what there was of it.
     """
 
     __tablename__ = "tool_runs"
-    __table_args__ = (Index(None, "tenant", "thread", "created_at"),)
+    __table_args__ = (
+        Index(None, "tenant", "thread", "created_at"),
+        Index(None, "thread", "created_at"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     tenant: Mapped[str]
     thread: Mapped[str]
+    on_thread: Mapped[bool] = mapped_column(default=False)
     assistant: Mapped[str] = mapped_column(default="")
     question: Mapped[str]
     model: Mapped[str]

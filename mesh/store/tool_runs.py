@@ -21,7 +21,7 @@ def apply(rows: Rows, record: Record, event: ToolEvent) -> None:
     run = rows.tool_runs.get(record.rid)
     if isinstance(event, RunBegun):
         if run is None and event.run.tenant not in rows.gone:
-            rows.add(_begun(event))
+            rows.add(_begun(rows, event))
     elif run is not None and run.state not in OVER:
         _further(rows, record, run, event)
 
@@ -55,12 +55,13 @@ def _further(
                     _close(action, "expired" if expired else "cancelled", record.at)
 
 
-def _begun(event: RunBegun) -> ToolRun:
+def _begun(rows: Rows, event: RunBegun) -> ToolRun:
     run = event.run
     return ToolRun(
         id=run.id,
         tenant=run.tenant,
         thread=run.thread,
+        on_thread=(run.thread, run.tenant) in rows.participants,
         assistant=run.assistant,
         question=run.messages[-1].content if run.messages else "",
         model=run.model,

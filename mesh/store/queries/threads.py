@@ -138,9 +138,9 @@ async def _own(session: AsyncSession, user: str, thread_id: str) -> Thread:
 
 
 def _of(thread: Thread) -> ColumnElement[bool]:
-    """Which runs are on a thread: others may have one on something of theirs by the same name."""
-    part = select(ThreadParticipant.user).where(ThreadParticipant.thread_id == thread.id)
-    return (ToolRun.thread == thread.id) & ToolRun.tenant.in_(part)
+    """Which runs are on a thread, also of those who take part in it no longer: others may have one
+    on something of theirs by the same name."""
+    return (ToolRun.thread == thread.id) & ToolRun.on_thread
 
 
 async def _set_participants(session: AsyncSession, row: Thread, others: tuple[str, ...]) -> None:

@@ -125,6 +125,29 @@ def test_a_link_that_is_there_keeps_the_title_that_its_chat_has(path: Path) -> N
     assert run(path, "SELECT id, title, active_tail FROM shares") == [("s", "Foxes", "m")]
 
 
+def test_runs_that_are_there_are_on_the_threads_where_they_have_said_something(path: Path) -> None:
+    schema.downgrade(path, "0008")
+    threads = "INSERT INTO threads VALUES ('t', 'ada', 0, '{}', 1.0), ('u', 'eve', 0, '{}', 1.0)"
+    part = "INSERT INTO thread_participants VALUES ('t', 'ada'), ('u', 'eve')"
+    columns = "id, tenant, thread, question, model, state, text, created_at, deadline"
+    rest = "'', 'echo', 'in_progress', '', 1.0, 2.0"
+    made = [
+        f"INSERT INTO tool_runs ({columns}) VALUES ('{name}', '{tenant}', 't', {rest})"
+        for name, tenant in (("hers", "ada"), ("said", "bob"), ("other", "bob"))
+    ]
+    columns = "id, thread_id, number, role, content, status, sender, assistant_id, run_id"
+    said = (
+        f"INSERT INTO thread_messages ({columns}, tool_calls, tool_call_id, meta_data, created_at)"
+    )
+    said += (
+        " VALUES ('m', 't', 0, 'assistant', 'x', 'completed', 'bob', '', 'said', '[]', '', '{}', 1)"
+    )
+    run(path, threads, part, *made, said)
+    schema.upgrade(path)
+    found = run(path, "SELECT id, on_thread FROM tool_runs ORDER BY id")
+    assert found == [("hers", 1), ("other", 0), ("said", 1)]
+
+
 def run(path: Path, *statements: str) -> list[tuple[object, ...]]:
     """The rows of the last statement."""
     with closing(sqlite3.connect(path)) as connection, connection:

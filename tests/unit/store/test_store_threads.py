@@ -183,6 +183,21 @@ async def test_what_a_deleted_thread_s_runs_say_is_nowhere(store: Store) -> None
     assert (found["threads"], found["thread_messages"], found["tool_runs"]) == ([], [], [])
 
 
+async def test_the_runs_of_who_was_sent_away_go_with_the_thread_and_no_others(store: Store) -> None:
+    alice, bob, eve = await store.user(), await store.user("bob"), await store.user("eve")
+    thread = await new_thread(store, alice, bob)
+    await tell(store, begun(thread, bob.id))
+    await tell(store, begun(thread, bob.id, "t2"), OVER, run_id="t2")
+    await tell(store, begun(thread, eve.id, "t3"), run_id="t3")
+    await store.ask(UpdateThread(user_id=alice.id, thread_id=thread.id, participants=()), Thread)
+    await tell(store, begun(thread, bob.id, "t4"), run_id="t4")
+    runs = await store.ask(ListThreadRuns(user_id=alice.id, thread_id=thread.id), ThreadRuns)
+    assert {run.id for run in runs.runs} == {"t1", "t2"}, "the others are on something of theirs"
+    gone = await store.ask(DeleteThread(user_id=alice.id, thread_id=thread.id), Ok)
+    assert gone.runs == ("t1",)
+    assert [row["id"] for row in (await store.rows())["tool_runs"]] == ["t3", "t4"]
+
+
 async def test_a_thread_is_deleted_with_the_run_that_was_begun_a_moment_ago(store: Store) -> None:
     alice = await store.user()
     thread = await new_thread(store, alice)
