@@ -11,7 +11,7 @@ from msgspec import Struct
 from rich.console import RenderableType
 from rich.text import Text
 
-from mesh.cli.screen import table
+from mesh.cli.screen import cell, table
 from mesh.cli.watch import listed, show
 from mesh_client import completing
 from mesh_client.asking import status_of
@@ -20,7 +20,7 @@ from mesh_client.errors import MeshClientError
 from mesh_client.files import as_json as chat_as_json
 from mesh_client.files import as_markdown
 from mesh_client.objects import ChatInfo
-from mesh_client.terminal import printable
+from mesh_client.terminal import in_one_line, printable
 
 LIMIT = 50
 """Chats that are listed unless more are asked for."""
@@ -82,7 +82,9 @@ def show_one(where: tuple[str, str], chat: str, as_json: bool) -> None:
     async def read() -> None:
         async with _opened(*where, chat) as found:
             make = chat_as_json if as_json else as_markdown
-            click.echo(make(found.info, found.thread), nl=False)
+            said = make(found.info, found.thread)
+            # A file gets what was said to the letter, a terminal what it may be shown.
+            click.echo(printable(said) if sys.stdout.isatty() else said, nl=False)
 
     _run(read())
 
@@ -99,7 +101,7 @@ def delete_one(where: tuple[str, str], chat: str, yes: bool) -> None:
 
     async def delete() -> None:
         async with _opened(*where, chat) as found:
-            title = printable(found.info.title or "untitled")
+            title = in_one_line(found.info.title or "untitled")
             if yes or click.confirm(f"Delete “{title}” for good?", err=True):
                 await found.delete()
 
@@ -121,11 +123,10 @@ def render(chats: Chats) -> RenderableType:
         return Text("No chat yet: begin one with `mesh chat`.", style="dim")
     shown = table("Chats", "ID", "LAST SAID", "TITLE", shrinks=("TITLE",))
     for chat in chats.chats:
-        title = printable(" ".join((chat.title or "untitled").split()))
         shown.add_row(
             Text(chat.id[:8], style="cyan"),
             Text(_when(chat.modified_at), style="dim"),
-            Text(title, style="dim" if chat.hidden else ""),
+            cell(chat.title or "untitled", "dim" if chat.hidden else ""),
         )
     return shown
 

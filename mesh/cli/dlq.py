@@ -20,13 +20,14 @@ from mesh.cli import watch as again
 from mesh.cli.fleet import connected
 from mesh.cli.local import settings_of
 from mesh.cli.options import options
-from mesh.cli.screen import duration, table
+from mesh.cli.screen import cell, duration, table
 from mesh.cli.watch import listed
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_ask_again_reply, encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import AskAgain, DeadLetter, LetterGone, Refused
 from mesh.settings import OperatorSettings
+from mesh_client.terminal import printable
 
 T = TypeVar("T")
 
@@ -175,11 +176,11 @@ def _listing(found: list[Summary]) -> RenderableType:
     shown = table("Dead letters", "REQUEST", "MODEL", "FOR", "SINCE", "WORKERS", shrinks=("FOR",))
     for letter in found:
         shown.add_row(
-            Text(letter.rid),
-            Text(letter.model),
-            Text(letter.tenant),
+            cell(letter.rid),
+            cell(letter.model),
+            cell(letter.tenant),
             duration(max(0.0, time.time() - letter.at)),
-            Text(", ".join(letter.workers)),
+            cell(", ".join(letter.workers)),
         )
     return shown
 
@@ -193,6 +194,6 @@ def _show_letter(letter: DeadLetter) -> None:
         lost = "; the one before was lost" if attempt.lost else ""
         click.echo(f"  claim {attempt.n} by {attempt.worker} at {clock}{lost}")
     for message in request.messages:
-        click.echo(f"\n{message.role}:\n{message.content}")
+        click.echo(f"\n{message.role}:\n{printable(message.content)}")
     if letter.text:
-        click.echo(f"\nwhat there was of the answer:\n{letter.text}")
+        click.echo(f"\nwhat there was of the answer:\n{printable(letter.text)}")

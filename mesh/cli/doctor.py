@@ -17,6 +17,7 @@ from mesh.cli.examine import examine
 from mesh.cli.findings import Finding
 from mesh.cli.local import recall, with_address
 from mesh.cli.options import options
+from mesh.cli.screen import cell
 from mesh.cli.watch import listed, show
 from mesh.protocol.errors import MeshError
 from mesh.settings import OperatorSettings, gateway_url, origins
@@ -67,7 +68,7 @@ def render(found: list[Finding]) -> RenderableType:
     lines.add_column(overflow="fold")
     for finding in found:
         state = Text(finding.state, style=_STYLES[finding.state])
-        lines.add_row(state, Text(finding.check), Text(finding.sentence))
+        lines.add_row(state, cell(finding.check), cell(finding.sentence))
     return Group(lines, Text(), _sum(found))
 
 

@@ -9,19 +9,17 @@ import click
 import msgspec
 from msgspec import Struct
 from rich.console import RenderableType
-from rich.text import Text
 
 from mesh.bus.connection import BusError
 from mesh.cli import watch as again
 from mesh.cli.asking_store import asked
 from mesh.cli.options import options
-from mesh.cli.screen import table
+from mesh.cli.screen import cell, table
 from mesh.cli.watch import listed
 from mesh.protocol.accounts import CreateKey, Key, ListKeys, ListUsers, RevokeKey, Scope
 from mesh.protocol.errors import MeshError
 from mesh.protocol.keys import SCOPES, USUAL_SCOPES, new_key
 from mesh.settings import OperatorSettings
-from mesh_client.terminal import printable
 
 if TYPE_CHECKING:
     from mesh.gateway.store import Store
@@ -150,10 +148,10 @@ def _listing(found: AllKeys) -> RenderableType:
         what = f"trusted client {key.client}" if key.client else " ".join(key.scopes)
         shown.add_row(
             key.id,
-            Text(printable(each.owner)),
-            Text(printable(key.name)),
+            cell(each.owner),
+            cell(key.name),
             key.hint,
-            Text(printable(what)),
+            cell(what),
             _when(key.last_used_at, "never"),
             _when(key.expires_at, "never"),
         )

@@ -15,7 +15,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.cli.fleet import connected, models_queues, workers_present
 from mesh.cli.local import settings_of
 from mesh.cli.options import options
-from mesh.cli.screen import size, table
+from mesh.cli.screen import cell, size, table
 from mesh.cli.watch import listed, show
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import ModelCard, WorkerInfo
@@ -159,15 +159,15 @@ def _served(rows: list[Served]) -> RenderableType:
     )
     for row in rows:
         shown.add_row(
-            Text(row.model or "-"),
-            Text(row.worker, style="green"),
-            Text(f"{row.state} {row.target}".strip(), style=_STYLES.get(row.state, "yellow")),
-            Text(row.engine),
-            Text(row.fingerprint[:FINGERPRINT], style="dim"),
+            cell(row.model or "-"),
+            cell(row.worker, "green"),
+            cell(f"{row.state} {row.target}", _STYLES.get(row.state, "yellow")),
+            cell(row.engine),
+            cell(row.fingerprint[:FINGERPRINT], "dim"),
             str(row.context_length or ""),
             size(row.size) if row.size else "",
             size(row.memory) if row.memory else "",
-            Text(row.host),
+            cell(row.host),
         )
     return shown
 
@@ -177,10 +177,10 @@ def _shelf(shelf: list[Shelved]) -> RenderableType:
     shown = table("On this machine's disk", *columns, right=("SIZE",), shrinks=("NAME",))
     for each in shelf:
         shown.add_row(
-            Text(each.name, style="red" if each.trouble else ""),
-            Text(each.place),
-            Text(each.engine),
-            Text(each.fingerprint[:FINGERPRINT], style="dim"),
+            cell(each.name, "red" if each.trouble else ""),
+            cell(each.place),
+            cell(each.engine),
+            cell(each.fingerprint[:FINGERPRINT], "dim"),
             size(each.size),
         )
     return shown

@@ -13,7 +13,7 @@ from rich.text import Text
 from mesh.cli.fleet import Snapshot, Worker
 from mesh.cli.lines import STYLES, Line
 from mesh.cli.ps import queues_table
-from mesh.cli.screen import count, duration, table
+from mesh.cli.screen import cell, count, duration, table
 
 SAMPLES = 60
 """Looks that a curve remembers."""
@@ -122,8 +122,8 @@ def _workers(
     for worker in workers:
         full = worker.running >= worker.slots
         made.add_row(
-            Text(worker.name, style="green"),
-            Text(", ".join(worker.models)),
+            cell(worker.name, "green"),
+            cell(", ".join(worker.models)),
             Text.assemble(
                 (bar(worker.running, worker.slots), "yellow" if full else "cyan"),
                 f" {worker.running}/{worker.slots}",
@@ -131,8 +131,8 @@ def _workers(
             Text(f"{worker.speed:.0f}", justify="right"),
             Text(curve(speeds.get(worker.name, ()), max(6, min(30, columns - 80))), style="green"),
             duration(worker.up),
-            Text(worker.host, style="dim"),
-            Text(worker.remark, style="yellow"),
+            cell(worker.host, "dim"),
+            cell(worker.remark, "yellow"),
         )
     return made
 

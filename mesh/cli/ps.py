@@ -13,7 +13,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.cli.fleet import Pending, Queue, Snapshot, Worker, connected, look
 from mesh.cli.local import settings_of
 from mesh.cli.options import options
-from mesh.cli.screen import duration, table
+from mesh.cli.screen import cell, duration, table
 from mesh.cli.watch import listed, show
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import OperatorSettings
@@ -68,14 +68,14 @@ def _workers(workers: list[Worker]) -> RenderableType:
     shown = table("Workers", *columns, right=("SLOTS", "TOKENS/S"), shrinks=("HOST", "MODEL"))
     for worker in workers:
         shown.add_row(
-            Text(worker.name, style="green"),
-            Text(", ".join(worker.models)),
-            Text(worker.engine),
+            cell(worker.name, "green"),
+            cell(", ".join(worker.models)),
+            cell(worker.engine),
             f"{worker.running}/{worker.slots}",
             f"{worker.speed:.0f}",
             duration(worker.up),
-            Text(worker.host),
-            Text(worker.remark, style="yellow"),
+            cell(worker.host),
+            cell(worker.remark, "yellow"),
         )
     return shown
 
@@ -89,7 +89,7 @@ def queues_table(queues: list[Queue], title: str | None = None) -> RenderableTyp
     for queue in queues:
         stuck = queue.waiting and not queue.workers
         shown.add_row(
-            Text(queue.model),
+            cell(queue.model),
             Text(str(queue.waiting), style="red" if stuck else ""),
             str(queue.in_work),
             Text(str(queue.workers), style="" if queue.workers else "yellow"),
@@ -106,12 +106,12 @@ def _requests(requests: list[Pending], unfinished: int) -> RenderableType:
     shown = table(f"Requests{more}", *columns, right=("ATTEMPT",), shrinks=("REQUEST",))
     for request in requests:
         shown.add_row(
-            Text(request.rid),
-            Text(request.model),
-            Text(request.tenant),
+            cell(request.rid),
+            cell(request.model),
+            cell(request.tenant),
             Text(request.state, style=_STYLES[request.state]),
             duration(request.seconds),
-            Text(request.worker or ""),
+            cell(request.worker or ""),
             str(request.attempts or ""),
         )
     return shown

@@ -4,6 +4,9 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from mesh_client.terminal import in_one_line
 
 PIPED = 10_000
 """Columns where nobody looks: what is read by a program is neither wrapped nor cut."""
@@ -39,6 +42,11 @@ def table(
             overflow="ellipsis",
         )
     return made
+
+
+def cell(text: str, style: str = "") -> Text:
+    """What others wrote, for a place in a table: it neither ends the row nor speaks to us."""
+    return Text(in_one_line(text), style=style)
 
 
 def duration(seconds: float) -> str:

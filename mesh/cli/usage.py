@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct
 from rich.console import RenderableType
-from rich.text import Text
 
 from mesh.bus.connection import BusError
 from mesh.cli import watch as again
 from mesh.cli.asking_store import asked
 from mesh.cli.options import options
-from mesh.cli.screen import table
+from mesh.cli.screen import cell, table
 from mesh.cli.watch import listed
 from mesh.protocol.accounts import ListUsers
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.limits import GetUsage, UsageRow
 from mesh.settings import OperatorSettings
-from mesh_client.terminal import printable
 
 if TYPE_CHECKING:
     from mesh.gateway.store import Store
@@ -110,8 +108,11 @@ def _listing(found: AllUsage) -> RenderableType:
             row.cached_tokens,
             row.completion_tokens,
         )
-        who = Text(printable(each.name))
         shown.add_row(
-            row.day, who, row.key, Text(printable(row.model)), *(f"{count:,}" for count in counts)
+            row.day,
+            cell(each.name),
+            row.key,
+            cell(row.model),
+            *(f"{count:,}" for count in counts),
         )
     return shown

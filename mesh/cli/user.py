@@ -8,13 +8,12 @@ import click
 import msgspec
 from msgspec import Struct
 from rich.console import RenderableType
-from rich.text import Text
 
 from mesh.bus.connection import BusError
 from mesh.cli import watch as again
 from mesh.cli.asking_store import asked
 from mesh.cli.options import options
-from mesh.cli.screen import table
+from mesh.cli.screen import cell, table
 from mesh.cli.watch import listed
 from mesh.protocol.accounts import (
     Account,
@@ -28,7 +27,6 @@ from mesh.protocol.accounts import (
 )
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import OperatorSettings, read
-from mesh_client.terminal import printable
 
 if TYPE_CHECKING:
     from mesh.gateway.store import Store
@@ -151,8 +149,8 @@ def _listing(people: People) -> RenderableType:
     for account in people.users:
         user = account.user
         shown.add_row(
-            Text(printable(user.display_name)),
-            user.provider,
+            cell(user.display_name),
+            cell(user.provider),
             user.role,
             str(account.chats),
             str(account.keys),

@@ -98,6 +98,15 @@ async def test_one_signs_in_through_a_site_and_is_the_same_person_again(
     assert first["display_name"] == names[site]
 
 
+@pytest.mark.parametrize("site", ["oidc", "github", "discord"])
+async def test_a_name_that_a_site_tells_neither_commands_a_terminal_nor_turns_a_line(
+    mesh: Mesh, site: str, browser: Open
+) -> None:
+    back = await browser().sign_in(site, "eve\n\x1b[2J\u202eadmin\u200b")
+    name = (await account(mesh, ok(back)))["display_name"]
+    assert name.casefold().startswith("eve [2j admin") and name.isprintable()
+
+
 async def test_the_ways_in_are_listed(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
         assert ok(await http.get("/auth/providers")) == ["password", "oidc", "github", "discord"]

@@ -171,7 +171,7 @@ async def test_another_role_of_a_site_s_user_counts_at_once(mesh: Mesh, store: S
 async def test_a_site_s_user_s_name_has_no_control_characters(mesh: Mesh, store: Store) -> None:
     website = await site(store)
     async with mesh.anonymous() as http:
-        for name in ("x\nadmin  admin", "\x1b[2J", "a\x9b"):
+        for name in ("x\nadmin  admin", "\x1b[2J", "a\x9b", "\u202enimda"):
             headers = website.header("ada", username=name)
             refusal(await http.post("/auth/trusted", headers=headers), 401, "invalid_token")
 

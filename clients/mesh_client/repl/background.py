@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from mesh_client.async_client import AsyncAnswer
 from mesh_client.errors import MeshClientError
-from mesh_client.terminal import printable
+from mesh_client.terminal import in_one_line
 
 
 class Background:
@@ -55,5 +55,5 @@ class Background:
             await answer.wait()
         except MeshClientError:
             pass  # it has ended all the same, and says how when it is read
-        question = printable(answer.chat.thread.last_question().content or "").split()
-        self._tell(f"“{' '.join(question)[:24]}” is answered: /attach")
+        question = in_one_line(answer.chat.thread.last_question().content or "")
+        self._tell(f"“{question[:24]}” is answered: /attach")

@@ -10,7 +10,7 @@ from mesh_client.repl.markdown.rows import cut
 from mesh_client.repl.parameters import PARAMETERS, setting
 from mesh_client.repl.session import Question, Session
 from mesh_client.repl.talking import Talking
-from mesh_client.terminal import printable
+from mesh_client.terminal import in_one_line
 
 
 class Doing:
@@ -57,7 +57,7 @@ class Doing:
         room = max(20, saying.width() - 36)
         lines = []
         for number, chat in enumerate(chats, start=1):
-            title = cut(printable((chat.title or "untitled").splitlines()[0]), room)[0]
+            title = cut(in_one_line(chat.title or "untitled"), room)[0]
             when = chat.modified_at.astimezone().strftime("%d %b %H:%M") if chat.modified_at else ""
             lines.append((f"{number:>2}", chat.id[:8], title, when))
         saying.table(lines, "class:name", "class:dim", "", "class:dim")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mesh_client.objects import Message
 from mesh_client.repl.markdown.rows import Row, cut
-from mesh_client.terminal import printable
+from mesh_client.terminal import in_one_line
 from mesh_client.thread import Thread
 
 LEAST = 12
@@ -77,7 +77,7 @@ class _Drawing:
 
 
 def _short(text: str, room: int) -> str:
-    line = " ".join(printable(text).split())
+    line = in_one_line(text)
     head, rest = cut(line, room)
     return f"{cut(line, room - 1)[0]}…" if rest else head
 

@@ -10,6 +10,7 @@ from litestar.response import Redirect
 
 from mesh.gateway import sessions
 from mesh.gateway.errors import AnyRequest
+from mesh.gateway.names import cleaned
 from mesh.gateway.oauth.attempt import LASTS, Attempt
 from mesh.gateway.oauth.identity import Identity, is_welcome
 from mesh.gateway.oauth.site import Site
@@ -22,7 +23,6 @@ ATTEMPT, TICKET = "mesh_login", "mesh_ticket"
 BACK = "/auth/callback"
 REDEEM = "/auth/ticket"
 TICKET_LASTS = 60
-LONGEST_NAME = 100
 _SAID = re.compile(r"[a-z_]{1,40}")
 
 State = Annotated[str, QueryParameter(name="state")]
@@ -87,7 +87,7 @@ async def _user(services: Services, provider: str, who: Identity) -> User:
     query = SignIn(
         provider=provider,
         account=who.account,
-        display_name=who.name[:LONGEST_NAME],
+        display_name=cleaned(who.name, who.account),
         known_only=not welcome,
     )
     try:

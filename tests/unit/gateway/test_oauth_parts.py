@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mesh.gateway.names import LONGEST_NAME, NO_NAME, cleaned
 from mesh.gateway.oauth.attempt import LASTS, Attempt
 from mesh.gateway.oauth.identity import Identity, is_welcome
 from mesh.gateway.oauth.providers import is_safe, providers
@@ -78,3 +79,20 @@ def test_a_site_needs_a_secret_and_a_safe_address() -> None:
 def test_http_is_for_this_machine_alone() -> None:
     assert is_safe("http://127.0.0.1:9/x") and is_safe("http://[::1]/") and is_safe("https://a.b")
     assert not is_safe("http://127.0.0.1.example.org") and not is_safe("http://10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Ada Lovelace", "Ada Lovelace"),
+        ("  ada\r\n\x1b[2J\u2028x ", "ada [2J x"),
+        ("ada\u202egnp.exe", "ada gnp.exe"),
+        ("\u200b\u2066\x00", "id-1"),
+        ("", "id-1"),
+        ("שלום 👩\u200d🔬", "שלום 👩\u200d🔬"),
+        ("a" * 99 + "\n" + "b" * 99, "a" * 99),
+    ],
+)
+def test_a_name_that_a_site_tells_is_shown_without_what_plays_tricks(said: str, shown: str) -> None:
+    assert cleaned(said, "id-1") == shown
+    assert not NO_NAME.search(cleaned(said, "id-1")) and len(shown) <= LONGEST_NAME
