@@ -70,8 +70,17 @@ class Follower:
         self._bus.on_doubt(self.doubt)
 
     def track(self, rid: str, start: int = 0) -> Track:
-        """Follow a request that is about to be queued. Call it before appending `queued`."""
-        return self.tracks.begin(rid, start or self._applied + 1)
+        """Follow a request that is about to be queued. Call it before appending `queued`.
+
+        Whoever asks for the same is given the same one, also where its story is being read just
+        now: a second one in its place would leave the first one's readers without what comes.
+        """
+        return self.tracks.any(rid) or self.tracks.begin(rid, start or self._applied + 1)
+
+    def forsake(self, track: Track) -> None:
+        """Follow no longer what was not queued after all, unless somebody else does."""
+        if not (track.landed or track.readers or track.run.queued or track.held is not None):
+            self.tracks.drop(track)
 
     async def attach(self, rid: str) -> Track | None:
         """Follow a request from its beginning; None where this address's log has it no more.
@@ -79,7 +88,7 @@ class Follower:
         Raises BusError.
         """
         track = self.tracks.get(rid)
-        if track is not None:
+        if track is not None and (track.landed or track.run.queued is not None):
             return track
         task = self._attaching.get(rid)
         if task is None:
@@ -241,7 +250,8 @@ class Follower:
         found = await anchor(self._js, rid, last.seq) if last is not None else None
         if found is None:
             return None
-        track = self.tracks.begin(rid, found[0].seq)
+        track = self.tracks.any(rid) or self.tracks.begin(rid, found[0].seq)
+        track.start = found[0].seq  # one that is about to be queued again begins too late
         for _ in range(ATTEMPTS):  # again, if of what came meanwhile something was missed
             held = track.held = []
             try:
@@ -252,6 +262,7 @@ class Follower:
             if all([apply({rid: track.run}, stored) for stored in held]):
                 break
         track.held = None
+        track.wake()
         if track.run.end is not None:  # it is whole, and whoever asked has it
             self.tracks.drop(track)
         return track

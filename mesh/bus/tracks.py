@@ -54,6 +54,10 @@ class Tracks:
         track = self._tracks.get(rid)
         return track if track is not None and track.held is None else None
 
+    def any(self, rid: str) -> Track | None:
+        """The track of a request, even while its story is still being read."""
+        return self._tracks.get(rid)
+
     def drop(self, track: Track) -> None:
         """Keep a request no longer."""
         if self._tracks.get(track.rid) is track:

@@ -66,7 +66,7 @@ class Requests:
     ) -> None:
         self.writer = Writer(bus.user, new_uid())
         self.queue = queue
-        self._limiter = limiter
+        self.limiter = limiter
         self._clock = clock
         self._bus = bus
         self._js = js
@@ -106,11 +106,12 @@ class Requests:
         body: str = "",
         note: str = "",
         charge: Charge | None = None,
-        anew: bool = True,
+        one_id: bool = False,
     ) -> Track:
         """Queue a request and follow it. `body`: digest of what was asked, for idempotency;
-        `note`: what the route wants to find again in the log; `charge`: who pays; `anew`: whether
-        what was refused under this rid is queued under another.
+        `note`: what the route wants to find again in the log; `charge`: who pays; `one_id`: what
+        was refused under this rid is not queued under another, so the log must not tell of a
+        refusal: it is refused before, and if there is no room after all it waits for that.
 
         A rid that is in the log already is not queued again: its track is returned. Raises
         MeshError: conflict (same rid, other body), too_large, queue_full, share_full,
@@ -123,16 +124,19 @@ class Requests:
         if len(encode(queued)) + 1024 > self._bus.max_payload:
             raise MeshError(ErrorCode.TOO_LARGE)
         if body:
-            tried = await self.tried(request.rid, body, anew)
+            tried = await self.tried(request.rid, body, anew=not one_id)
             if tried.track is not None:
                 return tried.track
             request = replace(request, rid=tried.rid)
+        if one_id:
+            await self.queue.check_room(request.model, request.tenant, request.priority)
         with self.queue.coming(request):
-            request = await self._limiter.admit(request, chat=turn is not None)
+            request = await self.limiter.admit(request, chat=turn is not None)
             try:
-                return await self._begin(request, replace(queued, request=request))
+                queued = replace(queued, request=request)
+                return await self._begin(request, queued, refusable=not one_id)
             except BaseException:
-                self._limiter.forget(request.rid)
+                self.limiter.forget(request.rid)
                 raise
 
     async def again(self, rid: str, body: str) -> Track | None:
@@ -143,7 +147,8 @@ class Requests:
         return (await self.tried(rid, body)).track
 
     async def tried(self, rid: str, body: str, anew: bool = True) -> Tried:
-        """As `again`, and what is to be known for asking anew. anew: as in `submit`."""
+        """As `again`, and what is to be known for asking anew. anew: whether what was refused
+        under a rid is asked under another."""
         refused: Track | None = None
         while (track := await self.logs.find(rid)) is not None:
             await self._same(track, body)
@@ -185,7 +190,8 @@ class Requests:
             await self.queue.put(request, track.run.last, track)
 
     async def queue_again(self, rid: str) -> None:
-        """Put a request before the workers that the queue has lost, claimed or not.
+        """Put a request before the workers that the queue has lost, claimed or not, or had no
+        room for; if it has none now, whoever calls tries again.
 
         Raises BusError.
         """
@@ -194,17 +200,19 @@ class Requests:
             return  # it has ended meanwhile
         found = await anchor(self._js, rid, last.seq)
         if found is not None:  # its own sequence: a first claim on any other would be believed
-            log.warning("The queue had lost %s; queueing it again", rid)
-            await self.queue.put(found[1].request, found[0].seq, None, again=new_uid())
+            code = await self.queue.put(found[1].request, found[0].seq, None, again=new_uid())
+            if code is None:
+                log.warning("The queue had lost %s, or had no room for it; it is queued again", rid)
 
-    async def _begin(self, request: Request, queued: Queued) -> Track:
+    async def _begin(self, request: Request, queued: Queued, refusable: bool) -> Track:
         """Append the anchor and follow it, unless the same request comes from elsewhere just now.
+        What the queue has no room for ends; unless it is not `refusable`: the sweeper queues it.
 
         A track may be shared with another try of the same request: it stays while one is at it, and
         where one has landed, which may not have been heard of yet.
         """
         follower = self.logs.own
-        track = follower.tracks.get(request.rid) or follower.track(request.rid)
+        track = follower.track(request.rid)
         track.readers += 1
         seq = 0
         appending = asyncio.create_task(self._append(request, queued, 0))
@@ -222,13 +230,12 @@ class Requests:
             raise
         finally:
             track.readers -= 1
-            if not (track.landed or track.readers or track.run.queued):
-                follower.tracks.drop(track)
+            follower.forsake(track)
         if not seq:
             return await self._attach_same(request.rid, queued.body)
         self.endings.see_to(track)
         code = await self.queue.put(request, seq, track)
-        if code is not None and await self.endings.fail(request, seq, code):
+        if code is not None and refusable and await self.endings.fail(request, seq, code):
             await _told(track)
             raise self.queue.refusal(code, request)
         return track

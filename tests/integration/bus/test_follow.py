@@ -214,6 +214,42 @@ async def test_reading_while_it_is_written_misses_nothing(gateway: Bus, author: 
     assert run.sealed()
 
 
+async def test_asking_again_while_it_is_read_takes_it_from_nobody(
+    gateway: Bus, author: Write
+) -> None:
+    writer = await author("r1", "w1")
+    await writer.queue()
+    await writer.claim()
+    await writer.write(10)
+    follower = await follow(gateway)
+    attaching = asyncio.create_task(follower.attach("r1"))
+    while follower.tracks.any("r1") is None:
+        await asyncio.sleep(0)
+    assert follower.tracks.get("r1") is None  # its story is being read
+    begun = follower.track("r1")  # by another try, which had looked before it was in the log
+    follower.forsake(begun)  # for it was in the log already
+    track = await attaching
+    assert track is begun
+    await writer.write(5)
+    await writer.finish()
+    assert (await ended(track)).texts == counted(15)
+
+
+async def test_who_is_about_to_queue_what_is_there_already_hears_its_story(
+    gateway: Bus, author: Write
+) -> None:
+    writer = await author("r1", "w1")
+    await writer.queue()
+    follower = await follow(gateway)
+    begun = follower.track("r1")
+    assert await follower.attach("r1") is begun  # for another try, which has found it
+    assert begun.run.queued is not None
+    await writer.claim()
+    await writer.write(5)
+    await writer.finish()
+    assert (await ended(begun)).texts == counted(5)
+
+
 async def test_a_request_that_never_was_cannot_be_attached(gateway: Bus) -> None:
     follower = await follow(gateway)
     assert await follower.attach("nothing") is None
