@@ -55,18 +55,18 @@ class Fleet:
 
     def gateway(self, *flags: str) -> None:
         """Start the gateway and wait until it answers."""
-        self._start("gateway", "gateway", *flags)
+        self.begin("gateway", "gateway", *flags)
         wait_until("the gateway answers", lambda: self.health() is not None)
 
     def store(self) -> None:
         """Start the store and wait until it answers; the gateway has to be there."""
-        self._start("store", "store")
+        self.begin("store", "store")
         wait_until("the store answers", lambda: self._health().store == "ok")
 
     def worker(self, name: str, *flags: str) -> None:
         """Start an echo worker and wait until the gateway has heard of one more."""
         before = self._health().workers
-        self._start(name, "worker", "--worker-name", name, "--engine", "echo", *flags)
+        self.begin(name, "worker", "--worker-name", name, "--engine", "echo", *flags)
         wait_until(f"{name} is there", lambda: self._health().workers > before)
 
     def kill(self, name: str) -> None:
@@ -122,7 +122,8 @@ class Fleet:
     def _health(self) -> Health:
         return self.health() or Health("unavailable", "unavailable", 0)
 
-    def _start(self, name: str, *words: str) -> None:
+    def begin(self, name: str, *words: str) -> None:
+        """Start a service and wait for nothing."""
         with (self._folder / f"{name}.log").open("ab") as log:
             self._started[name] = subprocess.Popen(
                 [sys.executable, "-m", "mesh", *words],

@@ -197,10 +197,13 @@ class Bus:
         async def enqueue(msg: Msg) -> None:
             callback(msg)
 
-        with working_for(""):  # what comes there is for whoever sent it
-            return await self.client.subscribe(
-                subject, queue=queue, cb=enqueue, pending_bytes_limit=256 << 20
-            )
+        try:
+            with working_for(""):  # what comes there is for whoever sent it
+                return await self.client.subscribe(
+                    subject, queue=queue, cb=enqueue, pending_bytes_limit=256 << 20
+                )
+        except NatsError as error:
+            raise Disconnected(f"the connection to the broker is closed: {error}") from error
 
     async def _answer(self, msg: Msg, handler: Handler) -> None:
         TRACE.set((msg.headers or {}).get(HEADER, ""))

@@ -49,6 +49,7 @@ class Fleet:
         self._js = js
         self._heard: dict[str, float] = {}
         self._parted: set[str] = set()
+        self._listens = False
         self.workers: dict[str, WorkerInfo] = {}
         self.on_come: Callable[[WorkerInfo], None] = lambda info: None
         self.on_lost: Callable[[WorkerInfo], None] = lambda info: None
@@ -69,8 +70,10 @@ class Fleet:
         return [info for name, info in self.workers.items() if name not in self._parted]
 
     async def start(self) -> None:
-        """Subscribe, then read who is there already."""
-        await self._bus.listen(subjects.PRESENCE_ALL, self._receive)
+        """Subscribe, then read who is there already. Raises BusError; may be called again then."""
+        if not self._listens:
+            await self._bus.listen(subjects.PRESENCE_ALL, self._receive)
+            self._listens = True
         info = await self._js.stream_info(subjects.WORKERS_STREAM)
         batches = self._js.read(
             subjects.WORKERS_STREAM, subjects.PRESENCE_ALL, 1, info.state.last_seq

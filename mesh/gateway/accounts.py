@@ -47,14 +47,17 @@ class Accounts:
         self._of_key: dict[str, Allowance] = {}
         self._heard: dict[str, float] = {}
         self._used: dict[str, float] = {}
+        self._listens = False
         self.told = 0
         """How often anything was heard, also what says nothing new."""
         self._doubt = asyncio.Event()
         bus.on_doubt(self._doubt.set)
 
     async def start(self) -> None:
-        """Listen, then read what is there. Raises BusError."""
-        await listen(self._bus, subjects.ACCOUNTS_ALL, self._receive)
+        """Listen, then read what is there. Raises BusError; may be called again then."""
+        if not self._listens:
+            await listen(self._bus, subjects.ACCOUNTS_ALL, self._receive)
+            self._listens = True
         await self._read()
 
     async def run(self) -> None:

@@ -68,8 +68,12 @@ class Usher:
             self._held.append((where.rid, event, seq, self._clock()))
 
     async def start(self) -> None:
-        """Learn who waits already, from the oldest of them on. Call it once we follow."""
-        self._at = await self._oldest() - 1
+        """Learn who waits already, from the oldest of them on. Call it once we follow.
+
+        Raises BusError; called again, it goes on where it was.
+        """
+        if not self._at:
+            self._at = await self._oldest() - 1
         while batch := await self._tail.read(self._at, BATCH):
             self._tell(batch, own=True)
         held, self._held = self._held or [], None

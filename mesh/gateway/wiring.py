@@ -3,13 +3,13 @@
 How the process begins and ends, and its HTTP server, are `app.py`'s affair.
 """
 
-import asyncio
 import logging
 from functools import partial
 
 from mesh.bus.clock import Clock, brokers
-from mesh.bus.connection import Bus, BusError
+from mesh.bus.connection import Bus
 from mesh.bus.follow import OnEvent
+from mesh.bus.insisting import Insisting
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
@@ -63,11 +63,14 @@ QUEUE = "gateways"
 
 
 async def wire(settings: GatewaySettings, bus: Bus) -> Services:
-    """Declare the streams and start following; waits for a broker that is not ready yet."""
-    js = JetStream(bus)
-    await _declare(js, settings)
+    """Declare the streams and start following; waits for a broker that is not ready yet.
+
+    Raises MeshError (protocol_version, broker_unavailable) where waiting would be in vain.
+    """
+    js, insisting = JetStream(bus), Insisting(bus)
+    await insisting.on(partial(declare, js, settings))
     clock = Clock()
-    await clock.learn(partial(brokers, js))
+    await insisting.on(partial(clock.learn, partial(brokers, js)))
     fleet = Fleet(bus, js)
     lanes = Lanes(fleet)
     waiting = WaitingRoom(lanes.used, clock)
@@ -128,7 +131,11 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
         clock=clock,
     )
     meters.registry.register(State(services))
-    await _start(services, usher, unfinished)
+    try:
+        await _start(services, usher, unfinished, insisting)
+    except BaseException:
+        await requests.close()
+        raise
     return services
 
 
@@ -151,16 +158,12 @@ def _told(usher: Usher, meters: Meters, traces: Traces, failures: Failures) -> O
 
 
 async def _declare(js: JetStream, settings: GatewaySettings) -> None:
-    while True:
-        try:
-            await declare(js, settings)
-            return
-        except BusError as error:
-            log.warning("The broker's JetStream is not ready: %s", error)
-            await asyncio.sleep(0.5)
+    await Insisting(js.bus).on(partial(declare, js, settings))
 
 
-async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> None:
+async def _start(
+    services: Services, usher: Usher, unfinished: Unfinished, insisting: Insisting
+) -> None:
     bus, js, fleet, living = services.bus, services.js, services.fleet, services.living
     models, requests, settings = services.models, services.requests, services.settings
     clock = services.clock
@@ -174,15 +177,18 @@ async def _start(services: Services, usher: Usher, unfinished: Unfinished) -> No
     )
     # A broker that was restarted has forgotten what it kept in memory: who is present.
     bus.on_doubt(lambda: requests.background(_declare(js, settings)))
-    await requests.start()
     take_over = TakeOver(bus, requests.logs, fleet, requests.background)
-    await take_over.start()
-    await usher.start()
-    await services.limiter.start(js)
-    await fleet.start()
-    await models.start()
-    await services.accounts.start()
-    await services.conductor.start()
+    for step in (
+        requests.start,
+        take_over.start,
+        usher.start,
+        partial(services.limiter.start, js),
+        fleet.start,
+        models.start,
+        services.accounts.start,
+        services.conductor.start,
+    ):
+        await insisting.on(step)
 
     async def welcome(subject: str, data: bytes) -> HelloReply:
         return await models.welcome(subject.rpartition(".")[2], decode(data, Hello))

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from contextlib import suppress
+from functools import partial
 
-from mesh.bus.connection import Bus, BusError
+from mesh.bus.connection import Bus
+from mesh.bus.insisting import Insisting
 from mesh.bus.jetstream import JetStream
 from mesh.bus.stopping import unless
 from mesh.bus.tail import Tail
@@ -58,8 +59,9 @@ async def _serve(
     bus: Bus, database: Database, settings: StoreSettings, stop: asyncio.Event
 ) -> None:
     js = JetStream(bus)
-    with suppress(BusError):  # the follower tries until the broker answers
-        await refuse_other_protocol(js, "store")
+    await unless(stop, Insisting(bus).on(partial(refuse_other_protocol, js, "store")))
+    if stop.is_set():
+        return
     tail = Tail(bus, js)
     follower = Follower(database, tail)
     mirror = Mirror(database, js)

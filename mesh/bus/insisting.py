@@ -1,0 +1,48 @@
+"""Tries on while the broker does not answer: for what a service has to have before it can begin."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import ApiError
+from mesh.protocol.errors import ErrorCode, MeshError
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+AGAIN = 0.5
+"""Seconds between two tries."""
+
+
+class Insisting:
+    """Does one step after the other, each until the broker has answered.
+
+    Says once that it waits, and once for each reason that the broker itself gives.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._said: set[int | None] = set()
+
+    async def on(self, step: Callable[[], Awaitable[T]]) -> T:
+        """The result of a step, which is begun anew whenever it raises BusError.
+
+        Raises MeshError (broker_unavailable) once the broker has ended the connection for good.
+        """
+        while True:
+            try:
+                return await step()
+            except BusError as error:
+                self._say(error)
+            if self._bus.closed.is_set():
+                detail = "The broker ended the connection for good."
+                raise MeshError(ErrorCode.BROKER_UNAVAILABLE, detail)
+            await asyncio.sleep(AGAIN)
+
+    def _say(self, error: BusError) -> None:
+        why = error.code if isinstance(error, ApiError) else None
+        if why not in self._said:
+            self._said.add(why)
+            log.warning("The broker is not ready yet; waiting for it: %s", error)
