@@ -102,7 +102,8 @@ async def test_an_event_that_does_not_come_back_is_not_waited_for_without_end(
     requests: Requests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accepting, "PATIENCE", 0.2)
-    requests.logs.own.track(REQUEST.rid)  # from now on: its first event was before
+    track = requests.logs.own.track(REQUEST.rid)  # from now on: its first event was before
+    track.landed = True  # so that it is believed to be on its way
     with pytest.raises(MeshError) as refused:
         await requests.again(REQUEST.rid, BODY)
     assert refused.value.code is ErrorCode.BROKER_UNAVAILABLE
