@@ -1,6 +1,6 @@
 """Everything a route may need, wired once and handed to the handlers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import digest
 from secrets import token_hex
@@ -22,6 +22,7 @@ from mesh.gateway.lookout import Lookout
 from mesh.gateway.metrics.meters import Meters
 from mesh.gateway.models import Models
 from mesh.gateway.oauth.site import Site
+from mesh.gateway.openai.aside import Aside
 from mesh.gateway.requests import Requests
 from mesh.gateway.runs.conductor import Conductor
 from mesh.gateway.runs.telling import Telling
@@ -68,6 +69,7 @@ class Services:
     meters: Meters
     traces: Traces
     clock: Clock
+    aside: Aside = field(default_factory=Aside)
 
     def new_request(
         self,

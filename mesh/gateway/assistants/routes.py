@@ -11,6 +11,7 @@ from mesh.gateway.listing import ObjectList, PageLimit, listed
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.protocol.assistants import (
+    AssistantChanges,
     AssistantFields,
     CreateAssistant,
     DeleteAssistant,
@@ -26,7 +27,7 @@ from mesh.protocol.errors import ErrorCode, MeshError
 async def create_assistant(request: AnyRequest, services: Wired) -> AssistantObject:
     """Keep an assistant: a model, instructions, tools, and how to choose tokens."""
     principal = services.doorman.principal(request)
-    changes = (await read_body(request, AssistantBody)).changes()
+    changes = await _changes(request, services, principal)
     query = CreateAssistant(user_id=principal.user_id, fields=changes.of(AssistantFields()))
     return assistant_object(await services.store.ask(query))
 
@@ -58,10 +59,8 @@ async def update_assistant(
 ) -> AssistantObject:
     """Change what is said of one's own assistant. Runs that have begun stay as they are."""
     principal = services.doorman.principal(request)
-    body = await read_body(request, AssistantBody)
-    query = UpdateAssistant(
-        user_id=principal.user_id, assistant_id=assistant_id, changes=body.changes()
-    )
+    changes = await _changes(request, services, principal)
+    query = UpdateAssistant(user_id=principal.user_id, assistant_id=assistant_id, changes=changes)
     return assistant_object(await services.store.ask(query))
 
 
@@ -109,6 +108,14 @@ def oneself(principal: Principal, user_id: str) -> Principal:
     if principal.user_id != user_id:
         raise MeshError(ErrorCode.NOT_FOUND, "There is no such user.", param="user_id")
     return principal
+
+
+async def _changes(
+    request: AnyRequest, services: Services, principal: Principal
+) -> AssistantChanges:
+    """Raises MeshError (bad_request, unsupported), naming the parameter at fault."""
+    body = await read_body(request, AssistantBody)
+    return await services.aside.read(principal.user_id, await request.body(), body.changes)
 
 
 async def _share(

@@ -18,13 +18,14 @@ from mesh.protocol.assistants import (
     ListTools,
     UpdateTool,
 )
+from mesh.protocol.messages import Tool
 
 
 @post("/v1/tools", status_code=200, body=ToolKeptBody)
 async def create_tool(request: AnyRequest, services: Wired) -> ToolObject:
     """Keep the description of a tool, under a name of which one has no other."""
     principal = services.doorman.principal(request)
-    tool = (await read_body(request, ToolKeptBody)).tool()
+    tool = await _tool(request, services, principal)
     return tool_object(await services.store.ask(CreateTool(user_id=principal.user_id, tool=tool)))
 
 
@@ -59,7 +60,7 @@ async def get_tool_by_name(request: AnyRequest, services: Wired, name: FromPath[
 async def update_tool(request: AnyRequest, services: Wired, tool_id: FromPath[str]) -> ToolObject:
     """Describe one of one's own tools anew, for all assistants that it was given."""
     principal = services.doorman.principal(request)
-    tool = (await read_body(request, ToolKeptBody)).tool()
+    tool = await _tool(request, services, principal)
     query = UpdateTool(user_id=principal.user_id, tool_id=tool_id, tool=tool)
     return tool_object(await services.store.ask(query))
 
@@ -101,6 +102,12 @@ async def take_tool(
 ) -> None:
     """Take a tool away from one's own assistant."""
     await _give(services, services.doorman.principal(request), assistant_id, tool_id, False)
+
+
+async def _tool(request: AnyRequest, services: Services, principal: Principal) -> Tool:
+    """Raises MeshError (bad_request, unsupported), naming the parameter at fault."""
+    body = await read_body(request, ToolKeptBody)
+    return await services.aside.read(principal.user_id, await request.body(), body.tool)
 
 
 async def _give(

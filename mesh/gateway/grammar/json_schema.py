@@ -39,7 +39,9 @@ def rule(builder: Builder, schema: object) -> int:
     try:
         return _Compiler(builder, schema).value(schema, "")
     except TooLarge:
-        raise SchemaError("", "The schema is too large; make it smaller.") from None
+        raise SchemaError(
+            "", "The schema is too large, or all of them together; ask for less."
+        ) from None
     except RecursionError:
         raise SchemaError("", "The schema is nested too deeply.") from None
 

@@ -1,5 +1,7 @@
 """Numbers between two bounds, digit by digit. Pure."""
 
+from functools import lru_cache
+
 from mesh.protocol.grammar import Alternative, Chars, Element
 
 LARGEST = 10**15 - 1
@@ -8,7 +10,8 @@ LARGEST = 10**15 - 1
 DIGIT = Chars("09")
 
 
-def between(least: int | None, most: int | None) -> list[Alternative]:
+@lru_cache(maxsize=256)
+def between(least: int | None, most: int | None) -> tuple[Alternative, ...]:
     """The alternatives whose texts are the integers from `least` to `most`; none if there are none.
 
     Without a bound they are those of at most 15 digits.
@@ -21,7 +24,7 @@ def between(least: int | None, most: int | None) -> list[Alternative]:
         found += [("-", *alternative) for alternative in negative]
     if high >= 0:
         found += _positive(max(low, 0), high)
-    return found
+    return tuple(found)
 
 
 def _positive(low: int, high: int) -> list[Alternative]:

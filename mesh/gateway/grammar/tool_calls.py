@@ -11,6 +11,7 @@ from typing import Any, Literal
 from mesh.gateway.grammar import json_schema
 from mesh.gateway.grammar.build import Builder
 from mesh.gateway.grammar.keywords import SchemaError
+from mesh.gateway.grammar.sound import faults
 from mesh.protocol.grammar import Alternative, Chars, Grammar
 from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN
 
@@ -39,17 +40,32 @@ def grammar(
     b.fill(more, *([("\n" + OPEN, call, more), ()] if parallel else [()]))
     called = b.rule((call, more))
     if instead == "text":
-        return b.grammar((_text(b, called),))
-    if instead is None:
-        return b.grammar((OPEN, called))
-    json_schema.grammar(instead)
-    return b.grammar((json_schema.rule(b, instead),), (OPEN, called))
+        made = b.grammar((_text(b, called),))
+    elif instead is None:
+        made = b.grammar((OPEN, called))
+    else:
+        made = b.grammar((json_schema.rule(b, instead),), (OPEN, called))
+    for detail in faults(made, b.alike):
+        _blame(functions, instead)
+        raise SchemaError("tools", detail)
+    return made
+
+
+def _blame(functions: list[Function], instead: Literal["text"] | dict[str, Any] | None) -> None:
+    """Raise SchemaError for the schema that has a fault by itself. All are looked at together
+    first, for that takes far less time."""
+    for function in functions:
+        try:
+            json_schema.grammar(function.schema)
+        except SchemaError as error:
+            raise SchemaError(function.where + error.where, str(error)) from error
+    if isinstance(instead, dict):
+        json_schema.grammar(instead)
 
 
 def _call(b: Builder, function: Function) -> int:
     """One call, behind the word that opens it."""
     try:
-        json_schema.grammar(function.schema)
         arguments = json_schema.rule(b, function.schema)
     except SchemaError as error:
         raise SchemaError(function.where + error.where, str(error)) from error

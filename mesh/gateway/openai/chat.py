@@ -1,5 +1,6 @@
 """`POST /v1/chat/completions`: the mesh for whoever speaks OpenAI's API."""
 
+from functools import partial
 from typing import Literal
 
 from litestar import Response, post
@@ -24,4 +25,7 @@ from mesh.gateway.services import Wired
 async def chat_completions(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Answer a conversation, as one object or as Server-Sent Events."""
     principal = services.doorman.principal(request)
-    return await exchange(services, request, principal, chat_body.read(await request.body()))
+    data = await request.body()
+    read = partial(chat_body.read, data)
+    asked = await services.aside.read(principal.user_id, data, read)
+    return await exchange(services, request, principal, asked)

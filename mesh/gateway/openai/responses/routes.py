@@ -1,5 +1,6 @@
 """The routes of responses: make one, read it, read on within it, stop it."""
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -43,7 +44,9 @@ from mesh.protocol.messages import Done, Failed, Message, Request
 async def create_response(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Answer, as one object or as Server-Sent Events; in the background at once, without it."""
     principal = services.doorman.principal(request)
-    body, asked, note = bodies.read(await request.body())
+    data = await request.body()
+    read = partial(bodies.read, data)
+    body, asked, note = await services.aside.read(principal.user_id, data, read)
     key = idempotency_key(request)
     if body.previous_response_id:
         before = await _before(services, principal, body.previous_response_id)
