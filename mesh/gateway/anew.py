@@ -25,8 +25,9 @@ def refused(end: End | None) -> bool:
 
 
 def refusal(end: Failed) -> MeshError:
-    """A failure as an error; one that was a refusal says that it is worth asking again."""
-    later = RETRY_AFTER if refused(end) else None
+    """A failure as an error; one that was a refusal, or that no worker took in time, says when it
+    is worth asking again."""
+    later = RETRY_AFTER if refused(end) else end.retry_after
     return MeshError(end.code, end.detail, param=end.param, retry_after=later)
 
 

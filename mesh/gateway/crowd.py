@@ -81,10 +81,13 @@ class Crowd:
         if code is ErrorCode.SHARE_FULL:
             held = self._held.get((model, tenant), 0)
             rate = self._rate(lambda m, t: (m, t) == (model, tenant))
-        else:
-            held = self._room.size(model)
-            rate = self._rate(lambda m, t: m == model)
-        return MeshError(code, retry_after=_wait(held, rate))
+            return MeshError(code, retry_after=_wait(held, rate))
+        return MeshError(code, retry_after=self.pause(model))
+
+    def pause(self, model: str) -> float:
+        """Seconds after which it is worth asking a model again, for whoever waited in its line in
+        vain or finds it full."""
+        return _wait(self._room.size(model), self._rate(lambda m, t: m == model))
 
     def _rate(self, counts: Callable[[str, str], bool]) -> float:
         """Requests that ended per second of late."""

@@ -16,6 +16,7 @@ from mesh.bus.follow import Track
 from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import last_event
 from mesh.gateway import leftovers
+from mesh.gateway.anew import RETRY_AFTER
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
@@ -49,17 +50,22 @@ def due(run: Run) -> float:
     return request.deadline + OVERTIME if run.n else request.waits_until
 
 
-def _late(run: Run) -> End:
-    """The end of a request whose time is over; what it was to be cancelled for, it is."""
+def _late(run: Run, pause: float) -> End:
+    """The end of a request whose time is over; what it was to be cancelled for, it is.
+
+    pause: seconds after which to ask anew for what nobody has taken.
+    """
     if run.cancel:
         return Cancelled(uid=new_uid(), text=run.text, n=run.n)
     code = ErrorCode.DEADLINE_EXCEEDED
-    detail = code.sentence if run.n else NOT_TAKEN
-    return Failed(uid=new_uid(), code=code, detail=detail, text=run.text, n=run.n)
+    if run.n == 0:
+        return Failed(uid=new_uid(), code=code, detail=NOT_TAKEN, retry_after=pause)
+    return Failed(uid=new_uid(), code=code, detail=code.sentence, text=run.text, n=run.n)
 
 
 class Endings:
-    """Ends requests in the name of one gateway."""
+    """Ends requests in the name of one gateway. `pause` tells of each model how many seconds later
+    it is worth asking it again, for those that no worker took in time."""
 
     def __init__(
         self,
@@ -73,6 +79,7 @@ class Endings:
         self._writer = writer
         self._clock = clock
         self._due: dict[str, Track] = {}
+        self.pause: Callable[[str], float] = lambda model: RETRY_AFTER
 
     def see_to(self, track: Track) -> None:
         """Make sure that a request has an end soon after its deadline."""
@@ -135,8 +142,9 @@ class Endings:
     async def _overdue(self, track: Track) -> None:
         run = track.run
         if run.queued is not None:
+            request = run.queued.request
             try:
-                if not await self._end(run.queued.request, _late(run), run.last):
+                if not await self._end(request, _late(run, self.pause(request.model)), run.last):
                     await self._look_for(track)
                 elif run.n == 0:
                     await self._take_out(track)

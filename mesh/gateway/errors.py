@@ -40,6 +40,7 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.STORE_UNAVAILABLE: 503,
     ErrorCode.BROKER_UNAVAILABLE: 503,
     ErrorCode.PROVIDER_UNAVAILABLE: 503,
+    ErrorCode.GATEWAY_STOPPING: 503,
     ErrorCode.CANCELLED: 409,
     ErrorCode.DEADLINE_EXCEEDED: 504,
     ErrorCode.ENGINE_FAILED: 500,
@@ -58,6 +59,9 @@ PROCESS = "/api/messages/process"
 
 NOT_PROCESSED = "An error occurred while processing the message"
 
+STARTED = 2.0
+"""Seconds after which another gateway, or this one when it was started again, may be reached."""
+
 CUT_OFF = "client disconnected prematurely"
 """What Litestar raises, as a 500, where a body ends before its end (`Request.stream`)."""
 
@@ -75,7 +79,7 @@ AnyRequest = Request[Any, Any, State]
 
 def stopping() -> MeshError:
     """For those whose answer ends because the gateway has to."""
-    return MeshError(ErrorCode.INTERNAL, "The gateway has to stop now; ask again.")
+    return MeshError(ErrorCode.GATEWAY_STOPPING, retry_after=STARTED)
 
 
 class ErrorBody(Struct, omit_defaults=True):

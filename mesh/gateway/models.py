@@ -24,7 +24,11 @@ RETRY = 0.5
 
 
 class Models:
-    """The models of the mesh as one gateway knows them. ack_wait and worker_wait in seconds."""
+    """The models of the mesh as one gateway knows them. ack_wait and worker_wait in seconds.
+
+    Nobody knows when a worker will come. `worker_wait` is how long one may be away, by whoever runs
+    this mesh; who was refused after that long is told to come back after as long again.
+    """
 
     def __init__(
         self,
@@ -128,7 +132,7 @@ class Models:
             raise MeshError(
                 ErrorCode.NO_WORKER,
                 "No worker has joined this mesh yet; start one with `mesh worker`.",
-                retry_after=5.0,
+                retry_after=self._worker_wait,
             )
         return candidates[0]
 
@@ -141,7 +145,7 @@ class Models:
                 ErrorCode.NO_WORKER,
                 f"No worker serves {name!r} at the moment; start one with `mesh worker`, or try "
                 "again later.",
-                retry_after=10.0,
+                retry_after=self._worker_wait,
             ) from None
 
     async def refresh(self) -> None:

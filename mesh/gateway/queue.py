@@ -77,6 +77,10 @@ class Queue:
         """What to tell of a request that the queue has refused."""
         return self._crowd.refusal(code, request.model, request.tenant)
 
+    def pause(self, model: str) -> float:
+        """Seconds after which to ask again for what no worker took in time."""
+        return self._crowd.pause(model)
+
     async def put(
         self, request: Request, queued: int, track: Track | None, again: str = ""
     ) -> ErrorCode | None:

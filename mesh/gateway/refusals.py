@@ -31,6 +31,15 @@ CHANGES = frozenset({422})
 LEFT_OUT = frozenset({501})
 """Of routes that are there to say what is not."""
 
+LATER = frozenset({429, 503, 504})
+"""Where `Retry-After` may say when to ask again: always with 429 and 503, with 504 where no worker
+took the request in time."""
+
+_RETRY_AFTER: Json = {
+    "description": "Seconds until it is worth asking again.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+
 MORE: dict[str, frozenset[int]] = {
     "POST /generate": ANSWERS,
     "POST /v1/chat/completions": ANSWERS,
@@ -110,6 +119,8 @@ def components(routes: list[tuple[str, str]], schema_of: Callable[[Any], Json]) 
             "description": ", ".join(codes),
             "content": _content(kind, schema_of),
         }
+        if status in LATER:
+            found[name]["headers"] = {"Retry-After": _RETRY_AFTER}
     return found
 
 

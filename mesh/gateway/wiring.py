@@ -88,6 +88,7 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
     told = _told(usher, meters, traces, failures)
     queue = Queue(js, crowd, lanes, clock)
     requests = Requests(bus, js, settings.gateway_name, told, queue, limiter, clock)
+    requests.endings.pause = queue.pause
     models = Models(
         js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait, clock
     )

@@ -37,6 +37,7 @@ class ErrorCode(StrEnum):
     STORE_UNAVAILABLE = "store_unavailable"
     BROKER_UNAVAILABLE = "broker_unavailable"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
+    GATEWAY_STOPPING = "gateway_stopping"
     CANCELLED = "cancelled"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     ENGINE_FAILED = "engine_failed"
@@ -84,6 +85,7 @@ _SENTENCES = {
     ErrorCode.PROVIDER_UNAVAILABLE: (
         "The site to sign in through does not work now; try again in a while."
     ),
+    ErrorCode.GATEWAY_STOPPING: "The gateway has to stop now; ask again.",
     ErrorCode.CANCELLED: "The answer was cancelled before its end; ask again if you want it.",
     ErrorCode.DEADLINE_EXCEEDED: "The answer was not finished by its deadline; ask again.",
     ErrorCode.ENGINE_FAILED: "The model's engine failed on this request; ask again.",

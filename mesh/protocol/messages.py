@@ -255,13 +255,15 @@ class Done(Terminal, frozen=True, kw_only=True, tag="done"):
 class Failed(Terminal, frozen=True, kw_only=True, tag="failed"):
     """There will be no more; `text` is what there was.
 
-    poison: it is not to be tried on a further worker, and is kept as a dead letter.
+    poison: it is not to be tried on a further worker, and is kept as a dead letter; retry_after:
+    seconds after which to ask anew, of what no worker took in time.
     """
 
     code: ErrorCode
     detail: str = ""
     param: str | None = None
     poison: bool = False
+    retry_after: float | None = None
 
 
 class Cancelled(Terminal, frozen=True, kw_only=True, tag="cancelled"):

@@ -5,6 +5,8 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import httpx
+
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import ack
@@ -135,6 +137,9 @@ def test_a_request_that_no_worker_takes_in_time_is_given_up(processes: Processes
     second.start()
     second.finish()
     assert second.last == {"error": "No worker took it in time; try again later."}
+    body = {"messages": [{"role": "user", "content": "a"}], "model": "echo"}
+    late = httpx.post(f"{processes.url}/v1/chat/completions", json=body, timeout=30)
+    assert late.status_code == 504 and int(late.headers["Retry-After"]) >= 1, late.text
     first.finish()
     assert first.texts == said(900)
     truth = truth_of(processes.broker)

@@ -18,9 +18,8 @@ AGAIN = 0.25
 REFUSALS = (429, 503)
 """Statuses that mean: not now."""
 
-
 STOPPING = stopping().detail
-"""What a gateway says that has to stop: no end, but a reason to come back."""
+"""What a gateway that has to stop says in mid-stream: no end, but a reason to come back."""
 
 
 class GaveUp(Exception):
@@ -80,15 +79,9 @@ class Door:
                 async with self.send(method, path, body, headers, only=only) as response:
                     if response.status in (200, 201):
                         return await response.json()
-                    if response.status not in REFUSALS and not await _stops(response):
+                    if response.status not in REFUSALS:
                         self.blunt.append(f"{method} {path}: {response.status}, which never helps")
             except Broken:
                 pass
             await asyncio.sleep(AGAIN)
         raise GaveUp(f"{method} {path} was not granted in time")
-
-
-async def _stops(response: Response) -> bool:
-    """Whether this is what a gateway says that has to stop."""
-    said = await response.json() if response.status == 500 else None
-    return isinstance(said, dict) and said.get("detail") == STOPPING

@@ -12,7 +12,7 @@ import pytest
 from mesh.gateway.stream import CUT
 from mesh.protocol.messages import Cancelled, Done
 from tests.chatting import ask as question
-from tests.chatting import new_chat, ok
+from tests.chatting import new_chat, ok, refusal
 from tests.truth import Truth, read_truth
 from tests.whole_mesh import ECHO, SINGLE, SLOW, Mesh
 
@@ -179,24 +179,49 @@ async def test_a_gateway_that_stops_says_so_to_whoever_can_read_on(
     assert isinstance(run.end, Done)
 
 
-@pytest.mark.parametrize("path", ["/generate", OPENAI])
-async def test_who_waits_to_be_accepted_by_a_gateway_that_stops_is_told(
-    new_mesh: NewMesh, path: str
-) -> None:
+async def test_who_waits_to_be_accepted_by_a_gateway_that_stops_is_told(new_mesh: NewMesh) -> None:
+    """In the dialect of each route, with a status and a time to come back."""
     mesh = new_mesh()
-    mesh.start("gateway", SLOW)
-    async with mesh.anonymous() as http:
+    mesh.start("store", "gateway", SLOW)
+    whose = {"client_id": "c", "user_id": "u"}
+    async with await mesh.client("reader") as http:
+        chat = f"/chats/{await new_chat(http)}/messages"
+        bodies = {path: asking(path, SLOW) for path in ("/generate", OPENAI)} | {
+            "/v1/completions": {"model": SLOW, "prompt": "a"},
+            "/v1/responses": {"model": SLOW, "input": "a"},
+            "/v1/ask": {"model": SLOW, "question": "a", "stream": False} | whose,
+            chat: {"content": "a", "parent_id": None, "model_config_name": SLOW},
+        }
         mesh.broker.pause()
         try:
-            asked = asyncio.create_task(http.post(path, json=asking(path, SLOW)))
-            done, _ = await asyncio.wait([asked], timeout=0.5)
+            asked = [
+                asyncio.create_task(http.post(path, json=body)) for path, body in bodies.items()
+            ]
+            done, _ = await asyncio.wait(asked, timeout=0.5)
             assert not done
             stopping = asyncio.create_task(asyncio.to_thread(mesh.stop, "gateway"))
-            response = await asked
+            told = dict(zip(bodies, await asyncio.gather(*asked), strict=True))
         finally:
             mesh.broker.resume()
         await stopping
-    assert "has to stop" in response.text, (response.status_code, response.text)
+    for path, response in told.items():
+        assert response.status_code == 503, (path, response.text)
+        assert int(response.headers["Retry-After"]) >= 1, path
+        assert "has to stop" in response.text, (path, response.text)
+    assert refusal(told[chat], 503, "gateway_stopping")
+    assert told[OPENAI].json()["error"]["code"] == "gateway_stopping"
+
+
+async def test_who_waits_for_the_whole_when_the_gateway_stops_is_told(new_mesh: NewMesh) -> None:
+    mesh = new_mesh()
+    mesh.start("gateway", SLOW)
+    async with mesh.anonymous() as http:
+        asked = asyncio.create_task(http.post(OPENAI, json=asking(OPENAI, SLOW)))
+        await truth_once(mesh, lambda truth: any(run.texts for run in truth.runs.values()))
+        await asyncio.to_thread(mesh.stop, "gateway")
+        response = await asked
+    assert response.status_code == 503 and response.headers["Retry-After"], response.text
+    assert response.json()["error"]["code"] == "gateway_stopping"
 
 
 async def test_what_was_to_be_cancelled_is_cancelled_though_nobody_goes_on_with_it(

@@ -61,3 +61,9 @@ def test_each_id_leads_to_another_one_that_is_an_id() -> None:
 def test_a_refusal_says_that_it_is_worth_asking_again_and_a_failure_does_not() -> None:
     assert refusal(Failed(uid="f", code=ErrorCode.SHARE_FULL)).retry_after == RETRY_AFTER
     assert refusal(Failed(uid="f", code=ErrorCode.ENGINE_FAILED, n=1)).retry_after is None
+
+
+def test_what_no_worker_took_in_time_says_when_it_is_worth_asking_anew() -> None:
+    late = Failed(uid="f", code=ErrorCode.DEADLINE_EXCEEDED, retry_after=7.5)
+    assert refusal(late).retry_after == 7.5
+    assert refusal(Failed(uid="f", code=ErrorCode.DEADLINE_EXCEEDED, n=1)).retry_after is None

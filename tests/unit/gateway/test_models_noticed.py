@@ -10,6 +10,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.gateway import models
 from mesh.gateway.models import Models
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import ModelCard, WorkerInfo
 
 T = TypeVar("T")
@@ -62,3 +63,13 @@ async def test_a_worker_that_comes_while_the_broker_is_silent_is_used_and_its_la
         assert await waiting == "tiny"
     assert not broker.left
     assert any("tiny" in verb for verb in broker.declared)
+
+
+async def test_who_waited_for_a_worker_in_vain_may_come_back_after_as_long_again() -> None:
+    fleet = cast(Fleet, OneWorker())
+    known = Models(cast(JetStream, Deaf(0)), fleet, "", 6.0, worker_wait=0.02)
+    for name in (None, "tiny"):
+        with pytest.raises(MeshError) as caught:
+            await known.choose(name)
+        assert (caught.value.code, caught.value.retry_after) == (ErrorCode.NO_WORKER, 0.02)
+        known._known.add("tiny")

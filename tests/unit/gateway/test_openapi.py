@@ -164,3 +164,9 @@ def test_every_route_is_documented(openapi: Any) -> None:
     pages = "".join((DOCS / page).read_text() for page in ("accounts.md", "api.md", "openai.md"))
     for path, method, _ in operations(openapi):
         assert f"`{method.upper()} {path}" in pages, (method, path)
+
+
+def test_whoever_is_to_come_back_is_told_when(openapi: Any) -> None:
+    for name, response in openapi["components"]["responses"].items():
+        assert ("Retry-After" in response.get("headers", {})) == (name[-3:] in "429 503 504"), name
+    assert "gateway_stopping" in openapi["components"]["responses"]["ErrorBody503"]["description"]
