@@ -7,11 +7,13 @@ from typing import Self
 class Proxy:
     """Forwards connections to a port. `deaf` swallows all answers; `cut` breaks all connections.
 
-    deaf_at: once these bytes were said to the broker, it is deaf.
+    deaf_at: once these bytes were said to the broker, it is deaf. pace: bytes a second that the
+    broker's answers come at, at most.
     """
 
-    def __init__(self, port: int, deaf_at: bytes = b"") -> None:
+    def __init__(self, port: int, deaf_at: bytes = b"", pace: float = float("inf")) -> None:
         self._target = port
+        self._pace = pace
         self._deaf_at = deaf_at
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,6 +62,7 @@ class Proxy:
                     self.swallowed.set()
                 else:
                     sink.write(data)
+                    await asyncio.sleep(len(data) / self._pace if answers else 0)
         except ConnectionError:
             pass
         finally:

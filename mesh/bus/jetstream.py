@@ -37,8 +37,12 @@ WHATEVER_COMES = sys.maxsize
 _batches = itertools.count(1)
 """A number for each batch that is read: what comes late of one must not be taken for another's."""
 
-BATCH = 512
-"""Messages asked for at once in a batched read; bounded in bytes by the broker as well."""
+BATCH, BATCH_BYTES = 512, 1 << 20
+"""Messages asked for at once in a batched read, and about how many bytes they may have together.
+
+Left to itself the broker sends as much as it may hold back for a connection, then breaks that one
+off for being slow; whoever is behind by so much would never catch up.
+"""
 
 
 class Stored(Struct, frozen=True):
@@ -206,24 +210,32 @@ class JetStream:
 
     async def _batch(self, stream: str, subject: str, start: int) -> tuple[list[Stored], bool]:
         got: list[Stored] = []
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bool] = loop.create_future()
+        patience = asyncio.timeout(self.timeout)  # from each message to the next
 
         def receive(msg: Msg) -> None:
+            if done.done():
+                return
+            patience.reschedule(loop.time() + self.timeout)
             if not status(msg):
                 got.append(_direct(msg))
-            elif not done.done():
+            else:
                 _end_of_batch(msg, done)
 
         inbox = f"{self.bus.inbox}.b.{next(_batches)}"
         subscription = await self.bus.listen(inbox, receive)
-        query = {"seq": start, "next_by_subj": subject, "batch": BATCH}
+        query = {"seq": start, "next_by_subj": subject, "batch": BATCH, "max_bytes": BATCH_BYTES}
         try:
-            await self.bus.send(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(query), inbox)
-            async with asyncio.timeout(self.timeout):
+            async with patience:
+                await self.bus.send(
+                    f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(query), inbox
+                )
                 more = await done
         except TimeoutError:
             raise Silence(f"reading {stream} from {start} was not answered") from None
         finally:
+            done.cancel()
             if not self.bus.client.is_closed:
                 await subscription.unsubscribe()
         return got, more
