@@ -146,7 +146,9 @@ def request_id(request: AnyRequest) -> str:
 
 
 def answer(request: AnyRequest, error: MeshError) -> Response[bytes]:
-    """An error as a response, in the dialect of the route."""
+    """An error as a response, in the dialect of the route; a 500 is logged with its reason."""
+    if STATUS[error.code] == 500:
+        _log(request, error)
     path = request.scope["path"]  # its URL may be none, with a Host that is none
     headers = retry_headers(error)
     if STATUS[error.code] == 401:
@@ -158,6 +160,13 @@ def answer(request: AnyRequest, error: MeshError) -> Response[bytes]:
         status_code=STATUS[error.code],
         media_type="application/json",
         headers=headers,
+    )
+
+
+def _log(request: AnyRequest, error: MeshError) -> None:
+    """Log what went wrong inside: what is told of it, and where it came from, if we know."""
+    log.error(
+        "%s: 500 %s: %s", request_id(request), error.code, error.detail, exc_info=error.__cause__
     )
 
 
@@ -224,7 +233,9 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     param = None
     if isinstance(error, ValidationException) and error.extra:
         param, detail = _invalid(msgspec.convert(error.extra, list[_Invalid])[0])
-    response = answer(request, MeshError(code, detail, param=param))
+    ours = MeshError(code, detail, param=param)
+    ours.__cause__ = error
+    response = answer(request, ours)
     response.status_code = error.status_code
     if error.headers and "allow" in error.headers:  # RFC 9110, section 15.5.6
         response.headers["Allow"] = _allowed(error.headers["allow"])
@@ -251,8 +262,9 @@ def _invalid(found: _Invalid) -> tuple[str | None, str]:
 
 
 def on_any_error(request: AnyRequest, error: Exception) -> Response[bytes]:
-    log.error("%s failed", request_id(request), exc_info=error)
-    return answer(request, MeshError(ErrorCode.INTERNAL))
+    ours = MeshError(ErrorCode.INTERNAL)
+    ours.__cause__ = error
+    return answer(request, ours)
 
 
 HANDLERS: dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]] = {

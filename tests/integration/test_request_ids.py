@@ -65,6 +65,19 @@ def test_a_failure_is_said_by_every_service_without_asking_for_more(talkative: F
     wait_until("all speak of it", lambda: quiet() == [])
 
 
+def test_a_failure_that_is_a_status_is_logged_with_its_reason(talkative: Fleet) -> None:
+    answer = ask(talkative, "/repeat one two three four five", "it-fails-whole")
+    assert answer.status_code == 500
+
+    def reasons() -> list[str]:
+        found = lines(talkative, "gateway", "it-fails-whole")
+        return [line["message"] for line in found if line["level"] == "error"]
+
+    wait_until("the gateway says why", lambda: reasons() != [])
+    detail = answer.json()["error"]["message"]
+    assert reasons() == [f"it-fails-whole: 500 engine_failed: {detail}"]
+
+
 def test_what_is_asked_of_the_store_alone_has_the_id_there(talkative: Fleet) -> None:
     headers = {"x-request-id": "looks-for-nothing"}
     login = httpx.get(f"{talkative.url}/auth/callback/debug", params={"code": "ada"}, timeout=60)
