@@ -1,4 +1,7 @@
-"""Begins runs: what each is made of, wherever it comes from."""
+"""Begins runs: what each is made of, wherever it comes from, and whether it is let in."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
@@ -8,7 +11,7 @@ from mesh.gateway.services import Services
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import REFUSALS
 from mesh.protocol.messages import Request
-from mesh.protocol.tool_story import ToolStory
+from mesh.protocol.tool_story import ToolStory, rid_of
 from mesh.protocol.tools import ToolRun
 
 
@@ -17,7 +20,7 @@ async def run_of(
 ) -> ToolRun:
     """A run that asks this first.
 
-    Raises MeshError: model_not_found, no_worker, unsupported, queue_full, share_full, rate_limited.
+    Raises MeshError: model_not_found, no_worker, unsupported, broker_unavailable.
     """
     first = services.new_request(
         principal,
@@ -29,23 +32,42 @@ async def run_of(
     )
     first = replace(first, tools=asked.tools, grammar=asked.grammar)
     services.check_able(first)
-    await services.limiter.check(first)
-    await services.requests.queue.check_room(first.model, first.tenant, first.priority)
     return new_run(services, first, run_id)
 
 
-async def tried(services: Services, principal: Principal, key: str) -> tuple[str, ToolStory | None]:
+@asynccontextmanager
+async def tried(
+    services: Services, principal: Principal, key: str
+) -> AsyncIterator[tuple[str, ToolStory | None]]:
     """The id of a run under a key, and the run if one was begun; one that was refused was not.
 
-    Raises MeshError (broker_unavailable).
+    Until it is begun nobody else tries the same key here: of one that is sent twice at once the
+    second finds what the first has begun. Raises MeshError (broker_unavailable).
     """
     run_id = services.rid(principal, key)
-    story: ToolStory | None = None
-    while key and (story := await services.telling.read(run_id)) is not None:
-        if not _refused(story):
-            break
-        run_id = next_id(run_id)
-    return run_id, story
+    async with services.limiter.turn(run_id):
+        story: ToolStory | None = None
+        while key and (story := await services.telling.read(run_id)) is not None:
+            if not _refused(story):
+                break
+            run_id = next_id(run_id)
+        yield run_id, story
+
+
+@asynccontextmanager
+async def let_in(services: Services, run: ToolRun) -> AsyncIterator[None]:
+    """While a new run is begun: its first asking counts from now on, before anything is kept of it.
+
+    If it is not begun after all that is given back; else its conductor asks, or gives it back.
+    Raises MeshError: rate_limited, forbidden, queue_full, share_full.
+    """
+    await services.requests.queue.check_room(run.model, run.tenant, run.priority)
+    reserved = await services.limiter.reserve([_first(run)])
+    try:
+        yield
+    except BaseException:
+        services.limiter.release(reserved)
+        raise
 
 
 async def begin(services: Services, run: ToolRun, body: str, whole: str = "") -> ToolStory:
@@ -78,6 +100,21 @@ def new_run(services: Services, first: Request, run_id: str) -> ToolRun:
         trace=first.trace,
         priority=first.priority,
         key=first.key,
+    )
+
+
+def _first(run: ToolRun) -> Request:
+    """The first asking of a run, as far as limits go: for as long as it may have to wait."""
+    return Request(
+        rid=rid_of(run.id, 0),
+        reply=run.gateway,
+        tenant=run.tenant,
+        model=run.model,
+        messages=(),
+        created=run.created,
+        deadline=run.deadline,
+        priority=run.priority,
+        key=run.key,
     )
 
 

@@ -25,7 +25,7 @@ from mesh.gateway.runs.telling import Telling
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Cancelled, Done, End, Failed, Request
-from mesh.protocol.tool_story import ToolStory
+from mesh.protocol.tool_story import ToolStory, rid_of
 from mesh.protocol.tools import ActionsNeeded, RunOver, ToolEvent
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,10 @@ EVERY = 2.0
 """Seconds between two looks for runs whose gateway is gone."""
 
 LONGEST_PAUSE = 5.0
-"""Seconds between two tries to ask on in a run whose owner may not ask more just now."""
+"""Seconds between two tries to ask in a run for which there is no room just now."""
+
+NO_ROOM = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SHARE_FULL, ErrorCode.QUEUE_FULL})
+"""What a run that was begun waits out: its owner may not ask more just now, or all are busy."""
 
 CONDUCTING = "conducting"
 """The lease of the one who sees to them."""
@@ -147,6 +150,7 @@ class Conductor:
                     log.debug("The run %s waits: %s", run_id, error)
                     await asyncio.sleep(LOOK)
         finally:
+            self._requests.limiter.release([rid_of(run_id, 0)])  # it was over before it was asked
             del self._news[run_id]
 
     async def _further(self, story: ToolStory, known: int) -> None:
@@ -169,17 +173,26 @@ class Conductor:
         except MeshError as error:
             if error.code is ErrorCode.BROKER_UNAVAILABLE:
                 raise
-            if error.code is ErrorCode.RATE_LIMITED and story.steps and now < run.deadline:
-                await asyncio.sleep(min(error.retry_after or LOOK, LONGEST_PAUSE))
-                return
-            await self._fail(story, error.code, error.detail)
+            if error.code in NO_ROOM:
+                await self._wait_for_room(story, known, error)
+            else:
+                await self._fail(story, error.code, error.detail)
             return
         await self._tell(story, self._what_next(story, end))
+
+    async def _wait_for_room(self, story: ToolStory, known: int, why: MeshError) -> None:
+        """Wait until it is worth asking again, or more is told of the run than was known."""
+        left = story.run.deadline - self._clock()
+        if left > 0:
+            pause = min(why.retry_after or LOOK, LONGEST_PAUSE, left)
+            await self.changed(story.run.id, known, pause)
+        else:
+            await self._tell(story, RunOver(uid=new_uid(), state="expired", text=_said(story)))
 
     async def _ask(self, story: ToolStory) -> End:
         """Ask the model, if nobody has yet, and wait for the end of its answer.
 
-        Raises MeshError: what the queue refuses with, broker_unavailable.
+        Raises MeshError: as `Requests.submit` does of what has one id, broker_unavailable.
         """
         run, now = story.run, self._clock()
         request = Request(
@@ -199,7 +212,7 @@ class Conductor:
             priority=run.priority,
             key=run.key,
         )
-        track = await self._requests.submit(request, body=run.id, anew=False)
+        track = await self._requests.submit(request, body=run.id, one_id=True)
         track.readers += 1
         try:
             told = await self._telling.read(run.id)

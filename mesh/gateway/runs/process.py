@@ -4,6 +4,7 @@ The answer is a run: it goes on without its reader, and the thread remembers it.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Literal
 
 from litestar import Response, post
@@ -19,7 +20,7 @@ from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.openai import tools_body
 from mesh.gateway.openai.tools_body import ToolBodies
-from mesh.gateway.runs.beginning import begin, new_run, tried
+from mesh.gateway.runs.beginning import begin, let_in, new_run, tried
 from mesh.gateway.runs.events import follow
 from mesh.gateway.runs.process_events import Chunk, RunId, Telling
 from mesh.gateway.runs.shapes import RUN
@@ -39,8 +40,9 @@ CLOUD = "openai"
 LONGEST = 200
 """Characters of a thread's name."""
 
-PATIENCE = 15.0
-"""Seconds in which a run that was begun has to be asked."""
+PATIENCE = 2.0
+"""Seconds in which a run that was begun is asked, unless it has to wait for room: then its events
+begin with that."""
 
 
 NO_MESSAGES = "Invalid or missing 'messages' in request"
@@ -122,13 +124,15 @@ async def process_messages(request: AnyRequest, services: Wired) -> Response[byt
 
 
 async def _accept(services: Services, principal: Principal, sent: Sent) -> ToolStory:
-    """Begin the run, or find what its key has begun, and wait until its model is asked.
+    """Begin the run, or find what its key has begun, and wait for its model to be asked.
 
     Raises MeshError.
     """
-    run_id, known = await tried(services, principal, sent.key)
-    run = known.run if known is not None else await _new(services, principal, sent, run_id)
-    story = await begin(services, run, sent.digest)
+    async with tried(services, principal, sent.key) as (run_id, known):
+        if known is not None:
+            story = await begin(services, known.run, sent.digest)
+        else:
+            story = await _new(services, principal, sent, run_id)
     await _asked(services, story.run)
     return story
 
@@ -143,8 +147,8 @@ async def _read(request: AnyRequest) -> ProcessBody:
         raise
 
 
-async def _new(services: Services, principal: Principal, sent: Sent, run_id: str) -> ToolRun:
-    """A run; what is asked is added to the thread once nothing speaks against it."""
+async def _new(services: Services, principal: Principal, sent: Sent, run_id: str) -> ToolStory:
+    """Begin a run; what is asked is added to the thread once nothing speaks against it."""
     body = sent.body
     content, kind, thread = body.content, body.kind, body.thread
     format = tools_body.read(body.tools or [], None, True, None)
@@ -158,19 +162,19 @@ async def _new(services: Services, principal: Principal, sent: Sent, run_id: str
     first = services.new_request(principal, model, messages, trace=sent.trace)
     first = replace(first, tools=format.tools, grammar=format.grammar)
     services.check_able(first)
-    await services.limiter.check(first)
-    await services.requests.queue.check_room(model, first.tenant, first.priority)
-    if before.kept:
-        await services.store.ask(
-            AddThreadMessage(user_id=first.tenant, thread_id=thread, message=said)
-        )
     run = new_run(services, first, run_id)
-    return replace(run, later=format.grammar, thread=thread, fit="truncate")
+    run = replace(run, later=format.grammar, thread=thread, fit="truncate")
+    async with let_in(services, run):
+        if before.kept:
+            await services.store.ask(
+                AddThreadMessage(user_id=first.tenant, thread_id=thread, message=said)
+            )
+        return await begin(services, run, sent.digest)
 
 
 async def _asked(services: Services, run: ToolRun) -> None:
-    """Wait until its model is asked. Raises MeshError where it was over before, or nobody began."""
-    try:
+    """Wait a while for its model to be asked. Raises MeshError where it was over before."""
+    with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
             while True:
                 if await in_time(last_event(services.js, rid_of(run.id, 0))) is not None:
@@ -181,8 +185,6 @@ async def _asked(services: Services, run: ToolRun) -> None:
                     later = RETRY_AFTER if code in REFUSALS else None
                     raise MeshError(code, story.over.detail, retry_after=later)
                 await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
 
 
 async def _model(services: Services, principal: Principal, asked: str | None, kind: str) -> str:

@@ -15,7 +15,7 @@ from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_ev
 from mesh.gateway.openai.asked import bad
 from mesh.gateway.openai.repeating import whole_digest
 from mesh.gateway.runs import body as bodies
-from mesh.gateway.runs.beginning import begin, run_of, tried
+from mesh.gateway.runs.beginning import begin, let_in, run_of, tried
 from mesh.gateway.runs.body import ActionBody, OutputsBody, ToolOutput
 from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import find, shown
@@ -68,14 +68,15 @@ async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
         return await run_on_thread(request, services, thread_id)
     asked, later = bodies.read(data)
     key = idempotency_key(request)
-    run_id, known = await tried(services, principal, keys.run(key))
-    if known is not None:
-        run = known.run
-    else:
-        run = await run_of(services, principal, asked, run_id, request_id(request))
-        run = msgspec.structs.replace(run, later=later)
-    whole = await whole_digest(request) if key else ""
-    story = await begin(services, run, asked.digest() if key else "", whole)
+    body, whole = (asked.digest(), await whole_digest(request)) if key else ("", "")
+    async with tried(services, principal, keys.run(key)) as (run_id, known):
+        if known is not None:
+            story = await begin(services, known.run, body, whole)
+        else:
+            run = await run_of(services, principal, asked, run_id, request_id(request))
+            run = msgspec.structs.replace(run, later=later)
+            async with let_in(services, run):
+                story = await begin(services, run, body, whole)
     return as_json(await shown(services, story))
 
 

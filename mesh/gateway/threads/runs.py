@@ -11,7 +11,7 @@ from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.listing import ObjectList, PageLimit, listed
 from mesh.gateway.openai.asked import bad
-from mesh.gateway.runs.beginning import begin, run_of, tried
+from mesh.gateway.runs.beginning import begin, let_in, run_of, tried
 from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import shown
 from mesh.gateway.runs.shapes import RUN, RunObject
@@ -84,11 +84,11 @@ async def run_on_thread(request: AnyRequest, services: Services, thread_id: str)
         digest=await body_digest(request) if key else "",
         trace=request_id(request),
     )
-    run_id, known = await tried(services, principal, sent.key)
-    if known is not None:
-        story = await begin(services, known.run, sent.digest)
-    else:
-        story = await _new(services, principal, thread_id, run_id, sent)
+    async with tried(services, principal, sent.key) as (run_id, known):
+        if known is not None:
+            story = await begin(services, known.run, sent.digest)
+        else:
+            story = await _new(services, principal, thread_id, run_id, sent)
     if body.stream:
         return follow(services, story, -1)
     return as_json(await shown(services, story))
@@ -109,12 +109,13 @@ async def _new(
     plan = await services.store.ask(query)
     asked, later = read_run(sent.data, body, plan)
     run = await run_of(services, principal, asked, run_id, sent.trace)
-    if more:
-        await services.store.ask(
-            AddThreadMessage(user_id=user, thread_id=thread_id, message=more[0], more=more[1:])
-        )
     run = replace(run, later=later, thread=thread_id, assistant=body.assistant_id, fit="truncate")
-    return await begin(services, run, sent.digest)
+    async with let_in(services, run):
+        if more:
+            await services.store.ask(
+                AddThreadMessage(user_id=user, thread_id=thread_id, message=more[0], more=more[1:])
+            )
+        return await begin(services, run, sent.digest)
 
 
 def _added(services: Services, principal: Principal, sent: Sent) -> tuple[NewMessage, ...]:
