@@ -236,7 +236,8 @@ class Cancel(Event, frozen=True, kw_only=True, tag="cancel"):
 
 
 class Terminal(Event, frozen=True, kw_only=True):
-    """What the three ends have in common. `seal` is there exactly if the pen's holder wrote it."""
+    """What the three ends have in common. `seal` is there if the pen's holder wrote it, and knows
+    what was written before."""
 
     text: str = ""
     usage: Usage = Usage()

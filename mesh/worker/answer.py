@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from mesh.bus.appender import Fenced, FrameWriter, new_uid
 from mesh.protocol.abilities import lacking
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -22,7 +24,7 @@ from mesh.protocol.messages import (
     Odds,
     Request,
 )
-from mesh.worker.claim import Claims, Held, Unanswered
+from mesh.worker.claim import Claims, Held, Unanswered, Unsayable
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job, Step
 from mesh.worker.gate import Gate, Piece, has_stopped
@@ -92,6 +94,7 @@ class Answer:
         self._truncated = 0
         self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
         self._lost = 0
+        self._whole = not held.taken_over
         self._why: Why = "cancel" if held.cancel else ""
         self._stepped = time.monotonic()
         self.engine_broken = False
@@ -191,9 +194,13 @@ class Answer:
             return
         try:
             status = await self._claims.status(self._request, prefix=True)
+        except Unsayable as why:  # nor will whoever came next be told
+            refusal = why.refusal
+            raise MeshError(refusal.code, refusal.detail, param=refusal.param) from None
         except Unanswered as why:
             raise HandedOver(str(why)) from None
         self._draft.take_over(status, self._engine.info.fingerprint)
+        self._whole = True
         if status.n != self.held.n:
             self._why = "outclaimed"
         self._lost = status.lost
@@ -286,9 +293,9 @@ class Answer:
         self, code: ErrorCode, detail: str = "", param: str | None = None, poison: bool = False
     ) -> End:
         detail = detail or code.sentence
-        return self._draft.sealed(
-            Failed(uid=new_uid(), code=code, detail=detail, param=param, poison=poison)
-        )
+        end = Failed(uid=new_uid(), code=code, detail=detail, param=param, poison=poison)
+        # What others wrote before us we cannot vouch for unless we have heard it.
+        return self._draft.sealed(end) if self._whole else replace(end, n=self.held.n)
 
     async def _finish(self, end: End) -> bool:
         """Append the terminal event. A cancel that came first turns it into `cancelled`."""

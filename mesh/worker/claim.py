@@ -19,6 +19,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_resume_reply
+from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Claim, Refused, Request, Resume, RunEvent, RunStatus
 from mesh.protocol.subjects import Writer
 
@@ -36,6 +37,17 @@ LEAST = 10.0
 
 REMEMBERED = 1000
 """Requests that were given back and are known as such: who takes one over asks at once."""
+
+
+MAY_PASS = frozenset(
+    {
+        ErrorCode.BROKER_UNAVAILABLE,
+        ErrorCode.STORE_UNAVAILABLE,
+        ErrorCode.GATEWAY_STOPPING,
+        ErrorCode.INTERNAL,
+    }
+)
+"""Why a gateway may refuse to say how a request stands, and another, or the same later, may not."""
 
 
 @dataclass
@@ -72,6 +84,14 @@ class Settled(Exception):
 
 class Unanswered(Exception):
     """No gateway has said how a request stands as long as it had time: it is left as it is."""
+
+
+class Unsayable(Unanswered):
+    """A gateway has said that it cannot say it, and never will: why, in `refusal`."""
+
+    def __init__(self, rid: str, refusal: Refused) -> None:
+        super().__init__(f"no gateway can say how {rid} stands: {refusal.detail}")
+        self.refusal = refusal
 
 
 class Claims:
@@ -135,7 +155,7 @@ class Claims:
     async def status(self, request: Request, prefix: bool = False) -> RunStatus:
         """How a request stands, from any gateway; waits for one as long as the request has time.
 
-        Raises Unanswered.
+        Raises Unanswered; Unsayable as soon as a gateway refuses for good.
         """
         try:
             async with asyncio.timeout(max(LEAST, request.deadline - self._clock())):
@@ -160,6 +180,8 @@ class Claims:
                 reply = decode_resume_reply(answer.data)
                 if not isinstance(reply, Refused):
                     return reply
+                if reply.code not in MAY_PASS:
+                    raise Unsayable(rid, reply)
                 log.warning("No gateway could say how %s stands: %s", rid, reply.detail)
             except BusError as error:
                 log.debug("Asking how %s stands: %s", rid, error)
