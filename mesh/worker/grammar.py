@@ -6,6 +6,7 @@ alternatives they are the grammar of the rest: so another worker goes on within 
 
 import math
 import re
+from collections import deque
 from collections.abc import Iterator
 from copy import copy
 from functools import lru_cache
@@ -29,14 +30,22 @@ class _Place(NamedTuple):
     parent: "_Place | None"
 
 
-_Places = set[_Place | None]
+_Places = frozenset[_Place | None]
+
+KEPT = 50_000
+"""Steps from some places over a character that a matcher remembers."""
 
 
 class Matcher:
-    """Follows a text through a grammar. `done`: whether it could end here."""
+    """Follows a text through a grammar. `done`: whether it could end here.
+
+    Texts are mostly many characters in few places: where each one led is remembered.
+    """
 
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
+        self._known: dict[tuple[_Places, str], _Places] = {}
+        self._same: dict[_Places, _Places] = {}
         self._places = self._expanded([_Place((0,), 0, 0, None)])
 
     @property
@@ -45,12 +54,17 @@ class Matcher:
 
     def feed(self, text: str) -> bool:
         """Take a text; False, and nothing more fits, where the grammar does not allow it."""
+        places, known = self._places, self._known
         for character in text:
-            moved = [after for place in self._places if (after := _moved(place, character))]
-            self._places = self._expanded(moved)
-            if not self._places:
-                return False
-        return True
+            step = (places, character)
+            after = known.get(step)
+            if after is None:
+                after = self._stepped(*step)
+            places = after
+            if not places:
+                break
+        self._places = places
+        return bool(places)
 
     def after(self, text: str) -> "Matcher | None":
         """Another matcher, behind a text; None where the grammar does not allow it."""
@@ -78,9 +92,19 @@ class Matcher:
         root = [_shifted(_unwound(place)) for place in self._places]
         return Grammar((tuple(sorted(root, key=repr)), *shifted))
 
+    def _stepped(self, places: _Places, character: str) -> _Places:
+        """The places behind a character; equal ones are the same object, and so soon found."""
+        if len(self._known) >= KEPT:
+            self._known.clear()
+            self._same.clear()
+        moved = [after for place in places if (after := _moved(place, character))]
+        expanded = self._expanded(moved)
+        found = self._known[places, character] = self._same.setdefault(expanded, expanded)
+        return found
+
     def _expanded(self, places: list[_Place]) -> _Places:
         """The same places, each before a text or a set of characters; None for the end."""
-        found: _Places = set()
+        found: set[_Place | None] = set()
         seen: set[_Place] = set()
         waiting = list(places)
         while waiting:
@@ -103,7 +127,7 @@ class Matcher:
                 waiting.append(place._replace(at=place.at + 1))
             else:
                 found.add(place)
-        return found
+        return frozenset(found)
 
 
 def rest_after(grammar: Grammar, text: str) -> Grammar | None:
@@ -132,15 +156,30 @@ def shortest(grammar: Grammar) -> str:
     """A shortest text of the grammar, always the same."""
     best: list[Alternative] = [()] * len(grammar.rules)
     lengths = [math.inf] * len(grammar.rules)
-    changed = True
-    while changed:
-        changed = False
-        for number, rule in enumerate(grammar.rules):
-            for alternative in rule:
-                length = sum(_length(element, lengths) for element in alternative)
-                if length < lengths[number]:
-                    lengths[number], best[number], changed = length, alternative, True
+    users = _users(grammar)
+    waiting, queued = deque(range(len(users))), [True] * len(users)
+    while waiting:
+        number = waiting.popleft()
+        queued[number] = False
+        shorter = False
+        for alternative in grammar.rules[number]:
+            length = sum(_length(element, lengths) for element in alternative)
+            if length < lengths[number]:
+                lengths[number], best[number], shorter = length, alternative, True
+        for user in users[number] if shorter else ():
+            if not queued[user]:
+                queued[user] = True
+                waiting.append(user)
     return "".join(_said(best))
+
+
+def _users(grammar: Grammar) -> list[list[int]]:
+    """By which rules each one is used: what became shorter there may make these shorter."""
+    users: list[list[int]] = [[] for _ in grammar.rules]
+    for number, rule in enumerate(grammar.rules):
+        for used in {e for alternative in rule for e in alternative if isinstance(e, int)}:
+            users[used].append(number)
+    return users
 
 
 def _said(best: list[Alternative]) -> Iterator[str]:

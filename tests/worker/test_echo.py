@@ -1,10 +1,16 @@
 """The echo engine: the contract, and its own rule and knobs."""
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 from msgspec.structs import replace
 
+from mesh.gateway.grammar import json_schema, tool_calls
+from mesh.gateway.grammar.tool_calls import Function
+from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.grammar import Grammar
+from mesh.protocol.messages import Message, Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError
 from mesh.worker.engines.echo import EchoEngine
@@ -45,6 +51,65 @@ async def test_it_repeats_when_told_to_until_max_tokens() -> None:
     steps = await collect(engine, job(engine, "/repeat a b", 5))
     assert text_of(steps) == "a b a b a "
     assert steps[-1].finish == "length"
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "answer"),
+    [("a b", 5, "a b a b a "), ("a  b\n", 2, "a  b\n"), ("", 3, "   ")],
+)
+async def test_it_does_not_end_before_min_tokens(text: str, least: int, answer: str) -> None:
+    engine = EchoEngine(WorkerSettings())
+    asked = replace(job(engine, text, 100), sampling=Sampling(min_tokens=least))
+    steps = await collect(engine, asked)
+    assert (text_of(steps), steps[-1].finish) == (answer, "stop")
+    again = await collect(engine, after(replace(asked, max_tokens=97), steps[:1]))
+    assert text_of(steps[:1]) + text_of(again) == answer
+
+
+async def test_what_only_tilts_the_odds_changes_nothing() -> None:
+    engine = EchoEngine(WorkerSettings())
+    tilted = Sampling(temperature=2.0, top_p=0.1, seed=7, logit_bias={1: -100.0})
+    asked = replace(job(engine, "just so", 9), sampling=tilted)
+    assert text_of(await collect(engine, asked)) == "just so"
+
+
+@pytest.mark.parametrize(
+    ("sampling", "grammar"),
+    [
+        (Sampling(banned_strings=("a",)), None),
+        (Sampling(min_tokens=2), json_schema.grammar({"type": "null"})),
+    ],
+    ids=["banned_strings", "min_tokens"],
+)
+async def test_it_refuses_what_it_cannot_keep_to(
+    sampling: Sampling, grammar: Grammar | None
+) -> None:
+    engine = EchoEngine(WorkerSettings())
+    asked = replace(job(engine, "a word", 9), sampling=sampling, grammar=grammar)
+    with pytest.raises(MeshError) as refused:
+        await collect(engine, asked)
+    assert refused.value.code is ErrorCode.UNSUPPORTED
+    assert refused.value.param in ("banned_strings", "min_tokens")
+
+
+@pytest.mark.parametrize("word", ["word ", "a", "<tool_cal"], ids=["words", "one", "nearly a call"])
+async def test_other_answers_go_on_while_a_large_outcome_is_looked_at(word: str) -> None:
+    engine, size = EchoEngine(WorkerSettings()), 1 << 20
+    offered = tool_calls.grammar([Function("f", {"type": "object"}, "")], "text", parallel=True)
+    outcome = Message(role="tool", content=(word * size)[:size])
+    asked = replace(job(engine, "", 100), messages=(outcome,), grammar=offered)
+    clock = asyncio.get_running_loop().time
+    async with aclosing(engine.generate(job(engine, "/repeat a", 10**9))) as others:
+        await anext(others)
+        large = asyncio.create_task(collect(engine, asked))
+        longest, last = 0.0, clock()
+        async for _ in others:
+            now = clock()
+            longest, last = max(longest, now - last), now
+            if large.done():
+                break
+    assert text_of(await large).startswith(word)
+    assert longest < 2.0  # it was seven
 
 
 async def test_an_empty_message_has_an_empty_answer() -> None:

@@ -3,8 +3,12 @@
 The rule. A token is a word with the white space after it. The answer is the last user message,
 once, and ends by itself with `stop`; of a message that begins with `/repeat ` the rest is said
 over and over until `max_tokens`, so `/repeat lorem ipsum` gives an answer of any length; so is a
-message whose end is to be ignored. A token's id is a hash of its text, and so is how likely it
-is said to have been.
+message whose end is to be ignored, and one with less than `min_tokens` up to so many. A token's id
+is a hash of its text, and so is how likely it is said to have been.
+
+It is a model that is sure of its words: what only tilts the odds (temperature and all that cuts or
+bends them, penalties, `logit_bias`) changes nothing, and every seed has the same answer. What it
+cannot keep to it refuses: `banned_strings`, and `min_tokens` of what has a format.
 
 Where tools are offered, a message of lines like `/call get_weather {"city": "Oslo"}` calls them,
 and the outcome of a call is said in its turn. What has to be of a grammar and is not becomes a
@@ -21,11 +25,11 @@ is set: what load tests of chat servers of this family ask for.
 """
 
 import re
-from asyncio import CancelledError, Task, get_running_loop, sleep
+from asyncio import CancelledError, Task, get_running_loop, sleep, to_thread
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
-from itertools import chain, cycle
+from itertools import chain, cycle, islice
 from zlib import crc32
 
 from msgspec.structs import replace
@@ -35,7 +39,7 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar
 from mesh.protocol.messages import Message, Odds
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
+from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step, refuse
 from mesh.worker.engines.embedding import Embedding, counted
 from mesh.worker.engines.relay import Relay
 from mesh.worker.grammar import fits, shortest
@@ -81,12 +85,17 @@ def odds(token: str, count: int) -> Odds:
     return Odds(likely, ((token, likely), *others) if count else ())
 
 
-def say(messages: tuple[Message, ...], endless: bool = False) -> Iterator[str]:
-    """The tokens of the answer to a conversation, endless where it asks for repetition."""
+def say(messages: tuple[Message, ...], endless: bool = False, least: int = 0) -> Iterator[str]:
+    """The tokens of the answer to a conversation, endless where it asks for repetition.
+
+    least: so many at least.
+    """
     said = next((m.content for m in reversed(messages) if m.role in ("user", "tool")), "")
+    over_and_over = cycle(tokens(said.removeprefix(REPEAT).strip() + " "))
     if endless or said.startswith(REPEAT):
-        return cycle(tokens(said.removeprefix(REPEAT).strip() + " "))
-    return iter(tokens(said))
+        return over_and_over
+    once = tokens(said)
+    return iter(once) if len(once) >= least else islice(over_and_over, least)
 
 
 class EchoEngine:
@@ -136,7 +145,8 @@ class EchoEngine:
     async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
         if self._lorem:
             job = replace(job, messages=(Message(role="user", content=FILLER),))
-        answer = _Answer(job, self._fail_after)
+        refuse(job.sampling, "banned_strings", *(["min_tokens"] if job.grammar else []))
+        answer = _Answer(job, self._fail_after, await _said(job))
         self._admit(answer)
         try:
             async with aclosing(answer.relay.read()) as steps:
@@ -213,10 +223,11 @@ class _Answer:
         "relay",
     )
 
-    def __init__(self, job: Job, fail_after: int) -> None:
+    def __init__(self, job: Job, fail_after: int, rest: Iterator[str]) -> None:
+        """rest: the tokens to say."""
         self.relay = Relay()
         self.due = 0.0
-        self._rest = _rest(job)
+        self._rest = rest
         self._token = next(self._rest, "")
         self._left = job.max_tokens
         self._fail_in = fail_after or -1
@@ -257,9 +268,17 @@ def _endless(messages: tuple[Message, ...]) -> bool:
     return bool(messages) and messages[-1].content.startswith(REPEAT)
 
 
+async def _said(job: Job) -> Iterator[str]:
+    """As `_rest`; what takes a while is done beside the loop, for other answers go on meanwhile."""
+    size = sum(len(message.content) for message in job.messages)
+    if job.grammar is None and size <= AT_ONCE:
+        return _rest(job)
+    return await to_thread(_rest, job)
+
+
 def _rest(job: Job) -> Iterator[str]:
     """The tokens after the job's prefix. Raises EngineError when the prefix is not an echo."""
-    said = say(job.messages, job.sampling.ignore_eos)
+    said = say(job.messages, job.sampling.ignore_eos, job.sampling.min_tokens)
     if job.grammar is not None:
         said = iter(tokens(_held_to(job.grammar, job.messages)))
     text = ""
