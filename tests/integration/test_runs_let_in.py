@@ -140,14 +140,26 @@ async def test_a_run_that_could_not_be_begun_is_not_counted(new_mesh: Callable[.
 
 
 async def test_a_key_that_is_sent_twice_at_once_begins_one_run_that_counts_once(
-    new_mesh: Callable[..., Mesh],
+    new_mesh: Callable[..., Mesh], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mesh = new_mesh(limit_requests=1, req_max_per_tenant=1)
-    mesh.start("store", "gateway", ECHO)
+    mesh.start("store", "gateway", SINGLE)
+    looked, room = 0, Queue.check_room
+
+    async def check_room(queue: Queue, *of_whom: Any, **more: Any) -> None:
+        """Whoever looks for room besides the first finds what that has queued meanwhile."""
+        nonlocal looked
+        looked += 1
+        if 1 < looked <= AT_ONCE:
+            await asyncio.sleep(1.0)
+        await room(queue, *of_whom, **more)
+
+    monkeypatch.setattr(Queue, "check_room", check_room)
     async with await mesh.client("ada") as http:
-        assistant, thread = await new_assistant(http), await new_thread(http)
+        assistant, thread = await new_assistant(http, model=SINGLE), await new_thread(http)
         url, headers = f"/v1/threads/{thread}/runs", {"Idempotency-Key": "mine"}
-        at_once = (http.post(url, json=added(assistant), headers=headers) for _ in range(AT_ONCE))
+        body = added(assistant, " ".join(["word"] * 50))
+        at_once = (http.post(url, json=body, headers=headers) for _ in range(AT_ONCE))
         responses = await refused(await asyncio.gather(*at_once), AT_ONCE)
         (run_id,) = {each.json()["id"] for each in responses}
         await all_completed(http, [run_id])
