@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
+from mesh.cli.at_work import BUSY, VARIABLE
 from mesh.cli.leash import Leash
 from mesh.cli.main import CONFIGURATION, DRAINED
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -26,7 +27,8 @@ LINE = 1 << 20
 class Program:
     """What to run. `hold` gives a descriptor for the child to inherit, at each start anew.
 
-    grace: seconds from SIGTERM to SIGKILL.
+    grace: seconds from SIGTERM to SIGKILL; tells: it says over a pipe whether it has requests in
+    hand (`at_work.py`).
     """
 
     name: str
@@ -34,6 +36,7 @@ class Program:
     environment: Mapping[str, str]
     grace: float = 10.0
     hold: Callable[[], AbstractContextManager[int]] | None = None
+    tells: bool = False
 
 
 @dataclass
@@ -41,7 +44,8 @@ class Restarts:
     """How long to wait before a program that ended is started again. Pure; times in seconds.
 
     The pauses double from `first` to `longest`; who stayed for `settled` starts from new; who
-    ended `most` times in a row without that is in a loop.
+    ended `most` times in a row without that is in a loop. Who ended with requests in hand had come
+    as far as it is to come, and they may be to blame: it waits as well, but is in no loop.
     """
 
     first: float = 0.2
@@ -49,11 +53,14 @@ class Restarts:
     settled: float = 20.0
     most: int = 5
     in_a_row: int = 0
+    in_vain: int = 0
 
-    def ended(self, lived: float) -> float | None:
-        """The pause after an end, or None when it was one too many."""
+    def ended(self, lived: float, at_work: bool = False) -> float | None:
+        """The pause after an end, or None when it was one too many. at_work: with requests in
+        hand."""
         self.in_a_row = 1 if lived >= self.settled else self.in_a_row + 1
-        if self.in_a_row >= self.most:
+        self.in_vain = 0 if at_work else min(self.in_a_row, self.in_vain + 1)
+        if self.in_vain >= self.most:
             return None
         return float(min(self.longest, self.first * 2 ** (self.in_a_row - 1)))
 
@@ -71,6 +78,7 @@ class Child:
         self._stopping = asyncio.Event()
         self._renewing = False
         self._over = asyncio.Event()
+        self._at_work = False
 
     async def run(self) -> None:
         """Run it until `stop`. Raises MeshError (internal) with the reason when it is in vain."""
@@ -86,7 +94,7 @@ class Child:
             if status == DRAINED:
                 self._say(self.program.name, "was drained, and stays away")
                 return
-            pause = self.restarts.ended(time.monotonic() - started)
+            pause = self.restarts.ended(time.monotonic() - started, self._at_work)
             if pause is None or status == CONFIGURATION:
                 raise MeshError(ErrorCode.INTERNAL, self._in_vain(status))
             self._say(self.program.name, f"{_ended(status)}; starting it again in {pause:g} s")
@@ -124,29 +132,36 @@ class Child:
     async def _once(self) -> int:
         """Start it and wait until it ended, with all that it started. Returns its status."""
         reader, output = await _pipe()
+        hears, telling = await _pipe()
         try:
-            self._process = process = await self._spawn(output)
+            self._process = process = await self._spawn(output, telling)
         finally:
             os.close(output)
+            os.close(telling)
         if self._stopping.is_set():  # since before there was anything to stop
             self._kill_group()
         lines = asyncio.create_task(self._pass_on(reader))
+        told = asyncio.create_task(self._hear(hears))
         status = await process.wait()
         self._kill_group()
         self._leash.ended(process.pid)
-        await lines
+        await asyncio.gather(lines, told)
         return status
 
-    async def _spawn(self, output: int) -> asyncio.subprocess.Process:
-        program = self.program
+    async def _spawn(self, output: int, telling: int) -> asyncio.subprocess.Process:
+        program, environment = self.program, dict(self.program.environment)
         with program.hold() if program.hold else nullcontext() as descriptor:
+            inherited = [] if descriptor is None else [descriptor]
+            if program.tells:
+                inherited.append(telling)
+                environment[VARIABLE] = str(telling)
             return await asyncio.create_subprocess_exec(
                 *program.command,
-                env=program.environment,
+                env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                pass_fds=() if descriptor is None else (descriptor,),
+                pass_fds=inherited,
                 start_new_session=True,
                 preexec_fn=self._leash.tie(),
             )
@@ -179,6 +194,12 @@ class Child:
             text = line.decode(errors="replace").rstrip()
             self.last_line = text or self.last_line
             self._say(self.program.name, text)
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
+        """Note whether it has requests in hand, up to its end."""
+        self._at_work = False
+        while said := await reader.read(LINE):
+            self._at_work = said.endswith(BUSY)
 
     def _in_vain(self, status: int) -> str:
         said = self.last_line.removeprefix("mesh: ")

@@ -189,6 +189,7 @@ class Up:
                 command=_mesh("worker"),
                 environment=self._environment,
                 grace=self._settings.grace + 15,  # to hand over what is left, and say goodbye
+                tells=True,
             )
             for number in range(1, self._settings.workers + 1)
         ]

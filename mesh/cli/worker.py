@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mesh.cli import broker
+from mesh.cli.at_work import AtWork
 from mesh.cli.enrol import BrokerFolder, Credential
 from mesh.cli.local import with_address
 from mesh.cli.main import DRAINED
@@ -32,7 +33,8 @@ def command(**flags: Any) -> None:
     settings = with_address(WorkerSettings, flags)
     try:
         with enrolled(settings) as (name, password):
-            serve(settings, lambda stop: app.run(settings, name, password, stop))
+            at_work = AtWork()
+            serve(settings, lambda stop: app.run(settings, name, password, stop, at_work))
     except app.Drained:
         sys.exit(DRAINED)
     except app.Interrupted:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -52,8 +53,14 @@ GOODBYE = 2.0
 """Seconds that leaving may take once all is handed over."""
 
 
-async def run(settings: WorkerSettings, name: str, password: str, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then drain.
+async def run(
+    settings: WorkerSettings,
+    name: str,
+    password: str,
+    stop: asyncio.Event,
+    at_work: Callable[[bool], None] = lambda busy: None,
+) -> None:
+    """Serve until `stop` is set, then drain. at_work: as for the `Desk`.
 
     Raises MeshError when the worker cannot join; Interrupted when it was still loading its model.
     """
@@ -69,7 +76,7 @@ async def run(settings: WorkerSettings, name: str, password: str, stop: asyncio.
         if bus is None:
             return
         try:
-            worker = Worker(bus, loader, writer, settings)
+            worker = Worker(bus, loader, writer, settings, at_work)
             with served(worker.meters.registry, settings.metrics_port):
                 await worker.serve(stop)
         finally:
@@ -100,7 +107,14 @@ class Worker:
     that name when the connection ends.
     """
 
-    def __init__(self, bus: Bus, loader: Loader, writer: Writer, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        loader: Loader,
+        writer: Writer,
+        settings: WorkerSettings,
+        at_work: Callable[[bool], None] = lambda busy: None,
+    ) -> None:
         self._bus = bus
         self._js = JetStream(bus)
         self._loader = loader
@@ -115,6 +129,7 @@ class Worker:
         self._desk = Desk(
             bus, self._js, claims, loader, patience, offer.ready, offer.wake, self._clock
         )
+        self._desk.at_work = at_work
         self.meters = Meters(writer.user, loader, self._desk.running)
         claims.on_event = self.meters.hear
         self._gauges = Gauges()

@@ -44,6 +44,9 @@ class Desk:
     ack_wait, in seconds, is the queue's patience, `patience` the one with the engine. `ready` is
     waited for before each claim; with NotReady it says that the model cannot be had just now.
     `freed` is called whenever a slot became free.
+
+    `at_work` is told when the first request is in hand, and when the last one no more is; of one
+    whose engine is stuck it is not, for that leaves with what it had.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Desk:
         self._asides: set[asyncio.Task[None]] = set()
         self._meter = Meter()
         self._storing = 0
+        self.at_work: Callable[[bool], None] = lambda busy: None
 
     # --- what others want to know -----------------------------------------------------------------
 
@@ -226,6 +230,8 @@ class Desk:
             self._clock,
         )
         self._answers[rid] = answer
+        if len(self._answers) == 1:
+            self.at_work(True)
         if told:
             self._aside(answer.check())
         try:
@@ -243,6 +249,8 @@ class Desk:
             self._answers.pop(rid, None)
             if answer.engine_broken:
                 self.stuck.set()
+            if not (self._answers or self.stuck.is_set()):
+                self.at_work(False)
 
     @contextmanager
     def _slot_given_up(self) -> Iterator[None]:

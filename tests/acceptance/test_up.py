@@ -1,11 +1,13 @@
 """`mesh up` as a newcomer meets it: it starts, says where, mends itself, and leaves nothing."""
 
+import json
 import signal
 import socket
 import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -100,6 +102,28 @@ def test_a_killed_service_comes_back(mesh: Mesh, service: str) -> None:
 
     mesh.wait_until(back, f"the {service} did not come back")
     assert "killed by SIGKILL; starting it again" in mesh.output
+
+
+def test_prompts_that_take_their_worker_down_do_not_take_down_the_mesh(mesh: Mesh) -> None:
+    """Three of them, each of which two workers die of, one soon after the other."""
+    mesh.environment |= {"MESH_ECHO_DELAY": "1000", "MESH_LOG_LEVEL": "debug"}
+    mesh.environment["MESH_WORKER_WAIT"] = "60"
+    mesh.start()
+    claims = 0
+    for number in range(3):
+        body = {"prompt": f"poison {number}", "model": "echo"}
+        with ThreadPoolExecutor(1) as asking:
+            asked = asking.submit(httpx.post, f"{mesh.url}/generate", json=body, timeout=90)
+            for _ in range(2):
+                claims += 1
+                mesh.wait_for("is claimed, for the", claims)
+                mesh.children()["worker"].kill()
+            claims += 1  # the third ends it
+            assert "2 workers were lost" in asked.result().text
+    assert mesh.output.count("killed by SIGKILL") == 6
+    letters = json.loads(mesh.run("dlq", "list", "--json").stdout)
+    assert len(letters) == 3
+    assert mesh.process is not None and mesh.process.poll() is None
 
 
 def test_a_worker_that_cannot_run_ends_it_with_the_reason(mesh: Mesh) -> None:

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -94,6 +95,37 @@ async def test_a_crash_loop_ends_in_the_childs_own_words() -> None:
             MeshError, match="stand-in ended 5 times.*status 3. .*said: the disk is full"
         ):
             await asyncio.wait_for(task, 30)
+
+
+async def test_who_dies_of_its_work_again_and_again_is_started_each_time() -> None:
+    code = """
+        import os, signal
+        from mesh.cli.at_work import AtWork
+        at_work = AtWork()
+        for busy in (True, False, True):
+            at_work(busy)
+        print("working", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    async with running(replace(program(code), tells=True)) as (child, lines, task):
+        child.restarts.first = 0.01
+        child.restarts.longest = 0.01
+        await until(lambda: lines.count(("stand-in", "working")) > 6)
+        assert not task.done()
+
+
+async def test_who_dies_with_its_work_done_may_be_in_a_loop() -> None:
+    code = """
+        from mesh.cli.at_work import AtWork
+        at_work = AtWork()
+        at_work(True)
+        at_work(False)
+        raise SystemExit(1)
+    """
+    async with running(replace(program(code), tells=True)) as (child, _, task):
+        child.restarts.first = 0.01
+        with pytest.raises(MeshError, match="ended 5 times"):
+            await asyncio.wait_for(task, 60)
 
 
 async def test_what_only_a_person_can_mend_is_not_tried_again() -> None:
