@@ -9,17 +9,17 @@ answer, and `Last-Event-ID` reads on behind that event. Nothing is kept, unless 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from litestar import Response, post
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
 from mesh.bus.follow import Track
 from mesh.gateway import numbered
 from mesh.gateway.answering import supersede
-from mesh.gateway.body import read_body
+from mesh.gateway.body import SHOWN, read_body
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, ErrorEvent, error_event, request_id, stopping
 from mesh.gateway.headers import (
@@ -30,7 +30,8 @@ from mesh.gateway.headers import (
     read_after,
 )
 from mesh.gateway.numbered import ChatNumber, Place
-from mesh.gateway.openai.asked import Count, Seed, Share, TopK
+from mesh.gateway.openai.asked import Count, Seed, Share, StopStrings, TopK
+from mesh.gateway.presets import Temperature
 from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import CUT, refused
@@ -44,14 +45,17 @@ MAX_TOKENS = 256
 
 
 class GenerateParams(Struct, forbid_unknown_fields=True):
-    """How to generate. Values left out are the engine's own defaults."""
+    """How to generate. Values left out are the engine's own defaults.
+
+    A temperature has the bounds that it has in chats, the rest those of OpenAI's routes.
+    """
 
     max_tokens: Count = MAX_TOKENS
-    temperature: Annotated[float, Meta(ge=0, le=5)] | None = None
+    temperature: Temperature | None = None
     top_k: TopK | None = None
     top_p: Share | None = None
     seed: Seed | None = None
-    stop: list[str] = []
+    stop: StopStrings = []
 
 
 class GenerateBody(Struct, forbid_unknown_fields=True):
@@ -127,7 +131,7 @@ class Asking(NamedTuple):
 async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Generate from a prompt, as Server-Sent Events."""
     principal = services.doorman.principal(request)
-    body = await read_body(request, GenerateBody)
+    body = await _read(request)
     if not body.prompt.strip():
         raise MeshError(ErrorCode.EMPTY_PROMPT, "prompt must not be empty")
     kept = bool(body.username) or body.chat_id is not None
@@ -143,6 +147,17 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     parting = CUT if key else error_event(stopping().detail)  # who has a key comes back
     gone = partial(left, track)
     return services.streams.response(track, GenerateDialect(services.seen), after, gone, parting)
+
+
+async def _read(request: AnyRequest) -> GenerateBody:
+    """The body. An error here is a sentence and nothing else, so that names the field at fault."""
+    try:
+        return await read_body(request, GenerateBody)
+    except MeshError as error:
+        if not error.param or error.param in error.detail:
+            raise
+        detail = f"{error.param}: {error.detail}"
+        raise MeshError(error.code, detail, param=error.param) from error
 
 
 def _stay(track: Track) -> None:
@@ -213,7 +228,8 @@ async def _model(services: Services, principal: Principal, name: str | None, key
         served = [f"`{name}`" for name, card in services.models.cards().items() if card]
         loaded = f"only {', '.join(served)} is loaded" if served else "none is loaded"
         raise MeshError(
-            ErrorCode.MODEL_NOT_FOUND, f"requested model `{name}` is unavailable, {loaded}"
+            ErrorCode.MODEL_NOT_FOUND,
+            f"requested model `{name and name[:SHOWN]}` is unavailable, {loaded}",
         ) from error
 
 

@@ -102,9 +102,18 @@ async def test_a_failing_engine_is_an_error_behind_what_there_was(mesh: Mesh) ->
         ({"prompt": "a", "params": {"top_k": 1 << 40}}, "<= 2147483648"),
         ({"prompt": "a", "params": {"seed": 1 << 63}}, "<= 9223372036854775807"),
         ({"prompt": "a", "params": {"seed": -(1 << 70)}}, "seed"),
+        ({"prompt": "a", "params": {"top_k": -1}}, "top_k"),
+        ({"prompt": "a", "params": {"top_p": 1.1}}, "top_p"),
         ({"prompt": "a", "params": {"temperature": -1}}, "temperature"),
+        ({"prompt": "a", "params": {"temperature": 5.1}}, "temperature"),
+        ({"prompt": "a", "params": {"stop": "\n"}}, "stop"),
+        ({"prompt": "a", "params": {"stop": [""]}}, "stop"),
+        ({"prompt": "a", "params": {"stop": ["x"] * 5}}, "stop"),
+        ({"prompt": "a", "params": {"stop": ["x" * 1001]}}, "stop"),
+        ({"prompt": "a", "model": "m", "params": {"stop": [1]}}, "stop"),
         ({"prompt": "a", "params": []}, "params"),
-        ([], "object"),
+        ({"prompt": "a", "model": 7}, "model"),
+        ([], "Expected `object`"),
     ],
 )
 async def test_what_is_wrongly_typed_is_refused_by_name(
@@ -113,7 +122,24 @@ async def test_what_is_wrongly_typed_is_refused_by_name(
     response = await generate(mesh, body)
     assert response.status_code == 400
     ((_, error),) = events(response)[0].items()
-    assert param in error or "Expected" in error
+    assert param in error
+
+
+async def test_what_is_just_within_the_bounds_is_taken(mesh: Mesh) -> None:
+    widest = {
+        "temperature": 5,
+        "top_k": 0,
+        "top_p": 1,
+        "seed": -(1 << 63),
+        "stop": ["x" * 1000] * 4,
+    }
+    response = await generate(mesh, {"prompt": "a b", "model": ECHO, "params": widest})
+    assert events(response)[-1] == {"done": True, "total_tokens": 2}
+
+
+async def test_a_long_name_that_no_model_has_is_not_said_back_whole(mesh: Mesh) -> None:
+    response = await generate(mesh, {"prompt": "a", "model": "m" * 100_000})
+    assert len(response.content) < 1000 and "unavailable" in events(response)[0]["error"]
 
 
 async def test_a_forged_token_is_refused(mesh: Mesh) -> None:
