@@ -14,7 +14,8 @@ from tests.integration.test_asked_anew import busy
 from tests.integration.test_limits_hold import left, until_left
 from tests.integration.test_process import events
 from tests.integration.test_runs import submit
-from tests.integration.test_threads import messages, new_assistant, new_thread
+from tests.integration.test_threads import changes, messages, new_assistant, new_thread
+from tests.integration.test_threads import events as told_events
 from tests.whole_mesh import ECHO, SINGLE, Mesh
 
 AT_ONCE = 6
@@ -238,6 +239,41 @@ async def test_a_run_that_waits_for_room_up_to_its_deadline_is_expired(
         begun = (await http.post("/v1/runs", json=asked())).raise_for_status().json()
         over = await settled(http, begun["id"])
         assert (over["status"], over["last_error"]) == ("expired", None)
+
+
+async def test_a_message_that_waits_for_room_is_told_which_run_it_is_and_then_its_answer(
+    new_mesh: Callable[..., Mesh], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", ECHO)
+    body = {"messages": [{"content": "one two"}], "model": ECHO}
+    async with await mesh.client("ada") as http:
+        full = Full(monkeypatch, ErrorCode.SHARE_FULL)
+        told = []
+        async with (
+            asyncio.timeout(30),
+            http.stream("POST", "/api/messages/process", json=body) as response,
+        ):
+            assert response.status_code == 200
+            async for line in response.aiter_lines():
+                if line.startswith("data: "):
+                    full.free = True
+                    told.append(line.removeprefix("data: "))
+        assert told[-1] == "[DONE]" and "run_id" in told[0] and len(told) == 4
+
+
+async def test_a_stream_says_at_once_that_a_run_waits_for_room(
+    new_mesh: Callable[..., Mesh], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = new_mesh()
+    mesh.start("store", "gateway", ECHO)
+    async with await mesh.client("ada") as http:
+        full, told = Full(monkeypatch, ErrorCode.SHARE_FULL), []
+        begun = (await http.post("/v1/runs", json=asked())).raise_for_status().json()
+        async for event in told_events(http, "GET", f"/v1/runs/{begun['id']}/events"):
+            full.free = True
+            told.append(event)
+        assert changes(told[:-1]) == ["queued", "in_progress", "completed"]
 
 
 async def test_runs_wait_for_one_another_where_one_may_be_in_the_queue(

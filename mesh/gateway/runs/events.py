@@ -74,7 +74,7 @@ class Voice(Protocol):
         ...
 
     def waits(self, story: ToolStory) -> bytes:
-        """It waits for outcomes of calls."""
+        """It waits for outcomes of calls, or nobody has asked its model yet."""
         ...
 
     def over(self, over: RunOver) -> bytes:
@@ -164,7 +164,8 @@ class _Telling:
         if story.over is not None and self._step >= len(story.steps):
             await wire.write(self._voice.over(story.over))
             return True
-        if story.pending:
+        unasked = story.over is None and self._step == len(story.steps)
+        if story.pending or unasked:
             await self._write(wire, self._voice.waits(story))
         return False
 
@@ -195,7 +196,9 @@ class _Status:
         return _Answer(speech, self, first, after)
 
     def waits(self, story: ToolStory) -> bytes:
-        return self.change("requires_action", required(story))
+        if story.pending:
+            return self.change("requires_action", required(story))
+        return self.change("in_progress" if story.steps else "queued")
 
     def over(self, over: RunOver) -> bytes:
         data = b""

@@ -43,7 +43,7 @@ class Telling:
         return Part(self, speech)
 
     def waits(self, story: ToolStory) -> bytes:
-        return b""
+        return self.first()
 
     def over(self, over: RunOver) -> bytes:
         return self.first() + (DONE if over.state == "completed" else ERROR)
