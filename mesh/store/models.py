@@ -210,7 +210,7 @@ class Vote(Base):
     __tablename__ = "votes"
 
     message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)
     score: Mapped[int]
     created_at: Mapped[float]
 
@@ -222,7 +222,7 @@ class Report(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), index=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
     report_type: Mapped[str]
     reason: Mapped[str]
     created_at: Mapped[float]
@@ -234,7 +234,9 @@ class Evaluation(Base):
     __tablename__ = "evaluations"
 
     message_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), primary_key=True)
-    inferior_id: Mapped[str] = mapped_column(ForeignKey("messages.id"), primary_key=True)
+    inferior_id: Mapped[str] = mapped_column(
+        ForeignKey("messages.id"), primary_key=True, index=True
+    )
     created_at: Mapped[float]
 
 

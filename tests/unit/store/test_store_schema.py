@@ -30,6 +30,28 @@ def test_the_steps_make_what_the_models_say(path: Path) -> None:
     engine.dispose()
 
 
+def test_whatever_refers_to_a_row_is_found_by_an_index_when_that_is_deleted(path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    found = inspect(engine)
+    for table in found.get_table_names():
+        keys = [found.get_pk_constraint(table)["constrained_columns"]]
+        keys += [index["column_names"] for index in found.get_indexes(table)]
+        first = {key[0] for key in keys if key}
+        for foreign in found.get_foreign_keys(table):
+            assert foreign["constrained_columns"][0] in first, (table, foreign)
+    engine.dispose()
+
+
+def test_indexes_come_and_go_with_their_rows_untouched(path: Path) -> None:
+    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'evaluations'"
+    row = "INSERT INTO evaluations VALUES ('better', 'worse', 1.0)"
+    assert ("ix_evaluations_inferior_id",) in run(path, row, indexes)
+    for revision, there in (("0009", False), ("0010", True)):
+        schema.change(path, revision)
+        assert (("ix_evaluations_inferior_id",) in run(path, indexes)) is there
+        assert run(path, "SELECT * FROM evaluations") == [("better", "worse", 1.0)]
+
+
 def test_bringing_up_to_date_twice_changes_nothing(path: Path) -> None:
     before = path.read_bytes()
     schema.upgrade(path)
