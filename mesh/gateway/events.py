@@ -69,10 +69,10 @@ class ChatDialect:
         self._turn = turn
         self._stored = stored
 
-    def tokens(self, texts: list[str], index: int) -> bytes:
+    def tokens(self, run: Run, index: int, upto: int) -> bytes:
         return b"".join(
             b'id: %d\ndata: {"event_type":"token","text":%b}\n\n' % (at, _encode(text))
-            for at, text in enumerate(texts, index)
+            for at, text in enumerate(run.pieces(index, upto), index)
         )
 
     def end(self, run: Run) -> bytes:
@@ -143,7 +143,7 @@ async def message_events(
         if track.run.end is not None and after is not None and len(track.run.texts) <= after + 1:
             return _nothing()
     dialect = ChatDialect(services, found.turn, message)
-    return services.streams.response(track, dialect, last, lambda: None)
+    return services.streams.response(track, dialect, last, keeps=True)
 
 
 async def _by_store(

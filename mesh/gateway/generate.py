@@ -8,7 +8,6 @@ answer, and `Last-Event-ID` reads on behind that event. Nothing is kept, unless 
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -89,10 +88,10 @@ class GenerateDialect:
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
 
-    def tokens(self, texts: list[str], index: int) -> bytes:
+    def tokens(self, run: Run, index: int, upto: int) -> bytes:
         return b"".join(
             b'id: %d\ndata: {"token":%b,"index":%d}\n\n' % (at, _encode(text), at)
-            for at, text in enumerate(texts, index)
+            for at, text in enumerate(run.pieces(index, upto), index)
         )
 
     def end(self, run: Run) -> bytes:
@@ -100,7 +99,7 @@ class GenerateDialect:
             self._seen.note(run.queued.turn, run.last)
         match run.end:
             case Done():
-                return b"data: %b\n\n" % _encode(DoneEvent(True, len(run.texts)))
+                return b"data: %b\n\n" % _encode(DoneEvent(True, run.count))
             case Failed(detail=detail):
                 return error_event(detail)
             case Cancelled() | None:
@@ -145,8 +144,8 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     async with Client(request, services.settings.hold_headers) as client:
         track = await _accepted(services, client, asking, left)
     parting = CUT if key else error_event(stopping().detail)  # who has a key comes back
-    gone = partial(left, track)
-    return services.streams.response(track, GenerateDialect(services.seen), after, gone, parting)
+    dialect = GenerateDialect(services.seen)
+    return services.streams.response(track, dialect, after, bool(key), parting)
 
 
 async def _read(request: AnyRequest) -> GenerateBody:

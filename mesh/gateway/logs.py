@@ -9,6 +9,7 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Follower, OnEvent, Track
 from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import last_event, story
+from mesh.bus.rest import Rest
 from mesh.bus.trace import working_for
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -28,6 +29,7 @@ class Logs:
         self._on_event = on_event
         self._followers: dict[str, Follower] = {}
         self._opening = asyncio.Lock()
+        self._resting = asyncio.Lock()
         self._watching: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -86,6 +88,10 @@ class Logs:
                 return await story(self._js, rid)
         except (BusError, TimeoutError) as error:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
+
+    def rest(self, rid: str) -> Rest:
+        """What reads the rest of an answer that has ended, a part at a time, holding no more."""
+        return Rest(self._js, rid, self._resting)
 
     def release(self, track: Track) -> None:
         """A reader has left: forget what has ended and is read by nobody."""

@@ -1,4 +1,4 @@
-"""Turns a followed request into Server-Sent Events: one event per piece, all at hand in one write.
+"""Turns a followed request into Server-Sent Events: one per piece, many of them in one write.
 
 What an event looks like is a dialect's affair; when to write, to wait, to keep a silent stream
 alive and to stop is decided here, once for all routes.
@@ -7,23 +7,22 @@ alive and to stop is decided here, once for all routes.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from mesh.bus.follow import Track
 from mesh.gateway.anew import refusal
 from mesh.gateway.client import Client, left_early
 from mesh.gateway.errors import stopping
 from mesh.gateway.event_stream import EventStream, Wire
+from mesh.gateway.place import WINDOW, Dialect, Stream
 from mesh.gateway.requests import Requests
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Done, Failed
+from mesh.protocol.messages import Failed
 from mesh.protocol.run import Run
 
 T = TypeVar("T")
-
-KEEP_ALIVE = b": keep-alive\n\n"
 
 CUT = b": The gateway stops here. Connect again, with Last-Event-ID, to read on.\n\n"
 """The last words of a stream that can be read on: a comment, as no client takes that for the end of
@@ -31,69 +30,6 @@ an answer, and an `EventSource` connects again by itself."""
 
 MOMENT = 1.0
 """Seconds that what is done for clients who have left may take when the gateway stops."""
-
-
-class Dialect(Protocol):
-    """How one route writes its events. Each method returns whole events, or b"" for none."""
-
-    def tokens(self, texts: list[str], index: int) -> bytes:
-        """Pieces, the first of which is piece `index` of the answer."""
-        ...
-
-    def end(self, run: Run) -> bytes:
-        """The last event or events, for a run with an `end`."""
-        ...
-
-    def tick(self, run: Run) -> bytes:
-        """What to say at once, and each second while nothing has come yet; b"" for nothing."""
-        ...
-
-
-class Stream:
-    """One client's place in an answer: an index into the shared text, and nothing more."""
-
-    def __init__(self, track: Track, dialect: Dialect, sent: int) -> None:
-        self.track = track
-        self.ended = False
-        self._dialect = dialect
-        self._sent = sent
-        self._notes = dialect.tick(track.run)
-        self._written = time.monotonic()
-        self._change: asyncio.Future[None] | None = None
-
-    def changed(self) -> asyncio.Future[None]:
-        """As `Track.changed`, and one future until that change: one that is silent gathers none."""
-        if self._change is None or self._change.done():
-            self._change = self.track.changed()
-        return self._change
-
-    @property
-    def failed(self) -> bool:
-        """Whether it has ended without having come to its end."""
-        return self.ended and not isinstance(self.track.run.end, Done)
-
-    def take(self) -> bytes:
-        """All there is to write now."""
-        run, notes = self.track.run, self._notes
-        self._notes = b""
-        data = notes
-        if len(run.texts) > self._sent:
-            data += self._dialect.tokens(run.texts[self._sent :], self._sent)
-            self._sent = len(run.texts)
-        if run.end is not None:
-            self.ended = True
-            data += self._dialect.end(run)
-        if data:
-            self._written = time.monotonic()
-        return data
-
-    def tick(self, now: float, keep_alive: float) -> None:
-        note = self._dialect.tick(self.track.run)
-        if not note and now - self._written >= keep_alive:
-            note = KEEP_ALIVE
-        if note:
-            self._notes = note
-            self.track.wake()
 
 
 class Streams:
@@ -140,13 +76,13 @@ class Streams:
         """What comes of accepting a request, which is never cut short.
 
         If the client leaves meanwhile, or the gateway has to stop, `left` is called with what comes
-        of it, and MeshError (cancelled, internal) is raised at once.
+        of it, and MeshError (cancelled, gateway_stopping) is raised at once.
         """
         return await self._accept(accepting, left, client.gone)
 
     async def begin(self, beginning: Coroutine[Any, Any, T]) -> T:
-        """What comes of beginning what goes on without its client. Raises MeshError (internal) if
-        the gateway has to stop meanwhile."""
+        """What comes of beginning what goes on without its client. Raises MeshError
+        (gateway_stopping) if the gateway has to stop meanwhile."""
         return await self._accept(beginning, lambda _: None)
 
     async def _accept(
@@ -189,64 +125,67 @@ class Streams:
         track: Track,
         dialect: Dialect,
         after: int,
-        gone: Callable[[], None],
+        keeps: bool,
         parting: bytes = CUT,
     ) -> EventStream:
         """The events behind piece `after` (-1: all), up to the end.
 
-        `gone` is called if the client leaves before the end, or the gateway has to break the
-        stream off. Then it ends with `parting`: where clients cannot connect again, or would take
-        a comment for the end, that is an event.
+        Unless it `keeps`, the answer is cancelled if the client leaves before its end, or the
+        gateway has to break the stream off. Then that ends with `parting`: where clients cannot
+        connect again, or would take a comment for the end, that is an event.
         """
 
-        return self.together([(track, dialect)], after, gone, parting)
+        return self.together([(track, dialect)], after, keeps, parting)
 
     def together(
         self,
         parts: Sequence[tuple[Track, Dialect]],
         after: int,
-        gone: Callable[[], None],
+        keeps: bool,
         parting: bytes = CUT,
     ) -> EventStream:
         """Several answers as one stream, which ends with the last of them, or the first failure."""
+        streams = [self.stream(track, dialect, after, keeps) for track, dialect in parts]
 
         async def write(wire: Wire) -> None:
-            streams = [Stream(track, dialect, after + 1) for track, dialect in parts]
-            for track, _ in parts:
-                wire.gone.add_done_callback(partial(_wake, track))
-            self._open.update(streams)
-            try:
-                with ExitStack() as reading:
-                    for track, _ in parts:
-                        reading.enter_context(self.reading(track))
-                    await self._write(streams, wire)
-                    if parting and not _over(streams):
-                        await wire.write(parting)
-            finally:
-                self._open.difference_update(streams)
-                if not all(stream.ended for stream in streams):
-                    gone()
+            await self.write(streams, wire, parting)
 
         return EventStream(write)
+
+    def stream(self, track: Track, dialect: Dialect, after: int, keeps: bool) -> Stream:
+        """A place in an answer, to `write` from; whoever keeps the track as well holds it whole."""
+        return Stream(self._requests.logs, track, dialect, after + 1, keeps)
+
+    async def write(self, streams: list[Stream], wire: Wire, parting: bytes) -> None:
+        """Write up to the end of them all, or the first failure, as `response` says."""
+        for stream in streams:
+            stream.hold()
+            wire.gone.add_done_callback(partial(_wake, stream))
+        self._open.update(streams)
+        try:
+            await self._write(streams, wire)
+            if parting and not _over(streams):
+                await wire.write(parting)
+        finally:
+            self._open.difference_update(streams)
+            for stream in streams:
+                if stream.unfinished and not stream.keeps:
+                    self.hang_up(stream.track)
+                stream.release()
 
     async def _write(self, streams: list[Stream], wire: Wire) -> None:
         """Write up to the end, as long as the client stays and the gateway does."""
         while not (_over(streams) or self._closing or wire.gone.done()):
             going = [stream for stream in streams if not stream.ended]
-            data = b""
-            for stream in going:
-                data += stream.take()
-                if stream.failed:
-                    break
+            data = _take(going)
             if data:
-                await wire.write(data)
+                await _send(going, wire, data)
             elif _over(streams):
                 return
-            elif len(going) == 1:
-                await going[0].changed()
             else:
-                changes = [stream.changed() for stream in going]
-                await asyncio.wait(changes, return_when=asyncio.FIRST_COMPLETED)
+                for stream in going:
+                    stream.seek()
+                await _change(going)
 
     async def first_change(self, track: Track, client: Client) -> bool:
         """Wait for a request's first piece or its end, as long as its headers may be held.
@@ -301,8 +240,36 @@ class Streams:
             task.cancel()
 
 
-def _wake(track: Track, gone: asyncio.Future[None]) -> None:
-    track.wake()
+def _take(going: list[Stream]) -> bytes:
+    """What there is to write now, up to the first failure."""
+    data, most = b"", max(1, WINDOW // len(going))
+    for stream in going:
+        data += stream.take(most)
+        if stream.failed:
+            break
+    return data
+
+
+async def _send(going: list[Stream], wire: Wire, data: bytes) -> None:
+    now = time.monotonic()
+    for stream in going:
+        stream.writing = now
+    await wire.write(data)
+    for stream in going:
+        stream.writing = 0.0
+
+
+async def _change(going: list[Stream]) -> None:
+    """Wait until there may be more to write."""
+    if len(going) == 1:
+        await going[0].changed()
+    else:
+        changes = [stream.changed() for stream in going]
+        await asyncio.wait(changes, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _wake(stream: Stream, gone: asyncio.Future[None]) -> None:
+    stream.wake()
 
 
 def _over(streams: list[Stream]) -> bool:

@@ -59,13 +59,13 @@ class Run:
     """One request as its log tells it.
 
     texts[k] is piece k; ids[k] its token ids, or ids is None once a writer gave none; odds[k] how
-    likely it was, empty where nobody asked. pen is None before the first claim. queued_at,
-    claimed_at and last are sequences: of the first event, of the latest claim, and of the last
-    event applied. bare: only events are applied, to learn how the request stands; its texts stay
-    empty and no seal waits for them.
+    likely it was, empty where nobody asked. dropped: pieces before the first of these that were let
+    go. pen is None before the first claim. queued_at, claimed_at and last are sequences: of the
+    first event, of the latest claim, and of the last event applied. bare: only events are applied,
+    to learn how the request stands; its texts stay empty and no seal waits for them.
     fingerprints: of all claims, in order; lost: how many holders were lost at the last place at
-    which one was; deleted: it is not to be shown any more; withdrawn: it was cancelled because
-    others that belong to it were refused.
+    which one was, lost_in_all: wherever they were; deleted: it is not to be shown any more;
+    withdrawn: it was cancelled because others that belong to it were refused.
     """
 
     queued: Queued | None = None
@@ -81,8 +81,10 @@ class Run:
     texts: list[str] = field(default_factory=list)
     ids: list[tuple[int, ...]] | None = field(default_factory=list)
     odds: list[Odds] = field(default_factory=list)
+    dropped: int = 0
     bare: bool = False
     lost: int = 0
+    lost_in_all: int = 0
     deleted: bool = False
     withdrawn: bool = False
     _lost_at: int = -1
@@ -93,8 +95,31 @@ class Run:
         return self.pen[0] if self.pen else 0
 
     @property
+    def count(self) -> int:
+        """How many pieces there are up to now, also of those that were let go."""
+        return self.dropped + len(self.texts)
+
+    @property
     def text(self) -> str:
         return "".join(self.texts)
+
+    def pieces(self, index: int, upto: int) -> list[str]:
+        """The texts of pieces `index` to before `upto`, none of which was let go."""
+        return self.texts[index - self.dropped : upto - self.dropped]
+
+    def odds_of(self, index: int) -> list[Odds]:
+        """How likely piece `index` was, as a list of one; empty where nobody asked."""
+        at = index - self.dropped
+        return self.odds[at : at + 1]
+
+    def let_go(self, before: int) -> None:
+        """Hold the pieces before piece `before` no longer; there is no seal over such a run."""
+        gone = min(before, self.count) - self.dropped
+        if gone > 0:
+            del self.texts[:gone], self.odds[:gone]
+            if self.ids is not None:
+                del self.ids[:gone]
+            self.dropped += gone
 
     def event(self, event: RunEvent, writer: Writer, seq: int) -> Applied:
         """Apply an event stored at sequence `seq` of the log."""
@@ -109,13 +134,14 @@ class Run:
                 self.pen, self.claim, self.claimed_at = (event.n, writer), event, seq
                 self.fingerprints.append(event.fingerprint)
                 if event.lost:
-                    self.lost = self.lost + 1 if self._lost_at == len(self.texts) else 1
-                    self._lost_at = len(self.texts)
+                    self.lost_in_all += 1
+                    self.lost = self.lost + 1 if self._lost_at == self.count else 1
+                    self._lost_at = self.count
             case Cancel(by=by):
                 self.cancel = True
                 self.withdrawn = self.withdrawn or by == WITHDRAWN
             case Done() | Failed() | Cancelled():
-                if not self.bare and event.seal and len(self.texts) < event.seal.count:
+                if not self.bare and event.seal and self.count < event.seal.count:
                     return Applied.GAP
                 self.end, self.end_writer = event, writer
         self.last = seq
@@ -142,7 +168,7 @@ class Run:
             return Applied.GAP
         if self.pen != (entry.n, writer):
             return Applied.IGNORED
-        have = len(self.texts)
+        have = self.count
         new = entry.index + len(entry.texts) - have
         if entry.index > have:
             return Applied.GAP

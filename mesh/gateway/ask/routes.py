@@ -6,6 +6,7 @@ body under the same key is the same answer, charged once.
 """
 
 from datetime import date
+from functools import partial
 from typing import Annotated
 
 from litestar import Response, get, post
@@ -28,6 +29,7 @@ from mesh.gateway.stream import refused
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Done, Request
+from mesh.protocol.run import Run
 
 NO_TOKENS = "Insufficient token (client)!"
 
@@ -92,17 +94,18 @@ class Asked:
             self.hang_up()
             raise stopping()
         refused(self._track)
-        dialect = AskDialect(self._request, self.note_end)
+        ended = partial(_note_end, self._services, self._request.tenant, self._client)
+        dialect = AskDialect(self._request, ended)
         parting = error_event(stopping())
-        return self._services.streams.response(self._track, dialect, -1, self.hang_up, parting)
+        return self._services.streams.response(self._track, dialect, -1, self._keeps, parting)
 
     async def whole(self, client: Client) -> Response[bytes]:
         """The answer as one object."""
         if not await self._services.streams.ended(self._track, client):
             self.hang_up()
             raise stopping()
-        self.note_end()
         run = self._track.run
+        _note_end(self._services, self._request.tenant, self._client, run)
         if not isinstance(run.end, Done):
             raise failure(run.end)
         return Response(whole(self._request, run, run.end), media_type="application/json")
@@ -112,10 +115,10 @@ class Asked:
         if not self._keeps:
             self._services.streams.hang_up(self._track)
 
-    def note_end(self) -> None:
-        """The client is being told of the end: its next question counts this one."""
-        tenant, last = self._request.tenant, self._track.run.last
-        self._services.quota.ended(tenant, self._client, last)
+
+def _note_end(services: Services, tenant: str, client: str, run: Run) -> None:
+    """A client is being told of the end: its next question counts this one."""
+    services.quota.ended(tenant, client, run.last)
 
 
 async def _accept(services: Services, principal: Principal, sent: Sent, client: Client) -> Asked:

@@ -37,19 +37,20 @@ class AskDialect:
     """The events of a streamed answer.
 
     One that did not come to its end has neither a last chunk nor `[DONE]`, but says why. `ended` is
-    called when the end is being written.
+    called with it when its end is being written.
     """
 
-    def __init__(self, request: Request, ended: Callable[[], None]) -> None:
+    def __init__(self, request: Request, ended: Callable[[Run], None]) -> None:
         self._request = request
         self._ended = ended
         self._opened = False
 
-    def tokens(self, texts: list[str], index: int) -> bytes:
+    def tokens(self, run: Run, index: int, upto: int) -> bytes:
+        texts = run.pieces(index, upto)
         return self._opening() + b"".join(self._chunk(Delta(content=text)) for text in texts)
 
     def end(self, run: Run) -> bytes:
-        self._ended()
+        self._ended(run)
         if not isinstance(run.end, Done):
             return error_event(failure(run.end))
         return self._opening() + self._chunk(Delta(), run.end.finish) + DONE

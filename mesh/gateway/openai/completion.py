@@ -113,16 +113,16 @@ class Chunks:
     have a number to read on behind.
     """
 
-    def __init__(self, book: Book, index: int, run: Run, opened: bool = False) -> None:
+    def __init__(self, book: Book, index: int, opened: bool = False) -> None:
         head = b"data: " + _encode(book.head())[:-1]
         asked = book.asked
         usage = b',"usage":null' if asked.include_usage else b""
         self._book = book
         self._index = index
-        self._run = run
         self._opened = opened
         self._speech = book.speech(index)
         self._heard = 0
+        self._length = (0, 0)
         self._numbered = not book.several
         self._likely = asked.sampling.logprobs is not None
         self._text = asked.raw
@@ -135,13 +135,14 @@ class Chunks:
         self._logprobs = close + b',"logprobs":%b,"finish_reason":null}]' + usage + b"}\n\n"
         self._over = b',"logprobs":null,"finish_reason":"%b"}]' + usage + b"}\n\n"
 
-    def tokens(self, texts: list[str], index: int) -> bytes:
+    def tokens(self, run: Run, index: int, upto: int) -> bytes:
+        texts = run.pieces(index, upto)
         encode, before, after = _encode, self._content, self._going_on
         if self._speech is not None and not self._speech.plain:
-            return self._opening() + one_line_each(self._spoken(self._speech, texts, index))
+            return self._opening() + one_line_each(self._spoken(self._speech, run, index, upto))
         if self._likely:
             events = [
-                self._id(at) + before + encode(text) + self._logprobs % self._odds(text, at)
+                self._id(at) + before + encode(text) + self._logprobs % self._odds(run, at)
                 for at, text in enumerate(texts, index)
             ]
         elif self._numbered:
@@ -166,16 +167,16 @@ class Chunks:
     def tick(self, run: Run) -> bytes:
         return b""
 
-    def _spoken(self, speech: Speech, texts: list[str], index: int) -> bytes:
+    def _spoken(self, speech: Speech, run: Run, index: int, upto: int) -> bytes:
         """The deltas of pieces; of those before them the parts are told apart first."""
-        for text in self._run.texts[self._heard : index]:
+        for text in run.pieces(self._heard, index):
             speech.feed(text)
-        self._heard = index + len(texts)
+        self._heard = upto
         events = []
-        for at, text in enumerate(texts, index):
+        for at, text in enumerate(run.pieces(index, upto), index):
             delta = speech.feed(text)
             if delta:
-                odds = self._odds(text, at) if self._likely else b"null"
+                odds = self._odds(run, at) if self._likely else b"null"
                 events.append(self._id(at) + self._said(delta, odds))
         return b"".join(events)
 
@@ -202,14 +203,19 @@ class Chunks:
     def _id(self, at: int) -> bytes:
         return b"id: %d\n" % at if self._numbered else b""
 
-    def _odds(self, text: str, at: int) -> bytes:
-        odds = self._run.odds[at : at + 1]
+    def _odds(self, run: Run, at: int) -> bytes:
+        odds, texts = run.odds_of(at), run.pieces(at, at + 1)
         if not odds:
             return b"null"
         if not self._text:
-            return _encode(shapes.chat_logprobs([text], odds))
-        offset = sum(map(len, self._run.texts[:at]))
-        return _encode(shapes.text_logprobs([text], odds, offset))
+            return _encode(shapes.chat_logprobs(texts, odds))
+        return _encode(shapes.text_logprobs(texts, odds, self._offset(run, at)))
+
+    def _offset(self, run: Run, at: int) -> int:
+        """How many characters come before a piece; those counted already may have been let go."""
+        upto, length = self._length
+        self._length = at, length + sum(map(len, run.pieces(upto, at)))
+        return self._length[1]
 
     def _opening(self) -> bytes:
         if self._opened:

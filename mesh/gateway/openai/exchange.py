@@ -56,11 +56,10 @@ class Exchange:
                 return self._failed(track)
         book = self._book()
         parts = [
-            (track, Chunks(book, at, track.run, opened=after >= 0))
-            for at, track in enumerate(self._tracks)
+            (track, Chunks(book, at, opened=after >= 0)) for at, track in enumerate(self._tracks)
         ]
         parting = error_event(failure(None))
-        return services.streams.together(parts, after, self.hang_up, parting)
+        return services.streams.together(parts, after, bool(self._key), parting)
 
     async def whole(self, client: Client) -> Response[bytes]:
         """The answers as one object."""

@@ -11,13 +11,13 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from mesh.bus.follow import Track
 from mesh.gateway.event_stream import EventStream, Wire
 from mesh.gateway.openai.speech import Delta, Speech
+from mesh.gateway.place import KEEP_ALIVE, Dialect, Stream
 from mesh.gateway.runs.shapes import RUN, RequiredAction, required
 from mesh.gateway.runs.speaking import speech_of
 from mesh.gateway.services import Services
-from mesh.gateway.stream import CUT, KEEP_ALIVE, Dialect
+from mesh.gateway.stream import CUT
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.run import Run
 from mesh.protocol.tool_story import Status, ToolStory, rid_of
@@ -140,23 +140,25 @@ class _Telling:
     async def _answers(self, wire: Wire) -> None:
         """Tell the answers that there are by now. The log may have forgotten the first ones."""
         while self._step <= len(self._story.steps) and not self._left(wire):
-            rid = rid_of(self._story.run.id, self._step)
-            track = await self._services.requests.logs.find(rid)
-            if track is None and self._step == len(self._story.steps):
+            place = await self._place()
+            if place is None and self._step == len(self._story.steps):
                 return  # nobody has asked yet
-            if track is not None and not await self._answer(track, wire):
-                return
+            if place is not None:
+                await self._services.streams.write([place], wire, parting=b"")
+                if not place.ended:
+                    return
+                self._pieces += place.sent + 1
             self._step += 1
             self._pause = SOON
 
-    async def _answer(self, track: Track, wire: Wire) -> bool:
-        """Tell one answer; whether that came to its end."""
+    async def _place(self) -> Stream | None:
+        """The beginning of the next answer, or None. The track is the stream's alone, to let go."""
+        track = await self._services.requests.logs.find(rid_of(self._story.run.id, self._step))
+        if track is None:
+            return None
         speech = speech_of(self._services.models, self._story.run, track.rid)
         dialect = self._voice.answer(speech, self._pieces, self._after)
-        answer = self._services.streams.response(track, dialect, -1, lambda: None, parting=b"")
-        await answer.write_to(wire)
-        self._pieces += len(track.run.texts) + 1
-        return track.run.end is not None
+        return self._services.streams.stream(track, dialect, -1, keeps=True)
 
     async def _stands(self, wire: Wire) -> bool:
         """Tell how it stands, where that is no answer's affair; True once that was all."""
@@ -229,15 +231,15 @@ class _Answer:
         self._first = first
         self._after = after
 
-    def tokens(self, texts: list[str], index: int) -> bytes:
+    def tokens(self, run: Run, index: int, upto: int) -> bytes:
         said = [
             self._said(self._speech.feed(text), self._first + at)
-            for at, text in enumerate(texts, index)
+            for at, text in enumerate(run.pieces(index, upto), index)
         ]
         return self._status.change("in_progress") + b"".join(said)
 
     def end(self, run: Run) -> bytes:
-        return self._said(self._speech.finish(), self._first + len(run.texts))
+        return self._said(self._speech.finish(), self._first + run.count)
 
     def tick(self, run: Run) -> bytes:
         if run.texts or run.end is not None:

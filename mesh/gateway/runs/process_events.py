@@ -59,7 +59,8 @@ class Part:
         self._telling = telling
         self._speech = speech
 
-    def tokens(self, texts: list[str], index: int) -> bytes:
+    def tokens(self, run: Run, index: int, upto: int) -> bytes:
+        texts = run.pieces(index, upto)
         said = b"".join(_chunk(self._speech.feed(text).content) for text in texts)
         return self._telling.first() + said
 

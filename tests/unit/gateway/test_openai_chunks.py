@@ -41,7 +41,13 @@ def asked(*, include_usage: bool = False, n: int = 1, raw: bool = False) -> Aske
 
 
 def chunks(*, include_usage: bool = False, opened: bool = False) -> Chunks:
-    return Chunks(Book(asked(include_usage=include_usage), REQUEST), 0, Run(), opened)
+    return Chunks(Book(asked(include_usage=include_usage), REQUEST), 0, opened)
+
+
+def told(dialect: Chunks, *texts: str, behind: int = 0) -> bytes:
+    """The events of pieces, of which so many were told before, or their reader has them."""
+    run = Run(texts=["?"] * behind + list(texts))
+    return dialect.tokens(run, behind, run.count)
 
 
 def ended(end: End) -> Run:
@@ -57,19 +63,19 @@ def test_an_answer_without_a_token_still_names_its_role() -> None:
 
 def test_the_role_is_named_once() -> None:
     dialect = chunks()
-    assert dialect.tokens(["a"], 0).count(b'"role"') == 1
-    assert b'"role"' not in dialect.tokens(["b"], 1)
+    assert told(dialect, "a").count(b'"role"') == 1
+    assert b'"role"' not in told(dialect, "b", behind=1)
     assert b'"role"' not in dialect.end(ended(Done(uid="u", finish="stop")))
 
 
 def test_who_reads_on_is_not_told_the_role_again() -> None:
-    events = chunks(opened=True).tokens(["b"], 7)
+    events = told(chunks(opened=True), "b", behind=7)
     assert events.startswith(b'id: 7\ndata: {"id":"chatcmpl-r1",')
     assert b'"role"' not in events
 
 
 def test_each_piece_is_an_event_with_its_number() -> None:
-    events = chunks(opened=True).tokens(["a", 'b"\n', "ü"], 3)
+    events = told(chunks(opened=True), "a", 'b"\n', "ü", behind=3)
     assert events.count(b"\n\n") == 3
     assert [f"id: {at}\n".encode() in events for at in range(2, 7)] == [
         False,
@@ -83,7 +89,7 @@ def test_each_piece_is_an_event_with_its_number() -> None:
 def test_who_reads_on_within_a_call_is_told_the_rest_of_its_arguments() -> None:
     texts = ["<tool_call>", '\n{"name": "f", "arguments": {"x"', ": 1}", "}\n</tool_call>"]
     book = Book(replace(asked(), tools=(Tool(name="f"),)), REQUEST)
-    events = Chunks(book, 0, Run(texts=texts), opened=True).tokens(texts[2:], 2)
+    events = Chunks(book, 0, opened=True).tokens(Run(texts=texts), 2, 4)
     assert b'"tool_calls":[{"index":0,"function":{"arguments":": 1"}}]' in events
     assert b'"content"' not in events and b'"name"' not in events
 
@@ -91,15 +97,16 @@ def test_who_reads_on_within_a_call_is_told_the_rest_of_its_arguments() -> None:
 @pytest.mark.parametrize("thoughts", ["", "<think>So\n</think>\n"])
 def test_what_follows_the_thoughts_is_written_as_where_there_are_none(thoughts: str) -> None:
     texts = [thoughts + "a", " b\n", " c"]
-    without = Chunks(Book(asked(), REQUEST, PLAIN), 0, Run(texts=texts), opened=True)
-    thinking = Chunks(Book(asked(), REQUEST, THINKS), 0, Run(texts=texts), opened=True)
-    told = thinking.tokens(texts[:1], 0)
+    without = Chunks(Book(asked(), REQUEST, PLAIN), 0, opened=True)
+    run = Run(texts=texts)
+    thinking = Chunks(Book(asked(), REQUEST, THINKS), 0, opened=True)
+    told = thinking.tokens(run, 0, 1)
     assert b'"content":"a"' in told and (b'"reasoning_content":"So' in told) == bool(thoughts)
-    assert [thinking.tokens([text], at) for at, text in enumerate(texts[1:], 1)] == [
-        without.tokens([text], at) for at, text in enumerate(texts[1:], 1)
+    assert [thinking.tokens(run, at, at + 1) for at in (1, 2)] == [
+        without.tokens(run, at, at + 1) for at in (1, 2)
     ]
-    again = Chunks(Book(asked(), REQUEST, THINKS), 0, Run(texts=texts), opened=True)
-    assert again.tokens(texts[2:], 2) == without.tokens(texts[2:], 2)
+    again = Chunks(Book(asked(), REQUEST, THINKS), 0, opened=True)
+    assert again.tokens(run, 2, 3) == without.tokens(run, 2, 3)
 
 
 def test_usage_comes_last_and_without_a_choice() -> None:
@@ -121,11 +128,11 @@ def test_what_went_wrong_is_said_and_nothing_after_it() -> None:
 
 def test_the_end_of_several_answers_comes_with_the_last_of_them() -> None:
     book = Book(asked(n=2, include_usage=True), REQUEST)
-    first, second = (Chunks(book, at, Run()) for at in range(2))
+    first, second = (Chunks(book, at) for at in range(2))
     usage = Usage(prompt_tokens=3, completion_tokens=2)
     done = Done(uid="u", finish="stop", usage=usage)
-    assert b"id: " not in first.tokens(["a"], 0)
-    assert b'"index":1' in second.tokens(["b"], 0)
+    assert b"id: " not in told(first, "a")
+    assert b'"index":1' in told(second, "b")
     assert DONE not in first.end(ended(done))
     last = second.end(ended(done))
     assert last.endswith(DONE)
@@ -133,6 +140,6 @@ def test_the_end_of_several_answers_comes_with_the_last_of_them() -> None:
 
 
 def test_a_text_has_no_role() -> None:
-    events = Chunks(Book(asked(raw=True), REQUEST), 0, Run()).tokens(["a"], 0)
+    events = told(Chunks(Book(asked(raw=True), REQUEST), 0), "a")
     assert events.startswith(b'id: 0\ndata: {"id":"cmpl-r1","object":"text_completion"')
     assert b'"text":"a"' in events and b"delta" not in events

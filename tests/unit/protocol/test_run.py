@@ -225,3 +225,26 @@ def test_a_seal_covers_ids_where_they_are_known(ids: list[tuple[int, ...]] | Non
     run = read([(1, WORKERS[0], queued()), (2, WORKERS[0], claim(1))])
     run.entry(Entry("r", 1, 0, ["a", "b"], ids), WORKERS[0])
     assert run.seal().ids == (None if ids is None else ids_checksum(ids))
+
+
+@pytest.mark.parametrize("ids", [[(1,), (2,), (3,), (4,)], None])
+def test_pieces_that_were_let_go_count_and_what_follows_is_applied_as_ever(
+    ids: list[tuple[int, ...]] | None,
+) -> None:
+    likely = [Odds(-float(k)) for k in range(4)]
+    run = Run(pen=(1, WORKERS[0]), texts=list("abcd"), ids=ids, odds=list(likely))
+    run.let_go(0)
+    assert run.dropped == 0
+    run.let_go(3)
+    run.let_go(2)
+    assert (run.count, run.dropped, run.texts, run.odds_of(3)) == (4, 3, ["d"], likely[3:])
+    assert run.ids is None or run.ids == [(4,)]
+    assert run.entry(Entry("r", 1, 5, ["f"]), WORKERS[0]) is Applied.GAP
+    assert run.entry(Entry("r", 1, 3, ["d", "e"]), WORKERS[0], [likely[3], Odds(-4.0)]) is (
+        Applied.COUNTED
+    )
+    assert run.pieces(3, 5) == ["d", "e"] and run.odds_of(4) == [Odds(-4.0)]
+    run.let_go(9)
+    assert (run.count, run.texts, run.odds) == (5, [], [])
+    assert run.event(done("abcde", 6), WORKERS[0], 7) is Applied.GAP
+    assert run.event(done("abcde", 5), WORKERS[0], 7) is Applied.COUNTED

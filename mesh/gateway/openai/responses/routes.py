@@ -118,7 +118,7 @@ class Made:
         """Its events behind number `after`."""
         telling = Telling(Story(*self._told()), after)
         parting = error_event(failure(None))  # a bare end would pass for the answer's
-        return self._services.streams.response(self.track, telling, -1, self.left, parting)
+        return self._services.streams.response(self.track, telling, -1, self._keeps, parting)
 
     def _told(self) -> tuple[Request, Note]:
         queued = self.track.run.queued

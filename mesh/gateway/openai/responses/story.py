@@ -185,8 +185,8 @@ class Telling:
         self._skip = after + 1
         story.begin()
 
-    def tokens(self, texts: list[str], index: int) -> bytes:
-        for text in texts:
+    def tokens(self, run: Run, index: int, upto: int) -> bytes:
+        for text in run.pieces(index, upto):
             self._story.hear(text)
         return self._told()
 

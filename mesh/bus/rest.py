@@ -1,0 +1,87 @@
+"""Reads what is left of an answer that has ended, for who reads it slowly: a part at a time.
+
+A follower holds an answer whole, for all who read it; nobody has to for one who reads at leisure.
+Where a reading has come to in the log is kept, so that all parts together cost one reading.
+"""
+
+import asyncio
+import logging
+
+from mesh.bus.connection import BusError
+from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.replay import RETRY, anchor, apply, last_event
+from mesh.protocol import subjects
+from mesh.protocol.run import Run
+
+log = logging.getLogger(__name__)
+
+
+class Forgotten(LookupError):
+    """The log does not have all of an answer any more."""
+
+
+class Rest:
+    """One reading of an answer. run: as far as it has come, with the pieces asked for last.
+
+    turn: shared by all who read so, as each holds some hundred messages of the log meanwhile.
+    """
+
+    def __init__(self, js: JetStream, rid: str, turn: asyncio.Lock) -> None:
+        self.run = Run(ids=None)
+        self._js = js
+        self._rid = rid
+        self._turn = turn
+        self._first = 0
+        self._at = 0
+
+    async def read(self, index: int, upto: int) -> None:
+        """Hold the pieces from `index` to before `upto`, and perhaps more; or all up to the end.
+
+        An index is never before that of the last time. Tries until the broker answers; cancel it
+        to give up. Raises Forgotten.
+        """
+        while True:
+            try:
+                log_of, target = await self._find()
+                while self.run.count < upto and self.run.end is None:
+                    async with self._turn:
+                        read = await self._batch(log_of, target)
+                        self._apply(read, index, upto)
+                    if not read:
+                        await self._check(log_of, target)
+                return
+            except BusError as error:
+                log.debug("Reading %s on: %s", self._rid, error)
+                await asyncio.sleep(RETRY)
+
+    async def _find(self) -> tuple[str, int]:
+        """Under which subject the answer is, and up to where; from its beginning in another log."""
+        last = await last_event(self._js, self._rid)
+        found = None if last is None else await anchor(self._js, self._rid, last.seq)
+        if last is None or found is None:
+            raise Forgotten(self._rid)
+        if self._first != found[0].seq:
+            self.run = Run(ids=None)
+            self._first = self._at = found[0].seq
+        return subjects.log_of(subjects.parse_run(last.subject).reply), last.seq
+
+    async def _batch(self, log_of: str, target: int) -> list[Stored]:
+        async for batch in self._js.read(subjects.RUN_STREAM, log_of, self._at, target):
+            return batch
+        return []
+
+    def _apply(self, read: list[Stored], index: int, upto: int) -> None:
+        for stored in read:
+            if not apply({self._rid: self.run}, stored):
+                raise Forgotten(self._rid)
+            self._at = stored.seq + 1
+            self.run.let_go(index)
+            if self.run.count >= upto or self.run.end is not None:
+                return
+
+    async def _check(self, log_of: str, target: int) -> None:
+        """Nothing came: raise Forgotten unless a replica has answered that lags behind."""
+        more = await self._js.next(subjects.RUN_STREAM, log_of, self._at)
+        if more is None or more.seq > target:
+            raise Forgotten(self._rid)
+        await asyncio.sleep(RETRY)
