@@ -34,7 +34,7 @@ def test_whatever_refers_to_a_row_is_found_by_an_index_when_that_is_deleted(path
     engine = create_engine(f"sqlite:///{path}")
     found = inspect(engine)
     for table in found.get_table_names():
-        keys = [found.get_pk_constraint(table)["constrained_columns"]]
+        keys: list[list[str | None]] = [[*found.get_pk_constraint(table)["constrained_columns"]]]
         keys += [index["column_names"] for index in found.get_indexes(table)]
         first = {key[0] for key in keys if key}
         for foreign in found.get_foreign_keys(table):
