@@ -1,5 +1,6 @@
 """Accounts over HTTP: passwords, keys, roles, and what works while the store is down."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,8 +13,10 @@ import pytest
 from mesh.bus.connection import Bus
 from mesh.bus.dlq import letters
 from mesh.bus.jetstream import JetStream
+from mesh.gateway.accounts import EVERY
+from mesh.gateway.store import Store
 from mesh.protocol import subjects
-from mesh.protocol.accounts import KeyCard
+from mesh.protocol.accounts import KeyCard, ListKeys
 from mesh.protocol.codec import encode
 from mesh.protocol.keys import new_key
 from mesh.protocol.messages import DeadLetter
@@ -359,6 +362,42 @@ async def test_keys_and_revocations_hold_while_the_store_is_down(alone: Mesh) ->
             refusal(await http.get("/configs/model_configs"), 401, "token_expired")
             alone.stop("gateway")  # and one that begins now knows it too
             alone.start("gateway")
+
+
+async def test_whatever_a_key_is_used_for_first_the_store_soon_knows_when(mesh: Mesh) -> None:
+    name, _ = await add(mesh)
+    async with signed_in(mesh, name) as http, mesh.anonymous() as other:
+        assistant = ok(await http.post("/v1/assistants", json={"model": "echo"}))["id"]
+        thread = ok(await http.post("/v1/threads", json={}))["id"]
+        turns = [{"role": "user", "content": "hello"}]
+        said = {"messages": turns, "model": "echo"}
+        asked = {"question": "?", "client_id": "c", "user_id": "u", "stream": False}
+        bodies: dict[str, dict[str, Any] | None] = {
+            f"/v1/threads/{thread}/runs": {"assistant_id": assistant, "additional_messages": turns},
+            "/v1/runs": said,
+            "/v1/chat/completions": said,
+            "/v1/responses": {"input": "hello", "model": "echo"},
+            "/generate": {"prompt": "hello", "model": "echo"},
+            "/v1/ask": asked | {"model": "echo"},
+            "/chats": None,
+            "/v1/models": None,
+        }
+        used = {}
+        for path, body in bodies.items():
+            used[path], key = await make_key(http, scopes=["ask", "chats", "account"])
+            method = "GET" if body is None else "POST"
+            response = await other.request(method, path, json=body, headers=bearer(key))
+            assert response.is_success, (path, response.text)
+    password = mesh.broker.credentials("operator").password
+    bus = await Bus.connect([mesh.broker.url], "operator", password)
+    unknown = set(used)
+    async with asyncio.timeout(3 * EVERY):
+        while unknown:  # the store itself is asked, as `mesh key list` does
+            await asyncio.sleep(0.5)
+            keys = (await Store(bus).ask(ListKeys(user=name))).keys
+            known = {key.id for key in keys if key.last_used_at is not None}
+            unknown = {path for path, key_id in used.items() if key_id not in known}
+    await bus.close()
 
 
 async def test_the_use_of_a_key_reaches_the_store_when_it_is_back(alone: Mesh) -> None:
