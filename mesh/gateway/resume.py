@@ -68,6 +68,7 @@ def _status(run: Run, prefix: bool = False, goodbye: WorkerStopped | None = None
         fingerprints=tuple(run.fingerprints),
         left=goodbye is not None,
         lost=run.lost if prefix else 0,
+        lost_in_all=run.lost_in_all if prefix else 0,
         in_order=goodbye is not None and goodbye.reason in IN_ORDER,
         failures=_failures(run),
     )

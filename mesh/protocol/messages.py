@@ -495,7 +495,7 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     claimant has said goodbye; in_order: and its engine was well; failures: so many of the claims
     before the latest ended because their engine had failed, None where the gateway does not say or
     there is no claim; lost: with the prefix, how many holders in a row were lost at the
-    same place, the last one included.
+    same place, the last one included; lost_in_all: how many were lost wherever they were.
     """
 
     last: int
@@ -513,6 +513,7 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     lost: int = 0
     in_order: bool = False
     failures: int | None = None
+    lost_in_all: int = 0
 
 
 class Hello(Wire, frozen=True, kw_only=True, tag="hello"):

@@ -75,6 +75,14 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
             description="Workers lost on a request at the same place; then it is a dead letter.",
         ),
     ] = 2
+    poison_in_all: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Workers lost on a request, however far each came; the same then.",
+        ),
+    ] = 5
     echo_rate: Annotated[
         float,
         Meta(

@@ -24,6 +24,7 @@ from mesh.protocol.messages import (
     Odds,
     Request,
 )
+from mesh.protocol.poison import Bounds, blamed
 from mesh.worker.claim import Claims, Held, Unanswered, Unsayable
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job, Step
@@ -43,12 +44,12 @@ Why = Literal["", "cancel", "hand_over", "outclaimed", "stalled"]
 
 class Patience(NamedTuple):
     """When to give up. first, between: seconds that the engine may take to the first step of an
-    answer, and between two; losses: workers that may be lost on it at the same place.
+    answer, and between two; losses: workers that may be lost on it.
     """
 
     first: float
     between: float
-    losses: int
+    losses: Bounds
 
 
 class Poison(Exception):
@@ -93,7 +94,7 @@ class Answer:
         self._draft = Draft(self._request, held.n, clock)
         self._truncated = 0
         self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
-        self._lost = 0
+        self._blamed = 0
         self._whole = not held.taken_over
         self._why: Why = "cancel" if held.cancel else ""
         self._stepped = time.monotonic()
@@ -203,14 +204,14 @@ class Answer:
         self._whole = True
         if status.n != self.held.n:
             self._why = "outclaimed"
-        self._lost = status.lost
+        self._blamed = blamed(status.lost, status.lost_in_all, self._patience.losses)
 
     def _refuse_impossible(self) -> None:
         if self._why:
             raise asyncio.CancelledError
-        if self._lost >= self._patience.losses:
+        if self._blamed:
             raise Poison(
-                f"{self._lost} workers were lost while they worked on this request, so it is not "
+                f"{self._blamed} workers were lost while they worked on this request, so it is not "
                 "tried again."
             )
         if self._clock() >= self._request.deadline:

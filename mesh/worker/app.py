@@ -35,6 +35,7 @@ from mesh.protocol.messages import (
     WorkerStarted,
     WorkerStopped,
 )
+from mesh.protocol.poison import Bounds
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Patience
@@ -123,7 +124,8 @@ class Worker:
         self._writer = writer
         self._clock = Clock()
         claims = Claims(bus, self._js, writer, loader.info.fingerprint, self._clock)
-        patience = Patience(settings.first_token_limit, settings.stall_limit, settings.poison_after)
+        losses = Bounds(settings.poison_after, settings.poison_in_all)
+        patience = Patience(settings.first_token_limit, settings.stall_limit, losses)
         offer = Offer(loader, settings, self._new_puller, self._join, self._tell_presence)
         self._offer = offer
         self._desk = Desk(

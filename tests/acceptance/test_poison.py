@@ -89,6 +89,36 @@ def test_one_that_makes_progress_is_innocent(processes: Processes) -> None:
     assert dlq(processes, "list") == []
 
 
+def test_one_that_takes_worker_after_worker_further_on_each_time_is_bounded(
+    processes: Processes,
+) -> None:
+    """It gains some tokens before each death, and still reaches no fourth engine."""
+    processes.gateway("--worker-wait", "50")
+    bounded = (*SLOW, "--poison-in-all", "3")
+    worker = processes.worker("w0", *bounded)
+    processes.await_workers(1)
+    reading = Reading(processes.url, 900)
+    reading.start()
+    for number in range(1, 4):
+        reading.await_tokens(len(reading.texts) + 20)
+        worker.kill()
+        worker = processes.worker(f"w{number}", *bounded)
+    reading.finish()
+    assert "3 workers were lost" in reading.last["error"]
+    assert 60 <= len(reading.texts) < 900 and reading.texts == said(len(reading.texts))
+    truth_of(processes.broker).check()
+    assert claims(processes) == ["w0", "w1", "w2", "w3"]
+    until("it is a dead letter", lambda: bool(dlq(processes, "list")))
+    (letter,) = dlq(processes, "list")
+    shown = dlq(processes, "show", letter["rid"])
+    assert [attempt.get("lost", False) for attempt in shown["attempts"]] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
 def test_an_engine_that_fails_again_and_again_makes_a_dead_letter_too(
     processes: Processes,
 ) -> None:

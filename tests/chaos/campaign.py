@@ -34,6 +34,7 @@ ACK_WAIT = 6.0
 SETTINGS = {
     "ack_wait": str(ACK_WAIT),
     "poison_after": "1000",  # the faults come from outside: no request is to blame
+    "poison_in_all": "1000",
     "request_timeout": "120",
     "worker_wait": "30",
     "grace": "1",

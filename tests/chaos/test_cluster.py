@@ -24,6 +24,7 @@ SETTINGS = {
     "MESH_REPLICAS": "3",
     "MESH_ACK_WAIT": "30",
     "MESH_POISON_AFTER": "1000",
+    "MESH_POISON_IN_ALL": "1000",
     "MESH_WORKER_WAIT": "30",
     "PYTHONPATH": str(ROOT),
 }

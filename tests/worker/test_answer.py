@@ -12,6 +12,7 @@ from mesh.bus.dialling import Client
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.protocol.messages import Done, Message, Prompt, Request
+from mesh.protocol.poison import Bounds
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Answer, Patience
@@ -50,7 +51,7 @@ def an_answer(engine: EchoEngine) -> Answer:
         PromptBuilder(engine),
         FrameWriter(js, REQUEST.reply, writer),
         Meter(),
-        Patience(first=60.0, between=60.0, losses=2),
+        Patience(first=60.0, between=60.0, losses=Bounds(2, 5)),
     )
 
 

@@ -13,6 +13,7 @@ from mesh.bus.pull import Item
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Failed, Prompt, Refused, RunStatus
+from mesh.protocol.poison import Bounds
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Answer, Patience
@@ -38,7 +39,7 @@ def taken_over(bus: Bus, engine: EchoEngine) -> Answer:
         PromptBuilder(engine),
         FrameWriter(js, request.reply, writer),
         Meter(),
-        Patience(first=60.0, between=60.0, losses=2),
+        Patience(first=60.0, between=60.0, losses=Bounds(2, 5)),
     )
 
 
