@@ -25,13 +25,16 @@ async def together(
     param: what asks for so many.
 
     Those that their idempotency keys have begun already are not counted again; of two tries at once
-    the second waits until the first is through. Raises MeshError: rate_limited, forbidden,
-    queue_full, share_full, and bad_request for more than is ever let in.
+    the second waits until the first is through. So do others that are to wait at the same place in
+    the queue: of two that each find room for all, neither might get it. Raises MeshError:
+    rate_limited, forbidden, queue_full, share_full, and bad_request for more than is ever let in.
     """
     if len(requests) == 1:
         yield
         return
-    async with services.limiter.turn(requests[0].rid):
+    first, turn = requests[0], services.limiter.turn
+    place = services.requests.queue.lanes.subject(first.model, first.tenant, first.priority)
+    async with turn(first.rid), turn(place):
         reserved = await _reserve(services, requests, body, chat, param)
         try:
             yield

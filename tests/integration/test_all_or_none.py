@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from mesh.gateway.queue import Queue
+from mesh.protocol.messages import Request
 from tests.chatting import messages, new_chat, ok, refusal
 from tests.integration.test_drafts import question
 from tests.whole_mesh import ECHO, SLOW, Mesh
@@ -99,3 +101,29 @@ async def test_drafts_that_are_asked_for_several_times_at_once_are_the_same(two:
         told = [ok(each)["drafts"] for each in await asyncio.gather(*asking)]
         assert len({tuple(each["id"] for each in drafts) for drafts in told}) == 1
         assert len(await messages(http, chat)) == 3
+
+
+async def test_of_two_that_want_all_the_room_there_is_one_gets_it(
+    new_mesh: Callable[..., Mesh], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = new_mesh(req_max_per_tenant=2)
+    mesh.start("store", "gateway", SLOW)
+    put, begun = Queue.put, set[str]()
+
+    async def one_by_one(queue: Queue, request: Request, *where: Any, **more: Any) -> Any:
+        """Of each two the second is late: the first of the others may take its room."""
+        said = request.messages[-1].content
+        if said in begun:
+            await asyncio.sleep(0.5)
+        begun.add(said)
+        return await put(queue, request, *where, **more)
+
+    monkeypatch.setattr(Queue, "put", one_by_one)
+    async with await mesh.client("ada") as http:
+        wanted = []
+        for text in ("/repeat a", "/repeat b"):
+            chat = await new_chat(http)
+            body = {"parent_id": await question(http, chat, text), "n": 2}
+            wanted.append((f"/chats/{chat}/drafts", body | {"model_config_name": SLOW}))
+        found = await asyncio.gather(*(http.post(url, json=body) for url, body in wanted))
+        assert sorted(each.status_code for each in found) == [200, 429]

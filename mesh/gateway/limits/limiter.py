@@ -101,10 +101,11 @@ class Limiter:
             self.counts.begin(request, chat)
         return replace(request, weight=self._weight(request))
 
-    def turn(self, rid: str) -> asyncio.Lock:
-        """Whoever reserves holds it until all is released, by the id of the first request: of one
-        that is sent twice at once the second finds what the first has queued."""
-        return self._turns.setdefault(rid, asyncio.Lock())
+    def turn(self, of: str) -> asyncio.Lock:
+        """Whoever reserves holds it until all is queued, or released: by an id, for of what is sent
+        twice at once the second finds what the first has queued; by a place in the queue, for of
+        two who want all the room that there is the second finds what the first has left."""
+        return self._turns.setdefault(of, asyncio.Lock())
 
     async def reserve(
         self, requests: Sequence[Request], chat: bool = False, param: str = "n"
