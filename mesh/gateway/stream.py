@@ -5,6 +5,7 @@ alive and to stop is decided here, once for all routes.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,11 +23,16 @@ from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import Failed
 from mesh.protocol.run import Run
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 CUT = b": The gateway stops here. Connect again, with Last-Event-ID, to read on.\n\n"
 """The last words of a stream that can be read on: a comment, as no client takes that for the end of
 an answer, and an `EventSource` connects again by itself."""
+
+PARTING = 3.0
+"""Seconds that last words may take to who reads them, when the gateway stops."""
 
 MOMENT = 1.0
 """Seconds that what is done for clients who have left may take when the gateway stops."""
@@ -224,12 +230,16 @@ class Streams:
                 stream.tick(now, self._keep_alive)
 
     async def close(self) -> None:
-        """Break off all streams, and all waiting."""
+        """Break off all streams, and all waiting. Who does not read is not waited for long."""
         self._closing = True
         self._stopping.set_result(None)
         for track in [stream.track for stream in self._open] + list(self._waiting.values()):
             track.wake()
+        until = time.monotonic() + PARTING
         while self._open or self._waiting or self._telling or self._accepting:
+            if time.monotonic() > until:
+                log.warning("%d streams are left that nobody reads", len(self._open))
+                return
             await asyncio.sleep(0.01)
 
     async def settle(self) -> None:

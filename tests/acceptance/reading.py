@@ -48,6 +48,15 @@ class Reading(threading.Thread):
         self.last: dict[str, Any] = {}
         self.failure: Exception | None = None
 
+    @classmethod
+    def whole(cls, url: str, tokens: int, key: str = "") -> "Reading":
+        """A client that has read an answer of so many tokens of `WORDS`, all of it."""
+        reading = cls(url, tokens, key=key)
+        reading.start()
+        reading.finish()
+        assert reading.texts == said(tokens), reading.last
+        return reading
+
     def run(self) -> None:
         try:
             with httpx.stream(

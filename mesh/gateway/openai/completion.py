@@ -212,10 +212,11 @@ class Chunks:
         return _encode(shapes.text_logprobs(texts, odds, self._offset(run, at)))
 
     def _offset(self, run: Run, at: int) -> int:
-        """How many characters come before a piece; those counted already may have been let go."""
+        """How many characters come before a piece; what was told before it may have been let go."""
         upto, length = self._length
-        self._length = at, length + sum(map(len, run.pieces(upto, at)))
-        return self._length[1]
+        length += sum(map(len, run.pieces(upto, at)))
+        self._length = at + 1, length + sum(map(len, run.pieces(at, at + 1)))
+        return length
 
     def _opening(self) -> bytes:
         if self._opened:

@@ -13,6 +13,7 @@ from mesh.protocol.messages import (
     End,
     Failed,
     ModelCard,
+    Odds,
     Request,
     Sampling,
     Tool,
@@ -143,3 +144,14 @@ def test_a_text_has_no_role() -> None:
     events = told(Chunks(Book(asked(raw=True), REQUEST), 0), "a")
     assert events.startswith(b'id: 0\ndata: {"id":"cmpl-r1","object":"text_completion"')
     assert b'"text":"a"' in events and b"delta" not in events
+
+
+def test_where_a_text_stands_is_known_though_what_was_told_before_it_is_held_no_more() -> None:
+    made = replace(asked(raw=True), sampling=Sampling(logprobs=0))
+    run = Run(texts=["ab", "c", "def", "g"], odds=[Odds(-1.0)] * 4)
+    whole = Chunks(Book(made, REQUEST), 0).tokens(run, 0, 4)
+    parts = Chunks(Book(made, REQUEST), 0)
+    told_of = parts.tokens(run, 0, 2)
+    run.let_go(2)
+    assert told_of + parts.tokens(run, 2, 4) == whole
+    assert b'"text_offset":[6]' in whole
