@@ -162,11 +162,13 @@ class Prompt(Wire, frozen=True, kw_only=True, tag="prompt"):
 
 
 class Usage(Wire, frozen=True, kw_only=True):
-    """Tokens counted by the engine. `cached_tokens` of the prompt were not computed anew."""
+    """Tokens counted by the engine. `cached_tokens` of the prompt were not computed anew;
+    `reasoning_tokens` of the completion were thoughts, where an upstream tells."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Timings(Wire, frozen=True, kw_only=True):

@@ -93,6 +93,7 @@ class ToolStory:
             prompt_tokens=sum(each.prompt_tokens for each in used),
             completion_tokens=sum(each.completion_tokens for each in used),
             cached_tokens=sum(each.cached_tokens for each in used),
+            reasoning_tokens=sum(each.reasoning_tokens for each in used),
         )
 
 

@@ -34,6 +34,8 @@ class Draft:
         self._clock = clock
         self._claimed = clock()
         self._usage = Usage()
+        self._told = 0
+        self._whole = False
 
     def take_over(self, status: RunStatus, fingerprint: str) -> None:
         """Begin with the pieces that earlier holders of the pen have delivered.
@@ -71,10 +73,19 @@ class Draft:
             self._usage = Usage(
                 prompt_tokens=step.prompt_tokens, cached_tokens=step.cached_tokens or 0
             )
+        self._told = step.completion_tokens or self._told
+        self._whole = step.finish is not None
+        if step.reasoning_tokens:
+            self._usage = replace(self._usage, reasoning_tokens=step.reasoning_tokens)
 
     def tokens(self) -> int:
         """How many tokens there are; of pieces without ids each counts as one."""
         return sum(1 if piece.ids is None else len(piece.ids) for piece in self.pieces)
+
+    def _spent(self) -> int:
+        """The tokens of the answer: as an engine counts them that tells no ids, else ours. Of an
+        answer that was broken off it may have told of fewer than have come since."""
+        return self._told if self._told and self._whole else max(self._told, self.tokens())
 
     def job(self, built: BuiltPrompt, left: int) -> Job:
         """What the engine has to do: `left` more tokens at most."""
@@ -106,7 +117,7 @@ class Draft:
         return replace(
             end,
             text=run.text,
-            usage=replace(self._usage, completion_tokens=self.tokens()),
+            usage=replace(self._usage, completion_tokens=self._spent()),
             timings=Timings(
                 queue=max(0.0, self._claimed - self._request.created),
                 first_token=None if first is None else first - self._claimed,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -79,6 +80,36 @@ async def test_the_conversation_and_what_was_set_go_upstream_and_no_more(
 
 async def test_usage_is_the_upstream_s(engine: OpenAIEngine) -> None:
     assert (await collect(engine, job(engine, "two words", 9)))[-1].prompt_tokens == 7
+
+
+async def test_the_tokens_of_an_answer_are_those_that_the_upstream_counts(
+    engine: OpenAIEngine, upstream: Upstream
+) -> None:
+    upstream.deltas = [{"reasoning": "hm"}, {"content": "five words in one chunk"}]
+    thoughts = {"reasoning_tokens": 4}
+    upstream.usage = {"completion_tokens": 9, "completion_tokens_details": thoughts}
+    *_, last = await collect(engine, job(engine, "Hi", 99))
+    assert (last.completion_tokens, last.reasoning_tokens) == (9, 4)
+    upstream.running = True  # some say it all along, and who breaks off has heard it
+    first, *_ = await collect(engine, job(engine, "Hi", 99))
+    assert (first.completion_tokens, first.reasoning_tokens) == (9, 4)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        {"completion_tokens": None, "completion_tokens_details": None},
+        {"completion_tokens": -5, "completion_tokens_details": {"reasoning_tokens": -1}},
+    ],
+)
+async def test_an_upstream_that_counts_nothing_has_told_nothing(
+    engine: OpenAIEngine, upstream: Upstream, usage: dict[str, Any] | None
+) -> None:
+    upstream.deltas, upstream.usage = [{"content": "word"}], usage
+    *_, last = await collect(engine, job(engine, "Hi", 99))
+    assert (last.completion_tokens, last.reasoning_tokens) == (None, None)
 
 
 async def test_it_cannot_go_on_from_a_prefix(engine: OpenAIEngine) -> None:

@@ -21,6 +21,8 @@ class Upstream:
 
     deltas: what it says instead, chunk by chunk, if anything; logprobs: with each of them.
 
+    usage: what it says of tokens behind `deltas`; running: with every one of them, too.
+
     requests: the bodies received; open: streams being answered, most: at once so far; pause:
     seconds between chunks.
     """
@@ -34,6 +36,8 @@ class Upstream:
         self.pause = 0.0
         self.deltas: list[dict[str, Any]] = []
         self.logprobs: Any = None
+        self.usage: dict[str, Any] | None = None
+        self.running = False
         self.requests: list[dict[str, Any]] = []
         self.open = 0
         self.most = 0
@@ -87,8 +91,13 @@ class Upstream:
 
     def _events(self, body: dict[str, Any]) -> Iterator[str]:
         if self.deltas:
-            yield from (_chunk(delta, None, self.logprobs) for delta in self.deltas)
+            for delta in self.deltas:
+                chunk = _chunk(delta, None, self.logprobs)
+                told = json.dumps({"usage": self.usage}) if self.running else ""
+                yield f"{chunk[:-1]}, {told[1:]}" if told else chunk
             yield _chunk({}, self.finish or "stop")
+            if self.usage is not None:
+                yield json.dumps({"choices": [], "usage": self.usage})
             yield "[DONE]"
             return
         last = Message(role="user", content=body["messages"][-1]["content"])

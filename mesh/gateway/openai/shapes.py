@@ -14,6 +14,12 @@ class PromptDetails(Struct):
     cached_tokens: int
 
 
+class AnswerDetails(Struct):
+    """reasoning_tokens: of thoughts, where an upstream tells; they are completion tokens, too."""
+
+    reasoning_tokens: int
+
+
 class Usage(Struct):
     """Tokens, as the engine counted them."""
 
@@ -21,6 +27,7 @@ class Usage(Struct):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptDetails
+    completion_tokens_details: AnswerDetails
 
 
 class Likely(Struct):
@@ -148,7 +155,8 @@ def usage(used: list[messages.Usage], each: int) -> Usage:
     prompts = sum(one.prompt_tokens for one in used[::each])
     answers = sum(one.completion_tokens for one in used)
     cached = sum(one.cached_tokens for one in used[::each])
-    return Usage(prompts, answers, prompts + answers, PromptDetails(cached))
+    details = AnswerDetails(sum(one.reasoning_tokens for one in used))
+    return Usage(prompts, answers, prompts + answers, PromptDetails(cached), details)
 
 
 def _likely(token: str, logprob: float) -> Likely:

@@ -81,7 +81,9 @@ class Step(Struct, frozen=True, gc=False):
     the engine does not tell, empty on a last step without a token; finish: set on the last step
     only. The end-of-turn token is not part of the text. prompt_tokens and cached_tokens are set
     once, on the first step or, where they are known no sooner, on the last. odds: how likely its
-    tokens were, with every step that has some, if the job asks for them.
+    tokens were, with every step that has some, if the job asks for them. completion_tokens,
+    reasoning_tokens: of the whole answer up to here, and of its thoughts, from engines that tell no
+    ids but are told a count.
     """
 
     text: str
@@ -90,6 +92,8 @@ class Step(Struct, frozen=True, gc=False):
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     odds: Odds | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 CHATML = (

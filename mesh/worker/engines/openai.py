@@ -46,9 +46,24 @@ class _Details(Struct, frozen=True):
     cached_tokens: int | None = None
 
 
+class _Thoughts(Struct, frozen=True):
+    reasoning_tokens: int | None = None
+
+
 class _Usage(Struct, frozen=True):
+    """Some upstreams tell it with every chunk, of all so far; most with the last alone."""
+
     prompt_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
+    completion_tokens: int | None = None
+    completion_tokens_details: _Thoughts | None = None
+
+    @property
+    def told(self) -> tuple[int | None, int | None]:
+        """Tokens of the answer and of its thoughts; None where that is not told, or is none."""
+        details = self.completion_tokens_details or _Thoughts()
+        answer, thoughts = self.completion_tokens or 0, details.reasoning_tokens or 0
+        return (answer if answer > 0 else None, thoughts if thoughts > 0 else None)
 
 
 class _Error(Struct, frozen=True):
@@ -164,7 +179,13 @@ async def _steps(response: httpx.Response, said: Said) -> AsyncGenerator[Step, N
         for choice in chunk.choices[:1]:
             finish = _finish(choice.finish_reason) or finish
             if text := said.feed(choice.delta):
-                yield Step(text, odds=said.odds(choice.delta, choice.logprobs))
+                answer, thoughts = usage.told
+                yield Step(
+                    text,
+                    odds=said.odds(choice.delta, choice.logprobs),
+                    completion_tokens=answer,
+                    reasoning_tokens=thoughts,
+                )
     raise EngineError("The upstream's stream was cut before its end.")
 
 
@@ -186,7 +207,16 @@ def _last(finish: Finish | None, usage: _Usage, said: Said) -> Step:
         raise EngineError("The upstream's stream ended without a finish_reason.")
     details = usage.prompt_tokens_details or _Details()
     closing = said.finish(whole=finish == "stop")
-    return Step(closing, None, finish, usage.prompt_tokens, details.cached_tokens)
+    answer, thoughts = usage.told
+    return Step(
+        closing,
+        None,
+        finish,
+        usage.prompt_tokens,
+        details.cached_tokens,
+        completion_tokens=answer,
+        reasoning_tokens=thoughts,
+    )
 
 
 def _finish(reason: str | None) -> Finish | None:

@@ -58,7 +58,7 @@ class Cached(Struct):
 
 
 class Reasoned(Struct):
-    """Thoughts are not counted apart."""
+    """Tokens of thoughts, where an upstream tells."""
 
     reasoning_tokens: int = 0
 

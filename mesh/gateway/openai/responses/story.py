@@ -240,4 +240,6 @@ def status_of(end: End) -> Status:
 
 def _used(used: Usage) -> Used:
     prompt, answer = used.prompt_tokens, used.completion_tokens
-    return Used(prompt, Cached(used.cached_tokens), answer, Reasoned(), prompt + answer)
+    return Used(
+        prompt, Cached(used.cached_tokens), answer, Reasoned(used.reasoning_tokens), prompt + answer
+    )
