@@ -32,6 +32,7 @@ class Rest:
         self._rid = rid
         self._turn = turn
         self._first = 0
+        self._last = 0
         self._at = 0
 
     async def read(self, index: int, upto: int) -> None:
@@ -57,12 +58,16 @@ class Rest:
     async def _find(self) -> tuple[str, int]:
         """Under which subject the answer is, and up to where; from its beginning in another log."""
         last = await last_event(self._js, self._rid)
-        found = None if last is None else await anchor(self._js, self._rid, last.seq)
-        if last is None or found is None:
+        if last is None:
             raise Forgotten(self._rid)
-        if self._first != found[0].seq:
-            self.run = Run(ids=None)
-            self._first = self._at = found[0].seq
+        if last.seq != self._last:
+            found = await anchor(self._js, self._rid, last.seq)
+            if found is None:
+                raise Forgotten(self._rid)
+            if found[0].seq != self._first:
+                self.run = Run(ids=None)
+                self._first = self._at = found[0].seq
+            self._last = last.seq
         return subjects.log_of(subjects.parse_run(last.subject).reply), last.seq
 
     async def _batch(self, log_of: str, target: int) -> list[Stored]:

@@ -160,3 +160,16 @@ async def test_who_reads_what_the_log_has_forgotten_meanwhile_hears_that_last() 
     await sought(stream)
     assert FORGOTTEN.encode() in stream.take(WINDOW)
     assert stream.ended and stream.failed
+
+
+async def test_who_waited_before_it_was_too_slow_hears_what_comes_out_of_the_log() -> None:
+    """As one answer of several, which waited while another wrote."""
+    stream = streamed(Run(texts=list(TEXTS)), Remembering())
+    stream.take(WINDOW)
+    before = stream.changed()
+    stream.track.run.end = DONE
+    stream.writing = 1.0
+    stream.tick(100.0, keep_alive=1e9)
+    assert stream.changed() is not before
+    await sought(stream)
+    assert told(stream.take(WINDOW)) == list(range(WINDOW, 2 * WINDOW))
