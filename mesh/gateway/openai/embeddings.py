@@ -156,7 +156,7 @@ async def _ask(services: Services, workers: list[Writer], asked: Embed) -> Embed
             return answer
         if answer.code is ErrorCode.CONTEXT_OVERFLOW:
             raise MeshError(answer.code, param="input")
-    raise MeshError(ErrorCode.NO_WORKER, retry_after=2.0)
+    raise MeshError(ErrorCode.NO_WORKER, retry_after=services.settings.worker_wait)
 
 
 def _first_of(failures: BaseExceptionGroup[MeshError]) -> MeshError:

@@ -69,4 +69,4 @@ async def _encoded(services: Services, model: str, text: str) -> tuple[int, ...]
             return decode(reply.data, Encoded).ids
         except (BusError, ValueError):
             continue
-    raise MeshError(ErrorCode.NO_WORKER, retry_after=2.0)
+    raise MeshError(ErrorCode.NO_WORKER, retry_after=services.settings.worker_wait)

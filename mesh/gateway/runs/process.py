@@ -198,7 +198,7 @@ async def _model(services: Services, principal: Principal, asked: str | None, ki
     served = sorted(name for name, card in cards.items() if card and _is_of(kind, card))
     if not served:
         detail = f"Nobody serves a model for inference of the type {kind} now."
-        raise MeshError(ErrorCode.NO_WORKER, detail, retry_after=5.0)
+        raise MeshError(ErrorCode.NO_WORKER, detail, retry_after=services.settings.worker_wait)
     default = await services.models.choose(None)
     return default if default in served else served[0]
 
