@@ -37,7 +37,7 @@ WHATEVER_COMES = sys.maxsize
 _batches = itertools.count(1)
 """A number for each batch that is read: what comes late of one must not be taken for another's."""
 
-BATCH, BATCH_BYTES = 512, 1 << 20
+BATCH, BATCH_BYTES = 512, 2 << 20
 """Messages asked for at once in a batched read, and about how many bytes they may have together.
 
 Left to itself the broker sends as much as it may hold back for a connection, then breaks that one
@@ -82,10 +82,13 @@ class _Ack(Struct):
 
 
 class _Raw(Struct):
+    """hdrs: the header block, in base64."""
+
     subject: str
     seq: int
     data: str = ""
     time: str = ""
+    hdrs: str = ""
 
 
 class _Head(Struct):
@@ -189,6 +192,12 @@ class JetStream:
         """The leader's first message under a subject from sequence `start` on, or None."""
         query = {"seq": start, "next_by_subj": subject}
         found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", query, _Get)
+        return None if found.message is None else _stored(found.message)
+
+    async def get(self, stream: str, seq: int) -> Stored | None:
+        """The leader's message of one sequence, or None where it has it no more. The cheapest look
+        there is: the broker searches for nothing."""
+        found: _Get = await self.api(f"STREAM.MSG.GET.{stream}", {"seq": seq}, _Get)
         return None if found.message is None else _stored(found.message)
 
     async def read(
@@ -317,8 +326,21 @@ def _direct(msg: Msg) -> Stored:
 
 def _stored(raw: _Raw) -> Stored:
     return Stored(
-        seq=raw.seq, subject=raw.subject, data=base64.b64decode(raw.data), at=unix(raw.time)
+        seq=raw.seq,
+        subject=raw.subject,
+        data=base64.b64decode(raw.data),
+        at=unix(raw.time),
+        expected=_expected(base64.b64decode(raw.hdrs)),
     )
+
+
+def _expected(headers: bytes) -> int | None:
+    """The sequence that an append was fenced with, in its stored header block (ADR-4)."""
+    for line in headers.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name == EXPECTED.encode():
+            return int(value)
+    return None
 
 
 def unix(stamp: str) -> float:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mesh.bus.connection import BusError, Silence
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.connection import BusError
+from mesh.bus.jetstream import WHATEVER_COMES, JetStream, Stored
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, decode_frame
 from mesh.protocol.messages import Frame, LogEvent, Queued, WorkerLost, WorkerStarted, WorkerStopped
@@ -21,9 +21,6 @@ log = logging.getLogger(__name__)
 
 RETRY = 0.2
 """Seconds between two tries of a read that failed."""
-
-ATTEMPTS = 10
-"""Times that a request's events are read before a replica that lacks some is given up."""
 
 
 def read_event(stored: Stored) -> LogEvent | None:
@@ -83,31 +80,40 @@ async def anchor(js: JetStream, rid: str, upto: int) -> tuple[Stored, Queued] | 
     return (first, event) if first is not None and isinstance(event, Queued) else None
 
 
+async def events(js: JetStream, rid: str) -> list[Stored]:
+    """All events of a request in order, by the leader's word; none where the log has it not.
+
+    Each was fenced with the one before, so they are a chain, and are followed from the last one
+    back: to look for them forwards the broker would pass over all that lies between them. What the
+    log has forgotten is missing at the beginning. Raises BusError.
+    """
+    last = await last_event(js, rid)
+    found = [] if last is None else [last]
+    while found and found[-1].expected:
+        before = await js.get(subjects.RUN_STREAM, found[-1].expected)
+        if before is None:
+            break
+        found.append(before)
+    return found[::-1]
+
+
 async def story(js: JetStream, rid: str) -> Run | None:
     """How a request stands by its events alone (`Run.bare`), or None where the log has it not.
 
     Cheap, however long the answer and the log are. Raises BusError.
     """
-    last = await last_event(js, rid)
-    if last is None:
-        return None
-    run, at = Run(bare=True), 0
-    for _ in range(ATTEMPTS):  # a replica that lags behind may answer
-        async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(rid), at + 1, last.seq):
-            for stored in batch:
-                apply({rid: run}, stored)
-            at = batch[-1].seq
-        if at == last.seq:
-            return run
-        await asyncio.sleep(RETRY)
-    raise Silence(f"the events of {rid} could not be read to their end")
+    run, found = Run(bare=True), await events(js, rid)
+    for stored in found:
+        apply({rid: run}, stored)
+    return run if found else None
 
 
 @dataclass
 class _Pass:
-    """One pass over an address: the requests wanted, and from which sequence on."""
+    """One pass over an address: the requests wanted, from which sequence on, and up to where."""
 
     start: int
+    upto: int = 0
     runs: dict[str, Run] = field(default_factory=dict)
     finished: bool = False
 
@@ -121,15 +127,16 @@ class Replayer:
         self._next: _Pass | None = None
         self._busy = asyncio.Lock()
 
-    async def run(self, rid: str, start: int) -> Run:
-        """The state of a request whose first event is at `start`, or after it.
+    async def run(self, rid: str, start: int, upto: int = WHATEVER_COMES) -> Run:
+        """The state of a request whose first event is at `start`, or after it, as it stood at
+        `upto` or later.
 
         Tries until the log was read; cancel it to give up.
         """
         if self._next is None:
             self._next = _Pass(start)
         wanted = self._next
-        wanted.start = min(wanted.start, start)
+        wanted.start, wanted.upto = min(wanted.start, start), max(wanted.upto, upto)
         wanted.runs.setdefault(rid, Run())
         async with self._busy:
             if self._next is wanted:
@@ -139,13 +146,13 @@ class Replayer:
         return wanted.runs[rid]
 
     async def _read(self, wanted: _Pass) -> None:
-        """Apply the address up to where the leader says it ends, for a replica may lag behind."""
+        """Apply the address, to where the leader says it ends at most: a replica may lag behind."""
         log_of = subjects.log_of(self._reply)
         at, target = wanted.start, None
         while target is None or at <= target:
             try:
                 if target is None:
-                    target = await self._js.end(subjects.RUN_STREAM)
+                    target = min(wanted.upto, await self._js.end(subjects.RUN_STREAM))
                 async for batch in self._js.read(subjects.RUN_STREAM, log_of, at, target):
                     for stored in batch:
                         apply(wanted.runs, stored)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mesh.bus.appender import Fenced, persist
 from mesh.bus.dlq import letter_of, letters
 from mesh.bus.jetstream import JetStream, Stored, fence
-from mesh.bus.replay import last_event, read_event, story
+from mesh.bus.replay import events, read_event, story
 from mesh.gateway.requests import Requests
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, encode
@@ -98,26 +98,24 @@ class DeadLetters:
 
     async def _letter(self, rid: str) -> DeadLetter | None:
         """What the log tells of a request that has ended as poison."""
-        last = await last_event(self._js, rid)
-        end = None if last is None else read_event(last)
-        if last is None or not isinstance(end, Failed):
+        found = await events(self._js, rid)
+        end = read_event(found[-1]) if found else None
+        if not isinstance(end, Failed):
             return None
         queued: Queued | None = None
         attempts: list[Attempt] = []
-        events = subjects.events_of(rid)
-        async for batch in self._js.read(subjects.RUN_STREAM, events, 1, last.seq):
-            for stored in batch:
-                match read_event(stored):
-                    case Queued() as queued:
-                        pass
-                    case Claim() as claim:
-                        attempts.append(_attempt(stored, claim))
+        for stored in found:
+            match read_event(stored):
+                case Queued() as queued:
+                    pass
+                case Claim() as claim:
+                    attempts.append(_attempt(stored, claim))
         if queued is None:
             return None
         return DeadLetter(
             request=queued.request,
             turn=queued.turn,
-            at=last.at,
+            at=found[-1].at,
             why=end.detail,
             text=end.text,
             attempts=tuple(attempts),

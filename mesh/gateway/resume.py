@@ -5,7 +5,7 @@ and always read from the log itself: a take-over must begin where every reader w
 """
 
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import Replayer, anchor, last_event, read_event, story
+from mesh.bus.replay import Replayer, last_event, read_event, story
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Resume, RunStatus, WorkerStopped
@@ -42,13 +42,15 @@ class Resumer:
         return said if isinstance(said, WorkerStopped) else None
 
     async def _whole(self, rid: str, story: Run) -> Run | None:
-        """The request with its pieces; None where the log has forgotten its beginning."""
-        found = await anchor(self._js, rid, story.last)
-        if found is None:
+        """The request with its pieces; None where the log has forgotten its beginning.
+
+        Up to the claim of who asks: what others have written since counts for nothing.
+        """
+        if story.queued is None:
             return None
-        reply = found[1].request.reply
+        reply = story.queued.request.reply
         replayer = self._replayers.setdefault(reply, Replayer(self._js, reply))
-        return await replayer.run(rid, found[0].seq)
+        return await replayer.run(rid, story.queued_at, story.last)
 
 
 def _status(run: Run, prefix: bool = False, goodbye: WorkerStopped | None = None) -> RunStatus:

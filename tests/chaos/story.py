@@ -8,13 +8,16 @@ from typing import NamedTuple, Protocol
 
 from mesh.bus.connection import Bus, BusError, Silence
 from mesh.bus.jetstream import JetStream, Stored
-from mesh.bus.replay import ATTEMPTS, RETRY, read_event, read_frame
+from mesh.bus.replay import RETRY, read_event, read_frame
 from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
 from mesh.protocol.messages import Cancel, Claim, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from tests.truth import Truth
+
+ATTEMPTS = 10
+"""Times that the log is read before a replica that lacks some of it is given up."""
 
 
 class Reachable(Protocol):

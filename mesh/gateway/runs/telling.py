@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from msgspec import DecodeError
 
 from mesh.bus.appender import Fenced, append_event, new_uid
-from mesh.bus.connection import BusError, Silence
+from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
-from mesh.bus.replay import ATTEMPTS, RETRY, last_event
+from mesh.bus.replay import events
 from mesh.gateway.keys import check_whole, led_elsewhere
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_event, encode
@@ -93,19 +93,13 @@ class Telling:
         return [each for each in stories.values() if each.begun is not None and each.over is None]
 
     async def _read(self, run_id: str) -> ToolStory | None:
-        last = await last_event(self._js, run_id)
-        if last is None or subjects.parse_run(last.subject).reply != subjects.TOOLS:
+        found = await events(self._js, run_id)
+        if not found or subjects.parse_run(found[-1].subject).reply != subjects.TOOLS:
             return None
-        story, at, events = ToolStory(), 0, subjects.events_of(run_id)
-        for _ in range(ATTEMPTS):  # a replica that lags behind may answer
-            async for batch in self._js.read(subjects.RUN_STREAM, events, at + 1, last.seq):
-                for stored in batch:
-                    _apply(story, stored)
-                at = batch[-1].seq
-            if at == last.seq:
-                return story if story.begun is not None else None
-            await asyncio.sleep(RETRY)
-        raise Silence(f"the events of {run_id} could not be read to their end")
+        story = ToolStory()
+        for stored in found:
+            _apply(story, stored)
+        return story if story.begun is not None else None
 
 
 def _apply(story: ToolStory, stored: Stored) -> None:

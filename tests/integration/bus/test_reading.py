@@ -4,13 +4,15 @@ import time
 
 import pytest
 
-from mesh.bus.appender import new_uid
+from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
-from mesh.bus.jetstream import BATCH_BYTES, JetStream
+from mesh.bus.jetstream import BATCH_BYTES, JetStream, Stored
+from mesh.bus.replay import events, story
 from mesh.protocol import subjects
+from mesh.protocol.messages import Cancel, Cancelled, LogEvent, Queued
 from mesh.protocol.subjects import Writer
 from tests.conftest import Broker
-from tests.integration.bus.conftest import Connect
+from tests.integration.bus.conftest import Connect, a_request
 from tests.proxy import Proxy
 
 LARGE, COUNT = 300_000, 20
@@ -54,3 +56,37 @@ async def test_whoever_reads_over_a_slow_line_gets_to_the_end(
         await bus.close()
     assert found == list(range(1, stored + 1))
     assert time.monotonic() - began > COUNT * LARGE / PACE - 3.0  # it was slow indeed
+
+
+class Forgetful(JetStream):
+    """As if the log had forgotten all but the last two messages."""
+
+    async def get(self, stream: str, seq: int) -> Stored | None:
+        return await super().get(stream, seq) if seq + 2 > await self.end(stream) else None
+
+
+async def told(js: JetStream, rid: str) -> list[int]:
+    """Tell a request's story, and return the sequences of its events."""
+    writer, last = Writer("gateway", new_uid()), 0
+    request = a_request(rid)
+    told: list[LogEvent] = [
+        Queued(uid=new_uid(), request=request),
+        Cancel(uid=new_uid(), by="somebody"),
+        Cancelled(uid=new_uid()),
+    ]
+    found = []
+    for event in told:
+        last = await append_event(js, "gw1", rid, writer, event, last)
+        found.append(last)
+    return found
+
+
+async def test_the_events_of_a_request_are_followed_from_the_last_one_back(js: JetStream) -> None:
+    first, other = await told(js, "r1"), await told(js, "r2")
+    assert [each.seq for each in await events(js, "r1")] == first
+    assert [each.seq for each in await events(js, "r2")] == other
+    assert await events(js, "nothing") == []
+    forgetful = Forgetful(js.bus)
+    assert [each.seq for each in await events(forgetful, "r2")] == other[1:]
+    run = await story(forgetful, "r2")
+    assert run is not None and run.queued is None and run.end is not None
