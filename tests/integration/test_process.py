@@ -88,6 +88,7 @@ async def test_a_local_model_is_none_of_the_cloud(mesh: Mesh) -> None:
         forged = await http.post("/api/messages/process", headers={"Authorization": "Bearer x"})
         local = await process(http, inferenceType="LOCAL", model=None)
     assert [r.status_code for r in (named, unnamed, unknown, forged)] == [400, 503, 404, 401]
+    assert unnamed.headers["Retry-After"] == "10", "MESH_WORKER_WAIT, as it is usually"
     for response in (named, unnamed, unknown, forged):
         assert list(response.json()) == ["error"]
     assert events(local)[-1] in ("[DONE]", "[ERROR]"), "one of the models that are there"
