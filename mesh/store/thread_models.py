@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from mesh.protocol.assistants import AssistantFields
 from mesh.protocol.messages import Tool, ToolCall
-from mesh.store.models import Base, Encoded
+from mesh.store.tables import Base, Encoded
 
 Calls = tuple[ToolCall, ...]
 MetaData = dict[str, str]
