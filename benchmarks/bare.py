@@ -52,11 +52,13 @@ class Bare:
             return
         tokens = msgspec.json.decode((await receive())["body"], type=Body).max_tokens
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        events = Chunks(Book(ASKED, REQUEST), 0, Run())
+        said = Run()
+        events = Chunks(Book(ASKED, REQUEST), 0)
         clock = asyncio.get_running_loop().time
         due = clock()
         for index in range(tokens):
-            event = events.tokens([f"{WORDS[index % len(WORDS)]} "], index)
+            said.texts.append(f"{WORDS[index % len(WORDS)]} ")
+            event = events.tokens(said, index, index + 1)
             await send({"type": "http.response.body", "body": event, "more_body": True})
             due += self._pause
             await asyncio.sleep(max(0.0, due - clock()))

@@ -257,7 +257,8 @@ class Follower:
             try:
                 track.run = await self._replayer.run(rid, track.start)
             except BaseException:
-                self.tracks.drop(track)
+                track.held = None
+                self.forsake(track)
                 raise
             if all([apply({rid: track.run}, stored) for stored in held]):
                 break

@@ -13,6 +13,7 @@ from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
     End,
     Failed,
+    Queued,
     RunEvent,
     WorkerLost,
     WorkerStarted,
@@ -40,7 +41,7 @@ class Tracks:
         self._on_event = on_event
         self._tracks: dict[str, Track] = {}
         self._last_of: dict[str, int] = {}
-        self._bereft: list[Track] = []
+        self._bereft: list[tuple[Track, Queued]] = []
 
     # --- which there are --------------------------------------------------------------------------
 
@@ -156,8 +157,9 @@ class Tracks:
         """
         self.since = 0
         self._last_of.clear()
-        self._bereft += [track for track in self._tracks.values() if track.run.queued is not None]
         for track in self._tracks.values():
+            if track.run.queued is not None:
+                self._bereft.append((track, track.run.queued))
             track.start, track.run = 1, Run()
 
     def give_up(self, upto: int) -> None:
@@ -166,9 +168,10 @@ class Tracks:
         upto: the sequence to which the new log was put in.
         """
         bereft, self._bereft = self._bereft, []
-        for track in bereft:
+        for track, queued in bereft:
             if track.run.queued is not None:
                 continue
+            track.run.queued = queued  # whoever tells of the end tells what was asked as well
             end = track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=LOST)
             track.wake()
             self.drop(track)

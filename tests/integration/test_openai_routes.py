@@ -484,4 +484,5 @@ def test_a_stream_that_a_stopping_gateway_breaks_off_is_no_whole_answer(tmp_path
                 assert mesh.stop("gateway") == 0
                 with pytest.raises(openai.APIError, match="has to stop"):
                     list(chunks)
-            assert whole.result().status_code == 500
+            refused = whole.result()
+            assert refused.status_code == 503 and "retry-after" in refused.headers

@@ -5,8 +5,10 @@ The answer is a run: it goes on without its reader, and the thread remembers it.
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
+import msgspec
 from litestar import Response, post
 from msgspec import Struct
 from msgspec.structs import replace
@@ -151,7 +153,9 @@ async def _new(services: Services, principal: Principal, sent: Sent, run_id: str
     """Begin a run; what is asked is added to the thread once nothing speaks against it."""
     body = sent.body
     content, kind, thread = body.content, body.kind, body.thread
-    format = tools_body.read(body.tools or [], None, True, None)
+    tools = msgspec.json.encode({"tools": body.tools})
+    read = partial(tools_body.read, body.tools or [], None, True, None)
+    format = await services.aside.read(principal.user_id, tools, read)
     model = await _model(services, principal, body.model, kind)
     said = NewMessage(content=content, uid=services.rid(principal, keys.nth(sent.key, 0)))
     before = ThreadHistory(messages=())

@@ -1,5 +1,6 @@
 """The routes of runs: begin one, look at it, say what came of its calls, stop it."""
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -66,7 +67,8 @@ async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
     thread_id = decode_body(data, Where).thread_id
     if thread_id is not None:
         return await run_on_thread(request, services, thread_id)
-    asked, later = bodies.read(data)
+    read = partial(bodies.read, data)
+    asked, later = await services.aside.read(principal.user_id, data, read)
     key = idempotency_key(request)
     body, whole = (asked.digest(), await whole_digest(request)) if key else ("", "")
     async with tried(services, principal, keys.run(key)) as (run_id, known):

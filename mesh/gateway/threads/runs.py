@@ -1,5 +1,7 @@
 """The routes of runs on a thread: let an assistant say what comes next, and list what it did."""
 
+from functools import partial
+
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from msgspec import Struct
@@ -107,7 +109,8 @@ async def _new(
         without=tuple(each.uid for each in more),  # by an earlier try that came no further
     )
     plan = await services.store.ask(query)
-    asked, later = read_run(sent.data, body, plan)
+    read = partial(read_run, sent.data, body, plan)
+    asked, later = await services.aside.read(user, sent.data, read)
     run = await run_of(services, principal, asked, run_id, sent.trace)
     run = replace(run, later=later, thread=thread_id, assistant=body.assistant_id, fit="truncate")
     async with let_in(services, run):

@@ -164,6 +164,10 @@ class MemoryLog:
         await self._leader()
         return self._last(subject)
 
+    async def get(self, stream: str, seq: int) -> Stored | None:
+        await self._leader()
+        return next((each for each in self.messages if each.seq == seq), None)
+
     async def next(self, stream: str, subject: str, start: int) -> Stored | None:
         await self._leader()
         found = (each for each in self.messages if matches(subject, each.subject))

@@ -149,6 +149,7 @@ class Following(RuleBasedStateMachine):
         rid = self.held()[pick % len(self.held())]
         told = self.told[rid]
         told.ended = True
+        del self.pens[told.holder, rid]  # who ends an answer writes no more of it
         seal = Run(texts=list(told.texts), ids=None).seal()
         end = Done(uid="d", finish="stop", text="".join(told.texts), seal=seal)
         self.append(rid, WORKERS[told.holder], end)
