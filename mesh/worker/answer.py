@@ -280,6 +280,8 @@ class Answer:
 
     def _interrupted(self) -> End | None:
         match self._why:
+            case "cancel" if not self._whole:
+                raise HandedOver("what was written before is not known here")
             case "cancel":
                 return self._draft.sealed(Cancelled(uid=new_uid()))
             case "outclaimed":
@@ -294,8 +296,12 @@ class Answer:
         self, code: ErrorCode, detail: str = "", param: str | None = None, poison: bool = False
     ) -> End:
         detail = detail or code.sentence
-        end = Failed(uid=new_uid(), code=code, detail=detail, param=param, poison=poison)
-        # What others wrote before us we cannot vouch for unless we have heard it.
+        return self._vouched(
+            Failed(uid=new_uid(), code=code, detail=detail, param=param, poison=poison)
+        )
+
+    def _vouched(self, end: End) -> End:
+        """An end with its seal, unless we have not heard what others wrote before us."""
         return self._draft.sealed(end) if self._whole else replace(end, n=self.held.n)
 
     async def _finish(self, end: End) -> bool:
@@ -316,5 +322,5 @@ class Answer:
             if status.end or status.n != self.held.n or status.last == 0:
                 return False
             if status.cancel and not isinstance(end, Cancelled):
-                end = self._draft.sealed(Cancelled(uid=new_uid()))
+                end = self._vouched(Cancelled(uid=new_uid()))
             self.held.last = status.last

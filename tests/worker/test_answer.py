@@ -1,4 +1,4 @@
-"""When an engine counts as stalled on an answer: while it has to do something, and does nothing."""
+"""An answer as its worker sees it: when its engine counts as stalled, and who may end it how."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from mesh.protocol.messages import Done, Message, Prompt, Request
 from mesh.protocol.poison import Bounds
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
-from mesh.worker.answer import Answer, Patience
+from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Held
 from mesh.worker.engines.echo import EchoEngine
 from mesh.worker.meter import Meter
@@ -40,12 +40,12 @@ async def engine() -> AsyncIterator[EchoEngine]:
     await engine.close()
 
 
-def an_answer(engine: EchoEngine) -> Answer:
+def an_answer(engine: EchoEngine, taken_over: bool = False) -> Answer:
     """An answer of a worker that has no connection: what it writes waits for one."""
     bus, writer = Bus(Client(), "w1"), Writer("w1", "i1")
     js = JetStream(bus)
     return Answer(
-        Held(Item(Prompt(queued=1, request=REQUEST), "", 1, 1), 1, 2),
+        Held(Item(Prompt(queued=1, request=REQUEST), "", 1, 1), 1, 2, taken_over),
         Claims(bus, js, writer, engine.info.fingerprint),
         engine,
         PromptBuilder(engine),
@@ -77,3 +77,16 @@ async def test_an_engine_that_is_done_has_not(engine: EchoEngine) -> None:
     answer = an_answer(engine)
     assert isinstance(await answer.work(), Done)
     assert not answer.stalled(time.monotonic() + LONG)
+
+
+async def test_who_has_not_heard_what_others_wrote_leaves_the_end_to_others(
+    engine: EchoEngine,
+) -> None:
+    """It is to be cancelled, and its worker stops: a seal over nothing would be believed."""
+    answer = an_answer(engine, taken_over=True)
+    working = asyncio.create_task(answer.work())
+    await asyncio.sleep(0.05)
+    answer.cancel()
+    working.cancel()
+    with pytest.raises(HandedOver):
+        await working
