@@ -7,8 +7,12 @@ there, and no writer ever has to wait for its reader.
 import asyncio
 import socket
 
-HELD = 1 << 10
-"""Bytes that a socket may hold, as it is asked for them; Linux takes twice as many."""
+HELD = 2 << 10
+"""Bytes that a socket may hold, as it is asked for them; Linux takes twice as many.
+
+With room for less than a few segments a connection under load comes to live by TCP's timers: a
+segment a second, which is no slow reader any more but one that nobody could serve.
+"""
 
 SEGMENT = 1448
 """Bytes of a segment at most: Linux gives a sender room for so many of them as are under way, and

@@ -19,7 +19,7 @@ class Width(NamedTuple):
     read: int
 
 
-WIDE, NARROW = Width(256, 1 << 16), Width(32, 1 << 7)
+WIDE, NARROW = Width(256, 1 << 16), Width(32, 1 << 9)
 
 
 class Wire:
