@@ -17,13 +17,13 @@ from msgspec.structs import replace
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, Stored
 from mesh.bus.presence import present
-from mesh.bus.replay import read_event
+from mesh.bus.replay import story
 from mesh.bus.versions import refuse_other_protocol
 from mesh.cli import broker
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancel, Claim, End, Prompt, Request, WorkerInfo
+from mesh.protocol.messages import Prompt, Request, WorkerInfo
 from mesh.settings import OperatorSettings
 
 PATIENCE = 5.0
@@ -237,27 +237,15 @@ async def _requests(js: JetStream) -> tuple[list[Pending], bool]:
 
 async def _pending(js: JetStream, request: Request) -> Pending | None:
     """How a request stands; None: it has ended, or the log has forgotten it."""
-    claimant, attempts, stopping = None, 0, False
-    last = await js.last(subjects.RUN_STREAM, subjects.events_of(request.rid))
-    if last is None:
+    run = await story(js, request.rid)
+    if run is None or run.end is not None:
         return None
-    async for batch in js.read(subjects.RUN_STREAM, subjects.events_of(request.rid), 1, last.seq):
-        for stored in batch:
-            event = read_event(stored)
-            if isinstance(event, End):
-                return None
-            match event:
-                case Claim(n=n):
-                    attempts = n
-                    claimant = subjects.parse_run(stored.subject).writer.user
-                case Cancel():
-                    stopping = True
     return Pending(
         rid=request.rid,
         model=request.model,
         tenant=request.tenant,
-        state="stopping" if stopping else "running" if attempts else "waiting",
+        state="stopping" if run.cancel else "running" if run.n else "waiting",
         seconds=max(0.0, time.time() - request.created),
-        worker=claimant,
-        attempts=attempts,
+        worker=None if run.pen is None else run.pen[1].user,
+        attempts=run.n,
     )

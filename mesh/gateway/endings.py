@@ -28,7 +28,7 @@ from mesh.protocol.messages import (
     Request,
     RunEvent,
 )
-from mesh.protocol.run import WITHDRAWN, Run
+from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
@@ -85,11 +85,11 @@ class Endings:
         """Make sure that a request has an end soon after its deadline."""
         self._due.setdefault(track.rid, track)
 
-    async def cancel(self, track: Track, by: str = "") -> None:
+    async def cancel(self, track: Track, by: str = "", withdrawn: bool = False) -> None:
         """Ask for a request's end, durably; wait for `track.run.end` to see it happen.
 
         A request that nobody has claimed ends here and now; otherwise its holder, or whoever
-        takes it over, ends it with the count of what it wrote.
+        takes it over, ends it with the count of what it wrote. by, withdrawn: as in `Cancel`.
         """
         while track.run.end is None and not track.run.cancel:
             run = track.run
@@ -99,8 +99,9 @@ class Endings:
             request, claimed = run.queued.request, run.pen is not None
             last = run.last  # what it is now: the run goes on while we append
             try:
-                if claimed or by == WITHDRAWN:
-                    last = await self._append(request, Cancel(uid=new_uid(), by=by), last)
+                if claimed or withdrawn:
+                    asked = Cancel(uid=new_uid(), by=by, withdrawn=withdrawn)
+                    last = await self._append(request, asked, last)
                 if not claimed:
                     await self._append(request, Cancelled(uid=new_uid(), text=run.text), last)
                     await self._take_out(track)

@@ -36,10 +36,13 @@ from mesh.protocol.messages import (
     RunEvent,
     Turn,
 )
-from mesh.protocol.run import WITHDRAWN, Run
+from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
+
+WITHDRAWN = "not all of it"
+"""Why a request is withdrawn, in the place of who cancels it."""
 
 
 class Tried(NamedTuple):
@@ -163,7 +166,7 @@ class Requests:
         Comes back once that stands in the log, for whoever asks again at once.
         """
         going = [track for track in tracks if track.run.end is None]
-        ending = [self._task(self.endings.cancel(track, WITHDRAWN)) for track in going]
+        ending = [self._task(self.endings.cancel(track, WITHDRAWN, True)) for track in going]
         if ending:
             await asyncio.wait(ending, timeout=PATIENCE)
         await asyncio.gather(*map(_told, going))

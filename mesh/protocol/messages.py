@@ -232,9 +232,14 @@ class Claim(Event, frozen=True, kw_only=True, tag="claim"):
 
 
 class Cancel(Event, frozen=True, kw_only=True, tag="cancel"):
-    """Somebody asked to stop; whoever holds the request, now or later, ends it as cancelled."""
+    """Somebody asked to stop; whoever holds the request, now or later, ends it as cancelled.
+
+    by: who, in words for people; withdrawn: a gateway took it back, because others that belong to
+    it were refused, so that it counts for nothing.
+    """
 
     by: str = ""
+    withdrawn: bool = False
 
 
 class Terminal(Event, frozen=True, kw_only=True):

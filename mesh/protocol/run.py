@@ -29,9 +29,6 @@ from mesh.protocol.messages import (
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
 
-WITHDRAWN = "not all of it"
-"""Who cancels a request because others that belong to it were refused."""
-
 
 class Applied(Enum):
     """What became of one message of the log."""
@@ -137,9 +134,9 @@ class Run:
                     self.lost_in_all += 1
                     self.lost = self.lost + 1 if self._lost_at == self.count else 1
                     self._lost_at = self.count
-            case Cancel(by=by):
+            case Cancel(withdrawn=withdrawn):
                 self.cancel = True
-                self.withdrawn = self.withdrawn or by == WITHDRAWN
+                self.withdrawn = self.withdrawn or withdrawn
             case Done() | Failed() | Cancelled():
                 if not self.bare and event.seal and self.count < event.seal.count:
                     return Applied.GAP

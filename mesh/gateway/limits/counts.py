@@ -12,7 +12,6 @@ from typing import NamedTuple
 from mesh.gateway.anew import refused
 from mesh.gateway.limits.window import Window
 from mesh.protocol.messages import Cancel, Cancelled, Done, Failed, Queued, Request, RunEvent
-from mesh.protocol.run import WITHDRAWN
 
 MINUTE, DAY = 60.0, 86_400.0
 
@@ -133,7 +132,7 @@ class Counts:
                 self.begin(request, chat=turn is not None)
                 if rid in self._open:
                     self._queued.add(rid)
-            case Cancel(by=by) if by == WITHDRAWN:
+            case Cancel(withdrawn=True):
                 self._give_back(rid)
             case Done() | Failed() | Cancelled():
                 if refused(event):

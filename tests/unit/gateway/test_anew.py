@@ -5,7 +5,7 @@ import pytest
 from mesh.gateway.anew import RETRY_AFTER, next_id, refusal, void
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancel, Cancelled, Claim, Done, Failed, RunEvent
-from mesh.protocol.run import WITHDRAWN, Run
+from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
 GATEWAY, WORKER = Writer("gateway", "i1"), Writer("w1", "i2")
@@ -24,10 +24,10 @@ def told(*events: RunEvent) -> Run:
     [
         (Failed(uid="f", code=ErrorCode.SHARE_FULL),),
         (Failed(uid="f", code=ErrorCode.QUEUE_FULL),),
-        (Cancel(uid="k", by=WITHDRAWN),),
-        (Cancel(uid="k", by=WITHDRAWN), Cancelled(uid="e")),
-        (CLAIM, Cancel(uid="k", by=WITHDRAWN)),
-        (CLAIM, Cancel(uid="k", by=WITHDRAWN), Done(uid="d", n=1, finish="stop")),
+        (Cancel(uid="k", withdrawn=True),),
+        (Cancel(uid="k", withdrawn=True), Cancelled(uid="e")),
+        (CLAIM, Cancel(uid="k", withdrawn=True)),
+        (CLAIM, Cancel(uid="k", withdrawn=True), Done(uid="d", n=1, finish="stop")),
     ],
 )
 def test_what_was_refused_or_withdrawn_was_never_begun(events: tuple[RunEvent, ...]) -> None:
@@ -43,7 +43,7 @@ def test_what_was_refused_or_withdrawn_was_never_begun(events: tuple[RunEvent, .
         (Failed(uid="f", code=ErrorCode.DEADLINE_EXCEEDED),),
         (CLAIM, Failed(uid="f", code=ErrorCode.QUEUE_FULL, n=1)),
         (CLAIM, Failed(uid="f", code=ErrorCode.ENGINE_FAILED, n=1)),
-        (CLAIM, Done(uid="d", n=1, finish="stop"), Cancel(uid="k", by=WITHDRAWN)),
+        (CLAIM, Done(uid="d", n=1, finish="stop"), Cancel(uid="k", withdrawn=True)),
     ],
 )
 def test_what_anybody_took_or_somebody_stopped_was_begun(events: tuple[RunEvent, ...]) -> None:

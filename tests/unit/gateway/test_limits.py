@@ -29,7 +29,6 @@ from mesh.protocol.messages import (
     UserMessage,
 )
 from mesh.protocol.messages import Usage as Tokens
-from mesh.protocol.run import WITHDRAWN
 from mesh.protocol.subjects import Priority
 from mesh.settings import GatewaySettings
 from tests.limiting import Said, limiter
@@ -157,10 +156,10 @@ LATE = Failed(uid="f", code=ErrorCode.DEADLINE_EXCEEDED)
     [
         ([Failed(uid="f", code=ErrorCode.SHARE_FULL)], 5),
         ([Failed(uid="f", code=ErrorCode.QUEUE_FULL)], 5),
-        ([Cancel(uid="c", by=WITHDRAWN), Cancelled(uid="d")], 5),
+        ([Cancel(uid="c", withdrawn=True), Cancelled(uid="d")], 5),
         ([Failed(uid="f", code=ErrorCode.SHARE_FULL, n=1)], 4),
         ([LATE], 4),
-        ([Cancel(uid="c", by="ada"), Cancelled(uid="d")], 4),
+        ([Cancel(uid="c", by="not all of it"), Cancelled(uid="d")], 4),
         ([Claim(uid="c", n=1, item=1, ack_reply="", model="m"), LATE], 4),
     ],
 )
