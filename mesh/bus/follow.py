@@ -208,14 +208,17 @@ class Follower:
     async def _read_missed(self, target: int) -> None:
         if self._replaced or target < self.tracks.since:
             self._start_over()
-        broken: dict[str, Track] = {}
+        broken: dict[str, tuple[Track, list[Stored]]] = {}
         while self._sound < target:
             at = self._sound
             log_of = subjects.log_of(self._reply)
             async for batch in self._js.read(subjects.RUN_STREAM, log_of, at + 1, target):
                 for stored in batch:
                     where = subjects.parse_run(stored.subject)
-                    broken |= {track.rid: track for track in self.tracks.apply(where, stored)}
+                    unheard = stored.seq not in self._heard
+                    for track in self.tracks.apply(where, stored, unheard):
+                        track.held = []  # until all before it is there
+                        broken[track.rid] = track, track.held
                 self._sound = batch[-1].seq
             if not 0 < await self._after(self._sound) <= target:
                 self._sound = target
@@ -223,18 +226,25 @@ class Follower:
                 await asyncio.sleep(PATIENCE / 3)
         self._applied = max(self._applied, target)
         self._heard.clear()
-        await asyncio.gather(*(self._rebuild(track) for track in broken.values()))
+        await asyncio.gather(*(self._rebuild(*each) for each in broken.values()))
         self.tracks.give_up(self._applied)
 
-    async def _rebuild(self, track: Track) -> None:
+    async def _rebuild(self, track: Track, held: list[Stored]) -> None:
         """Read a request's whole story again, where the fill alone could not mend it.
 
-        So it is when a token was missed before a claim that was applied.
+        So it is when a token was missed before a claim that was applied. held: what came since.
         """
         run = await self._replayer.run(track.rid, track.start)
+        if track.held is not held:  # somebody has asked for it, and reads it just now
+            return
         if run.last >= track.run.last and len(run.texts) >= len(track.run.texts):
             track.run = run
+        for stored in held:
+            apply({track.rid: track.run}, stored)
+        track.held = None
         track.wake()
+        if track.run.end is not None and not track.readers:
+            self.tracks.drop(track)
 
     def _start_over(self) -> None:
         """The stream was created anew, or restored from a backup: read all of it again."""

@@ -93,15 +93,19 @@ class Tracks:
 
     # --- applying ---------------------------------------------------------------------------------
 
-    def apply(self, where: RunSubject, stored: Stored) -> list[Track]:
-        """Apply a message to the tracks it is about; returns those that miss something before."""
+    def apply(self, where: RunSubject, stored: Stored, unheard: bool = False) -> list[Track]:
+        """Apply a message to the tracks it is about; returns those that miss something before.
+
+        unheard: it is read again, and was not heard live. What was said before a claim that was
+        heard comes too late then, and counts for nothing, though the log counts it.
+        """
         if where.kind == "tok":
-            return self._apply_frame(where, stored)
+            return self._apply_frame(where, stored, unheard)
         return self._apply_event(where, stored)
 
-    def _apply_frame(self, where: RunSubject, stored: Stored) -> list[Track]:
+    def _apply_frame(self, where: RunSubject, stored: Stored, unheard: bool) -> list[Track]:
         frame = read_frame(stored)
-        broken = []
+        broken, late = [], []
         for at, entry in enumerate(frame.entries if frame is not None else ()):
             track = self._tracks.get(entry.rid)
             if track is None:
@@ -115,9 +119,11 @@ class Tracks:
                     track.wake()
                 case Applied.GAP:
                     broken.append(track)
+                case Applied.IGNORED if unheard and stored.seq < track.run.claimed_at:
+                    late.append(track)
         if not broken:
             self._last_of[stored.subject] = stored.seq
-        return broken
+        return broken + late
 
     def _apply_event(self, where: RunSubject, stored: Stored) -> list[Track]:
         event = read_event(stored)

@@ -190,7 +190,7 @@ class Requests:
                 await self.endings.cancel(track, "gateway lost")
             return
         if track.run.n == 0:
-            await self.queue.put(request, track.run.last, track)
+            await self.queue.put(request, track.run.queued_at, track)
 
     async def queue_again(self, rid: str) -> None:
         """Put a request before the workers that the queue has lost, claimed or not, or had no
@@ -281,7 +281,7 @@ class Requests:
                 raise led_elsewhere()
             if track.run.n == 0 and track.run.end is None:
                 self.endings.see_to(track)
-                await self.queue.put(found.request, track.run.last, track)
+                await self.queue.put(found.request, track.run.queued_at, track)
             return track
         finally:
             self.logs.release(track)

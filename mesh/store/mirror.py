@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 
 from sqlalchemy import or_, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.bus.bucket import entries
@@ -20,7 +21,7 @@ from mesh.protocol import subjects
 from mesh.protocol.accounts import AccountMark, KeyCard
 from mesh.protocol.codec import encode
 from mesh.store import view
-from mesh.store.database import Database
+from mesh.store.database import Database, sentence
 from mesh.store.models import ApiKey, DeletedUser, User
 from mesh.store.refusals import unavailable
 
@@ -121,6 +122,9 @@ class Mirror:
                 pause = EVERY
             except BusError as error:
                 log.debug("The accounts could not be compared: %s", error)
+                pause = AGAIN
+            except SQLAlchemyError as error:
+                log.warning("The accounts could not be compared: %s", sentence(error))
                 pause = AGAIN
             try:
                 async with asyncio.timeout(pause):

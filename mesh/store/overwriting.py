@@ -6,6 +6,7 @@ until they are written over, which may be never.
 
 import asyncio
 import logging
+import sqlite3
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +27,6 @@ async def run(database: Database) -> None:
         try:
             if await database.empty_log():
                 continue
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:  # as of a disk that is full
             log.warning("What was deleted is not overwritten yet: %s", sentence(error))
         database.deleted.set()

@@ -124,7 +124,7 @@ class Claims:
         while True:
             if not first:
                 status = await self._standing(request)
-                if status.claim_uid == uid:
+                if status.claim_uid == uid and not status.end:
                     return self._held(item, n, status.last, status.cancel, past)
                 past = await self._check(item, status)
                 n, last, cancel = status.n + 1, status.last, status.cancel

@@ -243,6 +243,25 @@ class Claiming(RuleBasedStateMachine):
         self.loop.close()
 
 
+def test_a_claim_that_landed_unanswered_is_not_held_once_the_request_has_ended() -> None:
+    """Its worker was cut off until after the deadline, and a gateway has ended it meanwhile."""
+    course = Claiming()
+    course.log.fates.extend(["unanswered", *["away"] * 5])
+    item = Item(Prompt(queued=course.queued, request=REQUEST), "ack", 7, 1)
+
+    async def happens() -> None:
+        claiming = asyncio.create_task(course.workers[0].claims.claim(item))
+        await asyncio.sleep(0.25)
+        claimed = course.events()[-1][0]
+        course.log.store(subjects.event("gw1", "r", GATEWAY), Cancelled(uid="e"), claimed)
+        with pytest.raises(Settled):
+            await claiming
+
+    course.do(happens())
+    course.loop.close()
+    assert [type(event) for _, event in course.events()] == [Queued, Claim, Cancelled]
+
+
 SETTINGS = settings(
     max_examples=300,
     stateful_step_count=30,

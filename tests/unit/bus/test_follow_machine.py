@@ -266,6 +266,24 @@ class Following(RuleBasedStateMachine):
         ]
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_was_missed_before_a_claim_that_was_heard_is_read_again(ends: bool) -> None:
+    """Also if the next that is heard is an end without a seal, which counts no pieces."""
+    course = Following()
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.hear(6)
+    course.write(pick=0, count=2, together=False)
+    course.lose()
+    course.claim(pick=0, who=1)
+    course.hear(6)
+    if ends:
+        course.interfere(pick=0, ends=True)
+        course.hear(6)
+    course.never_a_word_that_is_not_in_the_log()
+    course.teardown()
+
+
 SETTINGS = settings(
     max_examples=200,
     stateful_step_count=40,

@@ -1,6 +1,7 @@
 """Deleted words are gone from the database's files, and from the log beside it a moment later."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,26 @@ async def test_deleted_words_are_in_no_file(
         assert await store.chat(user), "it is written to as before"
     finally:
         overwriting_task.cancel()
+
+
+async def test_a_disk_that_is_full_is_waited_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    async def empty_log() -> bool:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise sqlite3.OperationalError("database or disk is full")
+        return True
+
+    monkeypatch.setattr(overwriting, "PACE", 0.01)
+    monkeypatch.setattr(store.database, "empty_log", empty_log)
+    store.database.deleted.set()
+    task = asyncio.create_task(overwriting.run(store.database))
+    async with asyncio.timeout(10):
+        while tries < 2 and not task.done():
+            await asyncio.sleep(0.01)
+    assert not task.done()
+    task.cancel()
