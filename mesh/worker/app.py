@@ -152,6 +152,7 @@ class Worker:
         await self._bus.serve(subjects.encode(self._writer), texts.answer)
         if not await self._join(stop):
             return self._check_connection()
+        self._bus.on_doubt(self._desk.doubt)
         self._started = self._clock()
         log.info("Serving %s as %s", self._loader.info.model, self._bus.user)
         async with asyncio.TaskGroup() as group:

@@ -165,6 +165,13 @@ class Desk:
         for task in [*self._writing, *self._asides, *self._tasks]:
             task.cancel()
 
+    def doubt(self) -> None:
+        """What we were told may not have been heard, as where the connection broke: ask the log
+        whether each pen is still ours, and whether somebody has asked to stop."""
+        self._look_again.update(self._claiming)
+        for answer in self._answers.values():
+            self._aside(answer.check())
+
     async def keep_alive(self) -> None:
         """Renew the queue's patience for what is being worked on, until cancelled.
 
@@ -177,8 +184,7 @@ class Desk:
             now = time.monotonic()
             if now - last > self.ack_wait:
                 log.warning("This process was paused for %.1f s; asking for its claims", now - last)
-                for answer in self._answers.values():
-                    self._aside(answer.check())
+                self.doubt()
             last = now
             await self._renew()
 

@@ -16,6 +16,7 @@ from tests.acceptance.conftest import Process, Processes
 from tests.acceptance.reading import SLOW, WORDS
 from tests.chaos.story import settle
 from tests.chaos.times import spread
+from tests.chaos.wires import Wire
 from tests.chatting import ask, events, get_message, new_chat, ok
 from tests.truth import read_truth
 
@@ -99,6 +100,29 @@ async def test_what_is_stopped_while_its_worker_is_gone_ends_as_cancelled_once(
     assert run.end.usage.completion_tokens == len(run.texts) == stopped["tokens"] >= 20
     kept = await get_message(asked.http, asked.chat, asked.message)
     assert (kept["state"], kept["content"]) == ("cancelled", run.text)
+
+
+async def test_what_is_stopped_while_its_worker_is_cut_off_stops_when_it_is_back(
+    processes: Processes, http: httpx.AsyncClient
+) -> None:
+    """For less long than the queue is patient, so that nobody else takes it over."""
+    wire = Wire(processes.broker.port)
+    await wire.start()
+    try:
+        processes.worker("w1", *SLOW, "--nats", f"nats://127.0.0.1:{wire.port}")
+        await asyncio.to_thread(processes.await_workers, 1)
+        chat = await new_chat(http)
+        long: Any = {"sampling_parameters": {"max_new_tokens": 4000}}
+        message = (await ask(http, chat, LONG, **long))["assistant_message"]["id"]
+        await events(http, chat, message, most=20)
+        wire.broken = True
+        wire.cut()
+        stopping = asyncio.create_task(http.post(f"/chats/{chat}/messages/{message}/cancel"))
+        await asyncio.sleep(0.5)
+        wire.broken = False
+        assert ok(await stopping)["state"] == "cancelled"
+    finally:
+        await wire.close()
 
 
 async def test_a_stopped_answer_frees_its_slot_at_once(
