@@ -126,12 +126,13 @@ class Requests:
         )
         if len(encode(queued)) + 1024 > self._bus.max_payload:
             raise MeshError(ErrorCode.TOO_LARGE)
+        again = False
         if body:
             tried = await self.tried(request.rid, body, anew=not one_id)
             if tried.track is not None:
                 return tried.track
-            request = replace(request, rid=tried.rid)
-        if one_id:
+            request, again = replace(request, rid=tried.rid), tried.refused is not None
+        if one_id or again:  # whoever is refused again and again is not to fill the log
             await self.queue.check_room(request.model, request.tenant, request.priority)
         with self.queue.coming(request):
             request = await self.limiter.admit(request, chat=turn is not None)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from mesh.bus.connection import Bus
-from mesh.bus.jetstream import JetStream
+from mesh.bus.jetstream import JetStream, StreamState
 from mesh.protocol import subjects
 from tests.chatting import events, get_message, new_chat, ok
 from tests.whole_mesh import SINGLE, SLOW, Mesh
@@ -25,14 +25,24 @@ ROUTES: dict[str, Any] = {
 }
 
 
-async def queued(mesh: Mesh) -> int:
-    """How many requests are in the queue: those that are answered as well."""
+async def looked_at(mesh: Mesh, stream: str, subject: str) -> StreamState:
+    """How a stream stands, and what is in it under a subject."""
     bus = await Bus.connect([mesh.broker.url], *mesh.broker.credentials("gateway"))
     try:
-        queue = await JetStream(bus).stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)
-        return queue.state.messages
+        return (await JetStream(bus).stream_info(stream, subject)).state
     finally:
         await bus.close()
+
+
+async def queued(mesh: Mesh) -> int:
+    """How many requests are in the queue: those that are answered as well."""
+    return (await looked_at(mesh, subjects.REQ_STREAM, subjects.REQ_ALL)).messages
+
+
+async def told_of(mesh: Mesh) -> set[str]:
+    """The requests that the log tells of."""
+    found = await looked_at(mesh, subjects.RUN_STREAM, subjects.RUN_EVENTS)
+    return {subjects.parse_run(subject).rid for subject in found.subjects}
 
 
 @asynccontextmanager
@@ -87,8 +97,11 @@ async def test_what_was_refused_is_asked_again_under_its_key_and_once(
     body = ROUTES[url] | {"model": SINGLE}
     async with await one.client("ada") as here, await two.client("ada") as there:
         async with busy(one, here, SINGLE, 2):
-            for http in (here, here, there):
+            await refused(here, url, body)
+            told = await told_of(one)
+            for http in (here, there):
                 await refused(http, url, body)
+            assert await told_of(one) == told, "who asks again and again fills no log"
         first = await accepted(there, url, body)
         again = [await http.post(url, json=body, headers=KEY) for http in (here, there)]
         assert [response.content for response in again] == [first.content] * 2
