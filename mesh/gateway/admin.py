@@ -72,8 +72,8 @@ async def list_users(
 
 @post("/admin/users", status_code=200, body=NewUser)
 async def add_user(request: AnyRequest, services: Wired) -> UserRead:
-    """Make an account for somebody. For admins."""
-    services.doorman.signed_in(request)
+    """Make an account for somebody. For admins, in person."""
+    services.doorman.in_person(request)
     body = await read_body(request, NewUser)
     query = AddUser(account=body.account, password=body.password, role=body.role)
     return user_read(await services.store.ask(query))
@@ -81,16 +81,16 @@ async def add_user(request: AnyRequest, services: Wired) -> UserRead:
 
 @put("/admin/users/{user_id:str}/role", body=NewRole)
 async def set_role(request: AnyRequest, services: Wired, user_id: FromPath[str]) -> UserRead:
-    """Make somebody a user, an operator or an admin, from now on. For admins."""
-    services.doorman.signed_in(request)
+    """Make somebody a user, an operator or an admin, from now on. For admins, in person."""
+    services.doorman.in_person(request)
     body = await read_body(request, NewRole)
     return user_read(await services.store.ask(SetRole(user=user_id, role=body.role)))
 
 
 @put("/admin/users/{user_id:str}/password", body=NewPassword)
 async def set_password(request: AnyRequest, services: Wired, user_id: FromPath[str]) -> None:
-    """Give somebody another password, which signs them out everywhere. For admins."""
-    services.doorman.signed_in(request)
+    """Give somebody another password, which signs them out everywhere. For admins, in person."""
+    services.doorman.in_person(request)
     body = await read_body(request, NewPassword)
     await services.store.ask(SetPassword(user=user_id, password=body.password))
 

@@ -62,11 +62,12 @@ class UserDeleted(Struct):
 
 @post("/v1/users", status_code=200, body=UserBody)
 async def create_user(request: AnyRequest, services: Wired) -> UserObject:
-    """Make a user. For admins."""
+    """Make a user. For admins; with a password in person."""
     _admin(services, request)
     body = await read_body(request, UserBody)
     name = check_name(body.name, "name")
     if body.password is not None:
+        services.doorman.in_person(request)  # for it is a way to sign in, which a key has not
         with named_as_sent(account="name"):
             return _shown(await services.store.ask(AddUser(account=name, password=body.password)))
     made = SignIn(provider=PROVIDER, account=token_hex(16), display_name=name)

@@ -255,6 +255,32 @@ async def test_a_key_gives_no_key_more_than_it_has(mesh: Mesh) -> None:
         ok(await http.put(limits, json={}))
 
 
+async def test_an_admins_key_makes_no_way_to_sign_in_that_would_outlive_it(mesh: Mesh) -> None:
+    (name, admin_id), (other_name, other_id) = await add(mesh, "admin"), await add(mesh)
+    new = f"user-{token_hex(4)}"
+    account = {"account": new, "password": PASSWORD, "role": "admin"}
+    async with signed_in(mesh, name) as http, mesh.anonymous() as program:
+        _, key = await make_key(http, scopes=["account", "ask"])
+        program.headers.update(bearer(key))
+        for method, path, body in (
+            ("PUT", f"/admin/users/{admin_id}/password", {"password": "another horse"}),
+            ("PUT", f"/admin/users/{other_id}/password", {"password": "another horse"}),
+            ("PUT", f"/admin/users/{other_id}/role", {"role": "admin"}),
+            ("POST", "/admin/users", account),
+        ):
+            said = refusal(await program.request(method, path, json=body), 403, "forbidden")
+            assert "sign in" in said, path
+        user = {"name": new, "password": PASSWORD}
+        assert (await program.post("/v1/users", json=user)).status_code == 403
+        ok(await program.post("/v1/users", json={"name": new}))  # who never signs in
+        ok(await program.get("/admin/users"))
+        ok(await http.post("/admin/users", json=account))  # so nobody was called that
+        ok(await http.put(f"/admin/users/{other_id}/role", json={"role": "operator"}))
+    for unchanged in (name, other_name):
+        async with signed_in(mesh, unchanged) as http:
+            ok(await http.get("/account"))
+
+
 async def test_a_role_counts_at_once_for_keys_too(mesh: Mesh) -> None:
     name, user_id = await add(mesh)
     async with signed_in(mesh, name) as http, admin(mesh) as boss, mesh.anonymous() as other:
