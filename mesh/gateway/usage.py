@@ -104,6 +104,7 @@ async def own_usage(
 async def own_limits(request: AnyRequest, services: Wired) -> LimitList:
     """What is left of one's limits, as the headers of each answer have it."""
     who = services.doorman.principal(request)
+    await services.limiter.learn(who.user_id, who.key)
     rooms = services.limiter.rooms(who.user_id, who.key)
     return LimitList(
         tuple(

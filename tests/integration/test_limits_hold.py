@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from mesh.gateway.limits import limiter
 from tests.chatting import ask, events, new_chat, ok
 from tests.fleet import Fleet, fleet, wait_until
 from tests.whole_mesh import ECHO, SINGLE, Mesh
@@ -151,6 +152,27 @@ async def test_what_was_used_today_is_known_after_a_restart_and_counts_once(
                 pass
         assert refused.status_code == 429
         assert 0 < int(refused.headers["Retry-After"]) <= 86_400
+
+
+async def test_a_gateway_tells_of_the_day_what_it_has_not_read_in_the_log(
+    new_mesh: Callable[..., Mesh], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = new_mesh(limit_daily_tokens=60)
+    mesh.start("store", "gateway", ECHO)
+    async with await mesh.client("ada") as http:
+        assert (await generate(http)).status_code == 200
+        async with asyncio.timeout(60):
+            while not ok(await http.get("/account/usage"))["usage"]:
+                await asyncio.sleep(0.05)
+        remaining = left(await http.get("/account/limits"), "daily-tokens")
+        assert 0 < remaining < 60
+        mesh.stop("gateway")
+        monkeypatch.setattr(limiter, "horizon", lambda settings: 0.0)
+        mesh.start("gateway")
+        assert "x-ratelimit-limit-daily-tokens" not in (await http.get("/v1/models")).headers
+        (told,) = ok(await http.get("/account/limits"))["limits"]
+        assert (told["name"], told["remaining"]) == ("daily-tokens", remaining)
+        assert left(await http.get("/v1/models"), "daily-tokens") == remaining
 
 
 @pytest.mark.parametrize("ends", ["by itself", "cancelled"])

@@ -146,10 +146,18 @@ class Limiter:
         """A request that was admitted, and of which no log tells, used so many tokens."""
         self.counts.ended(rid, tokens)
 
+    async def learn(self, user: str, key: str) -> None:
+        """Have the store say what was used today, where there is a limit to that, for `rooms`."""
+        for who in _both(user, key):
+            await self._learn(who)
+
     def rooms(self, user: str, key: str) -> dict[str, Room]:
-        """What is left of each limit that there is, of the user's or the key's: the less."""
+        """What is left of each limit that there is, of the user's or the key's: the less.
+
+        What is left of the day is told once the store has said what was used of it.
+        """
         found: dict[str, Room] = {}
-        for who in (Who(user), Who(user, key)) if key else (Who(user),):
+        for who in _both(user, key):
             for name, room in self._rooms(who):
                 if name not in found or room.left < found[name].left:
                     found[name] = room
@@ -164,8 +172,9 @@ class Limiter:
         if allowed.concurrent:
             left = max(0, allowed.concurrent - len(used.open))
             yield "concurrent", Room(allowed.concurrent, left, 0.0 if not used.open else SOON)
-        if allowed.daily_tokens:
-            left = max(0, allowed.daily_tokens - used.today.tokens(now))
+        spent = used.today.tokens(now)
+        if allowed.daily_tokens and used.today.known:
+            left = max(0, allowed.daily_tokens - spent)
             yield "daily-tokens", Room(allowed.daily_tokens, left, DAY - now % DAY)
         if answers := self._answers(who):
             yield "messages", used.messages.room(answers, now)
@@ -235,11 +244,12 @@ class Limiter:
     async def _learn_of(self, request: Request) -> None:
         """Have the store say what was used today of what limits hold for the request."""
         for who in of(request):
-            if self._allowance(who).daily_tokens:
-                await self._learn(who)
+            await self._learn(who)
 
     async def _learn(self, who: Who) -> None:
-        """Have the store say what was used today, if it has not yet, and can."""
+        """Have the store say what was used today, if that is limited, it has not yet, and can."""
+        if not self._allowance(who).daily_tokens:
+            return
         today, now = self.counts.of(who).today, self._clock()
         today.turn(now)
         if today.known or now < self._away_until:
@@ -255,6 +265,11 @@ class Limiter:
         found = await self._store.ask(GetUsage(user=who.user, key=who.key, since=name, until=name))
         tokens = sum(row.prompt_tokens + row.completion_tokens for row in found.rows)
         today.learn(day, tokens, found.applied)
+
+
+def _both(user: str, key: str) -> tuple[Who, ...]:
+    """Whose limits hold for somebody: the user's, and the key's where they ask with one."""
+    return (Who(user), Who(user, key)) if key else (Who(user),)
 
 
 def horizon(settings: GatewaySettings) -> float:

@@ -260,6 +260,25 @@ async def test_what_the_store_says_of_yesterday_does_not_count_today() -> None:
     assert world.left() == {"daily-tokens": 100}
 
 
+async def test_what_is_left_of_the_day_is_told_once_it_is_known() -> None:
+    world = World(limit_requests=5, limit_daily_tokens=1000)
+    world.said.allowances["ada", "k1"] = Allowance(daily_tokens=950)
+    row = UsageRow(day="2024-10-04", user="ada", key="", model="m", prompt_tokens=900)
+    world.said.usage = None
+    await world.limiter.learn("ada", "k1")
+    assert world.left(key="k1") == {"requests": 5}
+    world.now += 11
+    world.said.usage = Usage(rows=(row,), applied=10)
+    assert world.left(key="k1") == {"requests": 5}
+    await world.limiter.learn("ada", "k1")
+    assert world.left(key="k1") == {"requests": 5, "daily-tokens": 50}
+    assert world.left() == {"requests": 5, "daily-tokens": 100}
+    asked = len(world.said.asked)
+    await world.limiter.learn("ada", "k1")
+    await world.limiter.learn("ada", "")
+    assert len(world.said.asked) == asked
+
+
 async def test_while_the_store_is_away_what_was_heard_counts() -> None:
     world = World(limit_daily_tokens=100)
     world.said.usage = None
