@@ -4,6 +4,7 @@ to an operator.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import Literal
 
@@ -18,6 +19,7 @@ from mesh.gateway.health import WorkerRead, worker_read
 from mesh.gateway.lookout import Happening
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
+from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import (
     Cancelled,
     Claim,
@@ -30,8 +32,10 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.run import Run
 
+log = logging.getLogger(__name__)
+
 EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds between two looks, at the mesh and at who may see it."""
 
 SHOWN = 100
 """Requests that are told one by one; the others are counted."""
@@ -111,9 +115,10 @@ def operates(services: Services, request: AnyRequest, principal: Principal) -> b
 async def mesh_events(request: AnyRequest, services: Wired) -> EventStream:
     """Workers, queues, requests under way and events, as Server-Sent Events, without end.
 
-    With `Last-Event-ID` the events behind it come, as far as they are remembered.
+    With `Last-Event-ID` the events behind it come, as far as they are remembered. It ends when who
+    asked for it would not be let in any more, as with a token that has expired.
     """
-    viewer = View(services, request)
+    services.doorman.signed_in(request)
     after = last_event_id(request) or 0
 
     async def write(wire: Wire) -> None:
@@ -122,11 +127,14 @@ async def mesh_events(request: AnyRequest, services: Wired) -> EventStream:
         try:
             with services.lookout.watching():
                 while not (wire.gone.done() or closing.done()):
+                    viewer = await _view(services, request)
                     news, told = viewer.news(told)
                     await wire.write(viewer.state() + news)
                     await asyncio.wait(
                         [wire.gone, closing], timeout=EVERY, return_when=asyncio.FIRST_COMPLETED
                     )
+        except MeshError as error:
+            log.debug("Somebody may not watch the mesh any more: %s", error.detail)
         finally:
             closing.cancel()
 
@@ -136,10 +144,10 @@ async def mesh_events(request: AnyRequest, services: Wired) -> EventStream:
 class View:
     """The mesh as one person may see it."""
 
-    def __init__(self, services: Services, request: AnyRequest) -> None:
+    def __init__(self, services: Services, request: AnyRequest, viewer: Principal) -> None:
         self._services = services
-        self._viewer = services.doorman.signed_in(request)
-        self._operator = operates(services, request, self._viewer)
+        self._viewer = viewer
+        self._operator = operates(services, request, viewer)
 
     def state(self) -> bytes:
         """How the mesh stands now, as an event."""
@@ -228,6 +236,12 @@ class View:
                 )
             case _:
                 return MeshHappening(at=told.at, what=what, mine=mine, rid=rid)
+
+
+async def _view(services: Services, request: AnyRequest) -> View:
+    """The mesh as who asked for it may see it now. Raises MeshError if they would be refused."""
+    await services.trusted.identify(request)
+    return View(services, request, services.doorman.anew(request))
 
 
 def _model(run: Run) -> str:

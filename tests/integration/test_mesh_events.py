@@ -1,5 +1,6 @@
 """The live mesh over HTTP: how it stands and what happens; who may cancel and drain."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -7,8 +8,13 @@ import httpx
 import msgspec
 import pytest
 
+from mesh.gateway.store import Store
+from mesh.protocol.accounts import RevokeKey
 from mesh.worker.app import Drained
 from tests.chatting import ask, events, get_message, new_chat, ok, refusal
+from tests.integration.test_accounts import add, admin, bearer, make_key, signed_in
+from tests.integration.test_trusted import site
+from tests.integration.test_trusted import store as store
 from tests.whole_mesh import SLOW, Mesh
 
 LONG = "word " * 200
@@ -101,6 +107,73 @@ async def test_on_a_network_only_operators_act_on_what_is_not_theirs(
         refusal(await other.post(f"/mesh/requests/{answer}/cancel"), 404, "not_found")
         refusal(await other.post(f"/workers/{SLOW}/drain"), 403, "forbidden")
         assert ok(await asker.post(f"/mesh/requests/{answer}/cancel"))["cancelled"]
+
+
+async def state_of(stream: AsyncIterator[Any], holds: Callable[[Any], bool]) -> Any:
+    """The next state of which something holds."""
+    async with asyncio.timeout(30):
+        async for event in stream:
+            if event["event_type"] == "state" and holds(event):
+                return event
+
+
+async def ended(stream: AsyncIterator[Any]) -> None:
+    """Read a stream to its end, which is not far."""
+    async with asyncio.timeout(30):
+        async for _ in stream:
+            pass
+
+
+async def test_who_watches_sees_what_they_may_see_by_now(new_mesh: Callable[..., Mesh]) -> None:
+    mesh = new_mesh(allowed_hosts="127.0.0.1")  # not private
+    mesh.start("store", "gateway", SLOW)
+    (name, user), (other, _) = await add(mesh, "operator"), await add(mesh)
+    async with (
+        admin(mesh) as boss,
+        signed_in(mesh, name) as http,
+        signed_in(mesh, other) as asker,
+        mesh.anonymous() as program,
+    ):
+        _, key = await make_key(http, scopes=["mesh"])
+        program.headers.update(bearer(key))
+        chat = await new_chat(asker)
+        answer = (await ask(asker, chat, LONG, model=SLOW))["assistant_message"]["id"]
+        by_token, by_key = watch(http), watch(program)
+        for stream in (by_token, by_key):
+            state = await state_of(stream, lambda state: bool(state["requests"]))
+            assert state["operator"] and state["requests"][0]["rid"] == answer
+        ok(await boss.put(f"/admin/users/{user}/role", json={"role": "user"}))
+        await ended(by_token)
+        state = await state_of(by_key, lambda state: not state["operator"])
+        assert {each["rid"] for each in state["requests"]} == {None}
+        assert ok(await asker.post(f"/mesh/requests/{answer}/cancel"))["cancelled"]
+        async with asyncio.timeout(30):
+            told = await anext(event async for event in by_key if event.get("what") == "cancelled")
+        assert "rid" not in told
+        ok(await boss.delete(f"/admin/users/{user}"))
+        await ended(by_key)
+
+
+async def test_watching_ends_with_what_one_was_let_in_by(mesh: Mesh, store: Store) -> None:
+    name, _ = await add(mesh)
+    website = await site(store)
+    async with (
+        signed_in(mesh, name) as http,
+        mesh.anonymous() as program,
+        mesh.anonymous(headers=website.header("ada")) as visitor,
+    ):
+        key_id, key = await make_key(http, scopes=["mesh"])
+        program.headers.update(bearer(key))
+        ok(await visitor.post("/auth/trusted"))
+        streams = [watch(each) for each in (http, program, visitor)]
+        for stream in streams:
+            assert (await anext(stream))["event_type"] == "state"
+        ok(await http.delete(f"/account/keys/{key_id}"))
+        await ended(streams[1])
+        ok(await http.delete("/auth/sessions"))
+        await ended(streams[0])
+        await store.ask(RevokeKey(key_id=website.key_id))
+        await ended(streams[2])
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Forwarded-Host"])

@@ -53,14 +53,16 @@ export class MeshView {
 
   async #watch(signal) {
     while (!signal.aborted) {
+      let trouble = true;
       try {
         for await (const { id, data } of events("/mesh/events", { after: this.#last, signal })) this.#hear(id, JSON.parse(data));
+        trouble = false; // the gateway has ended it, as when a token has expired: asking again renews that
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof Refusal && error.status < 500) return this.#say(error.message);
       }
       if (signal.aborted) return;
-      this.#say("The gateway does not answer; what you see is old. Trying again …");
+      if (trouble) this.#say("The gateway does not answer; what you see is old. Trying again …");
       await pause(this.#delay, signal);
       this.#delay = Math.min(this.#delay * 2, LONGEST);
     }
