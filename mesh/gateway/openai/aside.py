@@ -50,7 +50,7 @@ def weight(data: bytes) -> int:
     """
     try:
         found = msgspec.json.decode(data, type=_Schemas)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0
     waiting: list[object] = [found.tools, found.function, found.response_format, found.text]
     total = 0

@@ -167,7 +167,7 @@ def _calls(said: ChatMessage) -> list[CalledTool]:
 def _call(where: str, called: CalledTool) -> ToolCall:
     try:
         arguments = msgspec.json.decode(called.function.arguments or "{}")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
         raise bad(f"{where}.function.arguments", "Arguments are the text of a JSON object.")

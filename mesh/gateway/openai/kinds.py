@@ -5,8 +5,7 @@ Who sends a tool or an item that is not known here should hear that, and not of 
 
 import re
 
-import msgspec
-
+from mesh.gateway.body import decode_body
 from mesh.gateway.openai.asked import unsupported
 from mesh.protocol.errors import MeshError
 
@@ -19,13 +18,26 @@ TOOLS: Kinds = {"tools": ("function",)}
 
 
 def instead(data: bytes, error: MeshError, known: Kinds) -> MeshError:
-    """A better refusal of a body than that of a field in one of its lists, or the same."""
+    """A better refusal of a body than that of a field in one of its lists, or the same.
+
+    Raises MeshError (bad_request) for one that is no JSON behind that field.
+    """
     found = _IN_A_LIST.fullmatch(error.param or "")
     if found is None or found[1] not in known:
         return error
     name, at = found[1], int(found[2])
-    kind = msgspec.json.decode(data)[name][at].get("type")
+    kind = _type(data, name, at)
     if not isinstance(kind, str) or kind in known[name]:
         return error
     types = ", ".join(known[name])
     return unsupported(f"{name}[{at}].type", f"The type {kind!r} is not known here; use {types}.")
+
+
+def _type(data: bytes, name: str, at: int) -> object:
+    """Of what type a thing in a list says it is; None where there is no such thing.
+
+    The refusal may be of another list: of a name that stands twice in a body the last one is read.
+    """
+    things = decode_body(data, dict[str, object]).get(name)
+    thing = things[at] if isinstance(things, list) and at < len(things) else None
+    return thing.get("type") if isinstance(thing, dict) else None

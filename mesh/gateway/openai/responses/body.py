@@ -287,7 +287,7 @@ def _object(where: str, text: str | None) -> str:
     try:
         if isinstance(msgspec.json.decode(text or "{}"), dict):
             return text or "{}"
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         pass
     raise bad(where, "Arguments are the text of a JSON object.")
 
