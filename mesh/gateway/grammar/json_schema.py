@@ -34,16 +34,20 @@ def grammar(schema: object) -> Grammar:
     return made
 
 
-def rule(builder: Builder, schema: object) -> int:
-    """A rule for the JSON texts of a schema. Raises SchemaError."""
+def rule(builder: Builder, schema: object, objects: bool = False) -> int:
+    """A rule for the JSON texts of a schema. objects: of no other values. Raises SchemaError."""
+    compiler = _Compiler(builder, schema)
     try:
-        return _Compiler(builder, schema).value(schema, "")
+        made = compiler.value(schema, "")
     except TooLarge:
         raise SchemaError(
             "", "The schema is too large, or all of them together; ask for less."
         ) from None
     except RecursionError:
         raise SchemaError("", "The schema is nested too deeply.") from None
+    if objects:
+        compiler.only_objects(schema)
+    return made
 
 
 class _Compiler:
@@ -73,6 +77,20 @@ class _Compiler:
                 only(keys, {choice}, where)
                 return self._choice(choice, schema[choice], f"{where}.{choice}")
         return self._typed(schema, keys, where)
+
+    def only_objects(self, schema: object) -> None:
+        """Refuse what allows any other value, of a schema that was compiled."""
+        waiting, seen = [(schema, "")], set[int]()
+        while waiting:
+            one, where = waiting.pop()
+            found = self._resolved(one)
+            if id(found) in seen:
+                continue
+            seen.add(id(found))
+            choices = _choices(found)
+            waiting += [(each, where + at) for at, each in choices]
+            if not choices and not _is_object(found, where):
+                refuse(where, "Only an object can be here; give the schema the type object.")
 
     def _typed(self, schema: Schema, keys: set[str], where: str) -> int:
         kinds = types(schema, keys, where)
@@ -199,3 +217,25 @@ class _Compiler:
                 refuse(where, f"There is nothing at {name}.")
             found = found[part]
         return found
+
+
+def _choices(schema: object) -> list[tuple[str, object]]:
+    """The schemas among which one chooses, each with its place."""
+    for word in ("anyOf", "allOf"):
+        if isinstance(schema, dict) and word in schema:
+            return [(f".{word}[{at}]", each) for at, each in enumerate(schema[word])]
+    return []
+
+
+def _is_object(schema: object, where: str) -> bool:
+    """Whether all values of a schema without choices are objects. A reference that is left in it
+    leads to itself, and has none."""
+    keys = schema.keys() - ANNOTATIONS if isinstance(schema, dict) else set[str]()
+    if not isinstance(schema, dict) or not keys:
+        return False
+    if "$ref" in keys:
+        return True
+    if "type" not in keys and keys & {"enum", "const"}:
+        values = schema.get("enum", [schema.get("const")])
+        return all(is_of(value, "object") for value in values)
+    return types(schema, keys, where) == ["object"]

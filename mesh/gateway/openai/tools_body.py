@@ -87,6 +87,7 @@ def read(
 ) -> Format:
     """Raises MeshError (bad_request, unsupported), naming the parameter at fault."""
     functions = [_function(f"tools[{at}]", tool) for at, tool in enumerate(tools)]
+    _check_names(functions)
     schema = _schema(response)
     offered = tuple(_tool(tool.function) for tool in tools if tool.function is not None)
     match choice:
@@ -145,6 +146,9 @@ def _checked(make: Callable[[], Grammar]) -> Grammar:
         raise bad(place, str(error)) from error
 
 
+ELSEWHERE = {"$ref", "anyOf", "allOf"}
+"""Keywords of schemas that leave it to others what a value is."""
+
 SCHEMA = "response_format.json_schema.schema"
 
 
@@ -171,10 +175,26 @@ def _function(where: str, tool: ToolBody) -> Function:
     return Function(tool.function.name, _parameters(tool.function), f"{where}.function.parameters")
 
 
+def _check_names(functions: list[Function]) -> None:
+    """Raise MeshError (bad_request) for the second of two functions of one name: of a call nobody
+    could say which it is of."""
+    known = set[str]()
+    for at, function in enumerate(functions):
+        if function.name in known:
+            detail = f"There is a function {function.name!r} before; give each a name of its own."
+            raise bad(f"tools[{at}].function.name", detail)
+        known.add(function.name)
+
+
 def _parameters(function: FunctionBody) -> dict[str, Any]:
-    """Arguments are an object; without a schema there are none."""
+    """Arguments are an object; without a schema there are none.
+
+    Beside a reference or a choice a schema has no type: it stands in those that they lead to.
+    """
     if function.parameters is None:
         return {"type": "object", "additionalProperties": False}
+    if function.parameters.keys() & ELSEWHERE:
+        return function.parameters
     return {"type": "object"} | function.parameters
 
 
