@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64decode
 from collections.abc import Callable, Coroutine, Iterator
+from secrets import token_hex
 from struct import unpack
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import openai
 import pytest
 
+from mesh.gateway.openai.embeddings import AT_ONCE
 from mesh.settings import WorkerSettings
 from mesh.worker import app as worker
 from tests.conftest import Broker
@@ -160,6 +162,31 @@ def test_what_they_took_is_used_at_every_gateway_and_after_a_restart(
     assert (row["prompt_tokens"], row["completion_tokens"]) == (tokens, 0)
     exported = httpx.get(f"{one.url}/account/export", headers=signed, timeout=60).text
     assert "three" not in exported
+
+
+@pytest.mark.parametrize(("first", "made"), [(False, 20), (True, AT_ONCE - 1)])
+def test_what_was_made_before_a_text_was_refused_is_used(
+    mesh: Mesh, first: bool, made: int
+) -> None:
+    """Of a long text that comes first the others are not made, but for those asked for with it."""
+    name = f"refused-{first}-{token_hex(4)}"
+    params = {"code": name}
+    pair = httpx.get(f"{mesh.url}/auth/callback/debug", params=params, timeout=60).json()
+    signed = {"Authorization": f"Bearer {pair['access_token']['access_token']}"}
+    texts, long = ["one two three"] * 20, "word " * 9000
+    body = {"model": ECHO, "input": [long, *texts] if first else [*texts, long]}
+    refused = httpx.post(f"{mesh.url}/v1/embeddings", json=body, headers=signed, timeout=60)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "input")
+
+    def usage() -> list[dict[str, Any]]:
+        said = httpx.get(f"{mesh.url}/account/usage", headers=signed, timeout=60).json()
+        rows: list[dict[str, Any]] = said["usage"]
+        return rows
+
+    wait_until("the store has counted it", lambda: bool(usage()))
+    (row,) = usage()
+    assert row["requests"] == 1
+    assert 3 * made <= row["prompt_tokens"] <= 3 * len(texts)
 
 
 def test_a_model_that_makes_none_says_so(broker: Broker) -> None:

@@ -25,6 +25,7 @@ from mesh.protocol.abilities import Ability
 from mesh.protocol.codec import decode_embed_reply
 from mesh.protocol.embeddings import Embed, Embedded
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Request
 from mesh.protocol.subjects import Writer
 
 PATIENCE = 60.0
@@ -80,12 +81,16 @@ async def embeddings(request: AnyRequest, services: Wired) -> Response[bytes]:
     makers = _makers(services, name)
     asked = services.new_request(principal, name, (), trace=request_id(request))
     asked = await services.limiter.admit(asked)
+    heard: list[Embedded] = []
     try:
-        made = await _embedded(services, makers, name, body.texts)
-    except BaseException:
-        services.limiter.ended(asked.rid, 0)
+        made = await _embedded(services, makers, name, body.texts, heard)
+    except MeshError:
+        await _count(services, asked, heard)
         raise
-    tokens = sum(each.tokens for each in made)
+    except BaseException:
+        services.limiter.ended(asked.rid, _tokens(heard))
+        raise
+    tokens = _tokens(made)
     await beside.tell(services, asked, tokens)
     as_text = body.encoding_format == "base64"
     vectors = [Vector(at, _spelled(each.vector, as_text)) for at, each in enumerate(made)]
@@ -121,24 +126,45 @@ def _makers(services: Services, model: str) -> list[Writer]:
     return found
 
 
+async def _count(services: Services, asked: Request, heard: list[Embedded]) -> None:
+    """Count what was made of a body that is refused after all; of nothing the log is not told."""
+    if heard:
+        await beside.tell(services, asked, _tokens(heard))
+    else:
+        services.limiter.ended(asked.rid, 0)
+
+
+def _tokens(made: list[Embedded]) -> int:
+    return sum(each.tokens for each in made)
+
+
 async def _embedded(
-    services: Services, workers: list[Writer], model: str, texts: list[str]
+    services: Services, workers: list[Writer], model: str, texts: list[str], heard: list[Embedded]
 ) -> list[Embedded]:
-    """Raises MeshError; then what is still to be asked is not."""
+    """Raises MeshError; what no worker was asked for by then is not made. heard: gets what was, and
+    in the end also what workers were at just then."""
     first = cycle(range(max(1, len(workers))))
     room = asyncio.Semaphore(AT_ONCE)
+    failures: list[MeshError] = []
 
-    async def one(text: str, begin: int) -> Embedded:
+    async def one(text: str, begin: int) -> Embedded | None:
         asked = Embed(text=text, model=model)
         async with room:
-            return await _ask(services, workers[begin:] + workers[:begin], asked)
+            if failures:
+                return None
+            try:
+                made = await _ask(services, workers[begin:] + workers[:begin], asked)
+            except MeshError as error:
+                failures.append(error)
+                return None
+        heard.append(made)
+        return made
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(one(text, next(first))) for text in texts]
-    except* MeshError as failures:
-        raise _first_of(failures) from None
-    return [task.result() for task in asked]
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(one(text, next(first))) for text in texts]
+    if failures:
+        raise failures[0]
+    return [made for task in asked if (made := task.result()) is not None]
 
 
 async def _ask(services: Services, workers: list[Writer], asked: Embed) -> Embedded:
@@ -157,11 +183,6 @@ async def _ask(services: Services, workers: list[Writer], asked: Embed) -> Embed
         if answer.code is ErrorCode.CONTEXT_OVERFLOW:
             raise MeshError(answer.code, param="input")
     raise MeshError(ErrorCode.NO_WORKER, retry_after=services.settings.worker_wait)
-
-
-def _first_of(failures: BaseExceptionGroup[MeshError]) -> MeshError:
-    found = failures.exceptions[0]
-    return found if isinstance(found, MeshError) else _first_of(found)
 
 
 def _spelled(vector: bytes, as_text: bool) -> list[float] | str:
