@@ -22,6 +22,9 @@ GUEST = "guest"
 SHORTEST_KEY = 32
 """Characters; RFC 7518, section 3.2, wants a key as long as the hash, which has 32 bytes."""
 
+_UNREADABLE = (jwt.InvalidTokenError, RecursionError)
+"""What is raised of something that is no token, by older libraries also of one nested deeply."""
+
 _TOO_SHORT = f"Set MESH_TOKEN_SECRET to at least {SHORTEST_KEY} characters, or leave it unset."
 _CUT_OFF = "The signing key in {path} is cut off: delete the file, and a new key is made."
 
@@ -29,9 +32,10 @@ _CUT_OFF = "The signing key in {path} is cut off: delete the file, and a new key
 class Principal(Struct, frozen=True):
     """Who asks. `user_id` is also the tenant of what they ask for.
 
-    key: the id of the API key, where that is how they asked; scopes: what that key may be used for,
-    None: everything; trusted: a trusted client says so; priority: what they ask with; session: the
-    sign-in that their access token came of, "" where it does not say.
+    key: the id of the API key, where that is how they asked, or the trusted client's; scopes: what
+    that key may be used for, None: everything; trusted: a trusted client says who it is; priority:
+    what they ask with; session: the sign-in that their access token came of, "" where it does not
+    say.
     """
 
     user_id: str
@@ -86,7 +90,7 @@ class Tokens:
                 [ALGORITHM],
                 options={"require": require, "verify_exp": False, "verify_iat": False},
             )
-        except jwt.InvalidTokenError:
+        except _UNREADABLE:
             raise MeshError(ErrorCode.INVALID_TOKEN) from None
         if float(claims["exp"]) <= self._clock():
             raise MeshError(ErrorCode.TOKEN_EXPIRED)
@@ -102,7 +106,7 @@ class Tokens:
             jwt.decode(
                 token, self._key, [ALGORITHM], options={"verify_exp": False, "verify_iat": False}
             )
-        except jwt.InvalidTokenError:
+        except _UNREADABLE:
             return False
         return True
 

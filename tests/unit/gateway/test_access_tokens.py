@@ -1,5 +1,7 @@
 """How long an access token counts: by the mesh's time, whatever the machines' clocks say."""
 
+from base64 import urlsafe_b64encode
+
 import pytest
 
 from mesh.gateway.tokens import Tokens
@@ -40,3 +42,12 @@ def test_one_that_is_signed_at_another_gateway_counts_at_once() -> None:
     """Their clocks are a second apart, at most, where both go by the broker's."""
     token = Tokens(KEY, TTL, lambda: 101.5).access(ADA)
     assert Tokens(KEY, TTL, lambda: 100.0).read(token)[0].user_id == "ada"
+
+
+def test_one_whose_head_is_nested_deeply_is_none() -> None:
+    head = urlsafe_b64encode(b'{"x":' + b"[" * 3000 + b"]" * 3000 + b"}").rstrip(b"=").decode()
+    tokens, token = Tokens(KEY, TTL), f"{head}.e30.AAAA"
+    with pytest.raises(MeshError) as refusal:
+        tokens.read(token)
+    assert refusal.value.code is ErrorCode.INVALID_TOKEN
+    assert not tokens.signed(token)
