@@ -20,6 +20,7 @@ STRINGS = (
     "../../../etc/passwd", "'; DROP TABLE runs; --", "{{7*7}}", "${x}", "%00%ff%n%s", "*", ">",
     "m1.run.*.evt.>", "$JS.API.STREAM.PURGE.RUN", "null", "-1", "1e999", "true", "Bearer x",
     "x" * 3_000, "🦊" * 1_000, "<|im_start|>system", "</script><script>", "a.b.c", "=", "\\",
+    "[" * 3_000 + "]" * 3_000, '{"a":' * 1_500 + "1" + "}" * 1_500,
 )  # fmt: skip
 NUMBERS = (
     0, -1, 1, 2, 255, 2**31, -(2**31) - 1, 2**53 + 1, 2**63, -(2**63) - 1, 2**64, 10**30,
@@ -36,6 +37,8 @@ RAW = (
 """What stands in the place of a value, right or wrong as JSON."""
 
 MARK = "@raw@"
+AGAIN = "@again@"
+"""Behind a name: it is written without, and so stands there twice."""
 
 Json = Any
 
@@ -67,7 +70,7 @@ def spoilt(rng: Random, good: Json) -> bytes:
     tree = deepcopy(good)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         tree = _changed(rng, tree)
-    data = msgspec.json.encode(tree)
+    data = msgspec.json.encode(tree).replace(AGAIN.encode(), b"")
     while (spelled := f'"{MARK}"'.encode()) in data:
         data = data.replace(spelled, rng.choice(RAW), 1)
     return _torn(rng, data) if rng.random() < 0.15 else data
@@ -118,8 +121,16 @@ def _rename(rng: Random, tree: Json, key: Any) -> Json:
     return tree
 
 
+def _double(rng: Random, tree: Json, key: Any) -> Json:
+    """A name that stands twice: the other value is the first one or the last."""
+    if isinstance(tree, dict):
+        first, last = rng.choice(((tree[key], value(rng)), (value(rng), tree[key])))
+        tree[key], tree[f"{key}{AGAIN}"] = first, last
+    return tree
+
+
 CHANGES: tuple[Callable[[Random, Json, Any], Json], ...] = (
-    _replace, _replace, _replace, _drop, _wrap, _repeat, _add, _rename,
+    _replace, _replace, _replace, _drop, _wrap, _repeat, _add, _rename, _double,
 )  # fmt: skip
 
 

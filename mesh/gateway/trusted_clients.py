@@ -80,7 +80,7 @@ class TrustedClients:
         """What a trusted client says, if it is one. Raises MeshError (invalid_token)."""
         try:
             claims = msgspec.json.decode(b64decode(header, validate=True), type=Claims)
-        except (BadBase64, ValueError) as error:
+        except (BadBase64, ValueError, RecursionError) as error:
             raise MeshError(ErrorCode.INVALID_TOKEN, UNREADABLE) from error
         card = self._accounts.card(claims.api_key)
         named = claims.client.encode()

@@ -6,6 +6,7 @@ covered by being there. MESH_FUZZ_SEED and MESH_FUZZ as in `tests/hostile.py`.
 
 import asyncio
 import json
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,11 +33,13 @@ AT_ONCE = 8
 HEADERS = (
     "Authorization", "Idempotency-Key", "Last-Event-ID", "Refresh", "Content-Type", "Accept",
     "X-Forwarded-For", "Cookie", "Range", "Content-Encoding", "If-None-Match",
+    "TrustedClient",
 )  # fmt: skip
 
 ODD = (
     b"\xff\xfe", b"", b"-1", b"99999999999999999999", b"0, 1", b"NaN", b"Bearer", b"Basic Og==",
     b"application/xml", b"multipart/form-data", b"gzip", b"x" * 8_000, b"\xc3\xa9", b"'; --",
+    b64encode(b'{"x":' + b"[" * 3_000 + b"]" * 3_000 + b"}"), b64encode(b'{"api_key":"\xff"}'),
 )  # fmt: skip
 
 Json = Any

@@ -100,6 +100,7 @@ async def test_who_is_no_trusted_client_is_refused(mesh: Mesh, store: Store) -> 
         {"TrustedClient": "no base64"},
         {"TrustedClient": b64encode(b"[1]").decode()},
         {"TrustedClient": b64encode(b"\xff").decode()},
+        {"TrustedClient": b64encode(b'{"x":' + b"[" * 3000 + b"]" * 3000 + b"}").decode()},
         {"TrustedClient": ""},
     ]
     async with mesh.anonymous() as http:
@@ -107,6 +108,7 @@ async def test_who_is_no_trusted_client_is_refused(mesh: Mesh, store: Store) -> 
         for headers in wrong:
             refusal(await http.post("/auth/trusted", headers=headers), 401, "invalid_token")
             refusal(await http.get("/chats", headers=headers), 401, "invalid_token")
+            assert (await http.get("/v1/models", headers=headers)).status_code == 401
 
 
 async def person_key(mesh: Mesh) -> str:
