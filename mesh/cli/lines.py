@@ -30,7 +30,7 @@ from mesh.protocol.messages import (
     WorkerStopped,
 )
 from mesh.protocol.subjects import RunSubject
-from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent
+from mesh.protocol.tools import ActionDone, ActionsNeeded, KeyLed, RunBegun, RunOver, ToolEvent
 
 STYLES = {
     "queued": "cyan",
@@ -108,6 +108,8 @@ def _tool(stored: Stored, where: RunSubject) -> Line:
             detail = f"{'failed' if failed else 'done'}, by a {by}"
         case RunOver(state=state, detail=said):
             detail = f"{state}: {said}" if said else state
+        case KeyLed(thread=thread):
+            detail = f"a key led to a run on the thread {thread}"
         case None:
             detail = "cannot be read"
     return Line(

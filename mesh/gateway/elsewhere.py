@@ -3,7 +3,8 @@
 Answers share their ids, whatever the route, and a digest tells those apart; drafts and runs have
 others (`keys.py`). So under a key there is looked for the rest, before anything is begun. Of two
 kinds that are asked for in the same moment neither is found by the other, and a run on a thread,
-whose id is made of the thread, too, is not found from elsewhere.
+whose id is made of the thread, too, is found from elsewhere only if `POST /v1/runs` began it, which
+notes that.
 """
 
 import asyncio

@@ -40,12 +40,17 @@ def thread_run(key: str, thread_id: str) -> str:
     return key and f"run\n{thread_id}\n{key}"
 
 
+def posted(key: str) -> str:
+    """Which thread `POST /v1/runs` has begun a run on, for the key alone leads to none of those."""
+    return key and f"posted\n{key}"
+
+
 def message(key: str) -> str:
     """What a person says, which has its own keys: its answer may have the same one."""
     return key and f"message\n{key}"
 
 
-KINDS: tuple[Callable[[str], str], ...] = (answer, drafts, run, process)
+KINDS: tuple[Callable[[str], str], ...] = (answer, drafts, run, process, posted)
 """The kinds that a key alone leads to. Which of them a route finds again itself it says in
 `leads_to`, where that is not an answer."""
 

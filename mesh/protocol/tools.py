@@ -102,7 +102,14 @@ class RunOver(Event, frozen=True, kw_only=True, tag="run_over"):
     usage: Usage = Usage()
 
 
-ToolEvent = RunBegun | ActionsNeeded | ActionDone | RunOver
+class KeyLed(Event, frozen=True, kw_only=True, tag="key_led"):
+    """An idempotency key has led to a run on a thread: the one event of a story of its own, whose
+    id is made of the key alone, as the run's is not."""
+
+    thread: str
+
+
+ToolEvent = RunBegun | ActionsNeeded | ActionDone | RunOver | KeyLed
 
 
 # --- asking a tool --------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
-from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver
+from mesh.protocol.tools import ActionDone, ActionsNeeded, KeyLed, RunBegun, RunOver
 from mesh.store import charges, tool_runs, tree, usage, workers
 from mesh.store.models import Chat, Message, Run
 from mesh.store.records import Record, Unreadable
@@ -48,6 +48,8 @@ def apply(rows: Rows, record: Record) -> None:
             _deleted(rows, record)
         case RunBegun() | ActionsNeeded() | ActionDone() | RunOver() as event:
             tool_runs.apply(rows, record, event)
+        case KeyLed():
+            pass  # it is for gateways alone
         case WorkerStarted(info=info):
             workers.started(rows, record, info)
         case WorkerStopped(reason=reason):

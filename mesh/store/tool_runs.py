@@ -5,7 +5,7 @@ first outcome of a call counts, and nothing behind the end does.
 """
 
 from mesh.protocol.tool_story import WRITER
-from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent
+from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver
 from mesh.store.models import Action, ToolRun
 from mesh.store.records import Record
 from mesh.store.rows import Rows
@@ -14,7 +14,10 @@ from mesh.store.thread_log import answered, called, found_out
 OVER = frozenset({"completed", "failed", "cancelled", "expired"})
 
 
-def apply(rows: Rows, record: Record, event: ToolEvent) -> None:
+Told = RunBegun | ActionsNeeded | ActionDone | RunOver
+
+
+def apply(rows: Rows, record: Record, event: Told) -> None:
     """Bring the rows up to date with one event."""
     if record.writer.user != WRITER:
         return

@@ -133,6 +133,43 @@ async def test_a_key_that_began_drafts_begins_nothing_else_and_the_other_way_rou
         assert response.status_code == status, response.text
 
 
+async def on_threads(http: httpx.AsyncClient) -> list[dict[str, Any]]:
+    """What `POST /v1/runs` takes for a run on either of two threads."""
+    assistant = (await http.post("/v1/assistants", json={"model": ECHO})).json()["id"]
+    said = {"messages": [{"content": "hello"}]}
+    threads = [(await http.post("/v1/threads", json=said)).json()["id"] for _ in range(2)]
+    return [{"thread_id": each, "assistant_id": assistant} for each in threads]
+
+
+@pytest.mark.parametrize("first", range(3))
+@pytest.mark.parametrize("second", range(3))
+async def test_a_run_posted_for_one_thing_is_not_posted_for_another(
+    http: httpx.AsyncClient, first: int, second: int
+) -> None:
+    bodies = [CHAT, *await on_threads(http)]
+    again = 200 if first == second else 422
+    statuses = [(first, 200), (second, again), (first, 200)]
+    for which, status in statuses:
+        assert await ask(http, "/v1/runs", "k", bodies[which]) == status
+    if first:
+        assert await ask(http, "/v1/chat/completions", "k", CHAT) == 422
+        runs = (await http.get(f"/v1/threads/{bodies[first]['thread_id']}/runs")).json()["data"]
+        assert len(runs) == 1
+
+
+async def test_a_run_that_was_not_begun_leaves_its_key_free(http: httpx.AsyncClient) -> None:
+    one, other = await on_threads(http)
+    assert await ask(http, "/v1/runs", "k", one | {"assistant_id": "none"}) == 404
+    assert await ask(http, "/v1/runs", "k", other) == 200
+
+
+async def test_a_thread_has_keys_of_its_own(http: httpx.AsyncClient) -> None:
+    one, other = await on_threads(http)
+    assert await ask(http, "/v1/runs", "k", one) == 200
+    path, body = f"/v1/threads/{other['thread_id']}/runs", {"assistant_id": other["assistant_id"]}
+    assert await ask(http, path, "k", body) == 200
+
+
 async def test_a_key_that_led_elsewhere_begins_no_run_on_a_thread(http: httpx.AsyncClient) -> None:
     said = [{"content": "hello"}]
     thread = (await http.post("/v1/threads", json={"messages": said})).json()["id"]

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
+from mesh.gateway import keys
 from mesh.gateway.anew import next_id
 from mesh.gateway.openai.asked import Asked
 from mesh.gateway.services import Services
@@ -46,12 +47,21 @@ async def tried(
     """
     run_id = services.rid(principal, key)
     async with services.limiter.turn(run_id):
-        story: ToolStory | None = None
-        while key and (story := await services.telling.read(run_id)) is not None:
-            if not _refused(story):
-                break
-            run_id = next_id(run_id)
-        yield run_id, story
+        yield await _latest(services, run_id) if key else (run_id, None)
+
+
+async def check_posted(services: Services, principal: Principal, key: str, thread_id: str) -> None:
+    """Raise MeshError (conflict) where `POST /v1/runs` has done something else under a key than to
+    begin a run on this thread; "": one of messages of its own."""
+    if not key:
+        return
+    noted = await services.telling.noted(services.rid(principal, keys.posted(key)))
+    if noted and noted != thread_id:
+        raise keys.led_elsewhere()
+    if thread_id:
+        _, story = await _latest(services, services.rid(principal, keys.run(key)))
+        if story is not None:
+            raise keys.led_elsewhere()
 
 
 @asynccontextmanager
@@ -116,6 +126,13 @@ def _first(run: ToolRun) -> Request:
         priority=run.priority,
         key=run.key,
     )
+
+
+async def _latest(services: Services, run_id: str) -> tuple[str, ToolStory | None]:
+    """The run that was begun under an id and not refused, with its own; or the id to begin it."""
+    while (story := await services.telling.read(run_id)) is not None and _refused(story):
+        run_id = next_id(run_id)
+    return run_id, story
 
 
 def _refused(story: ToolStory) -> bool:

@@ -16,7 +16,7 @@ from mesh.gateway.headers import REPEATABLE, RESUMABLE, idempotency_key, last_ev
 from mesh.gateway.openai.asked import bad
 from mesh.gateway.openai.repeating import whole_digest
 from mesh.gateway.runs import body as bodies
-from mesh.gateway.runs.beginning import begin, let_in, run_of, tried
+from mesh.gateway.runs.beginning import begin, check_posted, let_in, run_of, tried
 from mesh.gateway.runs.body import ActionBody, OutputsBody, ToolOutput
 from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import find, shown
@@ -55,7 +55,7 @@ class Where(Struct):
     reply=RunObject,
     events=EVENTS,
     headers=REPEATABLE,
-    leads_to=(keys.run,),
+    leads_to=(keys.run, keys.posted),
 )
 async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Begin a run: it goes on by itself, and waits where a tool is called that nobody serves.
@@ -65,11 +65,12 @@ async def create_run(request: AnyRequest, services: Wired) -> Response[bytes]:
     principal = services.doorman.principal(request)
     data = await request.body()
     thread_id = decode_body(data, Where).thread_id
+    key = idempotency_key(request)
+    await check_posted(services, principal, key, thread_id or "")
     if thread_id is not None:
-        return await run_on_thread(request, services, thread_id)
+        return await run_on_thread(request, services, thread_id, keys.posted(key))
     read = partial(bodies.read, data)
     asked, later = await services.aside.read(principal.user_id, data, read)
-    key = idempotency_key(request)
     body, whole = (asked.digest(), await whole_digest(request)) if key else ("", "")
     async with tried(services, principal, keys.run(key)) as (run_id, known):
         if known is not None:

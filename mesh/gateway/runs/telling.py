@@ -10,14 +10,14 @@ from msgspec import DecodeError
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
-from mesh.bus.replay import events
+from mesh.bus.replay import events, last_event
 from mesh.gateway.keys import check_whole, led_elsewhere
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_event, encode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import ToolStory
-from mesh.protocol.tools import ActionDone, RunBegun, ToolEvent, ToolRun
+from mesh.protocol.tools import ActionDone, KeyLed, RunBegun, ToolEvent, ToolRun
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -60,6 +60,29 @@ class Telling:
             raise led_elsewhere()
         check_whole(story.begun.whole, whole)
         return story
+
+    async def note(self, id: str, thread_id: str) -> None:
+        """Tell on which thread a key begins a run, under an id that is made of the key alone.
+
+        Raises MeshError: conflict (another thread), broker_unavailable.
+        """
+        try:
+            await in_time(self.append(id, KeyLed(uid=new_uid(), thread=thread_id), 0))
+        except Fenced:
+            if await self.noted(id) != thread_id:
+                raise led_elsewhere() from None
+
+    async def noted(self, id: str) -> str:
+        """The thread that was noted under such an id, or "". Raises MeshError."""
+        stored = await in_time(last_event(self._js, id))
+        if stored is None:
+            return ""
+        try:
+            event = decode_tool_event(stored.data)
+        except DecodeError as error:
+            log.warning("The log's message %d cannot be read: %s", stored.seq, error)
+            return ""
+        return event.thread if isinstance(event, KeyLed) else ""
 
     async def append(self, run_id: str, event: ToolEvent, expected: int) -> int:
         """Tell an event behind the one at sequence `expected`. Raises Fenced."""

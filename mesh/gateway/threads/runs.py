@@ -27,12 +27,13 @@ from mesh.protocol.tool_story import ToolStory
 
 class Sent(Struct, frozen=True):
     """A request for a run. key, digest: of its idempotency key, and of all that was sent with it;
-    both "" where there is none."""
+    posted: of the same key, where the thread is to be noted. All "" where there is none."""
 
     data: bytes
     body: ThreadRunBody
     key: str
     digest: str
+    posted: str
     trace: str
 
 
@@ -43,7 +44,7 @@ class Sent(Struct, frozen=True):
     reply=RunObject,
     events=EVENTS,
     headers=REPEATABLE,
-    leads_to=(keys.thread_run,),
+    leads_to=(keys.thread_run, keys.posted),
 )
 async def create_thread_run(
     request: AnyRequest, services: Wired, thread_id: FromPath[str]
@@ -71,8 +72,13 @@ async def list_thread_runs(
     return as_json(listed([thread_run_object(each) for each in page.runs], page.more))
 
 
-async def run_on_thread(request: AnyRequest, services: Services, thread_id: str) -> Response[bytes]:
-    """Begin what a request asks for on a thread; answer with it, or tell it. Raises MeshError."""
+async def run_on_thread(
+    request: AnyRequest, services: Services, thread_id: str, posted: str = ""
+) -> Response[bytes]:
+    """Begin what a request asks for on a thread; answer with it, or tell it. Raises MeshError.
+
+    posted: where to note the thread, for a route that is not the thread's own.
+    """
     principal = services.doorman.principal(request)
     data = await request.body()
     body = decode_body(data, ThreadRunBody)
@@ -84,6 +90,7 @@ async def run_on_thread(request: AnyRequest, services: Services, thread_id: str)
         body=body,
         key=keys.thread_run(key, thread_id),
         digest=await body_digest(request) if key else "",
+        posted=posted,
         trace=request_id(request),
     )
     async with tried(services, principal, sent.key) as (run_id, known):
@@ -114,6 +121,8 @@ async def _new(
     run = await run_of(services, principal, asked, run_id, sent.trace)
     run = replace(run, later=later, thread=thread_id, assistant=body.assistant_id, fit="truncate")
     async with let_in(services, run):
+        if sent.posted:
+            await services.telling.note(services.rid(principal, sent.posted), thread_id)
         if more:
             await services.store.ask(
                 AddThreadMessage(user_id=user, thread_id=thread_id, message=more[0], more=more[1:])

@@ -8,7 +8,15 @@ from mesh.protocol.chats import Ok
 from mesh.protocol.codec import encode
 from mesh.protocol.messages import Message, ToolCall
 from mesh.protocol.subjects import Writer
-from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent, ToolRun
+from mesh.protocol.tools import (
+    ActionDone,
+    ActionsNeeded,
+    KeyLed,
+    RunBegun,
+    RunOver,
+    ToolEvent,
+    ToolRun,
+)
 from mesh.store import retention
 from tests.unit.store.conftest import Store
 from tests.unit.store.story import BEGAN, GATEWAY
@@ -45,6 +53,13 @@ async def rows(store: Store) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     found = await store.rows()
     (run,) = found["tool_runs"]
     return run, sorted(found["actions"], key=lambda row: int(row["number"]))
+
+
+async def test_what_a_key_has_led_to_is_for_gateways_alone(store: Store) -> None:
+    await tell(store, KeyLed(uid="k", thread="th"))
+    assert (await store.rows())["tool_runs"] == []
+    await tell(store, begun())
+    assert (await rows(store))[0]["state"] == "in_progress"
 
 
 async def test_a_run_and_its_actions_become_rows_event_by_event(store: Store) -> None:
