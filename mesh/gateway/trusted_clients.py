@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mesh.gateway.accounts import Accounts
 from mesh.gateway.doorman import TRUSTED
@@ -20,7 +21,7 @@ from mesh.gateway.errors import AnyRequest
 from mesh.gateway.names import NO_NAME
 from mesh.gateway.store import Store
 from mesh.gateway.tokens import Principal
-from mesh.protocol.accounts import AccountMark, SignIn
+from mesh.protocol.accounts import AccountMark, KeyCard, SignIn
 from mesh.protocol.errors import ErrorCode, MeshError
 
 HEADER = "TrustedClient"
@@ -51,7 +52,8 @@ class Claims(Struct):
 
 
 class Known(NamedTuple):
-    """A client's user, as the store said. mark: what was known then to have changed about them."""
+    """A client's user, as the store said, whichever of its keys it sends. mark: what was known then
+    to have changed about them."""
 
     principal: Principal
     mark: AccountMark | None
@@ -73,11 +75,16 @@ class TrustedClients:
         """
         header = request.headers.get(HEADER.lower())
         if header is not None and request.scope["path"].rstrip("/") != "/auth/trusted":
-            principal = await self._principal(self.claims(header))
+            claims, card = self._read(header)
+            principal = replace(await self._principal(claims), key=card.id)
             request.scope["state"][TRUSTED] = principal
 
     def claims(self, header: str) -> Claims:
         """What a trusted client says, if it is one. Raises MeshError (invalid_token)."""
+        return self._read(header)[0]
+
+    def _read(self, header: str) -> tuple[Claims, KeyCard]:
+        """What a trusted client says, and its key. Raises MeshError (invalid_token)."""
         try:
             claims = msgspec.json.decode(b64decode(header, validate=True), type=Claims)
         except (BadBase64, ValueError, RecursionError) as error:
@@ -92,7 +99,7 @@ class TrustedClients:
             raise MeshError(ErrorCode.INVALID_TOKEN, UNREADABLE)
         if NO_NAME.search(claims.username):
             raise MeshError(ErrorCode.INVALID_TOKEN, NO_USERNAME)
-        return claims
+        return claims, card
 
     async def _principal(self, claims: Claims) -> Principal:
         now = time.monotonic()

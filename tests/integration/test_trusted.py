@@ -1,5 +1,6 @@
 """Trusted clients: a site speaks for its own users, with a key of an admin's (A4)."""
 
+import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -13,8 +14,9 @@ from mesh.bus.connection import Bus
 from mesh.gateway.store import Store
 from mesh.protocol.accounts import CreateKey, RevokeKey, SetRole
 from mesh.protocol.keys import new_key
+from mesh.protocol.limits import Allowance, SetAllowance
 from tests.chatting import answer, messages, new_chat, ok, refusal
-from tests.whole_mesh import Mesh
+from tests.whole_mesh import ECHO, Mesh
 
 
 class Site:
@@ -158,6 +160,27 @@ async def test_a_site_makes_its_users_no_keys_which_would_outlive_its_own(
         limits = await http.put(f"/account/keys/{token_hex(16)}/limits", json={"requests": 1})
         refusal(limits, 403, "forbidden")
         assert ok(await http.get("/account/keys")) == {"keys": []}
+
+
+async def test_a_site_s_key_limits_and_counts_what_its_users_ask(mesh: Mesh, store: Store) -> None:
+    website = await site(store)
+    ada, bob = website.header("ada"), website.header("bob")
+    query = SetAllowance(key_id=website.key_id, allowance=Allowance(requests=1))
+    await store.ask(query)
+    body = {"prompt": "one two", "model": ECHO}
+    async with mesh.anonymous(headers=ada) as http, mesh.anonymous(headers=bob) as other:
+        for client in (http, other):
+            ok(await client.post("/auth/trusted"))
+        async with asyncio.timeout(30):
+            while "x-ratelimit-limit-requests" not in (await http.get("/v1/models")).headers:
+                await asyncio.sleep(0.05)
+        assert (await http.post("/generate", json=body)).status_code == 200
+        for client in (http, other):
+            assert (await client.post("/generate", json=body)).status_code == 429
+        async with asyncio.timeout(30):
+            while not (used := ok(await http.get("/account/usage"))["usage"]):
+                await asyncio.sleep(0.05)
+        assert [(row["key"], row["requests"]) for row in used] == [(website.key_id, 1)]
 
 
 async def test_another_role_of_a_site_s_user_counts_at_once(mesh: Mesh, store: Store) -> None:

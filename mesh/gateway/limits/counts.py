@@ -24,17 +24,22 @@ REMEMBERED = 10_000
 
 
 class Who(NamedTuple):
-    """A user, or one of a user's keys."""
+    """A user, or a key, whoever it is used for: a trusted client has many users."""
 
-    user: str
+    user: str = ""
     key: str = ""
 
 
+def both(user: str, key: str) -> Iterator[Who]:
+    """Whose limits hold for what a user asks: the user's, and the key's if they do with one."""
+    yield Who(user)
+    if key:
+        yield Who(key=key)
+
+
 def of(request: Request) -> Iterator[Who]:
-    """Whose request it is: the user's, and the key's if it came with one."""
-    yield Who(request.tenant)
-    if request.key:
-        yield Who(request.tenant, request.key)
+    """Whose request it is."""
+    return both(request.tenant, request.key)
 
 
 class Used:

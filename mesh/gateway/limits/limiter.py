@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 
 from mesh.bus.jetstream import JetStream
 from mesh.gateway.limits import past
-from mesh.gateway.limits.counts import DAY, MINUTE, Counts, Today, Who, of
+from mesh.gateway.limits.counts import DAY, MINUTE, Counts, Today, Who, both, of
 from mesh.gateway.limits.refusing import beyond, check_ever
 from mesh.gateway.limits.window import Room
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -148,7 +148,7 @@ class Limiter:
 
     async def learn(self, user: str, key: str) -> None:
         """Have the store say what was used today, where there is a limit to that, for `rooms`."""
-        for who in _both(user, key):
+        for who in both(user, key):
             await self._learn(who)
 
     def rooms(self, user: str, key: str) -> dict[str, Room]:
@@ -157,7 +157,7 @@ class Limiter:
         What is left of the day is told once the store has said what was used of it.
         """
         found: dict[str, Room] = {}
-        for who in _both(user, key):
+        for who in both(user, key):
             for name, room in self._rooms(who):
                 if name not in found or room.left < found[name].left:
                     found[name] = room
@@ -265,11 +265,6 @@ class Limiter:
         found = await self._store.ask(GetUsage(user=who.user, key=who.key, since=name, until=name))
         tokens = sum(row.prompt_tokens + row.completion_tokens for row in found.rows)
         today.learn(day, tokens, found.applied)
-
-
-def _both(user: str, key: str) -> tuple[Who, ...]:
-    """Whose limits hold for somebody: the user's, and the key's where they ask with one."""
-    return (Who(user), Who(user, key)) if key else (Who(user),)
 
 
 def horizon(settings: GatewaySettings) -> float:

@@ -262,7 +262,7 @@ async def test_what_the_store_says_of_yesterday_does_not_count_today() -> None:
 
 async def test_what_is_left_of_the_day_is_told_once_it_is_known() -> None:
     world = World(limit_requests=5, limit_daily_tokens=1000)
-    world.said.allowances["ada", "k1"] = Allowance(daily_tokens=950)
+    world.said.allowances["", "k1"] = Allowance(daily_tokens=950)
     row = UsageRow(day="2024-10-04", user="ada", key="", model="m", prompt_tokens=900)
     world.said.usage = None
     await world.limiter.learn("ada", "k1")
@@ -294,7 +294,7 @@ async def test_while_the_store_is_away_what_was_heard_counts() -> None:
 
 async def test_a_key_has_limits_of_its_own_and_its_users_hold_for_it_as_well() -> None:
     world = World(limit_requests=4)
-    world.said.allowances["ada", "k1"] = Allowance(requests=2)
+    world.said.allowances["", "k1"] = Allowance(requests=2)
     await world.ask(key="k1")
     assert world.left(key="k1") == {"requests": 1}
     await world.ask(key="k1")
@@ -303,6 +303,18 @@ async def test_a_key_has_limits_of_its_own_and_its_users_hold_for_it_as_well() -
     await world.ask()
     await world.refused(key="k2")
     assert world.left(key="k2") == {"requests": 0}
+
+
+async def test_a_key_s_limits_hold_for_all_together_whom_it_speaks_for() -> None:
+    world = World()
+    world.said.allowances["", "k1"] = Allowance(requests=2, daily_tokens=100)
+    await world.ask("ada", "k1")
+    await world.ask("bob", "k1")
+    await world.refused("carol", "k1")
+    assert world.left("carol", "k1")["requests"] == 0
+    asked = [(query.user, query.key) for query in world.said.asked]
+    assert asked == [("", "k1")], "the store is asked what all of them have used"
+    await world.ask("carol")
 
 
 async def test_a_user_may_have_more_or_no_limit_at_all() -> None:
@@ -362,11 +374,11 @@ async def test_a_key_has_its_users_weight_and_priority_or_less() -> None:
     world.said.allowances["ada", ""] = Allowance(weight=2.0, priority="high")
     admitted = await world.limiter.admit(world.request(key="k1", priority="high"))
     assert admitted.weight == 2.0
-    world.said.allowances["ada", "k1"] = Allowance(weight=0.5, priority="low")
+    world.said.allowances["", "k1"] = Allowance(weight=0.5, priority="low")
     admitted = await world.limiter.admit(world.request(key="k1", priority="low"))
     assert admitted.weight == 0.5
     assert await world.forbidden(world.request(key="k1"))
-    world.said.allowances["bob", "k2"] = Allowance(weight=9.0, priority="high")
+    world.said.allowances["", "k2"] = Allowance(weight=9.0, priority="high")
     assert (await world.limiter.admit(world.request("bob", "k2"))).weight == 1.0
     assert await world.forbidden(world.request("bob", "k2", priority="high"))
 
@@ -386,7 +398,7 @@ async def test_what_never_ends_is_forgotten_in_the_end() -> None:
 
 async def test_of_who_has_used_nothing_of_late_nothing_is_kept() -> None:
     world = World(limit_messages="1/600")
-    first, second = (ref(world.limiter.counts.of(Who("ada", key))) for key in ("", "k1"))
+    first, second = (ref(world.limiter.counts.of(who)) for who in (Who("ada"), Who(key="k1")))
     rid = await world.ask(key="k1", chat=True)
     world.now += 650
     world.limiter.counts.tidy(world.now)
