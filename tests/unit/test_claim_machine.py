@@ -246,7 +246,7 @@ class Claiming(RuleBasedStateMachine):
 def test_a_claim_that_landed_unanswered_is_not_held_once_the_request_has_ended() -> None:
     """Its worker was cut off until after the deadline, and a gateway has ended it meanwhile."""
     course = Claiming()
-    course.log.fates.extend(["unanswered", *["away"] * 5])
+    course.log.fates.extend(["unanswered", "away", "away", "away", "away", "away"])
     item = Item(Prompt(queued=course.queued, request=REQUEST), "ack", 7, 1)
 
     async def happens() -> None:
