@@ -183,7 +183,7 @@ async def test_requests_under_way_are_limited_until_they_end(
     mesh.start("store", "gateway", SINGLE)
     async with await mesh.client("ada") as http:
         chat = await new_chat(http)
-        text = "x" if ends == "by itself" else "/repeat word"
+        text = "word " * 20 if ends == "by itself" else "/repeat word"  # a second, or without end
         message = (await ask(http, chat, text, model=SINGLE))["assistant_message"]["id"]
         body = {"prompt": "x", "model": SINGLE}
         assert (await http.post("/generate", json=body)).status_code == 429
