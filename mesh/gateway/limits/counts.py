@@ -69,12 +69,18 @@ class Today:
         self.day = 0
         self.known = False
         self._sum = 0
+        self._told = (0, 0.0)
         self._recent: deque[tuple[int, float, int]] = deque()
 
     def add(self, seq: int, at: float, tokens: int) -> None:
-        """An answer's end, stored at `seq`, at a Unix time."""
+        """An answer's end, stored at `seq`, at a Unix time; 0: in no log.
+
+        The store may have told of it before it was heard.
+        """
         self.turn(at)
-        self._sum += tokens
+        applied, when = self._told
+        if not 0 < seq <= applied or at > when:  # in a log that was made anew all is later
+            self._sum += tokens
         self._recent.append((seq, at, tokens))
         while self._recent[0][1] < at - RECENT:
             self._recent.popleft()
@@ -83,12 +89,12 @@ class Today:
         self.turn(now)
         return self._sum
 
-    def learn(self, day: int, tokens: int, applied: int) -> None:
-        """What the store has of a day, up to a sequence of the log."""
+    def learn(self, day: int, tokens: int, applied: int, now: float) -> None:
+        """What the store has of a day, up to a sequence of the log. now: Unix time."""
         if day != self.day:
             return  # another has begun while the store was asked
         self._sum = tokens + sum(more for seq, _, more in self._recent if seq > applied)
-        self.known = True
+        self.known, self._told = True, (applied, now)
 
     def turn(self, at: float) -> None:
         """With a new day all begins anew, and nothing of it is missing."""

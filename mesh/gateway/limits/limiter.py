@@ -264,7 +264,7 @@ class Limiter:
         name = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
         found = await self._store.ask(GetUsage(user=who.user, key=who.key, since=name, until=name))
         tokens = sum(row.prompt_tokens + row.completion_tokens for row in found.rows)
-        today.learn(day, tokens, found.applied)
+        today.learn(day, tokens, found.applied, self._clock())
 
 
 def horizon(settings: GatewaySettings) -> float:

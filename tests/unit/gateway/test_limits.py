@@ -83,7 +83,7 @@ class World:
         self.limiter.counts.hear(rid, done, seq, self.now - ago)
 
     async def use(self, tokens: int, user: str = "ada", key: str = "") -> None:
-        self.end(await self.ask(user, key), tokens)
+        self.end(await self.ask(user, key), tokens, seq=1000)
 
     def left(self, user: str = "ada", key: str = "") -> dict[str, int]:
         return {name: room.left for name, room in self.limiter.rooms(user, key).items()}
@@ -277,6 +277,23 @@ async def test_what_is_left_of_the_day_is_told_once_it_is_known() -> None:
     await world.limiter.learn("ada", "k1")
     await world.limiter.learn("ada", "")
     assert len(world.said.asked) == asked
+
+
+async def test_what_the_store_told_of_before_it_was_heard_counts_once() -> None:
+    world = World(limit_daily_tokens=1000)
+    row = UsageRow(day="2024-10-04", user="ada", key="", model="m", prompt_tokens=900)
+    world.said.usage = Usage(rows=(row,), applied=10)
+    await world.limiter.learn("ada", "")
+    for seq, left in ((10, 100), (12, 50)):
+        request = world.request()
+        world.queued(request, seq=seq - 1)
+        world.end(request.rid, 50, seq)
+        assert world.left() == {"daily-tokens": left}
+    world.now += 1
+    request = world.request()  # in a log that was made anew
+    world.queued(request, seq=1)
+    world.end(request.rid, 20, 2)
+    assert world.left() == {"daily-tokens": 30}
 
 
 async def test_while_the_store_is_away_what_was_heard_counts() -> None:
