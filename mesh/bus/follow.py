@@ -69,13 +69,13 @@ class Follower:
             raise
         self._bus.on_doubt(self.doubt)
 
-    def track(self, rid: str, start: int = 0) -> Track:
+    def track(self, rid: str) -> Track:
         """Follow a request that is about to be queued. Call it before appending `queued`.
 
         Whoever asks for the same is given the same one, also where its story is being read just
         now: a second one in its place would leave the first one's readers without what comes.
         """
-        return self.tracks.any(rid) or self.tracks.begin(rid, start or self._applied + 1)
+        return self.tracks.any(rid) or self.tracks.begin(rid, self._applied + 1)
 
     def forsake(self, track: Track) -> None:
         """Follow no longer what was not queued after all, unless somebody else does."""
