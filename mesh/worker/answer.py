@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from mesh.bus.appender import Fenced, FrameWriter, new_uid
+from mesh.bus.appender import Fenced, new_uid
+from mesh.bus.frames import FrameWriter
 from mesh.protocol.abilities import lacking
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (

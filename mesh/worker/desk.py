@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mesh.bus.appender import FrameWriter
 from mesh.bus.connection import Bus, BusError
+from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item, ack, in_progress, nak, term
 from mesh.bus.trace import TRACE, working_for

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mesh.bus.appender import FrameWriter
 from mesh.bus.connection import Bus
 from mesh.bus.dialling import Client
+from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.protocol.messages import Done, Message, Prompt, Request

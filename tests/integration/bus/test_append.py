@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
-from mesh.bus import appender
-from mesh.bus.appender import Fenced, FrameWriter, append_event, new_uid
+from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
+from mesh.bus.frames import BACKLOG, FrameWriter
 from mesh.bus.jetstream import ApiError, JetStream
 from mesh.bus.replay import apply
 from mesh.bus.topology import declare, run_stream
@@ -83,7 +83,7 @@ async def test_however_much_waits_it_is_stored_in_frames_that_the_broker_takes(
     writer = Writer("w1", "a")
     frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
     odds = Odds(-0.1, tuple((f"token {k}", -0.123456789) for k in range(20)))
-    pieces = [f"{k} " for k in range(appender.BACKLOG)]
+    pieces = [f"{k} " for k in range(BACKLOG)]
     assert len(pieces) * len(encode(odds)) > js.bus.max_payload
     for k, piece in enumerate(pieces):
         frames.put("r1", 1, k, piece, (k,), odds)
@@ -139,7 +139,7 @@ async def test_frames_keep_every_piece_in_order_through_a_restart(
 async def test_a_frame_waits_its_turn_unless_an_answer_begins_or_ends(
     connect: Connect, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appender, "PACE", 3600.0)
+    monkeypatch.setattr("mesh.bus.frames.PACE", 3600.0)
     writer = Writer("w1", new_uid())
     frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
     running = asyncio.create_task(frames.run())

@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from mesh.bus.appender import FrameWriter, append_event, new_uid
+from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.follow import Follower, Track
+from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import JetStream, fence
 from mesh.bus.replay import story
 from mesh.bus.topology import declare

@@ -6,8 +6,8 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from mesh.bus.appender import FrameWriter
 from mesh.bus.connection import Bus
+from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.protocol import subjects

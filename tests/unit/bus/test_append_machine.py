@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from mesh.bus import appender
-from mesh.bus.appender import Fenced, FrameWriter, append_event
+from mesh.bus import appender, frames
+from mesh.bus.appender import Fenced, append_event
+from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import WRONG_LAST, ApiError, fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, decode_frame, encode
@@ -158,6 +159,7 @@ def test_whatever_becomes_of_an_append_it_counts_once_and_in_its_place() -> None
 
 def without_the_expected_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(appender, "fence", lambda *_: {})
+    monkeypatch.setattr(frames, "fence", lambda *_: {})
 
 
 def without_knowing_ones_own_frame(monkeypatch: pytest.MonkeyPatch) -> None:
