@@ -26,7 +26,8 @@ PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
     (
         b"access-control-allow-headers",
-        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Refresh, X-Priority",
+        b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Refresh, Traceparent, "
+        b"Tracestate, X-Priority",
     ),
     (b"access-control-max-age", b"3600"),
 ]

@@ -84,6 +84,8 @@ async def test_pages_of_allowed_origins_may_call(new_mesh: Callable[..., Mesh]) 
             "Idempotency-Key",
             "Last-Event-ID",
             "Refresh",
+            "Traceparent",
+            "Tracestate",
             "X-Priority",
         } == listed(preflight.headers["access-control-allow-headers"])
         assert int(preflight.headers["access-control-max-age"]) > 0
