@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from mesh.bus import appender, asking, follow, jetstream
+from mesh.bus import appender, asking, follow, frames, jetstream
 from mesh.bus.asking import Says
 from mesh.protocol.run import Applied, Run
 
@@ -29,7 +29,7 @@ def the_rule_of_the_latest_claim() -> None:
 
 def the_expected_sequences() -> None:
     """Every append passes."""
-    for module in (appender, jetstream):
+    for module in (appender, frames, jetstream):
         module.fence = lambda *_: {}  # type: ignore[attr-defined]
 
 
