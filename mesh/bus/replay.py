@@ -118,6 +118,20 @@ class _Pass:
     finished: bool = False
 
 
+class Replays:
+    """The replayers of all addresses, one for each."""
+
+    def __init__(self, js: JetStream) -> None:
+        self._js = js
+        self._of: dict[str, Replayer] = {}
+
+    async def run(self, rid: str, queued: Queued, start: int, upto: int = WHATEVER_COMES) -> Run:
+        """The state of a request as in `Replayer.run`; queued: its first event, at `start`."""
+        reply = queued.request.reply
+        replayer = self._of.setdefault(reply, Replayer(self._js, reply))
+        return await replayer.run(rid, start, upto)
+
+
 class Replayer:
     """Replays requests of one reply address; those who ask while it reads share the next pass."""
 

@@ -246,6 +246,6 @@ async def _pending(js: JetStream, request: Request) -> Pending | None:
         tenant=request.tenant,
         state="stopping" if run.cancel else "running" if run.n else "waiting",
         seconds=max(0.0, time.time() - request.created),
-        worker=None if run.pen is None else run.pen[1].user,
-        attempts=run.n,
+        worker=run.worker[1].user if run.worker else None,
+        attempts=run.worker[0] if run.worker else 0,
     )

@@ -30,6 +30,7 @@ from mesh.protocol.messages import (
     WorkerStopped,
 )
 from mesh.protocol.subjects import RunSubject
+from mesh.protocol.tool_story import WRITER
 from mesh.protocol.tools import ActionDone, ActionsNeeded, KeyLed, RunBegun, RunOver, ToolEvent
 
 STYLES = {
@@ -158,9 +159,7 @@ def _worker(where: RunSubject, event: LogEvent) -> str | None:
             return info.name
         case WorkerStopped(name=name) | WorkerLost(name=name):
             return name
-        case Claim():
-            return where.writer.user
-        case Done(seal=seal) | Failed(seal=seal) | Cancelled(seal=seal) if seal is not None:
+        case Claim() | Done() | Failed() | Cancelled() if where.writer.user != WRITER:
             return where.writer.user
         case _:
             return None

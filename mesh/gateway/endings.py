@@ -1,7 +1,9 @@
 """Ends requests: because somebody asks to stop, or because nobody has ended them in time.
 
 Whoever holds the pen writes the end; only a request that nobody holds, or whose time is over, is
-ended from here. What nobody has claimed leaves the queue with its end, and makes room there.
+ended from here. What nobody has claimed leaves the queue with its end, and makes room there. Of
+what somebody has claimed the pen is taken first: what its holder goes on writing counts for nothing
+then, and the end says exactly what was read.
 """
 
 import asyncio
@@ -10,11 +12,13 @@ import time
 from collections.abc import Callable
 from math import inf
 
+from msgspec.structs import replace
+
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Track
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import last_event
+from mesh.bus.replay import Replays, last_event
 from mesh.gateway import leftovers
 from mesh.gateway.anew import RETRY_AFTER
 from mesh.protocol import subjects
@@ -27,6 +31,7 @@ from mesh.protocol.messages import (
     Failed,
     Request,
     RunEvent,
+    Usage,
 )
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
@@ -50,17 +55,29 @@ def due(run: Run) -> float:
     return request.deadline + OVERTIME if run.n else request.waits_until
 
 
-def _late(run: Run, pause: float) -> End:
-    """The end of a request whose time is over; what it was to be cancelled for, it is.
+def _unclaimed(run: Run, pause: float) -> End:
+    """The end of a request that nobody has taken in time; what it was to be cancelled for, it is.
 
-    pause: seconds after which to ask anew for what nobody has taken.
+    pause: seconds after which to ask for it anew.
     """
     if run.cancel:
-        return Cancelled(uid=new_uid(), text=run.text, n=run.n)
+        return Cancelled(uid=new_uid())
     code = ErrorCode.DEADLINE_EXCEEDED
-    if run.n == 0:
-        return Failed(uid=new_uid(), code=code, detail=NOT_TAKEN, retry_after=pause)
-    return Failed(uid=new_uid(), code=code, detail=code.sentence, text=run.text, n=run.n)
+    return Failed(uid=new_uid(), code=code, detail=NOT_TAKEN, retry_after=pause)
+
+
+def _late(run: Run) -> End:
+    """The end of a request whose time is over, by whoever has its pen and has read all of it."""
+    code = ErrorCode.DEADLINE_EXCEEDED
+    end = Failed(uid=new_uid(), code=code, detail=code.sentence)
+    tokens = run.count if run.ids is None else sum(map(len, run.ids))
+    return replace(
+        Cancelled(uid=new_uid()) if run.cancel else end,
+        text=run.text,
+        usage=Usage(completion_tokens=tokens),
+        seal=run.seal(),
+        n=run.n,
+    )
 
 
 class Endings:
@@ -78,6 +95,7 @@ class Endings:
         self._js = js
         self._writer = writer
         self._clock = clock
+        self._replays = Replays(js)
         self._due: dict[str, Track] = {}
         self.pause: Callable[[str], float] = lambda model: RETRY_AFTER
 
@@ -143,15 +161,39 @@ class Endings:
     async def _overdue(self, track: Track) -> None:
         run = track.run
         if run.queued is not None:
-            request = run.queued.request
             try:
-                if not await self._end(request, _late(run, self.pause(request.model)), run.last):
+                ended = await (self._end_claimed(track) if run.n else self._end_unclaimed(track))
+                if not ended:
                     await self._look_for(track)
-                elif run.n == 0:
-                    await self._take_out(track)
             except BusError as error:  # one that cannot be ended must not keep the others from it
                 log.error("%s could not be ended: %s", track.rid, error)
         self.see_to(track)  # until the end was read, for it may have moved on
+
+    async def _end_unclaimed(self, track: Track) -> bool:
+        run = track.run
+        assert run.queued is not None
+        request = run.queued.request
+        if not await self._end(request, _unclaimed(run, self.pause(request.model)), run.last):
+            return False
+        await self._take_out(track)
+        return True
+
+    async def _end_claimed(self, track: Track) -> bool:
+        """Take the pen, read what stands before that, and end it with this.
+
+        Should we die in between, whoever sees to it next does it again.
+        """
+        run = track.run
+        assert run.queued is not None and run.claim is not None
+        request = run.queued.request
+        taking = replace(run.claim, uid=new_uid(), n=run.n + 1, lost=False)
+        try:
+            taken = await self._append(request, taking, run.last)
+        except Fenced:
+            return False
+        whole = await self._replays.run(track.rid, run.queued, run.queued_at, taken)
+        known = run if whole.queued is None else whole  # the log may have forgotten its beginning
+        return await self._end(request, _late(known), taken)
 
     async def _look_for(self, track: Track) -> None:
         """End for its readers what the log has forgotten: nobody can write an end there."""

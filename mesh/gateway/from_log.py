@@ -53,8 +53,8 @@ def answer(run: Run, turn: Turn) -> ChatMessage:
         truncated=end.truncated if isinstance(end, Done) else 0,
         error_code=failed.code.value if failed else None,
         error=(failed.detail or failed.code.sentence) if failed else None,
-        worker=run.pen[1].user if run.pen else None,
-        attempts=run.n,
+        worker=run.worker[1].user if run.worker else None,
+        attempts=run.worker[0] if run.worker else 0,
         usage=end.usage if end else Usage(),
         timings=end.timings if end else Timings(),
     )

@@ -31,6 +31,7 @@ from mesh.protocol.messages import (
     WorkerStopped,
 )
 from mesh.protocol.run import Run
+from mesh.protocol.tool_story import WRITER
 
 log = logging.getLogger(__name__)
 
@@ -198,8 +199,8 @@ class View:
             state="stopping" if run.cancel else "running" if run.n else "waiting",
             mine=mine,
             created=_created(run),
-            worker=run.pen[1].user if run.pen else None,
-            attempts=run.n,
+            worker=run.worker[1].user if run.worker else None,
+            attempts=run.worker[0] if run.worker else 0,
             chat_id=turn.chat_id if turn else None,
         )
 
@@ -228,7 +229,7 @@ class View:
                     what=what,
                     mine=mine,
                     rid=rid,
-                    worker=writer if event.seal is not None else None,
+                    worker=writer if writer != WRITER else None,
                     tokens=event.usage.completion_tokens,
                     first_token=event.timings.first_token,
                     generate=event.timings.generate,

@@ -5,7 +5,7 @@ and always read from the log itself: a take-over must begin where every reader w
 """
 
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import Replayer, last_event, read_event, story
+from mesh.bus.replay import Replays, last_event, read_event, story
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Resume, RunStatus, WorkerStopped
@@ -21,7 +21,7 @@ class Resumer:
 
     def __init__(self, js: JetStream) -> None:
         self._js = js
-        self._replayers: dict[str, Replayer] = {}
+        self._replays = Replays(js)
 
     async def answer(self, subject: str, data: bytes) -> RunStatus:
         """Handle `resume.<user>.<rid>`: the user is who asks, by the broker's word."""
@@ -48,9 +48,7 @@ class Resumer:
         """
         if story.queued is None:
             return None
-        reply = story.queued.request.reply
-        replayer = self._replayers.setdefault(reply, Replayer(self._js, reply))
-        return await replayer.run(rid, story.queued_at, story.last)
+        return await self._replays.run(rid, story.queued, story.queued_at, story.last)
 
 
 def _status(run: Run, prefix: bool = False, goodbye: WorkerStopped | None = None) -> RunStatus:

@@ -57,7 +57,8 @@ class Run:
 
     texts[k] is piece k; ids[k] its token ids, or ids is None once a writer gave none; odds[k] how
     likely it was, empty where nobody asked. dropped: pieces before the first of these that were let
-    go. pen is None before the first claim. queued_at, claimed_at and last are sequences: of the
+    go. pen is None before the first claim; worker is the latest that a worker had: a gateway takes
+    the pen only to end what nobody has ended. queued_at, claimed_at and last are sequences: of the
     first event, of the latest claim, and of the last event applied. bare: only events are applied,
     to learn how the request stands; its texts stay empty and no seal waits for them.
     fingerprints: of all claims, in order; lost: how many holders were lost at the last place at
@@ -68,6 +69,7 @@ class Run:
     queued: Queued | None = None
     queued_at: int = 0
     pen: tuple[int, Writer] | None = None
+    worker: tuple[int, Writer] | None = None
     claim: Claim | None = None
     claimed_at: int = 0
     fingerprints: list[str] = field(default_factory=list)
@@ -129,6 +131,8 @@ class Run:
                 if event.n <= self.n:
                     return Applied.IGNORED
                 self.pen, self.claim, self.claimed_at = (event.n, writer), event, seq
+                if writer.user != WRITER:
+                    self.worker = self.pen
                 self.fingerprints.append(event.fingerprint)
                 if event.lost:
                     self.lost_in_all += 1

@@ -152,8 +152,8 @@ def _open_run(rows: Rows, record: Record) -> Run | None:
 
 def _claimed(rows: Rows, record: Record, claim: Claim) -> None:
     run = _open_run(rows, record)
-    if run is None or claim.n <= run.attempts:
-        return
+    if run is None or claim.n <= run.attempts or record.writer.user == WRITER:
+        return  # a gateway claims what it ends at once
     run.state, run.attempts, run.claimed_at = "running", claim.n, record.at
     run.worker, run.inc = record.writer
     workers.claimed(rows, record, run)

@@ -38,7 +38,7 @@ def row_of(story: Story) -> Row:
     """The row of a request, by the log."""
     run, queued = story.run, _queued(story)
     request, charge, end = queued.request, queued.charge, run.end
-    number, writer = run.pen or (0, None)
+    number, writer = run.worker or (0, None)
     seal = end.seal if end is not None else None
     failed = end if isinstance(end, Failed) else None
     return Row(

@@ -140,8 +140,10 @@ def _check_story(verdict: Verdict, story: Story, ask: Ask | None) -> None:
     verdict.ends[_kind(story)] += 1
     if story.ends != 1:
         verdict.blame("duplicated", f"{name} has {story.ends} ends")
-    if not run.sealed() or (run.end.seal is not None and run.end.text != run.text):
+    if not run.sealed():
         verdict.blame("wrong", f"{name}: the seal does not fit its {len(run.texts)} pieces")
+    elif run.end.text != run.text:
+        verdict.blame("wrong", f"{name}: its end says {run.end.text!r}, written is {run.text!r}")
     if story.model == ECHO:
         words = ask.words if ask is not None else [f"#{story.number}", *WORDS]
         for place, text in enumerate(run.texts):

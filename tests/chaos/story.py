@@ -14,6 +14,7 @@ from mesh.protocol import subjects
 from mesh.protocol.messages import Cancel, Claim, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
+from mesh.protocol.tool_story import WRITER
 from tests.truth import Truth
 
 ATTEMPTS = 10
@@ -85,7 +86,9 @@ class TimedTruth(Truth):
         if where.kind != "evt" or where.reply in subjects.NO_REQUESTS:
             return
         event = read_event(stored)
-        if isinstance(event, Claim):
+        if isinstance(event, Claim) and where.writer.user == WRITER:
+            pass  # a gateway takes the pen to end what nobody has ended
+        elif isinstance(event, Claim):
             claims = self._claimed.setdefault(where.rid, [])
             if event.n > len(claims):
                 claims.append(Claimed(stored.at, where.writer))

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancelled, Failed
@@ -29,6 +30,16 @@ def test_an_answer_as_it_should_be_is_clean() -> None:
 
 def test_who_is_told_done_before_all_is_said_was_told_wrongly() -> None:
     assert blamed(checked(story(3), "reader", "done"), "done with 3 of 60 pieces")
+
+
+def test_an_end_says_what_was_written_whether_it_is_sealed_or_not() -> None:
+    known = Known(timeout=1, windows=[trouble("w1", "freeze worker")])
+    late = story(9, failed(ErrorCode.DEADLINE_EXCEEDED))
+    assert checked(late, "reader", "error: x", known=known).clean
+    assert late.run.end is not None
+    late.run.end = replace(late.run.end, seal=None, text="half of it")
+    verdict = checked(late, "reader", "error: x", known=known)
+    assert verdict.counts["wrong"] == 1 and "its end says" in verdict.said[0]
 
 
 @pytest.mark.parametrize("client", ["reader", "leaver", "slow", "retrier"])

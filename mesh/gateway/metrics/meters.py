@@ -8,6 +8,7 @@ from mesh.gateway.metrics.storage import Storage
 from mesh.metrics import GAPS, SECONDS, Registry
 from mesh.protocol.messages import Cancelled, Claim, Done, End, Failed, Queued, RunEvent
 from mesh.protocol.subjects import RunSubject
+from mesh.protocol.tool_story import WRITER
 
 REMEMBERED = 10_000
 """Events that are known when they are heard again: what was missed is read with what was not."""
@@ -55,6 +56,8 @@ class Meters:
             case Queued(request=request) if self._is_new(event):
                 self._models[where.rid] = request.model
                 self._accepted.labels(request.model).inc()
+            case Claim() if where.writer.user == WRITER:
+                pass  # it ends what nobody has ended
             case Claim(n=n, model=model) if n > 1 and self._is_new(event):
                 self._takeovers.labels(model).inc()
             case Done() | Failed() | Cancelled():

@@ -79,6 +79,15 @@ def test_what_failed_is_counted_by_its_code_and_take_overs_each() -> None:
     assert told.value("mesh_first_token_seconds_count") == 0
 
 
+def test_a_gateway_that_ends_what_nobody_ends_takes_nothing_over() -> None:
+    told = Told()
+    told.tell(QUEUED, claim(1))
+    told.meters.hear(RunSubject("gw1", "evt", "r1", Writer("gateway", "g1")), claim(2))
+    assert told.value("mesh_takeovers_total") == 0
+    told.tell(claim(3))
+    assert told.value("mesh_takeovers_total") == 1
+
+
 def test_an_event_that_is_heard_again_counts_once() -> None:
     told = Told()
     for _ in range(2):

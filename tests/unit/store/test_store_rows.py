@@ -13,7 +13,7 @@ from mesh.protocol.chats import (
     WorkerEvents,
 )
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Deleted, Done, End, Timings, Usage
+from mesh.protocol.messages import Deleted, Done, End, Failed, Timings, Usage
 from mesh.protocol.run import text_checksum
 from mesh.protocol.subjects import Writer
 from tests.unit.store import story
@@ -65,6 +65,17 @@ async def test_a_take_over_counts_as_an_attempt_and_names_the_new_worker(store: 
     store.log.append(story.done(n=2), "r1", W2)
     run = await run_of(store, "r1")
     assert (run.attempts, run.worker, run.state) == (2, "w2", "done")
+
+
+async def test_a_gateway_that_takes_the_pen_to_end_a_run_is_no_worker(store: Store) -> None:
+    gateway = Writer("gateway", "g1")
+    store.log.append(story.queued("r1"), "r1")
+    store.log.append(story.claim(1), "r1", W1)
+    store.log.append(story.claim(2), "r1", gateway)
+    store.log.append(Failed(uid="e", code=ErrorCode.DEADLINE_EXCEEDED, n=2), "r1", gateway)
+    run = await run_of(store, "r1")
+    assert (run.attempts, run.worker, run.state) == (1, "w1", "failed")
+    assert await worker_events(store, "gateway") == []
 
 
 async def test_a_claim_counts_only_if_its_number_is_higher(store: Store) -> None:
