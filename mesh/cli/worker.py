@@ -34,7 +34,7 @@ def command(**flags: Any) -> None:
     try:
         with enrolled(settings) as (name, password):
             at_work = AtWork()
-            serve(settings, lambda stop: app.run(settings, name, password, stop, at_work))
+            serve(settings, lambda stop: app.run(settings, name, password, stop, at_work, DRAINED))
     except app.Drained:
         sys.exit(DRAINED)
     except app.Interrupted:

@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 MAX_FAILURES = 3
 """Engines that fail on a request until it is the request that they fail of."""
 
+LETTING_GO = 1.0
+"""Seconds that an engine may take to let go of an answer; it is left behind with it then."""
+
 
 Why = Literal["", "cancel", "hand_over", "outclaimed", "stalled"]
 """What interrupted an answer."""
@@ -69,6 +72,7 @@ class Answer:
     """An answer in this worker's hands: `work`, then `finish`. `cancel`, `hand_over` end it early.
 
     The engine counts as stalled on it after `patience` seconds without a sign of life.
+    `left_behind`: it has not let go of the answer when it was told to, and holds it for ever.
     """
 
     def __init__(
@@ -95,6 +99,8 @@ class Answer:
         self._draft = Draft(self._request, held.n, clock)
         self._truncated = 0
         self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
+        self._awaited: asyncio.Future[Literal["stop", "length"]] | None = None
+        self.left_behind = False
         self._blamed = 0
         self._whole = not held.taken_over
         self._why: Why = "cancel" if held.cancel else ""
@@ -229,8 +235,21 @@ class Answer:
     async def _generate(self) -> Literal["stop", "length"]:
         self._stepped = time.monotonic()
         self._generating = asyncio.create_task(self._drive())
-        async with asyncio.timeout(self._request.deadline - self._clock()):
-            return await self._generating
+        self._awaited = asyncio.shield(self._generating)
+        try:
+            async with asyncio.timeout(self._request.deadline - self._clock()):
+                return await self._awaited
+        finally:
+            await self._let_go(self._generating)
+
+    async def _let_go(self, generating: asyncio.Task[Literal["stop", "length"]]) -> None:
+        """Have the engine end with it, if it has not. One that hangs keeps nobody waiting, and what
+        it still says is not heard."""
+        if generating.done():
+            return
+        generating.cancel()
+        await asyncio.wait({generating}, timeout=LETTING_GO)
+        self.left_behind = not generating.done()
 
     async def _drive(self) -> Literal["stop", "length"]:
         built = await self._prompts.prepare(self._request)
@@ -245,6 +264,8 @@ class Answer:
         gate, longest = Gate(job.sampling.stop), self._frames.longest
         async with aclosing(self._engine.generate(job)) as steps:
             async for step in steps:
+                if self.left_behind:
+                    raise asyncio.CancelledError
                 self._note(step)
                 self._deliver(gate.feed(step.text, step.ids, step.odds))
                 if gate.stopped:
@@ -276,8 +297,8 @@ class Answer:
 
     def _interrupt(self, why: Why) -> None:
         self._why = self._why or why
-        if self._generating is not None:
-            self._generating.cancel()
+        if self._awaited is not None and self.generating:
+            self._awaited.cancel()
 
     def _interrupted(self) -> End | None:
         match self._why:

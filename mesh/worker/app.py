@@ -41,6 +41,7 @@ from mesh.settings import WorkerSettings
 from mesh.worker.answer import Patience
 from mesh.worker.claim import Claims
 from mesh.worker.desk import Desk
+from mesh.worker.engines.base import EngineBroken
 from mesh.worker.loader import Loader
 from mesh.worker.machine import Gauges
 from mesh.worker.memory import resident
@@ -53,6 +54,9 @@ log = logging.getLogger(__name__)
 GOODBYE = 2.0
 """Seconds that leaving may take once all is handed over."""
 
+CLOSING = 2.0
+"""Seconds that the engine may take to end when this process does; it is left as it is then."""
+
 
 async def run(
     settings: WorkerSettings,
@@ -60,11 +64,16 @@ async def run(
     password: str,
     stop: asyncio.Event,
     at_work: Callable[[bool], None] = lambda busy: None,
+    drained: int = 0,
 ) -> None:
     """Serve until `stop` is set, then drain. at_work: as for the `Desk`.
 
-    Raises MeshError when the worker cannot join; Interrupted when it was still loading its model.
+    An engine that hangs keeps nobody: the process is ended then, with status 0 if it was asked to
+    leave by `stop`, `drained` if by an order, else 1.
+    Raises MeshError when the worker cannot join; Drained after an order to leave; Interrupted when
+    it was still loading its model.
     """
+    status = 1
     loader = await unless(stop, Loader.start(settings))
     if loader is None:
         # The thread that loads cannot be interrupted: here nobody is to wait for it.
@@ -82,11 +91,18 @@ async def run(
                 await worker.serve(stop)
         finally:
             await bus.close()
+    except Drained:
+        status = drained
+        raise
     except Stuck as stuck:
         log.error("%s", stuck)
-        os._exit(1)  # its threads would never end
+        if stuck.ordered:
+            status = drained
+        os._exit(0 if stop.is_set() else status)  # its threads would never end
     finally:
-        await loader.close()
+        if not await _closed(loader):
+            log.error("The engine does not end: a step of it hangs. Leaving without it.")
+            os._exit(0 if stop.is_set() else status)
 
 
 class Interrupted(Exception):
@@ -98,7 +114,12 @@ class Drained(Exception):
 
 
 class Stuck(Exception):
-    """The engine makes no step any more, and cannot be trusted to close either."""
+    """The engine makes no step any more, and cannot be trusted to close either. ordered: the worker
+    was told to leave besides."""
+
+    def __init__(self, why: str, ordered: bool) -> None:
+        super().__init__(why)
+        self.ordered = ordered
 
 
 class Worker:
@@ -180,7 +201,11 @@ class Worker:
             async with asyncio.timeout(GOODBYE):
                 await self._tell_stop()
         if self._desk.stuck.is_set():
-            raise Stuck("The engine has stalled on all it had to do, or is broken; leaving.")
+            why = "The engine has stalled on all it had to do, or is broken; leaving."
+            raise Stuck(why, self._ordered.is_set())
+        if self._desk.left_behind:
+            why = "The engine has not let go of what it was told to; leaving without it."
+            raise Stuck(why, self._ordered.is_set())
         if self._ordered.is_set():
             raise Drained
 
@@ -308,6 +333,16 @@ class Worker:
             machine=self._gauges.machine,
             load=self._gauges.load,
         )
+
+
+async def _closed(loader: Loader) -> bool:
+    """Close the engine; whether it has ended. One that hangs in a step never does."""
+    try:
+        async with asyncio.timeout(CLOSING):
+            await loader.close()
+    except (TimeoutError, EngineBroken):
+        return False
+    return True
 
 
 async def _first(*events: asyncio.Event) -> None:

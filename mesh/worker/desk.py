@@ -40,7 +40,8 @@ class NotReady(Exception):
 class Desk:
     """At most as many requests at once as the engine has slots.
 
-    `stuck` is set when the engine has stalled on everything, or says itself that it is broken.
+    `stuck` is set when the engine has stalled on everything, or says itself that it is broken;
+    `left_behind`: it has not let go of some answer, and so of this process, when it was told to.
     ack_wait, in seconds, is the queue's patience, `patience` the one with the engine. `ready` is
     waited for before each claim; with NotReady it says that the model cannot be had just now.
     `freed` is called whenever a slot became free.
@@ -80,6 +81,7 @@ class Desk:
         self._asides: set[asyncio.Task[None]] = set()
         self._meter = Meter()
         self._storing = 0
+        self.left_behind = False
         self.at_work: Callable[[bool], None] = lambda busy: None
 
     # --- what others want to know -----------------------------------------------------------------
@@ -92,8 +94,12 @@ class Desk:
         return len(self._tasks)
 
     def holds(self, rid: str) -> bool:
-        """Whether this worker is answering a request, or just about to."""
-        return rid in self._answers or rid in self._claiming
+        """Whether this worker is answering a request, or just about to. What its engine has stalled
+        on it is not: others may have that."""
+        answer = self._answers.get(rid)
+        if answer is None:
+            return rid in self._claiming
+        return not answer.stalled(time.monotonic())
 
     def has_passed_on(self, rid: str) -> bool:
         """Whether this worker has left a request to others, and not because of its engine."""
@@ -108,7 +114,7 @@ class Desk:
     def take(self, item: Item) -> None:
         """Begin with an item of the queue, unless it is ours already or there is no slot."""
         rid = item.prompt.request.rid
-        if self.holds(rid):
+        if rid in self._answers or rid in self._claiming:
             return  # its renewal was late; it comes again should we not see it through
         if self.free() <= 0:
             self._aside(self._give_back(item, 0.0))  # it tells us that somebody waits there
@@ -175,8 +181,9 @@ class Desk:
     async def keep_alive(self) -> None:
         """Renew the queue's patience for what is being worked on, until cancelled.
 
-        A gap in our own time longer than that patience means that we were paused and may have
-        lost our claims: ask before going on.
+        What the engine has stalled on is not: should this worker fail to give it back, the queue
+        gives it to another. A gap in our own time longer than that patience means that we were
+        paused and may have lost our claims: ask before going on.
         """
         last = time.monotonic()
         while True:
@@ -253,6 +260,7 @@ class Desk:
             await self._give_back(item)
         finally:
             self._answers.pop(rid, None)
+            self.left_behind = self.left_behind or answer.left_behind
             if answer.engine_broken:
                 self.stuck.set()
             if not (self._answers or self.stuck.is_set()):
@@ -288,7 +296,8 @@ class Desk:
             log.error("An answer failed in the worker itself", exc_info=task.exception())
 
     async def _renew(self) -> None:
-        working = [answer.held.item for answer in self._answers.values()]
+        now = time.monotonic()
+        working = [each.held.item for each in self._answers.values() if not each.stalled(now)]
         for item in [*self._claiming.values(), *working]:
             try:
                 await in_progress(self._bus, item.ack_reply)

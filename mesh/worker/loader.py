@@ -12,7 +12,7 @@ from contextlib import suppress
 from mesh.protocol.errors import MeshError
 from mesh.settings import WorkerSettings
 from mesh.worker.engines import choose
-from mesh.worker.engines.base import Engine, EngineError, EngineInfo, Job, Step
+from mesh.worker.engines.base import Engine, EngineBroken, EngineError, EngineInfo, Job, Step
 from mesh.worker.engines.embedding import Embedder, Embedding
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,10 @@ class Loader:
         return self._loaded().generate(job)
 
     async def close(self) -> None:
-        """Free everything, also what is only just being loaded: a library cannot be interrupted."""
+        """Free everything, also what is only just being loaded: a library cannot be interrupted.
+
+        Raises EngineBroken when the engine does not end.
+        """
         if self._loading is not None:
             with suppress(MeshError):
                 self._engine = await self._loading
@@ -80,14 +83,16 @@ class Loader:
     async def change(self, settings: WorkerSettings) -> None:
         """Load another model in the place of the present one.
 
-        Raises MeshError when it will not load; then none is loaded.
+        Raises MeshError when it will not load; then none is loaded; EngineBroken when the present
+        one does not end.
         """
         async with self._changing:
             await self._free()
             await self._load(settings)
 
     async def put_away(self) -> None:
-        """Free the memory; `ready` loads the same model again."""
+        """Free the memory; `ready` loads the same model again. Raises EngineBroken when the engine
+        does not end."""
         async with self._changing:
             await self._free()
 
@@ -103,8 +108,13 @@ class Loader:
 
     async def _free(self) -> None:
         engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.close()
+        if engine is None:
+            return
+        try:
+            async with asyncio.timeout(self.settings.stall_limit):
+                await engine.close()
+        except TimeoutError:
+            raise EngineBroken("The engine does not end: a step of it hangs.") from None
 
     def _loaded(self) -> Engine:
         if self._engine is None:

@@ -21,6 +21,7 @@ from mesh.protocol.messages import Accepted, LoadModel, ModelCard, UnloadModel
 from mesh.settings import WorkerSettings
 from mesh.worker.desk import Desk, NotReady
 from mesh.worker.engines import choose
+from mesh.worker.engines.base import EngineBroken
 from mesh.worker.loader import Loader
 
 log = logging.getLogger(__name__)
@@ -140,13 +141,19 @@ class Offer:
     # --- at work ----------------------------------------------------------------------------------
 
     async def run(self, desk: Desk) -> None:
-        """Pull prompts, and change the model as ordered, until cancelled."""
+        """Pull prompts, and change the model as ordered, until cancelled.
+
+        An engine that does not end when it is to make room is stuck, and the worker has to leave.
+        """
         try:
             self._pull(desk)
             while True:
                 change = await self._changes.get()
                 try:
                     await self._carry_out(change, desk)
+                except EngineBroken as error:
+                    log.error("%s", error)
+                    desk.stuck.set()
                 finally:
                     self._busy, self.target = not self._changes.empty(), ""
                     self.changes += 1
@@ -179,7 +186,11 @@ class Offer:
             idle = time.monotonic() - self._asked
             if idle >= after and self._loader.loaded and self._offered and not self._busy:
                 log.info("%s rests: nobody has asked for %.0f s", self._loader.info.model, idle)
-                await self._loader.put_away()
+                try:
+                    await self._loader.put_away()
+                except EngineBroken as error:
+                    log.error("%s", error)
+                    return desk.stuck.set()
                 await self._tell()
 
     async def _load_again(self) -> None:

@@ -1,0 +1,80 @@
+"""For which items a worker asks the queue to be patient, and what it says that it works on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mesh.bus.connection import Bus
+from mesh.bus.dialling import Client
+from mesh.bus.jetstream import JetStream
+from mesh.bus.pull import Item
+from mesh.protocol.messages import Message, Prompt, Request
+from mesh.protocol.poison import Bounds
+from mesh.protocol.subjects import Writer
+from mesh.settings import WorkerSettings
+from mesh.worker import desk as of_desk
+from mesh.worker.answer import Patience
+from mesh.worker.claim import Claims, Held
+from mesh.worker.desk import Desk
+from mesh.worker.engines.echo import EchoEngine
+
+REQUEST = Request(
+    rid="r1",
+    reply="gw1",
+    tenant="t",
+    model="echo",
+    messages=(Message(role="user", content="one"),),
+    created=0.0,
+    deadline=4e9,
+)
+ITEM = Item(Prompt(queued=1, request=REQUEST), "ack.me", 1, 1)
+LIMIT = 0.3
+
+
+class Granted(Claims):
+    """Every claim is granted at once."""
+
+    async def claim(self, item: Item) -> Held:
+        return Held(item, 1, 2)
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[EchoEngine]:
+    """An engine that never gives a first token."""
+    engine = EchoEngine(WorkerSettings(engine="echo", echo_delay=1000.0))
+    yield engine
+    await engine.close()
+
+
+async def test_only_what_the_engine_is_alive_on_is_renewed(
+    engine: EchoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody gives back what it has stalled on here, so it is the queue that has to."""
+    renewed: list[str] = []
+
+    async def renew(bus: Bus, ack_reply: str) -> None:
+        renewed.append(ack_reply)
+
+    async def ready() -> None: ...
+
+    monkeypatch.setattr(of_desk, "in_progress", renew)
+    bus = Bus(Client(), "w1")
+    js = JetStream(bus)
+    claims = Granted(bus, js, Writer("w1", "i1"), engine.info.fingerprint)
+    patience = Patience(first=LIMIT, between=LIMIT, losses=Bounds(2, 5))
+    desk = Desk(bus, js, claims, engine, patience, ready, lambda: None)
+    desk.ack_wait = LIMIT / 4
+    desk.take(ITEM)
+    renewing = asyncio.create_task(desk.keep_alive())
+    try:
+        await asyncio.sleep(LIMIT / 2)
+        assert renewed and set(renewed) == {"ack.me"} and desk.holds("r1")
+        await asyncio.sleep(LIMIT)
+        assert not desk.holds("r1"), "who asks may have it"
+        renewed.clear()
+        await asyncio.sleep(LIMIT)
+        assert renewed == [] and desk.running() == 1
+    finally:
+        renewing.cancel()
+        desk.close()
