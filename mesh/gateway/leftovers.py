@@ -23,20 +23,27 @@ LINGER = 15.0
 """Seconds that an item lies in the queue, and its request is over, before it is a leftover."""
 
 MOST = 50
-"""Items that are looked at in one go, the oldest first."""
+"""Items that are looked at in one go."""
 
 
-async def clear(js: JetStream, now: float) -> None:
-    """Take the leftovers among the oldest items out of the queue. Raises BusError."""
-    at = 1
-    for _ in range(MOST):
-        item = await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, at)
-        if item is None or now < item.at + LINGER:
-            return
-        at = item.seq + 1
-        if await _is_over(js, item, now):
-            log.info("The queue's item %d is of a request that is over: taking it out", item.seq)
-            await js.delete(subjects.REQ_STREAM, item.seq)
+class Leftovers:
+    """Goes through the queue over and over, so many items at a time, from the oldest on."""
+
+    def __init__(self, js: JetStream) -> None:
+        self._js = js
+        self._at = 1
+
+    async def clear(self, now: float) -> None:
+        """Take the leftovers among the next items out of the queue. Raises BusError."""
+        for _ in range(MOST):
+            item = await self._js.next(subjects.REQ_STREAM, subjects.REQ_ALL, self._at)
+            if item is None or now < item.at + LINGER:
+                self._at = 1  # what comes behind is younger still
+                return
+            if await _is_over(self._js, item, now):
+                log.info("The queue's item %d is of what is over: taking it out", item.seq)
+                await self._js.delete(subjects.REQ_STREAM, item.seq)
+            self._at = item.seq + 1
 
 
 async def take_out(js: JetStream, rid: str, seq: int) -> None:

@@ -9,15 +9,15 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import JetStream
+from mesh.bus.jetstream import JetStream, StreamInfo
 from mesh.bus.lease import Lease
-from mesh.bus.queue import items_under
-from mesh.gateway import leftovers
+from mesh.bus.queue import Inventory
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.endings import due
+from mesh.gateway.leftovers import Leftovers
 from mesh.gateway.living import Living
 from mesh.gateway.requests import Requests, is_orphan
 from mesh.gateway.unfinished import Unfinished
@@ -36,6 +36,9 @@ COURTESY = 3.0
 
 HANDED_ON = 600.0
 """Seconds after which the sweeper before us has kept a dead letter that we know of, too."""
+
+LOOKING = 1.0
+"""Seconds of a sweep in which items of the queue are looked at; the next one goes on."""
 
 SWEEPING = "sweeping"
 """The lease of the one who sweeps."""
@@ -61,6 +64,8 @@ class Sweeper:
     ) -> None:
         self._js = js
         self._lease = Lease(js, SWEEPING, name)
+        self._inventory = Inventory(js)
+        self._leftovers = Leftovers(js)
         self._living = living
         self._unfinished = unfinished
         self._requests = requests
@@ -76,17 +81,19 @@ class Sweeper:
                 self._unfinished.forget(self._clock() - HANDED_ON)
                 continue
             try:
-                await self._sweep(await self._unfinished.read())
-                await leftovers.clear(self._js, self._clock())
+                queue = await self._js.stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)
+                await self._sweep(await self._unfinished.read(), queue)
+                await self._leftovers.clear(self._clock())
                 for rid in list(self._unfinished.poisoned):
                     await self._letters.keep(rid)
                     self._unfinished.poisoned.pop(rid, None)
             except (BusError, MeshError) as error:
                 log.debug("Sweeping: %s", error)
 
-    async def _sweep(self, runs: dict[str, Run]) -> None:
+    async def _sweep(self, runs: dict[str, Run], queue: StreamInfo) -> None:
         """See to all unfinished requests once, of gateways that are gone to more of them.
 
+        queue: how it was just before they were read.
         Raises BusError, MeshError (broker_unavailable).
         """
         now = self._clock()
@@ -104,28 +111,37 @@ class Sweeper:
         settled = [
             run for run in open_.values() if run.queued and _settled(run.queued.request, run, now)
         ]
-        for request in await self._lost(settled):
+        for request in await self._lost(settled, queue, runs):
             await self._requests.queue_again(request.rid)
 
-    async def _lost(self, runs: Iterable[Run]) -> list[Request]:
-        """The requests of those of the runs that are not in the queue."""
+    async def _lost(
+        self, runs: Iterable[Run], queue: StreamInfo, alive: Collection[str]
+    ) -> list[Request]:
+        """The requests of those of the runs that are not in the queue, as far as that is known.
+
+        alive: the ids of all that are not over.
+        """
         of_place: dict[tuple[str, ...], list[Run]] = defaultdict(list)
         for run in runs:
             if run.queued is not None:
                 request = run.queued.request
                 of_place[self._requests.queue.lanes.found_at(request)].append(run)
-        if not of_place:
-            return []
-        info = await self._js.stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)
+        doubtful = {
+            place: wanted
+            for place, wanted in of_place.items()
+            if sum(queue.state.subjects.get(subject, 0) for subject in place) < len(wanted)
+            or _overtaken(wanted)
+        }  # what is not lost is the rule; looking at each item costs
+        self._inventory.forget_all_but(set().union(*doubtful))
+        until = time.monotonic() + LOOKING
         lost: list[Request] = []
-        for place, wanted in of_place.items():
-            there = sum(info.state.subjects.get(subject, 0) for subject in place)
-            enough = there >= len(wanted)
-            if enough and not _overtaken(wanted):
-                continue  # what is not lost is the rule; looking at each item costs
-            waiting = set().union(*[await items_under(self._js, subject) for subject in place])
+        for place, wanted in doubtful.items():
+            found = [await self._inventory.under(each, queue, alive, until) for each in place]
+            waiting = [rids for rids in found if rids is not None]
+            if len(waiting) < len(place):
+                continue  # there are many: the next sweep reads on
             requests = [run.queued.request for run in wanted if run.queued]
-            lost += [request for request in requests if request.rid not in waiting]
+            lost += [each for each in requests if not any(each.rid in rids for rids in waiting)]
         return lost
 
 

@@ -6,14 +6,15 @@ from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.queue import items_under
-from mesh.gateway import leftovers
+from mesh.bus.replay import last_event
+from mesh.gateway.leftovers import LINGER, MOST, Leftovers
 from mesh.protocol import subjects
-from mesh.protocol.codec import encode
+from mesh.protocol.codec import decode, encode
 from mesh.protocol.messages import Cancelled, Deleted, Prompt, Queued
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
 
-LATER = 2 * leftovers.LINGER
+LATER = 2 * LINGER
 
 
 async def queue(
@@ -44,17 +45,33 @@ async def test_leftovers_are_taken_out_of_the_queue(gateway: Bus, js: JetStream)
     await js.append(subjects.req("m", "t"), b"of another version")
     everything = {over, waits, also_over, forgotten}
 
-    await leftovers.clear(js, time.time())
+    clearing = Leftovers(js)
+    await clearing.clear(time.time())
     assert await items_under(js, subjects.REQ_ALL) == everything, "a worker may be at it"
-    await leftovers.clear(js, time.time() + LATER)
+    await clearing.clear(time.time() + LATER)
     assert await items_under(js, subjects.REQ_ALL) == {waits}
     assert (await js.stream_info(subjects.REQ_STREAM)).state.messages == 2
 
 
-async def test_one_go_looks_at_the_oldest_only(gateway: Bus, js: JetStream) -> None:
-    writer = Writer("gateway", new_uid())
-    for _ in range(leftovers.MOST):
+async def test_a_leftover_behind_many_that_wait_is_found(gateway: Bus, js: JetStream) -> None:
+    """One go looks at so many and no more, the next one goes on, and in the end it begins anew."""
+    writer, now = Writer("gateway", new_uid()), time.time() + LATER
+    for _ in range(MOST):
         await queue(js, writer, ended=False)
     over = await queue(js, writer, ended=True)
-    await leftovers.clear(js, time.time() + LATER)
+    clearing = Leftovers(js)
+    await clearing.clear(now)
     assert over in await items_under(js, subjects.REQ_ALL)
+    await clearing.clear(now)
+    left = await items_under(js, subjects.REQ_ALL)
+    assert len(left) == MOST and over not in left
+
+    oldest = await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, 1)
+    assert oldest is not None
+    rid = decode(oldest.data, Prompt).request.rid
+    event = Cancelled(uid=new_uid(), text="")
+    last = await last_event(js, rid)
+    assert last is not None
+    await append_event(js, "gw1", rid, writer, event, last.seq)
+    await clearing.clear(now)
+    assert rid not in await items_under(js, subjects.REQ_ALL)
