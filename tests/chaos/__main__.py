@@ -21,6 +21,7 @@ def report(outcome: Outcome) -> str:
         f"in {outcome.seconds:.0f} s, at peace {outcome.settled:.0f} s later",
         f"by model: {_counted(verdict.models)}",
         f"faults {outcome.faults.total()}: {_counted(outcome.faults)}",
+        *_left_out(outcome),
         f"ends: {_counted(verdict.ends)}",
         f"taken over {verdict.takeovers} times",
         *_times("from kill -9 to the next claim", outcome.takeovers),
@@ -37,9 +38,17 @@ def report(outcome: Outcome) -> str:
         *verdict.said[:50],
         *outcome.leftovers,
     ]
-    if outcome.left_out:
-        lines.append(f"left out, for {outcome.why_left_out}: {_counted(outcome.left_out)}")
+    if not any(kind.startswith("fill") for kind in outcome.faults):
+        lines.append("no disk was full: this run says nothing of that")
     return "\n".join(lines)
+
+
+def _left_out(outcome: Outcome) -> list[str]:
+    """Which faults of the plan could not be, and why: a run without them has shown less."""
+    if not outcome.left_out:
+        return []
+    why = outcome.why_left_out or "its store and broker were given no disks of their own"
+    return [f"faults left out {outcome.left_out.total()}, for {why}: {_counted(outcome.left_out)}"]
 
 
 def _times(what: str, times: Times) -> list[str]:

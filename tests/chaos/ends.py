@@ -101,15 +101,20 @@ def broke_off(cut: Cut, known: Known) -> str:
 
 
 def ended_itself(left: Left, known: Known) -> str:
-    """What is wrong with a service's end; "" where we had killed or stopped it, or filled its disk.
+    """What is wrong with a service's end; "" where we had killed or stopped it.
 
-    Started again it may find its port taken for a moment, or no room.
+    Started again it may find its port taken for a moment. A full disk is no excuse: whoever cannot
+    write waits until it can.
     """
-    for each in known.windows:
-        ours = each.name == left.name and each.kind.split()[0] in ("kill", "stop", "fill")
-        if ours and each.meets(left.at - NOTICED, left.at):
-            return ""
-    return f"{left.name} ended by itself, with status {left.status}: {left.last}"
+    near = {
+        each.kind.split()[0]
+        for each in known.windows
+        if each.name == left.name and each.meets(left.at - NOTICED, left.at)
+    }
+    if near & {"kill", "stop"}:
+        return ""
+    full = ", its disk full" if "fill" in near else ""
+    return f"{left.name} ended by itself{full}, with status {left.status}: {left.last}"
 
 
 def is_chat(story: Story) -> bool:

@@ -6,11 +6,14 @@ off, and services that end by themselves.
 import asyncio
 import os
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from mesh.protocol.messages import Cancelled
+from tests.chaos.__main__ import report
+from tests.chaos.campaign import Outcome
 from tests.chaos.clients import People
 from tests.chaos.ends import NOTICED, Cut, Known
 from tests.chaos.faults import CLIENTS, Faults, Left, Window
@@ -58,7 +61,7 @@ def test_a_service_that_ends_by_itself_is_told_of_with_its_status() -> None:
 @pytest.mark.parametrize(
     ("window", "excused"),
     [
-        (trouble("store", "fill store"), True),
+        (trouble("store", "fill store"), False),
         (trouble("store", "kill store"), True),
         (trouble("store", "stop store"), True),
         (trouble("store", "pause store"), False),
@@ -69,6 +72,28 @@ def test_a_service_that_ends_by_itself_is_told_of_with_its_status() -> None:
 def test_a_service_ends_only_where_we_had_a_hand_in_it(window: Window, excused: bool) -> None:
     known = Known(windows=[window], left=[Left("store", 1, ENDED)])
     assert checked(story(60), "reader", "done", known=known).clean is excused
+
+
+def test_a_service_that_ends_while_its_disk_is_full_is_told_of() -> None:
+    known = Known(windows=[trouble("store", "fill store")], left=[Left("store", 1, ENDED, "oh")])
+    verdict = checked(story(60), "reader", "done", known=known)
+    assert "store ended by itself, its disk full, with status 1: oh" in verdict.said[0]
+
+
+def test_a_report_says_which_faults_there_could_not_be() -> None:
+    outcome = Outcome(
+        verdict=checked(story(60), "reader", "done"),
+        faults=Counter({"kill worker": 3}),
+        left_out=Counter({"fill store": 2, "fill broker": 1}),
+        why_left_out="this machine allows no namespaces",
+    )
+    said = report(outcome).splitlines()
+    assert said[2:4] == [
+        "faults 3: kill worker 3",
+        "faults left out 3, for this machine allows no namespaces: fill broker 1, fill store 2",
+    ]
+    assert said[-1] == "no disk was full: this run says nothing of that"
+    assert "left out" not in report(Outcome(outcome.verdict, Counter({"fill store": 1})))
 
 
 @pytest.mark.parametrize("client", ["reader", "hanger"])
