@@ -12,6 +12,7 @@ from mesh.bus.clock import Clock
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
+from mesh.bus.trace import SPAN
 from mesh.gateway.accounts import Accounts
 from mesh.gateway.ask.quota import Quota
 from mesh.gateway.door import Rules
@@ -85,7 +86,8 @@ class Services:
         """A request of `principal`, with its id and deadline.
 
         With an idempotency `key` the id is a keyed hash of tenant and key, so that every gateway
-        of this mesh arrives at the same one, and nobody can guess another's.
+        of this mesh arrives at the same one, and nobody can guess another's. It stands in the trace
+        of the HTTP request that is answered just now.
         """
         now = self.clock()
         return Request(
@@ -105,6 +107,7 @@ class Services:
             key=principal.key,
         )
 
+            **SPAN.get()._asdict(),
     async def model(self, principal: Principal, asked: str | None, key: str) -> str:
         """The model to ask; of a request that was accepted already its own, served now or not.
 

@@ -95,7 +95,8 @@ class Request(Wire, frozen=True, kw_only=True):
     request's id, for logs; raw: the one message is a text to go on with, no chat template;
     tools: what the model may call; grammar: what the answer has to be a text of; priority: those
     with a higher one come first; weight: the tenant's share of the turns; key: id of the API key;
-    store: whether the store may keep the words of the answer.
+    store: whether the store may keep the words of the answer; traceparent, tracestate: the HTTP
+    request's span in its caller's trace, as W3C's headers of these names say it, "" for none.
     """
 
     rid: str
@@ -117,6 +118,8 @@ class Request(Wire, frozen=True, kw_only=True):
     weight: float = 1.0
     key: str = ""
     store: bool = True
+    traceparent: str = ""
+    tracestate: str = ""
 
     @property
     def waits_until(self) -> float:
@@ -215,7 +218,8 @@ class Queued(Event, frozen=True, kw_only=True, tag="queued"):
 
 
 class Claim(Event, frozen=True, kw_only=True, tag="claim"):
-    """A worker takes the pen with the next `n`.
+    """A worker takes the pen with the next `n`; or a gateway, to end what nobody has ended in time,
+    which repeats what else the claim before says.
 
     item: the queue item's stream sequence; fingerprint: of the worker's tokenizer and weights;
     lost: the holder before is gone without a word, and has not given it back; failures: so many of

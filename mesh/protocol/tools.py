@@ -30,8 +30,8 @@ class ToolRun(Wire, frozen=True, kw_only=True):
     grammar: what the first answer has to be a text of, later: each further one; patience: seconds
     that the outcomes of calls are waited for; deadline: Unix time by which all has ended; thread:
     of the tenant's, that the last message and the answer are added to; or one that the tenant takes
-    part in, to which all that is said is added; assistant: who says it; fit, priority, key: as in
-    `Request`, for each asking.
+    part in, to which all that is said is added; assistant: who says it; fit, priority, key,
+    traceparent, tracestate: as in `Request`, for each asking.
     """
 
     id: str
@@ -53,6 +53,8 @@ class ToolRun(Wire, frozen=True, kw_only=True):
     fit: Literal["truncate", "refuse"] = "refuse"
     priority: Priority = "normal"
     key: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
 
 
 # --- events ---------------------------------------------------------------------------------------

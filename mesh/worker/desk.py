@@ -14,7 +14,8 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item, ack, in_progress, nak, term
-from mesh.bus.trace import TRACE, working_for
+from mesh.bus.trace import SPAN, TRACE, working_for
+from mesh.protocol.trace_context import TraceContext
 from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Settled
 from mesh.worker.engines.base import Engine
@@ -214,8 +215,10 @@ class Desk:
     # --- one item ---------------------------------------------------------------------------------
 
     async def _handle(self, item: Item) -> None:
-        rid = item.prompt.request.rid
-        TRACE.set(item.prompt.request.trace)
+        request = item.prompt.request
+        rid = request.rid
+        TRACE.set(request.trace)
+        SPAN.set(TraceContext(request.traceparent, request.tracestate))
         try:
             await self._ready()
             held = await self._claims.claim(item)

@@ -111,6 +111,8 @@ def new_run(services: Services, first: Request, run_id: str) -> ToolRun:
         priority=first.priority,
         key=first.key,
     )
+        traceparent=first.traceparent,
+        tracestate=first.tracestate,
 
 
 def _first(run: ToolRun) -> Request:

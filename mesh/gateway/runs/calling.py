@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import DecodeError
 
 from mesh.bus.connection import Bus, BusError, NoResponders, Silence
+from mesh.bus.trace import working_for
 from mesh.gateway.runs.telling import Telling
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_reply
@@ -19,6 +20,7 @@ from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import Refused, ToolCall
 from mesh.protocol.tool_story import ToolStory
 from mesh.protocol.tools import CallTool, ToolAnswer, ToolReply
+from mesh.protocol.trace_context import TraceContext
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +77,10 @@ class Callers:
             deadline=deadline,
         )
         seconds = max(0.1, min(PATIENCE, deadline - self._clock()))
+        run = story.run
         try:
-            heard = await self._bus.ask(subjects.tool(call.name), asked, seconds)
+            with working_for(run.trace, TraceContext(run.traceparent, run.tracestate)):
+                heard = await self._bus.ask(subjects.tool(call.name), asked, seconds)
         except (NoResponders, Silence):
             return None
         reply: ToolReply = decode_tool_reply(heard.data)

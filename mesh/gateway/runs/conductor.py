@@ -207,6 +207,8 @@ class Conductor:
             created=now,
             deadline=min(run.deadline, now + self._request_timeout),
             trace=run.trace,
+            traceparent=run.traceparent,
+            tracestate=run.tracestate,
             tools=run.tools,
             grammar=run.later if story.steps else run.grammar,
             priority=run.priority,

@@ -16,10 +16,14 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh import __version__
+from mesh.bus.trace import SPAN
 from mesh.gateway.metrics.counting import METHODS, NOWHERE
-from mesh.gateway.traces.spans import Attribute, Span, http_span, request_spans
+from mesh.gateway.traces.spans import Attribute, Span, http_span, request_spans, span_of
+from mesh.protocol import trace_context
 from mesh.protocol.messages import Cancelled, Claim, Done, Failed, Queued, Request, RunEvent
 from mesh.protocol.subjects import RunSubject
+from mesh.protocol.tool_story import WRITER
+from mesh.protocol.trace_context import TraceContext
 
 log = logging.getLogger(__name__)
 
@@ -55,23 +59,39 @@ class Traces:
         self._silent = False
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """The application, with its HTTP requests told of; itself where nobody listens."""
-        return Watched(app, self) if self._url else app
+        """The application, with its HTTP requests told of."""
+        return Watched(app, self)
 
-    def http(self, request_id: str, method: str, route: str, status: int, at: float) -> None:
+    def span(self, caller: TraceContext) -> TraceContext:
+        """What an HTTP request is in its caller's trace: a span of its own, where it is told of."""
+        return caller.below() if self._url and caller.sampled else caller
+
+    def http(
+        self,
+        request_id: str,
+        method: str,
+        route: str,
+        status: int,
+        at: float,
+        own: TraceContext,
+        caller: TraceContext,
+    ) -> None:
         """An HTTP request that began at a Unix time was answered to its end."""
-        self._spans.append(http_span(request_id, method, route, status, at, self.clock()))
+        if self._url and _wanted(caller):
+            to = self.clock()
+            span = http_span(request_id, method, route, status, at, to, own, caller)
+            self._spans.append(span)
 
     def hear(self, where: RunSubject, event: RunEvent) -> None:
         """An event of the log, in its order."""
         if not self._url or where.reply != self._name:
             return
         match event:
-            case Queued(request=request):
+            case Queued(request=request) if _wanted(span_of(request)):
                 self._open[where.rid] = _Open(request)
                 while len(self._open) > MOST:
                     del self._open[next(iter(self._open))]
-            case Claim() if where.rid in self._open:
+            case Claim() if where.rid in self._open and where.writer.user != WRITER:
                 known = self._open[where.rid]
                 known.claim, known.worker = event, where.writer.user
             case Done() | Failed() | Cancelled() if where.rid in self._open:
@@ -101,6 +121,11 @@ class Traces:
             self._silent = True
 
 
+def _wanted(span: TraceContext) -> bool:
+    """Whether spans below one are told of: not if its caller says that it tells of none."""
+    return span.sampled or not span
+
+
 def _letter(spans: list[Span], gateway: str) -> bytes:
     about = {
         "service.name": "mesh-gateway",
@@ -114,7 +139,10 @@ def _letter(spans: list[Span], gateway: str) -> bytes:
 
 
 class Watched:
-    """ASGI middleware: an HTTP request is told of when its answer has ended."""
+    """ASGI middleware: an HTTP request is told of when its answer has ended.
+
+    Where its caller told of a trace, what is done for it stands there, told of or not.
+    """
 
     def __init__(self, app: ASGIApp, traces: Traces) -> None:
         self._app = app
@@ -125,6 +153,9 @@ class Watched:
             await self._app(scope, receive, send)
             return
         at, status = self._traces.clock(), 500
+        caller = _caller(scope)
+        own = self._traces.span(caller)
+        SPAN.set(own)
 
         async def send_noticed(message: Message) -> None:
             nonlocal status
@@ -139,4 +170,13 @@ class Watched:
             method = scope["method"] if scope["method"] in METHODS else "(other)"
             route = scope.get("path_template") or NOWHERE
             if request_id:
-                self._traces.http(request_id, method, route, status, at)
+                self._traces.http(request_id, method, route, status, at, own, caller)
+
+
+def _caller(scope: Scope) -> TraceContext:
+    """The span of whoever sent an HTTP request, as its headers say it."""
+    parents, states = (
+        [value.decode("latin-1") for header, value in scope["headers"] if header == name]
+        for name in (b"traceparent", b"tracestate")
+    )
+    return trace_context.read(parents, states)

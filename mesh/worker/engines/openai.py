@@ -1,8 +1,9 @@
 """The openai engine: forwards to an OpenAI-compatible upstream, so that its model is one more.
 
 It has no tokenizer and cannot go on from a prefix: `info.continues` is false. What an answer has to
-be, and what may be called, is told to the upstream, which keeps to it as well as it does. A step is
-a chunk of its stream, which must end with `[DONE]`: without, it was cut.
+be, and what may be called, is told to the upstream, which keeps to it as well as it does; so is the
+trace that it is asked in, if there is one. A step is a chunk of its stream, which must end with
+`[DONE]`: without, it was cut.
 """
 
 from asyncio import Semaphore, Task, create_task, wait
@@ -14,6 +15,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from mesh.bus.trace import SPAN
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import WorkerSettings
@@ -148,8 +150,9 @@ class OpenAIEngine:
     async def _ask(self, job: Job, relay: Relay) -> None:
         """Wait for a slot, ask the upstream, and hand on what it says."""
         try:
-            body = body_of(job, self._model)
-            async with self._free, self._client.stream("POST", _PATH, json=body) as reply:
+            body, headers = body_of(job, self._model), SPAN.get().headers()
+            asked = self._client.stream("POST", _PATH, json=body, headers=headers)
+            async with self._free, asked as reply:
                 if reply.status_code != 200:
                     raise _refusal(reply.status_code, await reply.aread())
                 async for step in _steps(reply, Said(job)):
