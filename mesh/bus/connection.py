@@ -186,8 +186,9 @@ class Bus:
         """Send raw bytes; raises Disconnected rather than sending them at some later time."""
         if not self.client.is_connected:
             raise Disconnected("the broker cannot be reached at the moment")
-        if len(data) > self.max_payload:
-            raise Oversized(f"{len(data)} bytes on {subject}: more than the broker takes")
+        size = len(data) + _in_front(headers)
+        if size > self.max_payload:
+            raise Oversized(f"{size} bytes on {subject}: more than the broker takes")
         try:
             await self.client.publish(subject, data, reply=reply, headers=headers)
         except NatsError as error:
@@ -249,6 +250,14 @@ def refused(error: MeshError) -> Refused:
     return Refused(
         code=error.code, detail=error.detail, retry_after=error.retry_after, param=error.param
     )
+
+
+def _in_front(headers: dict[str, str] | None) -> int:
+    """Bytes of a message's headers. The broker counts them, and breaks off whoever sends it more
+    than it takes."""
+    if not headers:
+        return 0
+    return len("NATS/1.0\r\n\r\n") + sum(len(f"{k}: {v}\r\n") for k, v in headers.items())
 
 
 def status(msg: Msg) -> str:

@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from mesh.bus.appender import RETRY, UNANSWERED
+from mesh.bus.connection import Oversized
 from mesh.bus.jetstream import WRONG_LAST, ApiError, JetStream, fence
+from mesh.bus.open_entry import OpenEntry
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.messages import Entry, Frame, Odds
@@ -14,7 +17,8 @@ from mesh.protocol.subjects import Writer
 log = logging.getLogger(__name__)
 
 FRAME_BYTES = 256 << 10
-"""Bytes of a frame, about; what is more goes into the next. A broker takes many times as much."""
+"""Bytes of a frame at most, or a quarter of what the broker takes, where that is less: what is more
+goes into the next. A piece that is larger by itself has a frame of its own."""
 
 BACKLOG = 20_000
 """Pieces waiting to be stored, over all requests, at which the engine has to wait."""
@@ -27,32 +31,8 @@ one token or a hundred; a reader sees no difference between 33 frames a second a
 """
 
 
-class _Open:
-    """An entry that still grows. ids is None once a piece came without them."""
-
-    __slots__ = ("ids", "index", "odds", "texts")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.texts: list[str] = []
-        self.ids: list[tuple[int, ...]] | None = []
-        self.odds: list[Odds] = []
-
-    def size(self) -> int:
-        """About how many bytes it takes in a frame."""
-        odds = sum(24 * len(each.top) + 24 for each in self.odds)
-        return sum(map(len, self.texts)) + 16 * len(self.texts) + 48 + odds
-
-    def cut(self, keep: int) -> "_Open":
-        """Keep the first pieces only; an entry of the others."""
-        rest = _Open(self.index + keep)
-        self.texts, rest.texts = self.texts[:keep], self.texts[keep:]
-        self.odds, rest.odds = self.odds[:keep], self.odds[keep:]
-        if self.ids is None:
-            rest.ids = None
-        else:
-            self.ids, rest.ids = self.ids[:keep], self.ids[keep:]
-        return rest
+Pen = tuple[str, int]
+"""Under which an entry is written: the request, and the number of its claim."""
 
 
 class FrameWriter:
@@ -61,13 +41,25 @@ class FrameWriter:
     What is put while a frame is under way goes into the next: a message per token when it is
     quiet, bigger ones under load. Frames are PACE apart, but whatever begins or ends an answer is
     sent at once.
+
+    unsayable: called with a request of which a piece is more than the broker takes. That piece is
+    not written, nor what is put behind it under the same claim; it counts as stored.
     """
 
-    def __init__(self, js: JetStream, reply: str, writer: Writer) -> None:
+    def __init__(
+        self,
+        js: JetStream,
+        reply: str,
+        writer: Writer,
+        unsayable: Callable[[str], None] = lambda rid: None,
+    ) -> None:
         self._js = js
+        self._unsayable = unsayable
+        self._unsaid: set[Pen] = set()
         self._subject = subjects.tokens(reply, writer)
         self._last = 0
-        self._open: dict[tuple[str, int], _Open] = {}
+        self._open: dict[Pen, OpenEntry] = {}
+        self._writing: int | None = None
         self._put = 0
         self._stored = 0
         self._wake = asyncio.Event()
@@ -85,6 +77,13 @@ class FrameWriter:
         all of it, in one message each; what is missing to the broker's limit is for its last piece.
         """
         return self._js.bus.max_payload * 3 // 4
+
+    @property
+    def largest(self) -> int:
+        """Bytes of JSON that a piece's text may take, and its ids, and its odds each: larger ones
+        are for their writer to divide. All of a piece fits a frame then, and one piece more than
+        `longest` a message."""
+        return min(FRAME_BYTES, self._js.bus.max_payload // 16)
 
     @property
     def full(self) -> bool:
@@ -107,7 +106,9 @@ class FrameWriter:
         pen = (rid, n)
         entry = self._open.get(pen)
         if entry is None:
-            entry = self._open[pen] = _Open(index)
+            if pen in self._unsaid:
+                return
+            entry = self._open[pen] = OpenEntry(index, self._put)
             self._wake.set()
             if index == 0:
                 self._hurry.set()
@@ -129,10 +130,19 @@ class FrameWriter:
 
     async def stored(self, mark: int) -> None:
         """Wait until the first `mark` pieces are in the log."""
-        while self._stored < mark:
+        while self._lacks(mark):
             self._hurry.set()
             self._progress.clear()
             await self._progress.wait()
+
+    def _lacks(self, mark: int) -> bool:
+        """Whether one of the first `mark` pieces may not be stored yet.
+
+        Their number would not tell: of much that waits, a frame may have what was put later.
+        """
+        if self._writing is not None and self._writing < mark:
+            return True
+        return any(entry.since < mark for entry in self._open.values())
 
     async def run(self) -> None:
         """Write frames until cancelled."""
@@ -145,7 +155,11 @@ class FrameWriter:
                 await self._pause(due)
                 due = clock() + PACE
                 frame = self._take()
-                await self._append(frame)
+                try:
+                    await self._append(frame)
+                except Oversized as error:
+                    self._give_up(frame, error)
+                self._writing = None
                 self._stored += sum(len(entry.texts) for entry in frame.entries)
                 self._progress.set()
 
@@ -158,19 +172,37 @@ class FrameWriter:
         self._hurry.clear()
 
     def _take(self) -> Frame:
-        size, taken = 0, []
+        """What is open, as far as it fits a frame: one piece at least."""
+        taken: list[Entry] = []
         odds: list[list[Odds]] = []
+        room, since = min(FRAME_BYTES, self._js.bus.max_payload // 4), self._put
         for pen in list(self._open):
-            if size >= FRAME_BYTES:
+            entry = self._open[pen]
+            count, size = entry.fits(room)
+            if not count and taken:
                 break
-            entry = self._open.pop(pen)
-            of_entry = entry.size()
-            if of_entry > FRAME_BYTES and len(entry.texts) > 1:  # the broker was away for long
-                self._open[pen] = entry.cut(max(1, len(entry.texts) * FRAME_BYTES // of_entry))
-            size += of_entry
+            del self._open[pen]
+            if count < len(entry.texts):  # the broker was away for long, or a piece is large
+                rest = entry.cut(max(1, count))
+                if rest.texts:
+                    self._open[pen] = rest
+                size = room
+            room -= size
+            since = min(since, entry.since)
             taken.append(Entry(*pen, entry.index, entry.texts, entry.ids))
             odds.append(entry.odds)
+        self._writing = since
         return Frame(taken, odds if any(odds) else [])
+
+    def _give_up(self, frame: Frame, error: Oversized) -> None:
+        """The broker does not take it, nor will it: whose pieces these are ends without them."""
+        for entry in frame.entries:
+            log.error("Pieces of %s cannot be written: %s", entry.rid, error)
+            pen = (entry.rid, entry.n)
+            self._unsaid.add(pen)
+            rest = self._open.pop(pen, None)
+            self._stored += len(rest.texts) if rest is not None else 0
+            self._unsayable(entry.rid)
 
     async def _append(self, frame: Frame) -> None:
         """Append a frame after the last one. Nobody else writes this subject, so a refusal

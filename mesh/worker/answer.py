@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, new_uid
+from mesh.bus.connection import UNSAYABLE, Oversized
 from mesh.bus.frames import FrameWriter
 from mesh.protocol.abilities import lacking
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -31,6 +32,7 @@ from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job, Step
 from mesh.worker.gate import Gate, Piece, has_stopped
 from mesh.worker.meter import Meter
+from mesh.worker.parts import parts
 from mesh.worker.prompt import PromptBuilder
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ LETTING_GO = 1.0
 """Seconds that an engine may take to let go of an answer; it is left behind with it then."""
 
 
-Why = Literal["", "cancel", "hand_over", "outclaimed", "stalled"]
+Why = Literal["", "cancel", "hand_over", "outclaimed", "stalled", "unsayable"]
 """What interrupted an answer."""
 
 
@@ -139,6 +141,11 @@ class Answer:
         """Leave it to another worker, as if the engine had failed on it."""
         self._interrupt("stalled")
 
+    def leave_unsaid(self) -> None:
+        """End as failed: a part of it is not in the log, and never will be."""
+        self._whole = False
+        self._interrupt("unsayable")
+
     async def check(self) -> None:
         """Ask the log whether the pen is still ours, and stop if it is not."""
         try:
@@ -157,7 +164,7 @@ class Answer:
         True once it stands in the log; False if the request is another's now.
         """
         await self._frames.stored(self._frames.mark)
-        return await self._finish(end)
+        return await self._finish(self._unsaid() if self._why == "unsayable" else end)
 
     async def work(self) -> End | None:
         """Generate up to the end; the engine is done with it then. None: it is another's now.
@@ -267,14 +274,15 @@ class Answer:
                 if self.left_behind:
                     raise asyncio.CancelledError
                 self._note(step)
-                self._deliver(gate.feed(step.text, step.ids, step.odds))
+                fitted = self._deliver(gate.feed(step.text, step.ids, step.odds), longest)
+                if fitted and step.finish and not gate.stopped:
+                    fitted = self._deliver(gate.finish(), longest)
+                if not fitted:
+                    return "length"
                 if gate.stopped:
                     return "stop"
-                if not self._draft.fits(longest):
-                    return "length"
                 if step.finish:
-                    self._deliver(gate.finish())
-                    return "stop" if gate.stopped else step.finish
+                    return step.finish
                 if self._frames.full:
                     await self._frames.room()
                     self._stepped = time.monotonic()  # it was us who kept the engine waiting
@@ -284,14 +292,19 @@ class Answer:
         self._stepped = time.monotonic()
         self._draft.note(step)
 
-    def _deliver(self, pieces: list[Piece]) -> None:
-        draft = self._draft
-        for piece in pieces:
-            text, ids, odds = piece
-            odds = (odds or Odds(0.0)) if self._likely else None
-            self._frames.put(self.rid, self.held.n, len(draft.pieces), text, ids, odds)
-            draft.add(piece)
-            self._meter.tokens += 1 if ids is None else len(ids)
+    def _deliver(self, pieces: list[Piece], longest: int) -> bool:
+        """Write pieces; false once the answer is too long for what would come next."""
+        draft, most = self._draft, self._frames.largest
+        for whole in pieces:
+            for piece in parts(whole, most):
+                text, ids, odds = piece
+                odds = (odds or Odds(0.0)) if self._likely else None
+                self._frames.put(self.rid, self.held.n, len(draft.pieces), text, ids, odds)
+                draft.add(piece)
+                self._meter.tokens += 1 if ids is None else len(ids)
+                if not draft.fits(longest):
+                    return False
+        return True
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -310,6 +323,8 @@ class Answer:
                 return None
             case "hand_over":
                 raise HandedOver("this worker is leaving")
+            case "unsayable":
+                return self._unsaid()
             case "stalled":
                 return self._given_up("The engine stalled: it has made no step for too long.")
         raise asyncio.CancelledError
@@ -321,6 +336,10 @@ class Answer:
         return self._vouched(
             Failed(uid=new_uid(), code=code, detail=detail, param=param, poison=poison)
         )
+
+    def _unsaid(self) -> End:
+        """How an answer ends that the log cannot have."""
+        return self._failed(ErrorCode.TOO_LARGE, UNSAYABLE)
 
     def _vouched(self, end: End) -> End:
         """An end with its seal, unless we have not heard what others wrote before us."""
@@ -334,6 +353,11 @@ class Answer:
                 return True
             except Fenced:
                 pass
+            except Oversized as error:
+                log.error("The end of %s cannot be told: %s", self.rid, error)
+                self._whole = False
+                end = self._unsaid()
+                continue
             try:
                 status = await self._claims.status(self._request)
             except Unanswered as why:

@@ -310,10 +310,16 @@ class Desk:
     def _frames_for(self, reply: str) -> FrameWriter:
         frames = self._frames.get(reply)
         if frames is None:
-            frames = self._frames[reply] = FrameWriter(self._js, reply, self._claims.writer)
+            frames = FrameWriter(self._js, reply, self._claims.writer, self._unsayable)
+            self._frames[reply] = frames
             with working_for(""):  # it goes on for others
                 self._writing.append(asyncio.create_task(frames.run()))
         return frames
+
+    def _unsayable(self, rid: str) -> None:
+        answer = self._answers.get(rid)
+        if answer is not None:
+            answer.leave_unsaid()
 
     def _aside(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

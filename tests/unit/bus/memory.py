@@ -7,6 +7,7 @@ these rules is shown in tests/integration/bus. Time is made up as well (`Clockwo
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
+from math import inf
 from typing import Any, Literal, TypeVar, cast
 
 from msgspec import Struct
@@ -73,6 +74,8 @@ class MemoryLog:
         self.silent = 0
         self.answer: Answer = _nobody
         self.connected = True
+        self.max_payload = 8 << 20
+        self.back_for = inf
         self._listening: list[Callable[[Msg], None]] = []
         self._doubtful: list[Callable[[], None]] = []
 
