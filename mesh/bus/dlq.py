@@ -1,10 +1,18 @@
-"""Reads the dead letters: requests that are not tried again, with their history."""
+"""Reads the dead letters: requests that are not tried again, with their history; and drops those
+of people who are gone."""
 
-from mesh.bus.jetstream import JetStream, Stored
+import logging
+import time
+from collections.abc import Collection
+
+from mesh.bus.appender import Fenced, persist
+from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, Stored, fence
 from mesh.protocol import subjects
-from mesh.protocol.codec import decode_letter
+from mesh.protocol.codec import decode_letter, encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import DeadLetter
+from mesh.protocol.messages import DeadLetter, LetterGone
+
+log = logging.getLogger(__name__)
 
 
 async def letters(js: JetStream) -> list[tuple[int, DeadLetter]]:
@@ -27,6 +35,24 @@ async def letter_of(js: JetStream, rid: str) -> tuple[int, DeadLetter]:
             f"There is no dead letter {rid!r}; `mesh dlq list` shows those there are.",
         )
     return stored.seq, letter
+
+
+async def forget(js: JetStream, tenants: Collection[str]) -> None:
+    """Drop every dead letter of people who are gone, by their ids. Raises BusError."""
+    try:
+        found = await letters(js)
+    except ApiError as error:
+        if error.code != NO_STREAM:
+            raise
+        return  # no gateway has ever run, so nothing was ever asked
+    for seq, letter in found:
+        request = letter.request
+        if request.tenant in tenants:
+            subject = subjects.dead_letter(request.model, request.rid)
+            try:
+                await persist(js, subject, encode(LetterGone(at=time.time())), fence(seq))
+            except Fenced:
+                log.debug("%s is not a dead letter any more", request.rid)
 
 
 def _read(stored: Stored) -> DeadLetter | None:

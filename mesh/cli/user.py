@@ -10,6 +10,8 @@ from msgspec import Struct
 from rich.console import RenderableType
 
 from mesh.bus.connection import BusError
+from mesh.bus.dlq import forget
+from mesh.bus.jetstream import JetStream
 from mesh.cli import watch as again
 from mesh.cli.asking_store import asked
 from mesh.cli.options import options
@@ -126,11 +128,20 @@ def role(name: str, role: Role, as_json: bool, **flags: Any) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @where
 def remove(name: str, yes: bool, **flags: Any) -> None:
-    """Delete NAME's account for good, with all chats, answers and keys."""
+    """Delete NAME's account for good, with all chats, answers and keys.
+
+    What is being written for NAME is stopped, by the gateways that run, or by the next that starts.
+    """
     if not yes:
         click.confirm(f"Delete {name} and all that belongs to them for good?", abort=True, err=True)
-    asked(flags, lambda store: store.ask(RemoveUser(user=name)))
+    asked(flags, lambda store: _remove(store, name))
     click.echo(f"{name} is gone, and everything with them.")
+
+
+async def _remove(store: "Store", name: str) -> None:
+    """The gateways hear of it and see to the rest; but dead letters go also where none runs."""
+    done = await store.ask(RemoveUser(user=name))
+    await forget(JetStream(store.bus), [done.user])
 
 
 async def _everybody(store: "Store") -> list[Account]:

@@ -7,11 +7,12 @@ from litestar import Response, delete, get, post, put
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
+from mesh.bus.dlq import forget
 from mesh.gateway.answering import cancel_all
 from mesh.gateway.body import named_as_sent, read_body
-from mesh.gateway.dead_letters import forget
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.runs.stopping import stop_all
+from mesh.gateway.seeing_off import DELETED
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.sessions import NOT_KEPT
 from mesh.protocol.accounts import (
@@ -50,8 +51,8 @@ class PasswordChange(Struct, forbid_unknown_fields=True):
 
 
 class NewKey(Struct, forbid_unknown_fields=True):
-    """What `POST /account/keys` takes. scopes null: all but `account`; expires_in: seconds from
-    now, null: never."""
+    """What `POST /account/keys` takes. scopes null: all but `account` and `admin`; expires_in:
+    seconds from now, null: never."""
 
     name: Annotated[str, Meta(max_length=100)]
     scopes: tuple[Scope, ...] | None = None
@@ -155,12 +156,17 @@ async def revoke_key(request: AnyRequest, services: Wired, key_id: FromPath[str]
     await services.store.ask(RevokeKey(key_id=key_id, user_id=user.user_id))
 
 
-async def remove(services: Services, user_id: str) -> None:
-    """Delete a person with everything, and stop what is written for them. Raises MeshError."""
-    done = await services.store.ask(RemoveUser(user=user_id))
-    cancel_all(services, done.unfinished, by="account deleted")
-    stop_all(services, done.runs, by="account deleted")
-    await forget(services.js, user_id)
+async def remove(services: Services, user: str) -> None:
+    """Delete a person with everything, and stop what is written for them. Raises MeshError.
+
+    user: as somebody types it, so what is theirs is looked for by the id that the store tells.
+    Every gateway hears of it, too, and sees to the same (`seeing_off.py`); but here it has been
+    done when this returns.
+    """
+    done = await services.store.ask(RemoveUser(user=user))
+    cancel_all(services, done.unfinished, by=DELETED)
+    stop_all(services, done.runs, by=DELETED)
+    await forget(services.js, [done.user or user])  # a store of before tells no id
 
 
 async def _user(services: Services, request: AnyRequest) -> User:

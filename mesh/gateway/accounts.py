@@ -48,6 +48,9 @@ class Accounts:
         self._heard: dict[str, float] = {}
         self._used: dict[str, float] = {}
         self._listens = False
+        self._gone: set[str] = set()
+        self._left: set[str] = set()
+        self._departed = asyncio.Event()
         self.told = 0
         """How often anything was heard, also what says nothing new."""
         self._doubt = asyncio.Event()
@@ -124,6 +127,18 @@ class Accounts:
         """What changed about a person, as far as it was heard; another one where more did."""
         return self._marks.get(user_id)
 
+    def is_gone(self, user_id: str) -> bool:
+        """Whether somebody was deleted, as far as it was heard."""
+        mark = self._marks.get(user_id)
+        return mark is not None and mark.gone
+
+    async def departed(self) -> frozenset[str]:
+        """Wait until somebody was deleted of whom this has not told yet; the ids of them all."""
+        await self._departed.wait()
+        self._departed.clear()
+        left, self._left = frozenset(self._left), set()
+        return left
+
     def allowance(self, user_id: str, key_id: str) -> Allowance:
         """What a user, or with a key's id the key, may ask for, as far as anybody has said."""
         if not key_id:
@@ -158,7 +173,11 @@ class Accounts:
                 self._keys[name] = card = decode(data, KeyCard)
                 self._of_key[card.id] = card.allowance or NONE_SAID
             else:
-                self._marks[name] = decode(data, AccountMark)
+                self._marks[name] = mark = decode(data, AccountMark)
+                if mark.gone and name not in self._gone:
+                    self._gone.add(name)
+                    self._left.add(name)
+                    self._departed.set()
         except msgspec.DecodeError as error:
             log.warning("%s cannot be read: %s", subject, error)
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, persist
-from mesh.bus.dlq import letter_of, letters
+from mesh.bus.dlq import letter_of
 from mesh.bus.jetstream import JetStream, Stored, fence
 from mesh.bus.replay import events, read_event, story
 from mesh.gateway.requests import Requests
@@ -32,7 +32,10 @@ log = logging.getLogger(__name__)
 
 
 class DeadLetters:
-    """The dead letters as one gateway keeps and revives them. Times in seconds."""
+    """The dead letters as one gateway keeps and revives them. Times in seconds.
+
+    is_gone: whether a tenant was deleted, of whom nothing more is kept.
+    """
 
     def __init__(
         self,
@@ -41,17 +44,19 @@ class DeadLetters:
         request_timeout: float,
         queue_timeout: float,
         clock: Callable[[], float] = time.time,
+        is_gone: Callable[[str], bool] = lambda tenant: False,
     ) -> None:
         self._js = js
         self._requests = requests
         self._request_timeout = request_timeout
         self._queue_timeout = queue_timeout
         self._clock = clock
+        self._is_gone = is_gone
 
     async def keep(self, rid: str) -> None:
         """Keep a request that has ended as poison, unless it was kept before. Raises BusError."""
         letter = await self._letter(rid)
-        if letter is None:
+        if letter is None or self._is_gone(letter.request.tenant):
             return
         try:
             await persist(self._js, _subject(letter), encode(letter), fence(0))
@@ -122,16 +127,6 @@ class DeadLetters:
             note=queued.note,
             charge=queued.charge,
         )
-
-
-async def forget(js: JetStream, tenant: str) -> None:
-    """Drop every dead letter of somebody who is gone. Raises BusError."""
-    for seq, letter in await letters(js):
-        if letter.request.tenant == tenant:
-            try:
-                await persist(js, _subject(letter), encode(LetterGone(at=time.time())), fence(seq))
-            except Fenced:
-                log.debug("%s is not a dead letter any more", letter.request.rid)
 
 
 def _attempt(stored: Stored, claim: Claim) -> Attempt:

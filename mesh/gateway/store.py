@@ -24,7 +24,7 @@ class Store:
     """The store as the gateway sees it: a query goes out, its own type of reply comes back."""
 
     def __init__(self, bus: Bus, patience: float = PATIENCE) -> None:
-        self._bus = bus
+        self.bus = bus
         self._patience = patience
 
     async def ask(self, query: Asks[R]) -> R:
@@ -34,7 +34,7 @@ class Store:
         """
         tag = str(query.__struct_config__.tag)
         try:
-            answer = await self._bus.ask(subjects.store(tag), query, self._patience)
+            answer = await self.bus.ask(subjects.store(tag), query, self._patience)
             reply = decode_reply(answer.data)
         except (NoResponders, Silence) as error:
             raise MeshError(ErrorCode.STORE_UNAVAILABLE, retry_after=RETRY_AFTER) from error

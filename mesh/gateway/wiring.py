@@ -38,6 +38,7 @@ from mesh.gateway.requests import Requests
 from mesh.gateway.resume import Resumer
 from mesh.gateway.runs.conductor import Conductor
 from mesh.gateway.runs.telling import Telling
+from mesh.gateway.seeing_off import see_off
 from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services
 from mesh.gateway.store import Store
@@ -168,7 +169,14 @@ async def _start(
     bus, js, fleet, living = services.bus, services.js, services.fleet, services.living
     models, requests, settings = services.models, services.requests, services.settings
     clock = services.clock
-    letters = DeadLetters(js, requests, settings.request_timeout, settings.queue_timeout, clock)
+    letters = DeadLetters(
+        js,
+        requests,
+        settings.request_timeout,
+        settings.queue_timeout,
+        clock,
+        services.accounts.is_gone,
+    )
     name = settings.gateway_name
     patience = settings.orphan_timeout
     sweeper = Sweeper(js, name, unfinished, living, requests, letters, patience, clock)
@@ -208,6 +216,7 @@ async def _start(
         recover(unfinished, requests, take_over, living, name),
         sweeper.run(),
         services.accounts.run(),
+        see_off(services, unfinished),
         services.conductor.run(),
         services.traces.run(),
     ):

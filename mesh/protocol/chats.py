@@ -144,10 +144,12 @@ class Plan(Wire, frozen=True, kw_only=True, tag="plan"):
 
 class Ok(Wire, frozen=True, kw_only=True, tag="ok"):
     """It was done. unfinished: rids of answers that have no place any more: cancel them; runs: ids
-    of runs that call tools, which nobody waits for any more: stop them."""
+    of runs that call tools, which nobody waits for any more: stop them; user: the id of the person
+    who was removed, by whatever name they were asked for."""
 
     unfinished: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    user: str = ""
 
 
 class Health(Wire, frozen=True, kw_only=True, tag="health"):

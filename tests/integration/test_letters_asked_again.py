@@ -87,6 +87,17 @@ async def test_it_is_asked_as_it_was_and_is_nobodys_orphan(js: JetStream) -> Non
     assert await items_under(js, subjects.REQ_ALL) == {again}
 
 
+async def test_nothing_is_kept_of_who_was_deleted_before_the_sweeper_came(js: JetStream) -> None:
+    rid = await poisoned(js)
+    async with gateway(js) as (requests, _):
+        of_gone = DeadLetters(js, requests, 600.0, 300.0, is_gone=lambda tenant: tenant == "t")
+        await of_gone.keep(rid)
+        assert await kept(js) == []
+        of_other = DeadLetters(js, requests, 600.0, 300.0, is_gone=lambda tenant: tenant == "u")
+        await of_other.keep(rid)
+    assert await kept(js) == [rid]
+
+
 class Killed(Exception):
     """The gateway is no more."""
 

@@ -48,4 +48,4 @@ async def remove_user(session: AsyncSession, query: RemoveUser, now: float, news
     await session.delete(user)
     session.add(DeletedUser(id=user.id, deleted_at=now))
     news.gone(user.id)
-    return Ok(unfinished=unfinished, runs=tuple(sorted(runs)))
+    return Ok(unfinished=unfinished, runs=tuple(sorted(runs)), user=user.id)
