@@ -48,6 +48,7 @@ MORE: dict[str, frozenset[int]] = {
     "POST /v1/ask": ANSWERS | {402},
     "POST /api/messages/process": ANSWERS,
     "POST /v1/embeddings": frozenset({429}),
+    "POST /tokenize": frozenset({429}),
     "POST /v1/runs": BEGINS,
     "POST /v1/threads/{thread_id}/runs": BEGINS,
     "POST /chats/{chat_id}/assistant_message": BEGINS,

@@ -13,6 +13,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.trace import SPAN
+from mesh.gateway.abreast import Abreast
 from mesh.gateway.accounts import Accounts
 from mesh.gateway.ask.quota import Quota
 from mesh.gateway.door import Rules
@@ -65,6 +66,7 @@ class Services:
     living: Living
     quota: Quota
     limiter: Limiter
+    abreast: Abreast
     telling: Telling
     conductor: Conductor
     meters: Meters
@@ -105,9 +107,9 @@ class Services:
             trace=trace,
             priority=principal.priority,
             key=principal.key,
+            **SPAN.get()._asdict(),
         )
 
-            **SPAN.get()._asdict(),
     async def model(self, principal: Principal, asked: str | None, key: str) -> str:
         """The model to ask; of a request that was accepted already its own, served now or not.
 

@@ -14,6 +14,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
+from mesh.gateway.abreast import Abreast
 from mesh.gateway.accounts import Accounts
 from mesh.gateway.ask.quota import Quota
 from mesh.gateway.crowd import Crowd
@@ -116,6 +117,7 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
         living=living,
         quota=Quota(store, settings.client_quota),
         limiter=limiter,
+        abreast=Abreast(settings.req_max_per_tenant),
         telling=telling,
         conductor=Conductor(
             bus,

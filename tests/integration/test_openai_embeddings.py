@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-from mesh.gateway.openai.embeddings import AT_ONCE
+from mesh.gateway.abreast import AT_ONCE
 from mesh.settings import WorkerSettings
 from mesh.worker import app as worker
 from tests.conftest import Broker

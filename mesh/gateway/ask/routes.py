@@ -7,6 +7,7 @@ body under the same key is the same answer, charged once.
 
 from datetime import date
 from functools import partial
+from secrets import token_hex
 from typing import Annotated
 
 from litestar import Response, get, post
@@ -151,10 +152,27 @@ async def _request(services: Services, principal: Principal, sent: Sent) -> Requ
 async def _check_left(services: Services, request: Request, left: int) -> None:
     """Raise MeshError (quota_exhausted) unless twice the prompt is left: some for the answer.
 
-    A text has no more tokens than bytes; only where that is not enough they are counted.
+    A text has no more tokens than bytes; only where that is not enough they are counted, which may
+    be refused as well (rate_limited, forbidden, share_full, no_worker).
     """
     text = "\n".join(message.content for message in request.messages)
     if 2 * len(text.encode()) <= left:
         return
-    if left <= 0 or 2 * await count_tokens(services, request.model, text) > left:
+    if left <= 0 or not await _enough(services, request, text, left):
         raise MeshError(ErrorCode.QUOTA_EXHAUSTED, NO_TOKENS)
+
+
+async def _enough(services: Services, request: Request, text: str, left: int) -> bool:
+    """Whether twice the tokens of a text are left. For the limits counting them is a request; it
+    gives way to the question itself, and stays where there will be none."""
+    counting = await services.limiter.admit(replace(request, rid=token_hex(16)))
+    enough = True
+    try:
+        count = await count_tokens(services, request.tenant, request.model, text)
+        enough = 2 * count <= left
+    finally:
+        if enough:
+            services.limiter.forget(counting.rid)
+        else:
+            services.limiter.ended(counting.rid, 0)
+    return enough

@@ -1,7 +1,8 @@
 """`POST /v1/embeddings`: texts as vectors, by a model that makes them.
 
 Not in the queue: an embedding is quickly made again. The log is told what it took, and no more.
-Each text goes to one worker, and the texts of one body to all that serve the model, some at once.
+Each text goes to one worker, and the texts of one body to all that serve the model, some at once:
+of one user no more than `abreast` lets, however many bodies they send.
 """
 
 import asyncio
@@ -30,9 +31,6 @@ from mesh.protocol.subjects import Writer
 
 PATIENCE = 60.0
 """Seconds that a worker may take for a text; another is asked then."""
-
-AT_ONCE = 8
-"""Texts of one HTTP request that workers are asked for at once."""
 
 Text = Annotated[str, Meta(min_length=1)]
 Texts = Annotated[list[Text], Meta(min_length=1, max_length=2048)]
@@ -80,18 +78,19 @@ async def embeddings(request: AnyRequest, services: Wired) -> Response[bytes]:
     name = await services.model(principal, body.model, "")
     makers = _makers(services, name)
     asked = services.new_request(principal, name, (), trace=request_id(request))
-    asked = await services.limiter.admit(asked)
-    heard: list[Embedded] = []
-    try:
-        made = await _embedded(services, makers, name, body.texts, heard)
-    except MeshError:
-        await _count(services, asked, heard)
-        raise
-    except BaseException:
-        services.limiter.ended(asked.rid, _tokens(heard))
-        raise
-    tokens = _tokens(made)
-    await beside.tell(services, asked, tokens)
+    with services.abreast.of(principal.user_id) as places:
+        asked = await services.limiter.admit(asked)
+        heard: list[Embedded] = []
+        try:
+            made = await _embedded(services, places, makers, name, body.texts, heard)
+        except MeshError:
+            await _count(services, asked, heard)
+            raise
+        except BaseException:
+            services.limiter.ended(asked.rid, _tokens(heard))
+            raise
+        tokens = _tokens(made)
+        await beside.tell(services, asked, tokens)
     as_text = body.encoding_format == "base64"
     vectors = [Vector(at, _spelled(each.vector, as_text)) for at, each in enumerate(made)]
     told = EmbeddingList(vectors, name, EmbeddingsUsage(tokens, tokens))
@@ -139,17 +138,21 @@ def _tokens(made: list[Embedded]) -> int:
 
 
 async def _embedded(
-    services: Services, workers: list[Writer], model: str, texts: list[str], heard: list[Embedded]
+    services: Services,
+    places: asyncio.Semaphore,
+    workers: list[Writer],
+    model: str,
+    texts: list[str],
+    heard: list[Embedded],
 ) -> list[Embedded]:
     """Raises MeshError; what no worker was asked for by then is not made. heard: gets what was, and
-    in the end also what workers were at just then."""
+    in the end also what workers were at just then. places: of the user, one for each text."""
     first = cycle(range(max(1, len(workers))))
-    room = asyncio.Semaphore(AT_ONCE)
     failures: list[MeshError] = []
 
     async def one(text: str, begin: int) -> Embedded | None:
         asked = Embed(text=text, model=model)
-        async with room:
+        async with places:
             if failures:
                 return None
             try:
