@@ -30,8 +30,8 @@ class Rule(NamedTuple):
 
 PUBLIC = Rule(None)
 ANY_KEY = Rule(frozenset())
-OPERATORS, ADMINS = Rule(frozenset({"account"}), "operator"), Rule(frozenset({"account"}), "admin")
-ASK_ADMINS = Rule(frozenset({"ask", "account"}), "admin")
+OPERATORS, ADMINS = Rule(frozenset({"admin"}), "operator"), Rule(frozenset({"admin"}), "admin")
+ASK_ADMINS = Rule(frozenset({"ask", "admin"}), "admin")
 
 
 def ask(*ids: str) -> Rule:

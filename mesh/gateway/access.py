@@ -36,8 +36,8 @@ RULES: dict[str, Rule] = {
     "/account": Rule("account"),
     "/auth/check": Rule(None),
     "/auth/sessions": Rule("account"),
-    "/admin": Rule("account", role="admin"),
-    "/admin/export": Rule("account", role="operator"),
+    "/admin": Rule("admin", role="admin"),
+    "/admin/export": Rule("admin", role="operator"),
 }
 
 _RANKS: tuple[Role, ...] = ("user", "operator", "admin")
@@ -55,7 +55,7 @@ def rule(path: str) -> Rule | None:
 
 def check(path: str, principal: Principal) -> None:
     """Raise MeshError (forbidden) unless somebody may call a path."""
-    found = rule(path) or Rule("account", role="admin")
+    found = rule(path) or Rule("admin", role="admin")
     if principal.scopes is not None and found.scope not in (None, *principal.scopes):
         raise MeshError(
             ErrorCode.FORBIDDEN,

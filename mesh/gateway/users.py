@@ -121,8 +121,11 @@ def _admin(services: Services, request: AnyRequest) -> None:
 def _oneself_or_admin(services: Services, request: AnyRequest, user_id: str) -> Principal:
     """Raises MeshError (not_authenticated, forbidden, not_found)."""
     principal = services.doorman.signed_in(request)
+    if principal.role == "admin" and user_id != principal.user_id:
+        access.check("/admin/users", principal)
+        return principal
     access.check("/account", principal)
-    return principal if principal.role == "admin" else oneself(principal, user_id)
+    return oneself(principal, user_id)
 
 
 def _shown(user: User) -> UserObject:

@@ -13,9 +13,9 @@ from mesh.protocol.messages import Wire
 
 Role = Literal["user", "operator", "admin"]
 
-Scope = Literal["ask", "chats", "mesh", "account"]
+Scope = Literal["ask", "chats", "mesh", "account", "admin"]
 """What a key may be used for: to ask models, for one's chats, to look at the mesh (and to give it
-orders, if its owner may), for the account itself."""
+orders, if its owner may), for the account itself, to administer the mesh (if its owner may)."""
 
 
 # --- objects --------------------------------------------------------------------------------------
@@ -222,9 +222,10 @@ class SaveRefresh(Asks[Ok], frozen=True, kw_only=True, tag="save_refresh"):
 class UseRefresh(Asks[User], frozen=True, kw_only=True, tag="use_refresh"):
     """The user of a refresh token. -> User; invalid_token if unknown or revoked, token_expired
 
-    new_hash: the token that takes its place, good until expires_at; "": it stays. A token whose
-    place was taken longer ago than the leeway takes its whole family with it, and the access
-    tokens that came of that. access_until: as in SaveRefresh.
+    new_hash: the token that takes its place, good until expires_at; "": it stays. Within the leeway
+    it may be used again, for the same new_hash and no other. A token whose place was taken longer
+    ago takes its whole family with it, and the access tokens that came of that. access_until: as
+    in SaveRefresh.
     """
 
     token_hash: str

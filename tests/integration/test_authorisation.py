@@ -67,6 +67,26 @@ def test_a_key_opens_nothing_beyond_its_scopes(
                     assert call(key, operation) == 403, (operation, scope)
 
 
+def test_a_key_with_every_scope_but_one_opens_nothing_that_takes_that_one(
+    network: Mesh, guarded: Mapping[str, Rule], admin: httpx.Client
+) -> None:
+    """Be it an admin's: so what is below `/admin` is closed to a key without the scope `admin`,
+    and the admin's own account to one without `account`."""
+    assert all(
+        "admin" in (rule.needs or ()) for name, rule in guarded.items() if " /admin/" in name
+    )
+    me: str = admin.get("/auth/check").raise_for_status().json()
+    for lacking in SCOPES:
+        scopes = [scope for scope in SCOPES if scope != lacking]
+        made = admin.post("/account/keys", json={"name": "most", "scopes": scopes})
+        headers = {"Authorization": f"Bearer {made.raise_for_status().json()['secret']}"}
+        with httpx.Client(base_url=network.url, timeout=30, headers=headers) as key:
+            for operation, rule in guarded.items():
+                if lacking in (rule.needs or ()):
+                    ids = [me if kind == "user" else kind for kind in rule.ids]
+                    assert call(key, operation, *ids) == 403, (operation, lacking)
+
+
 @pytest.mark.parametrize("role", ["user", "operator"])
 def test_what_is_for_operators_and_admins_is_403_for_others(
     guarded: Mapping[str, Rule], join: Join, role: Role

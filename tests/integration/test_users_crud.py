@@ -86,7 +86,9 @@ async def test_a_key_to_ask_with_changes_no_users_whosever_it_is(mesh: Mesh) -> 
     async with admin(mesh) as http:
         _, asks = await make_key(http, name=token_hex(4), scopes=["ask", "chats", "mesh"])
         _, full = await make_key(http, name=token_hex(4), scopes=["ask", "account"])
+        _, boss = await make_key(http, name=token_hex(4), scopes=["ask", "admin"])
         me = ok(await http.get("/auth/check"))
+    _, other = await add(mesh)
     async with mesh.anonymous() as http:
         for method, path in (
             ("GET", "/v1/users"),
@@ -99,3 +101,11 @@ async def test_a_key_to_ask_with_changes_no_users_whosever_it_is(mesh: Mesh) -> 
             assert refused.status_code == 403, (method, path)
             assert (await http.request(method, path, json={"name": "x"})).status_code == 401
         assert ok(await http.get(f"/v1/users/{me}", headers=bearer(full)))["id"] == me
+        assert ok(await http.get(f"/v1/users/{other}", headers=bearer(boss)))["id"] == other
+        for method in ("GET", "PUT", "DELETE"):
+            for whose, key in ((other, full), (me, boss)):
+                body = {"name": "x"} if method == "PUT" else None
+                path = f"/v1/users/{whose}"
+                refused = await http.request(method, path, json=body, headers=bearer(key))
+                assert refused.status_code == 403, (method, whose, key)
+        ok(await http.get("/v1/users", headers=bearer(boss)))

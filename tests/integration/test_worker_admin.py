@@ -106,11 +106,14 @@ async def test_only_admins_let_workers_in(registered: Mesh) -> None:
         refusal(await http.delete(f"/admin/workers/{ECHO}"), 403, "forbidden")
     async with admin(registered) as http:
         _, usual = await make_key(http)
-        _, account = await make_key(http, scopes=["account"])
+        _, account = await make_key(http, scopes=["ask", "chats", "mesh", "account"])
+        _, administers = await make_key(http, scopes=["admin"])
     async with registered.anonymous() as http:
         http.headers["Authorization"] = f"Bearer {usual}"
         refusal(await http.get("/admin/workers"), 403, "forbidden")
         http.headers["Authorization"] = f"Bearer {account}"
+        refusal(await http.put("/admin/workers", json={"name": "mine"}), 403, "forbidden")
+        http.headers["Authorization"] = f"Bearer {administers}"
         assert ECHO in {worker["name"] for worker in ok(await http.get("/admin/workers"))}
 
 

@@ -12,6 +12,7 @@ const SCOPES = {
   chats: ["Your chats", "read, write and delete them"],
   mesh: ["The mesh", "look at it, and give it orders if you may"],
   account: ["This account", "its password, keys and data: everything"],
+  admin: ["Administration", "people, limits and workers, if you may"],
 };
 const USUAL = ["ask", "chats", "mesh"];
 const LASTS = { "": "Until it is revoked", 30: "30 days", 90: "90 days", 365: "A year" };
