@@ -26,9 +26,10 @@ class Aside:
         self._room = asyncio.Semaphore(TOGETHER)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def read(self, user: str, data: bytes, read: Callable[[], T]) -> T:
-        """What `read` makes of a body. data: the body itself. Raises what `read` raises."""
-        if weight(data) <= LIGHT:
+    async def read(self, user: str, data: bytes, read: Callable[[], T], kept: bytes = b"") -> T:
+        """What `read` makes of a body. data: the body itself; kept: what it takes from the store
+        besides, as a body has that. Raises what `read` raises."""
+        if weight(data) <= LIGHT and (not kept or weight(kept) <= LIGHT):
             return read()
         turn = self._turns.setdefault(user, asyncio.Lock())
         async with turn, self._room:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
+from mesh.bus.appender import new_uid
 from mesh.gateway import keys
 from mesh.gateway.anew import next_id
 from mesh.gateway.openai.asked import Asked
@@ -13,7 +14,7 @@ from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import REFUSALS
 from mesh.protocol.messages import Request
 from mesh.protocol.tool_story import ToolStory, rid_of
-from mesh.protocol.tools import ToolRun
+from mesh.protocol.tools import RunBegun, ToolRun
 
 
 async def run_of(
@@ -69,8 +70,10 @@ async def let_in(services: Services, run: ToolRun) -> AsyncIterator[None]:
     """While a new run is begun: its first asking counts from now on, before anything is kept of it.
 
     If it is not begun after all that is given back; else its conductor asks, or gives it back.
-    Raises MeshError: rate_limited, forbidden, queue_full, share_full.
+    Raises MeshError: too_large, rate_limited, forbidden, queue_full, share_full.
     """
+    digest = "0" * 64  # as long as those that it may be begun with
+    services.telling.check(RunBegun(uid=new_uid(), run=run, body=digest, whole=digest))
     await services.requests.queue.check_room(run.model, run.tenant, run.priority)
     reserved = await services.limiter.reserve([_first(run)])
     try:
@@ -108,11 +111,11 @@ def new_run(services: Services, first: Request, run_id: str) -> ToolRun:
         patience=settings.action_timeout,
         deadline=now + longest,
         trace=first.trace,
+        traceparent=first.traceparent,
+        tracestate=first.tracestate,
         priority=first.priority,
         key=first.key,
     )
-        traceparent=first.traceparent,
-        tracestate=first.tracestate,
 
 
 def _first(run: ToolRun) -> Request:

@@ -26,13 +26,16 @@ from mesh.protocol.tools import RunOver
 SOON, LATER = 0.02, 1.0
 """Seconds between two looks for what comes next: at first, and at last."""
 
+AGAIN = 0.9 * LATER
+"""Seconds after which it is said again how a run stands that waits: with the next look."""
+
 
 class RunEvent(Struct, frozen=True, kw_only=True, tag_field="type"):
     """The base of the events of a run."""
 
 
 class StatusEvent(RunEvent, frozen=True, kw_only=True, tag="status", omit_defaults=True):
-    """How the run stands: whenever that changes, and each second until something is said."""
+    """How the run stands: whenever that changes, and each second while nothing is said."""
 
     run_id: str
     status: Status
@@ -193,14 +196,18 @@ class _Status:
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._last: Status | None = None
+        self._said = 0.0
 
     def answer(self, speech: Speech, first: int, after: int) -> Dialect:
         return _Answer(speech, self, first, after)
 
     def waits(self, story: ToolStory) -> bytes:
+        status: Status = "in_progress" if story.steps else "queued"
         if story.pending:
-            return self.change("requires_action", required(story))
-        return self.change("in_progress" if story.steps else "queued")
+            status = "requires_action"
+        if status == self._last and time.monotonic() - self._said < AGAIN:
+            return b""
+        return self.say(status, required(story))
 
     def over(self, over: RunOver) -> bytes:
         data = b""
@@ -211,13 +218,13 @@ class _Status:
     def parting(self) -> bytes:
         return CUT
 
-    def change(self, status: Status, action: RequiredAction | None = None) -> bytes:
+    def change(self, status: Status) -> bytes:
         """The event, unless it stood so before."""
-        return b"" if status == self._last else self.say(status, action)
+        return b"" if status == self._last else self.say(status)
 
     def say(self, status: Status, action: RequiredAction | None = None) -> bytes:
         """The event."""
-        self._last = status
+        self._last, self._said = status, time.monotonic()
         return _event(StatusEvent(run_id=self._run_id, status=status, required_action=action))
 
 

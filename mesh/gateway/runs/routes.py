@@ -8,6 +8,7 @@ from litestar import Response, get, post, put
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
+from mesh.bus.appender import new_uid
 from mesh.gateway import keys
 from mesh.gateway.body import as_json, decode_body, read_body
 from mesh.gateway.errors import AnyRequest, request_id
@@ -37,6 +38,7 @@ from mesh.gateway.threads.runs import run_on_thread
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.tool_story import ToolStory
+from mesh.protocol.tools import ActionDone
 
 Wait = Annotated[float, QueryParameter(name="wait", ge=0, le=60)]
 StatusQuery = Annotated[ActionStatus | None, QueryParameter(name="status")]
@@ -122,9 +124,7 @@ async def submit_tool_outputs(
     principal = services.doorman.principal(request)
     body = await read_body(request, OutputsBody)
     story = await find(services, principal, run_id)
-    _check(story, body.tool_outputs)
-    for said in body.tool_outputs:
-        await _settle(services, story, said.tool_call_id, said.output, failed=False)
+    await _settle(services, story, _outcomes(story, body.tool_outputs))
     return as_json(run_object(await find(services, principal, run_id)))
 
 
@@ -175,8 +175,8 @@ async def put_action(
     principal = services.doorman.principal(request)
     body = await read_body(request, ActionBody)
     story, action = await _find_action(services, principal, action_id)
-    call = action.tool_call_id
-    await _settle(services, story, call, body.result, failed=body.status == "failed")
+    failed = body.status == "failed"
+    await _settle(services, story, [_done(action.tool_call_id, body.result, failed)])
     return as_json((await _find_action(services, principal, action_id))[1])
 
 
@@ -198,10 +198,9 @@ async def _find_action(
     raise missing
 
 
-def _check(story: ToolStory, outputs: list[ToolOutput]) -> None:
-    """Raise MeshError (bad_request, conflict) unless all of this can be said of a run's calls."""
+def _outcomes(story: ToolStory, outputs: list[ToolOutput]) -> list[ActionDone]:
+    """What is said of a run's calls, of each once. Raises MeshError (bad_request)."""
     known = {call.id for step in story.steps for call in step.calls}
-    waiting = {call.id for call in story.pending}
     outcomes: dict[str, str] = {}
     for said in outputs:
         call = said.tool_call_id
@@ -209,27 +208,34 @@ def _check(story: ToolStory, outputs: list[ToolOutput]) -> None:
             raise bad("tool_outputs", f"This run has no call {call!r}.")
         if outcomes.setdefault(call, said.output) != said.output:
             raise bad("tool_outputs", f"The call {call!r} is there with two outcomes; say one.")
-    for call, output in outcomes.items():
-        if call not in waiting and not _stands(story, call, output, failed=False):
-            raise _too_late(story, call)
+    return [_done(call, output, failed=False) for call, output in outcomes.items()]
 
 
-async def _settle(
-    services: Services, story: ToolStory, call: str, output: str, failed: bool
-) -> None:
-    """Tell what came of a call; the same again is fine. Raises MeshError (conflict)."""
-    run_id = story.run.id
-    if await services.telling.settle(run_id, call, output, failed, by="client"):
-        return
-    now = await services.telling.read(run_id)
-    if now is None or not _stands(now, call, output, failed):
-        raise _too_late(now, call)
+def _done(call: str, output: str, failed: bool) -> ActionDone:
+    return ActionDone(uid=new_uid(), call=call, output=output, failed=failed, by="client")
 
 
-def _stands(story: ToolStory, call: str, output: str, failed: bool) -> bool:
+async def _settle(services: Services, story: ToolStory, outcomes: list[ActionDone]) -> None:
+    """Tell what came of calls, all of it or nothing; the same again is fine.
+
+    Raises MeshError: conflict, too_large, broker_unavailable.
+    """
+    now: ToolStory | None = story
+    while True:
+        waiting = {call.id for call in now.pending} if now is not None else set()
+        for said in outcomes:
+            if now is None or (said.call not in waiting and not _stands(now, said)):
+                raise _too_late(now, said.call)
+        left = [said for said in outcomes if said.call in waiting]
+        if now is None or not left or await services.telling.settle_all(now, left):
+            return
+        now = await services.telling.read(story.run.id)
+
+
+def _stands(story: ToolStory, said: ActionDone) -> bool:
     """Whether just this came of a call already."""
-    done = story.done.get(call)
-    return done is not None and (done.output, done.failed) == (output, failed)
+    done = story.done.get(said.call)
+    return done is not None and (done.output, done.failed) == (said.output, said.failed)
 
 
 def _too_late(story: ToolStory | None, call: str) -> MeshError:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from msgspec import DecodeError
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 10.0
 """Seconds that reading or writing a story may take before the broker counts as unavailable."""
+
+HEADERS = 1024
+"""Bytes of a message that are not its event's."""
 
 
 class Telling:
@@ -47,8 +50,7 @@ class Telling:
         too_large, broker_unavailable.
         """
         event = RunBegun(uid=new_uid(), run=run, body=body, whole=whole)
-        if len(encode(event)) + 1024 > self._js.bus.max_payload:
-            raise MeshError(ErrorCode.TOO_LARGE)
+        self.check(event)
         try:
             await in_time(self.append(run.id, event, 0))
         except Fenced:
@@ -60,6 +62,12 @@ class Telling:
             raise led_elsewhere()
         check_whole(story.begun.whole, whole)
         return story
+
+    def check(self, *events: ToolEvent) -> None:
+        """Raise MeshError (too_large) for what is too large to be told."""
+        most = self._js.bus.max_payload - HEADERS
+        if any(len(encode(each)) > most for each in events):
+            raise MeshError(ErrorCode.TOO_LARGE)
 
     async def note(self, id: str, thread_id: str) -> None:
         """Tell on which thread a key begins a run, under an id that is made of the key alone.
@@ -103,6 +111,21 @@ class Telling:
                 return True
             except Fenced:
                 continue
+
+    async def settle_all(self, story: ToolStory, done: Sequence[ActionDone]) -> bool:
+        """Tell what came of calls that a story waits for, behind what was read of it.
+
+        False if more was told of the run meanwhile: whoever is first says all, or nothing.
+        Raises MeshError: too_large, broker_unavailable.
+        """
+        self.check(*done)
+        last = story.last
+        try:
+            for each in done:
+                last = await in_time(self.append(story.run.id, each, last))
+        except Fenced:
+            return False
+        return True
 
     async def open(self) -> list[ToolStory]:
         """All runs that are not over. Raises BusError."""

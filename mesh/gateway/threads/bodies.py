@@ -138,13 +138,22 @@ def read_run(data: bytes, body: ThreadRunBody, plan: ThreadPlan) -> tuple[Asked,
 def _usual(body: ThreadRunBody, plan: ThreadPlan) -> dict[str, Any]:
     """The assistant's ways."""
     fields = plan.assistant.fields if plan.assistant is not None else None
-    found: dict[str, Any] = {"tools": [tool_asked(tool) for tool in plan.tools]}
+    found = schemas(plan)
+    if body.response_format is not None:
+        found.pop("response_format", None)
     if fields is None:
         return found
     found |= {"temperature": fields.temperature, "top_p": fields.top_p}
     if fields.model:
         found["model"] = fields.model
-    if fields.response_format and body.response_format is None:
+    return found
+
+
+def schemas(plan: ThreadPlan) -> dict[str, Any]:
+    """What the assistant may call, and of which form its answers are, as a body has them."""
+    found: dict[str, Any] = {"tools": [tool_asked(tool) for tool in plan.tools]}
+    fields = plan.assistant.fields if plan.assistant is not None else None
+    if fields is not None and fields.response_format:
         found["response_format"] = Raw(fields.response_format.encode())
     return found
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from msgspec import Struct
@@ -18,7 +19,7 @@ from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import shown
 from mesh.gateway.runs.shapes import RUN, RunObject
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.threads.bodies import ThreadRunBody, read_run
+from mesh.gateway.threads.bodies import ThreadRunBody, read_run, schemas
 from mesh.gateway.threads.shapes import ThreadRunObject, thread_run_object
 from mesh.gateway.tokens import Principal
 from mesh.protocol.threads import AddThreadMessage, ListThreadRuns, NewMessage, PlanThread
@@ -117,7 +118,8 @@ async def _new(
     )
     plan = await services.store.ask(query)
     read = partial(read_run, sent.data, body, plan)
-    asked, later = await services.aside.read(user, sent.data, read)
+    kept = msgspec.json.encode(schemas(plan))
+    asked, later = await services.aside.read(user, sent.data, read, kept)
     run = await run_of(services, principal, asked, run_id, sent.trace)
     run = replace(run, later=later, thread=thread_id, assistant=body.assistant_id, fit="truncate")
     async with let_in(services, run):
