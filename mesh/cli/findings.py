@@ -224,4 +224,5 @@ def exposure(
                 "MESH_NATS_HOST=127.0.0.1.",
             )
         )
-    return found or [ok("exposure", "Other machines reach neither gateway nor broker.")]
+    alone = "Other machines reach neither gateway nor broker, unless a proxy is between."
+    return found or [ok("exposure", alone)]
