@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import RenderableType
 
 from mesh.bus.connection import BusError
@@ -85,7 +86,7 @@ def _check_day(day: str) -> None:
 
 
 async def _usage(store: "Store", query: GetUsage) -> AllUsage:
-    rows = (await store.ask(query)).rows
+    rows = await _rows(store, query)
     names: dict[str, str] = {}
     after: str | None = None
     while rows:
@@ -95,6 +96,17 @@ async def _usage(store: "Store", query: GetUsage) -> AllUsage:
         if after is None:
             break
     return AllUsage(usage=[Listed(usage=row, name=names.get(row.user, row.user)) for row in rows])
+
+
+async def _rows(store: "Store", query: GetUsage) -> list[UsageRow]:
+    """All of them, page by page."""
+    found = list[UsageRow]()
+    while True:
+        used = await store.ask(query)
+        found += used.rows
+        if used.next is None:
+            return found
+        query = replace(query, after=used.next)
 
 
 def _listing(found: AllUsage) -> RenderableType:

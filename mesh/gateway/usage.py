@@ -1,11 +1,14 @@
 """What was used, by day, user, key and model; and the limits: what is left, and setting them."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date
 from typing import Annotated
 
+import msgspec
 from litestar import get, put
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
@@ -16,6 +19,7 @@ from mesh.protocol.limits import (
     Count,
     GetAllowance,
     GetUsage,
+    Place,
     SetAllowance,
     UsageRow,
     Weight,
@@ -28,6 +32,7 @@ Since = Annotated[str, QueryParameter(name="since", pattern=DAY)]
 Until = Annotated[str, QueryParameter(name="until", pattern=DAY)]
 OfKey = Annotated[str, QueryParameter(name="key", max_length=100)]
 OfModel = Annotated[str, QueryParameter(name="model", max_length=1000)]
+After = Annotated[str, QueryParameter(name="after", max_length=4000)]
 OfUser = Annotated[str, QueryParameter(name="user", max_length=200)]
 
 
@@ -49,9 +54,11 @@ class UsageRead(Struct, frozen=True, kw_only=True):
 
 
 class UsageList(Struct, frozen=True):
-    """By day, user, key and model; the first 10,000."""
+    """By day, user, key and model, 10,000 at most. next: `after` of the next page, null where this
+    was all."""
 
     usage: tuple[UsageRead, ...]
+    next: str | None
 
 
 class LimitsBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,11 +100,12 @@ async def own_usage(
     until: Until = "",
     key: OfKey = "",
     model: OfModel = "",
+    after: After = "",
 ) -> UsageList:
     """What one has used oneself, with all keys and without."""
     user = services.doorman.signed_in(request)
     query = GetUsage(user=user.user_id, key=key, model=model, since=since, until=until)
-    return await _usage(services, query)
+    return await _usage(services, query, after)
 
 
 @get("/account/limits")
@@ -120,7 +128,7 @@ async def limit_key(request: AnyRequest, services: Wired, key_id: FromPath[str])
     user = services.doorman.in_person(request)
     body = await read_body(request, LimitsBody)
     query = SetAllowance(user=user.user_id, key_id=key_id, allowance=_allowance(body))
-    return _read(await services.store.ask(query))
+    return limits_read(await services.store.ask(query))
 
 
 @get("/admin/usage")
@@ -132,19 +140,19 @@ async def all_usage(
     user: OfUser = "",
     key: OfKey = "",
     model: OfModel = "",
+    after: After = "",
 ) -> UsageList:
     """What everybody has used, or one of them. For admins."""
     services.doorman.signed_in(request)
-    return await _usage(
-        services, GetUsage(user=user, key=key, model=model, since=since, until=until)
-    )
+    query = GetUsage(user=user, key=key, model=model, since=since, until=until)
+    return await _usage(services, query, after)
 
 
 @get("/admin/users/{user_id:str}/limits")
 async def user_limits(request: AnyRequest, services: Wired, user_id: FromPath[str]) -> LimitsBody:
     """What was said of somebody's limits; null: as everybody. For admins."""
     services.doorman.signed_in(request)
-    return _read(await services.store.ask(GetAllowance(user=user_id)))
+    return limits_read(await services.store.ask(GetAllowance(user=user_id)))
 
 
 @put("/admin/users/{user_id:str}/limits", body=LimitsBody)
@@ -152,15 +160,33 @@ async def limit_user(request: AnyRequest, services: Wired, user_id: FromPath[str
     """Set somebody's limits, from now on, at every gateway. For admins."""
     services.doorman.signed_in(request)
     body = await read_body(request, LimitsBody)
-    return _read(await services.store.ask(SetAllowance(user=user_id, allowance=_allowance(body))))
+    return limits_read(
+        await services.store.ask(SetAllowance(user=user_id, allowance=_allowance(body)))
+    )
 
 
-async def _usage(services: Services, query: GetUsage) -> UsageList:
-    """Raises MeshError: bad_request for a day that no calendar has."""
+async def _usage(services: Services, query: GetUsage, after: str) -> UsageList:
+    """after: the `next` of the page before, or "". Raises MeshError: bad_request for a day that no
+    calendar has, and for an `after` that was no `next`."""
     _check_day(query.since, "since")
     _check_day(query.until, "until")
-    found = await services.store.ask(query)
-    return UsageList(tuple(map(_row, found.rows)))
+    found = await services.store.ask(replace(query, after=_place(after) if after else None))
+    return UsageList(tuple(map(_row, found.rows)), _cursor(found.next) if found.next else None)
+
+
+def _cursor(place: Place) -> str:
+    """The place of a page's last row, as one word for an address."""
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def _place(cursor: str) -> Place:
+    """Raises MeshError (bad_request)."""
+    try:
+        place: Place = msgspec.json.decode(urlsafe_b64decode(cursor), type=Place)
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
+        detail = "after is the `next` of the page before; this is none. Begin without it."
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param="after") from error
+    return place
 
 
 def _check_day(day: str, param: str) -> None:
@@ -196,7 +222,7 @@ def _allowance(body: LimitsBody) -> Allowance:
     )
 
 
-def _read(found: Allowance) -> LimitsBody:
+def limits_read(found: Allowance) -> LimitsBody:
     return LimitsBody(
         requests=found.requests,
         tokens=found.tokens,

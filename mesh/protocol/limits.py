@@ -44,11 +44,17 @@ class UsageRow(Wire, frozen=True, kw_only=True):
     cached_tokens: int = 0
 
 
+Place = tuple[str, str, str, str]
+"""Day, user, key and model of a row: what rows are ordered by."""
+
+
 class Usage(Wire, frozen=True, kw_only=True, tag="usage"):
-    """Rows by day, user, key and model; applied: the last sequence of the log they count."""
+    """Rows by day, user, key and model; applied: the last sequence of the log they count; where
+    `next` is set, there are more: ask on from it."""
 
     rows: tuple[UsageRow, ...]
     applied: int = 0
+    next: Place | None = None
 
 
 class SetAllowance(Asks[Allowance], frozen=True, kw_only=True, tag="set_allowance"):
@@ -72,7 +78,7 @@ class GetAllowance(Asks[Allowance], frozen=True, kw_only=True, tag="get_allowanc
 class GetUsage(Asks[Usage], frozen=True, kw_only=True, tag="get_usage"):
     """Each of user, key and model "": of all; since, until: days, both included, "": no bound.
 
-    user: as somebody types it. -> Usage
+    user: as somebody types it; after: the `next` of the reply before. -> Usage
     """
 
     user: str = ""
@@ -80,3 +86,4 @@ class GetUsage(Asks[Usage], frozen=True, kw_only=True, tag="get_usage"):
     model: str = ""
     since: str = ""
     until: str = ""
+    after: Place | None = None

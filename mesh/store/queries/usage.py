@@ -1,6 +1,6 @@
 """What was used, by day, user, key and model; and what a user or a key may use."""
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol.errors import MeshError
@@ -8,6 +8,7 @@ from mesh.protocol.limits import Allowance, GetAllowance, GetUsage, SetAllowance
 from mesh.store.mirror import News
 from mesh.store.models import ApiKey, User
 from mesh.store.queries import find
+from mesh.store.queries.paging import page
 from mesh.store.refusals import no_such
 from mesh.store.usage import UsageDay
 
@@ -31,8 +32,13 @@ async def get_usage(session: AsyncSession, query: GetUsage, applied: int) -> Usa
     if query.until:
         wanted = wanted.where(UsageDay.day <= query.until)
     key = UsageDay.day, UsageDay.tenant, UsageDay.key, UsageDay.model
-    rows = await session.scalars(wanted.order_by(*key).limit(MOST))
-    return Usage(rows=tuple(map(_row, rows)), applied=applied)
+    if query.after is not None:
+        wanted = wanted.where(tuple_(*key) > query.after)
+    found = await session.scalars(wanted.order_by(*key).limit(MOST + 1))
+    rows, more = page(list(map(_row, found)), MOST)
+    last = rows[-1] if more else None
+    following = (last.day, last.user, last.key, last.model) if last is not None else None
+    return Usage(rows=rows, applied=applied, next=following)
 
 
 async def _tenant(session: AsyncSession, named: str) -> str:
