@@ -1,9 +1,10 @@
 """`GET /account/export`: all that the mesh keeps of somebody, as JSON lines, for themselves.
 
-The account, then its keys, then a line per chat with its whole tree, per generation outside chats,
-per run that calls tools, per user of a client of `POST /v1/ask` and per day, key and model on which
-something was used, then assistants, tools and threads, then an end; without that line something is
-missing.
+The account with its limits, then its keys with theirs, then a line per chat with its whole tree,
+per generation outside chats, per run that calls tools, per dead letter, per user of a client of
+`POST /v1/ask` and per day, key and model on which something was used, then assistants, tools,
+threads, and what one wrote in threads that one takes part in no longer, then an end; without that
+line something is missing.
 """
 
 from collections.abc import AsyncIterator
@@ -14,15 +15,18 @@ from litestar import get
 from litestar.response import Stream
 from msgspec import Struct
 
+from mesh.bus.dlq import letters
 from mesh.gateway.account import KeyRead, UserRead, key_read, user_read
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.threads import own_data as threads
+from mesh.gateway.usage import LimitsBody, limits_read
 from mesh.gateway.whole_chat import whole_chat
 from mesh.protocol.accounts import GetUser, ListKeys, ListRuns, ListShares, User
 from mesh.protocol.chats import Chat, ChatMessage, ListChats, RunRow
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.limits import GetUsage, UsageRow
+from mesh.protocol.limits import Allowance, GetAllowance, GetUsage, Place, UsageRow
+from mesh.protocol.messages import Message
 from mesh.protocol.own_data import ClientRow, ListClients, ListToolRuns, ToolRunRow
 
 PAGE = 100
@@ -41,6 +45,14 @@ class KeyLine(Struct, frozen=True, kw_only=True):
 
     kind: Literal["key"] = "key"
     key: KeyRead
+
+
+class LimitsLine(Struct, frozen=True, kw_only=True):
+    """What was said of one's limits, or of those of one's key; without such a line nothing was."""
+
+    kind: Literal["limits"] = "limits"
+    key: str
+    limits: LimitsBody
 
 
 class ChatLine(Struct, frozen=True, kw_only=True):
@@ -66,6 +78,25 @@ class ToolRunLine(Struct, frozen=True, kw_only=True):
     tool_run: ToolRunRow
 
 
+class Letter(Struct, frozen=True, kw_only=True):
+    """A request that is not tried again. id: of the request; text: what there was of its answer."""
+
+    id: str
+    model: str
+    created_at: float
+    ended_at: float
+    why: str
+    messages: tuple[Message, ...]
+    text: str
+
+
+class DeadLetterLine(Struct, frozen=True, kw_only=True):
+    """A request of one's own that took its workers down, as it is kept for the operators."""
+
+    kind: Literal["dead_letter"] = "dead_letter"
+    dead_letter: Letter
+
+
 class ClientLine(Struct, frozen=True, kw_only=True):
     """What a user of one's client has used."""
 
@@ -89,10 +120,12 @@ class EndLine(Struct, frozen=True, kw_only=True):
 
 Line = (
     AccountLine
+    | LimitsLine
     | KeyLine
     | ChatLine
     | RunLine
     | ToolRunLine
+    | DeadLetterLine
     | ClientLine
     | UsageLine
     | threads.ThreadsLine
@@ -121,8 +154,12 @@ async def _encoded(services: Services, user: User) -> AsyncIterator[bytes]:
 
 async def _lines(services: Services, user: User) -> AsyncIterator[Line]:
     yield AccountLine(account=user_read(user))
+    if (said := await _limits(services, user)) is not None:
+        yield said
     for key in (await services.store.ask(ListKeys(user=user.id))).keys:
         yield KeyLine(key=key_read(key))
+        if (said := await _limits(services, user, key.id)) is not None:
+            yield said
     async for chat in _chats(services, user):
         line = await _chat(services, user, chat)
         if line is not None:
@@ -131,6 +168,8 @@ async def _lines(services: Services, user: User) -> AsyncIterator[Line]:
         yield RunLine(run=run)
     async for tool_run in _tool_runs(services, user):
         yield ToolRunLine(tool_run=tool_run)
+    async for letter in _letters(services, user):
+        yield DeadLetterLine(dead_letter=letter)
     async for client in _clients(services, user):
         yield ClientLine(client=client)
     async for used in _usage(services, user):
@@ -202,14 +241,38 @@ async def _clients(services: Services, user: User) -> AsyncIterator[ClientRow]:
 
 
 async def _usage(services: Services, user: User) -> AsyncIterator[UsageRow]:
-    """A reply has the first rows only, and may break off within a day: that one is asked again."""
-    since = ""
+    after: Place | None = None
     while True:
-        rows = (await services.store.ask(GetUsage(user=user.id, since=since))).rows
-        last = rows[-1].day if rows else since
-        for row in rows:
-            if row.day < last or last == since:
-                yield row
-        if last == since:
+        page = await services.store.ask(GetUsage(user=user.id, after=after))
+        for row in page.rows:
+            yield row
+        after = page.next
+        if after is None:
             return
-        since = last
+
+
+async def _limits(services: Services, user: User, key_id: str = "") -> LimitsLine | None:
+    """What was said of somebody's limits, or of a key's of theirs; None where nothing was, or where
+    the key was revoked meanwhile."""
+    try:
+        said = await services.store.ask(GetAllowance(user=user.id, key_id=key_id))
+    except MeshError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        return None
+    return LimitsLine(key=key_id, limits=limits_read(said)) if said != Allowance() else None
+
+
+async def _letters(services: Services, user: User) -> AsyncIterator[Letter]:
+    for _, letter in await letters(services.js):
+        request = letter.request
+        if request.tenant == user.id:
+            yield Letter(
+                id=request.rid,
+                model=request.model,
+                created_at=request.created,
+                ended_at=letter.at,
+                why=letter.why,
+                messages=request.messages,
+                text=letter.text,
+            )

@@ -92,6 +92,7 @@ from mesh.protocol.threads import (
     DeleteThread,
     DeleteThreadMessage,
     GetThreadMessage,
+    ListLeftMessages,
     ListThreadMessages,
     ListThreadRuns,
     ListThreads,
@@ -186,6 +187,7 @@ ThreadQuery = (
     | DeleteThreadMessage
     | GetThreadMessage
     | ListThreadMessages
+    | ListLeftMessages
     | PlanThread
     | ListThreadRuns
 )
@@ -301,6 +303,7 @@ QUERIES: dict[type[Query], type[Reply]] = {
     AddThreadMessage: ThreadMessage,
     GetThreadMessage: ThreadMessage,
     ListThreadMessages: ThreadMessages,
+    ListLeftMessages: ThreadMessages,
     PlanThread: ThreadPlan,
     ListThreadRuns: ThreadRuns,
 }

@@ -193,6 +193,17 @@ class ListThreadMessages(
     before: str | None = None
 
 
+class ListLeftMessages(Asks[ThreadMessages], frozen=True, kw_only=True, tag="list_left_messages"):
+    """What one wrote, or had written, in threads that one takes part in no longer, oldest first.
+
+    after: id of the last message of the reply before. -> ThreadMessages
+    """
+
+    user_id: str
+    limit: int = 100
+    after: str | None = None
+
+
 class PlanThread(Asks[ThreadPlan], frozen=True, kw_only=True, tag="plan_thread"):
     """The conversation of a thread, for an assistant if one is named. without: uids of messages
     that are left out of it. -> ThreadPlan"""

@@ -23,6 +23,7 @@ from mesh.protocol.threads import (
     DeleteThread,
     DeleteThreadMessage,
     GetThreadMessage,
+    ListLeftMessages,
     ListThreadMessages,
     ListThreadRuns,
     ListThreads,
@@ -31,7 +32,7 @@ from mesh.protocol.threads import (
     UpdateThread,
 )
 from mesh.store.database import Database
-from mesh.store.queries import assistants, thread_messages, threads, tools
+from mesh.store.queries import assistants, own_data, thread_messages, threads, tools
 
 Read = (
     GetAssistant
@@ -42,6 +43,7 @@ Read = (
     | ListThreads
     | GetThreadMessage
     | ListThreadMessages
+    | ListLeftMessages
     | PlanThread
     | ListThreadRuns
 )
@@ -63,6 +65,7 @@ Change = (
 Told = (
     AddThreadMessage
     | ListThreadMessages
+    | ListLeftMessages
     | PlanThread
     | ListThreadRuns
     | UpdateThread
@@ -100,6 +103,8 @@ async def _read(session: AsyncSession, query: Read, now: float) -> Reply:
             return await thread_messages.get_thread_message(session, query)
         case ListThreadMessages():
             return await thread_messages.list_thread_messages(session, query)
+        case ListLeftMessages():
+            return await own_data.list_left_messages(session, query)
         case PlanThread():
             return await thread_messages.plan_thread(session, query)
         case ListThreadRuns():

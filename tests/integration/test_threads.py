@@ -646,6 +646,15 @@ async def test_an_account_s_export_has_all_of_it_and_its_deletion_leaves_nothing
         }
         assert texts == {mine: ["my word", "my word"], theirs: ["my word there"]}
 
+        removed = await friend.put(f"/v1/threads/{theirs}", json={"participant_ids": []})
+        assert removed.is_success
+        lines = [json.loads(line) for line in (await http.get("/account/export")).text.splitlines()]
+        left = [line["message"] for line in lines if line["kind"] == "message"]
+        assert [(each["thread_id"], each["content"]) for each in left] == [
+            (theirs, "my word there")
+        ]
+        assert lines[-1]["lines"] == len(lines) - 1
+
         assert (await http.delete("/account")).is_success
         assert await said(friend, theirs) == [("user", "their word")]
         thread = (await friend.get(f"/v1/threads/{theirs}")).json()

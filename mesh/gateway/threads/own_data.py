@@ -20,7 +20,7 @@ from mesh.gateway.threads.shapes import (
 )
 from mesh.protocol.assistants import ListAssistants, ListTools
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.threads import ListThreadMessages, ListThreads
+from mesh.protocol.threads import ListLeftMessages, ListThreadMessages, ListThreads
 
 PAGE = 100
 
@@ -48,7 +48,15 @@ class ThreadLine(Struct, frozen=True, kw_only=True):
     messages: list[MessageObject]
 
 
-ThreadsLine = AssistantLine | ToolLine | ThreadLine
+class LeftMessageLine(Struct, frozen=True, kw_only=True):
+    """A message that is one's own, or was written by a run of one's own, in a thread that one takes
+    part in no longer."""
+
+    kind: Literal["message"] = "message"
+    message: MessageObject
+
+
+ThreadsLine = AssistantLine | ToolLine | ThreadLine | LeftMessageLine
 
 
 async def lines(services: Services, user: str) -> AsyncIterator[ThreadsLine]:
@@ -65,6 +73,8 @@ async def lines(services: Services, user: str) -> AsyncIterator[ThreadsLine]:
                 raise
         else:
             yield ThreadLine(thread=thread, messages=said)
+    async for message in _left(services, user):
+        yield LeftMessageLine(message=message)
 
 
 async def _assistants(services: Services, user: str) -> AsyncIterator[AssistantObject]:
@@ -113,5 +123,17 @@ async def _messages(
         for each in page.messages:
             if user in (each.sender, thread.owner_id):
                 yield message_object(each)
+            after = each.id
+        more = page.more
+
+
+async def _left(services: Services, user: str) -> AsyncIterator[MessageObject]:
+    after: str | None = None
+    more = True
+    while more:
+        query = ListLeftMessages(user_id=user, limit=PAGE, after=after)
+        page = await services.store.ask(query)
+        for each in page.messages:
+            yield message_object(each)
             after = each.id
         more = page.more

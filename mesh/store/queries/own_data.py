@@ -1,4 +1,5 @@
-"""A tenant's runs that call tools, and what its clients have used: for the export of own data."""
+"""For the export of own data: a tenant's runs that call tools, what its clients have used, and what
+it wrote in threads that it takes part in no longer."""
 
 from collections import defaultdict
 
@@ -14,9 +15,12 @@ from mesh.protocol.own_data import (
     ToolRunRow,
     ToolRuns,
 )
+from mesh.protocol.threads import ListLeftMessages, ThreadMessages
 from mesh.store.models import Action, ClientUsage, ToolRun
 from mesh.store.queries.paging import check_limit, page
+from mesh.store.queries.thread_messages import shown
 from mesh.store.refusals import no_such
+from mesh.store.thread_models import ThreadMessage, ThreadParticipant
 
 MOST_CLIENTS = 1_000
 
@@ -47,6 +51,24 @@ async def list_clients(session: AsyncSession, query: ListClients) -> ClientRows:
     ordered = wanted.order_by(ClientUsage.client, ClientUsage.user).limit(query.limit + 1)
     shown, more = page([_client(row) for row in await session.scalars(ordered)], query.limit)
     return ClientRows(clients=shown, next=(shown[-1].client, shown[-1].user) if more else None)
+
+
+async def list_left_messages(session: AsyncSession, query: ListLeftMessages) -> ThreadMessages:
+    """Oldest first by (created_at, id), as many as a reply holds."""
+    check_limit(query.limit)
+    part = select(ThreadParticipant.thread_id).where(ThreadParticipant.user == query.user_id)
+    wanted = select(ThreadMessage).where(
+        ThreadMessage.sender == query.user_id, ThreadMessage.thread_id.not_in(part)
+    )
+    key = ThreadMessage.created_at, ThreadMessage.id
+    if query.after is not None:
+        last = await session.get(ThreadMessage, query.after)
+        if last is None or last.sender != query.user_id:
+            raise no_such("message")
+        wanted = wanted.where(tuple_(*key) > (last.created_at, last.id))
+    found = await session.scalars(wanted.order_by(*key).limit(query.limit + 1))
+    messages, more = page([shown(row) for row in found], query.limit)
+    return ThreadMessages(messages=messages, more=more)
 
 
 async def _actions(session: AsyncSession, run_ids: list[str]) -> dict[str, list[ActionRow]]:
