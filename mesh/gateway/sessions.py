@@ -1,9 +1,16 @@
 """What a login gives: an access token and a refresh token, and how they are renewed and ended.
 
 A refresh token is a random word that the store knows by its SHA-256 alone; each is good for one
-use. Access tokens are signed (`tokens.py`).
+use. The first of a sign-in is drawn; each that follows is made of the one before it, with a key of
+this mesh. So whoever uses one twice within the leeway, a client whose answer got lost, two tabs, or
+a thief beside the robbed, is given the same next one, at whatever gateway, though nobody keeps it:
+there is one chain, and who goes on from an old link of it is found out (`mesh/store/queries/
+tokens.py`; RFC 9700, section 4.14.2). Access tokens are signed (`tokens.py`).
 """
 
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from hmac import digest
 from secrets import token_urlsafe
 from typing import Literal
 
@@ -51,7 +58,7 @@ async def begin(services: Services, user: User) -> TokenPair:
 
     Raises MeshError: invalid_token, store_unavailable.
     """
-    token, expires = _new_refresh(services)
+    token, expires = token_urlsafe(32), _expiry(services)
     began = services.clock()  # before the store looks: a sign-out after that ends it
     access = services.tokens.access(user, began, session_of(hash_of(token)))
     query = SaveRefresh(
@@ -66,13 +73,13 @@ async def begin(services: Services, user: User) -> TokenPair:
 
 
 async def renew(services: Services, token: str) -> Renewed:
-    """Take a refresh token for a new pair.
+    """Take a refresh token for a new pair; the same once more within the leeway leads to the same.
 
     Raises MeshError: not_authenticated, bad_request, invalid_token, token_expired,
     store_unavailable.
     """
     _check_kind(services, token)
-    new, expires = _new_refresh(services)
+    new, expires = _next(services, token), _expiry(services)
     asked = services.clock()
     query = UseRefresh(
         token_hash=hash_of(token),
@@ -90,8 +97,16 @@ async def end(services: Services, token: str) -> None:
     await services.store.ask(RevokeRefresh(user_id="", token_hash=hash_of(token)))
 
 
-def _new_refresh(services: Services) -> tuple[str, float]:
-    return token_urlsafe(32), services.clock() + services.settings.refresh_ttl
+def _next(services: Services, token: str) -> str:
+    """The refresh token that takes another's place: for us always the same, for others 256 bits
+    that say nothing."""
+    made = digest(services.tokens.derive("refresh"), token.encode(), sha256)
+    return urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
+def _expiry(services: Services) -> float:
+    """Unix time until which a refresh token that is given out now is good."""
+    return services.clock() + services.settings.refresh_ttl
 
 
 def _check_kind(services: Services, token: str) -> None:

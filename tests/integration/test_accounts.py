@@ -21,6 +21,7 @@ from mesh.protocol.codec import encode
 from mesh.protocol.keys import new_key
 from mesh.protocol.messages import DeadLetter
 from mesh.store.attempts import PER_NAME
+from mesh.store.queries import usage
 from tests.chatting import answer, new_chat, ok, refusal
 from tests.unit.store.story import queued
 from tests.whole_mesh import Mesh
@@ -159,6 +160,41 @@ async def test_days_that_no_calendar_has_are_refused(mesh: Mesh) -> None:
                 ok(await http.get("/account/usage", params={param: day}))
 
 
+async def test_usage_comes_in_pages_that_say_that_there_is_more(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "MOST", 2)
+    name, user_id = await add(mesh)
+    async with signed_in(mesh, name) as http, admin(mesh) as boss, mesh.anonymous() as program:
+        body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+        keys = [await make_key(http) for _ in range(5)]
+        for _, key in keys:
+            ok(await program.post("/v1/chat/completions", json=body, headers=bearer(key)))
+        for who, path, whose in (
+            (http, "/account/usage", {}),
+            (boss, "/admin/usage", {"user": user_id}),
+        ):
+            found: list[str] = []
+            page = ok(await who.get(path, params=whose))
+            async with asyncio.timeout(30):
+                while len(page["usage"]) < 2 or page["next"] is None:  # the store follows the log
+                    page = ok(await who.get(path, params=whose))
+                while True:
+                    assert len(page["usage"]) <= 2
+                    found += [row["key"] for row in page["usage"]]
+                    if page["next"] is None:
+                        break
+                    page = ok(await who.get(path, params=whose | {"after": page["next"]}))
+            assert found == sorted(key_id for key_id, _ in keys), path
+            exported = (await http.get("/account/export")).text.splitlines()
+            lines = [json.loads(line) for line in exported]
+            assert [line["usage"]["key"] for line in lines if line["kind"] == "usage"] == found
+            for after in ("x", "ü", "W10=", "WzEsMl0=", "W" * 3000):
+                refused = await who.get(path, params=whose | {"after": after})
+                refusal(refused, 400, "bad_request")
+                assert refused.json()["param"] == "after"
+
+
 # --- keys -----------------------------------------------------------------------------------------
 
 
@@ -260,7 +296,7 @@ async def test_an_admins_key_makes_no_way_to_sign_in_that_would_outlive_it(mesh:
     new = f"user-{token_hex(4)}"
     account = {"account": new, "password": PASSWORD, "role": "admin"}
     async with signed_in(mesh, name) as http, mesh.anonymous() as program:
-        _, key = await make_key(http, scopes=["account", "ask"])
+        _, key = await make_key(http, scopes=["admin", "ask"])
         program.headers.update(bearer(key))
         for method, path, body in (
             ("PUT", f"/admin/users/{admin_id}/password", {"password": "another horse"}),
@@ -284,7 +320,7 @@ async def test_an_admins_key_makes_no_way_to_sign_in_that_would_outlive_it(mesh:
 async def test_a_role_counts_at_once_for_keys_too(mesh: Mesh) -> None:
     name, user_id = await add(mesh)
     async with signed_in(mesh, name) as http, admin(mesh) as boss, mesh.anonymous() as other:
-        _, key = await make_key(http, scopes=["account"])
+        _, key = await make_key(http, scopes=["admin"])
         refusal(await other.get("/admin/users", headers=bearer(key)), 403, "forbidden")
         ok(await boss.put(f"/admin/users/{user_id}/role", json={"role": "admin"}))
         ok(await other.get("/admin/users", headers=bearer(key)))
@@ -363,6 +399,51 @@ async def test_who_signs_out_ends_that_sign_in_and_no_other(mesh: Mesh) -> None:
             refusal(await http.get("/chats", headers=bearer(token)), 401, "token_expired")
         ok(await there.get("/chats"))
         ok(await http.get("/chats", headers=bearer(key)))
+
+
+async def test_who_is_removed_by_name_leaves_no_dead_letters_either(alone: Mesh) -> None:
+    (name, user_id), (_, other_id) = await add(alone), await add(alone)
+    bus = await Bus.connect([alone.broker.url], *alone.broker.credentials("gateway"))
+    js = JetStream(bus)
+    for rid, tenant in (("1" * 32, user_id), ("2" * 32, other_id)):
+        request = queued(rid, tenant=tenant).request
+        letter = DeadLetter(request=request, at=0.0, why="It takes workers down.")
+        await js.append(subjects.dead_letter("echo", rid), encode(letter))
+    async with admin(alone) as boss:
+        ok(await boss.delete(f"/admin/users/{name}"))
+    assert [letter.request.tenant for _, letter in await letters(js)] == [other_id]
+    await bus.close()
+
+
+async def test_two_who_renew_with_one_token_go_on_in_one_chain(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh(refresh_leeway=3.0)
+    mesh.start("store", "gateway")
+    name, _ = await add(mesh)
+    async with signed_in(mesh, name) as bystander, mesh.anonymous() as http:
+        first = (await log_in(http, name))["refresh_token"]["access_token"]
+
+        async def renew(token: str) -> dict[str, Any]:
+            renewed: dict[str, Any] = ok(
+                await http.get("/auth/refresh", headers={"Refresh": token})
+            )
+            return renewed
+
+        both = await asyncio.gather(*(renew(first) for _ in range(2)))
+        assert len({each["refresh_token"]["access_token"] for each in both}) == 1
+        assert first != both[0]["refresh_token"]["access_token"]
+        second = both[0]["refresh_token"]["access_token"]
+        third = await renew(second)
+        await asyncio.sleep(3.5)
+        again = await http.get("/auth/refresh", headers={"Refresh": second})
+        refusal(again, 401, "invalid_token")
+        last = {"Refresh": third["refresh_token"]["access_token"]}
+        refusal(await http.get("/auth/refresh", headers=last), 401, "invalid_token")
+        for each in (*both, third):
+            ended = await http.get("/chats", headers=bearer(each["access_token"]))
+            refusal(ended, 401, "token_expired")
+        ok(await bystander.get("/chats"))
 
 
 # --- without the store ----------------------------------------------------------------------------
@@ -513,6 +594,35 @@ async def test_one_takes_along_all_that_is_kept(alone: Mesh) -> None:
     assert lines[0]["account"]["id"] == user_id and lines[1]["key"]["id"] == key_id
     assert said["content"] in [message.get("content") for message in lines[2]["messages"]]
     assert "outside" in lines[3]["run"]["text"] and key not in str(lines)
+
+
+async def test_one_takes_along_one_s_limits_and_dead_letters_and_nobody_else_s(mesh: Mesh) -> None:
+    (name, user_id), (_, other_id) = await add(mesh), await add(mesh)
+    bus = await Bus.connect([mesh.broker.url], *mesh.broker.credentials("gateway"))
+    for tenant in (user_id, other_id):
+        rid = tenant[:16].rjust(32, "0")
+        letter = DeadLetter(
+            request=queued(rid, tenant=tenant).request, at=5.0, why="It takes them.", text="he"
+        )
+        await JetStream(bus).append(subjects.dead_letter("echo", rid), encode(letter))
+    await bus.close()
+    async with signed_in(mesh, name) as http, admin(mesh) as boss:
+        limits = {"requests": 7, "weight": 2.0}
+        ok(await boss.put(f"/admin/users/{user_id}/limits", json=limits))
+        key_id, _ = await make_key(http)
+        ok(await http.put(f"/account/keys/{key_id}/limits", json={"tokens": 9}))
+        await make_key(http, name="without limits")
+        lines = [json.loads(line) for line in (await http.get("/account/export")).text.splitlines()]
+    kinds = [line["kind"] for line in lines]
+    assert kinds == ["account", "limits", "key", "limits", "key", "dead_letter", "end"]
+    nothing = dict.fromkeys(
+        ("requests", "tokens", "concurrent", "daily_tokens", "weight", "priority")
+    )
+    assert lines[1] == {"kind": "limits", "key": "", "limits": nothing | limits}
+    assert lines[3] == {"kind": "limits", "key": key_id, "limits": nothing | {"tokens": 9}}
+    letter_line = lines[5]["dead_letter"]
+    assert letter_line["id"] == user_id[:16].rjust(32, "0")
+    assert letter_line["messages"][0]["content"] == "hello" and letter_line["text"] == "he"
 
 
 async def test_a_chat_that_is_deleted_meanwhile_does_not_cut_the_export_off(mesh: Mesh) -> None:

@@ -4,6 +4,11 @@ Whoever shows one whose place was taken is either late (within the leeway: two t
 that got lost) or has stolen it, or was robbed: then nobody of that family stays signed in.
 RFC 9700, section 4.14.2. With a family its access tokens end, of which the gateways are told for
 as long as these might last.
+
+A family is one chain: who is late gets the very successor that the first got, never one of their
+own. RFC 9700 finds a theft out by two who go on from one token, one of whom has to show one that
+was used; with a successor for each a thief who was quick would go on beside the robbed unnoticed,
+for as long as they like. So the two meet again at the next use that is not as quick.
 """
 
 from msgspec.structs import replace
@@ -62,13 +67,22 @@ async def use_refresh(
     if token.expires_at <= now:
         raise MeshError(ErrorCode.TOKEN_EXPIRED)
     if query.new_hash:
-        _rotate(session, token, query, now)
+        await _rotate(session, token, query, now)
     user = view.user(await find.user(session, token.user_id))
     return replace(user, session=session_of(token.family))
 
 
-def _rotate(session: AsyncSession, token: RefreshToken, query: UseRefresh, now: float) -> None:
-    token.rotated_at = token.rotated_at or now
+async def _rotate(
+    session: AsyncSession, token: RefreshToken, query: UseRefresh, now: float
+) -> None:
+    """Raises MeshError (invalid_token) for another successor than the one that there is."""
+    if token.rotated_at is not None:
+        heir = await session.get(RefreshToken, query.new_hash)
+        if heir is None or heir.family != token.family:
+            raise MeshError(ErrorCode.INVALID_TOKEN)
+        heir.access_until = max(heir.access_until, query.access_until)
+        return
+    token.rotated_at = now
     session.add(
         RefreshToken(
             token_hash=query.new_hash,
