@@ -36,6 +36,7 @@ CLOCK = {
 }
 REQUIRED = {"tools": [WEATHER, CLOCK], "tool_choice": "required"}
 NAMED = REQUIRED | {"tool_choice": {"type": "function", "function": {"name": "get_weather"}}}
+DEEP = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
 
@@ -260,6 +261,7 @@ async def test_a_call_that_is_cut_off_stays_open(engine: OpenAIEngine, upstream:
         ({"tools": [WEATHER]}, [call(0, "c", "rm", "{}")], "not offered"),
         ({"tools": [WEATHER]}, [call(0, "c", "get_weather", "[1]")], "no JSON object"),
         ({"tools": [WEATHER]}, [call(0, "c", "get_weather", '{"a')], "no JSON object"),
+        ({"tools": [WEATHER]}, [call(0, "c", "get_weather", DEEP)], "no JSON object"),
         ({"tools": [WEATHER]}, [call(0, arguments="{}")], "not begun"),
         (
             {"tools": [WEATHER]},

@@ -52,7 +52,7 @@ async def answer(
         raise unavailable(f"status {response.status_code}")
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:  # which is raised of what nests deeply
         raise unavailable("an answer that is not what it should be") from error
 
 

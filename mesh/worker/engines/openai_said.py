@@ -191,5 +191,5 @@ def _begun(text: str, mark: str) -> int:
 def _is_json(text: str, kind: type = object) -> bool:
     try:
         return isinstance(msgspec.json.decode(text), kind)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # what nests too deeply can be read by nobody
         return False
