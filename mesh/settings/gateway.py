@@ -65,7 +65,8 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
         str,
         Meta(
             description="Who gets an account by signing in through another site, by commas: ada@"
-            "example.org, @example.org, github:ada, * for all; empty: only who has one."
+            "example.org, @example.org, github:ada, oidc:SUB (its id there), * for all; empty: only"
+            " who has one."
         ),
     ] = ""
     oidc_name: Annotated[

@@ -60,6 +60,8 @@ def read(token: str, keys: dict[str, Any], issuer: str, client_id: str, nonce: s
         claims = msgspec.convert(raw, Claims, strict=False)
     except (jwt.PyJWTError, msgspec.ValidationError, ValueError) as error:
         raise _refusal(str(error)) from error
+    except RecursionError as error:  # its head or its claims
+        raise _refusal("it is nested too deeply") from error
     if not compare_digest((claims.nonce or "").encode(), nonce.encode()):
         raise _refusal("it was made for another sign-in")
     shared = isinstance(claims.aud, list) and len(claims.aud) > 1
@@ -76,7 +78,6 @@ def identity(claims: Claims) -> Identity:
     return Identity(
         account=claims.sub,
         name=claims.name or claims.preferred_username or claims.email or claims.sub,
-        username=claims.preferred_username or "",
         email=(claims.email or "") if verified else "",
     )
 

@@ -1,18 +1,27 @@
 """What signing in through other sites rests on, part by part: attempts, sites, who is welcome."""
 
 import time
+from base64 import urlsafe_b64encode
 from typing import Any
 
+import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from mesh.gateway.names import LONGEST_NAME, NO_NAME, cleaned
+from mesh.gateway.oauth import id_token
 from mesh.gateway.oauth.attempt import LASTS, Attempt
+from mesh.gateway.oauth.fetch import get
+from mesh.gateway.oauth.id_token import Claims
 from mesh.gateway.oauth.identity import Identity, is_welcome
 from mesh.gateway.oauth.providers import is_safe, providers
-from mesh.protocol.errors import MeshError
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import GatewaySettings
 
 KEY = b"a key"
+DEEP = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 
 def test_an_attempt_that_comes_back_is_the_one_that_left() -> None:
@@ -55,6 +64,36 @@ def test_who_is_listed_is_welcome(listed: str) -> None:
 def test_who_is_not_listed_is_not(listed: str) -> None:
     assert not is_welcome("github", ADA, listed)
     assert not is_welcome("github", Identity(account="2", name="Nobody"), listed or "@")
+
+
+def test_by_openid_connect_an_id_is_welcome_and_no_name_that_people_choose() -> None:
+    claims = Claims(sub="Id-1", preferred_username="boss", name="Boss")
+    who = id_token.identity(claims)
+    assert is_welcome("oidc", who, "x, oidc:Id-1")
+    for listed in ("oidc:boss", "oidc:Boss", "oidc:id-1", "oidc:", "google:Id-1", "Id-1"):
+        assert not is_welcome("oidc", who, listed), listed
+    assert not is_welcome("github", ADA, "github:1"), "there a name may be a number"
+
+
+@pytest.mark.parametrize("part", ["head", "claims"])
+def test_an_id_token_that_is_nested_deeply_is_refused(part: str) -> None:
+    """Be it signed by the issuer itself."""
+    key = rsa.generate_private_key(65537, 2048)
+    known = {"keys": [RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)]}
+    token = jwt.PyJWS().encode(DEEP, key, "RS256")
+    if part == "head":
+        token = f"{urlsafe_b64encode(DEEP).rstrip(b'=').decode()}.{token.partition('.')[2]}"
+    with pytest.raises(MeshError) as refused:
+        id_token.read(token, known, "https://id.example", "mesh", "n")
+    assert refused.value.code is ErrorCode.INVALID_TOKEN
+
+
+async def test_a_site_that_answers_with_json_beyond_reading_is_unavailable() -> None:
+    site = httpx.MockTransport(lambda request: httpx.Response(200, content=DEEP))
+    async with httpx.AsyncClient(transport=site) as http:
+        with pytest.raises(MeshError, match="not what it should be") as refused:
+            await get(http, "https://id.example/keys", dict[str, Any])
+    assert refused.value.code is ErrorCode.PROVIDER_UNAVAILABLE
 
 
 def settings(**given: Any) -> GatewaySettings:
