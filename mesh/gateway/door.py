@@ -22,16 +22,22 @@ from mesh.settings import LOOPBACK, GatewaySettings
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 """A Host header (RFC 9110, section 7.2): a name or an address, IPv6 in brackets, maybe a port."""
 
+ALLOWED = b"access-control-allow-headers"
+
 PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
     (
-        b"access-control-allow-headers",
+        ALLOWED,
         b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Refresh, Traceparent, "
         b"Tracestate, X-Priority",
     ),
     (b"access-control-max-age", b"3600"),
 ]
 """What pages of allowed origins may send, and for how many seconds a browser may remember it."""
+
+OF_OPENAI = re.compile(r"x-stainless-[a-z0-9-]{1,40}|openai-(beta|organization|project)")
+"""What OpenAI's library adds by itself, in ever more headers: those of this kind that a browser
+asks for are allowed, too."""
 
 EXPOSE = f"X-Request-Id, Retry-After, {EXPOSED}".encode()
 """What such pages may read of the headers of answers."""
@@ -130,7 +136,8 @@ class Door:
             return
         allowed = anywhere or origin in self._rules.origins
         if allowed and _is_preflight(scope["method"], headers):
-            await _allow(FROM_ANYWHERE_PREFLIGHT if anywhere else PREFLIGHT, send_with_headers)
+            preflight = FROM_ANYWHERE_PREFLIGHT if anywhere else _preflight(headers)
+            await _allow(preflight, send_with_headers)
             return
         await self._app(scope, body.receive, send_with_headers)
 
@@ -185,6 +192,17 @@ def _host_name(host: str) -> str:
 def _is_preflight(method: str, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a browser asks what it may send (Fetch standard, CORS-preflight request)."""
     return method == "OPTIONS" and b"access-control-request-method" in headers
+
+
+def _preflight(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """What pages of allowed origins may send, and of what this one asks for what OpenAI's library
+    adds."""
+    asked = headers.get(b"access-control-request-headers", b"").decode("latin-1").lower()
+    more = [name for name in sorted(_names(asked)) if OF_OPENAI.fullmatch(name)]
+    return [
+        (name, ", ".join([value.decode(), *more]).encode() if name == ALLOWED else value)
+        for name, value in PREFLIGHT
+    ]
 
 
 async def _allow(preflight: list[tuple[bytes, bytes]], send: Send) -> None:
