@@ -202,9 +202,8 @@ async def stored_answer(
     """As `stored`. Raises MeshError (bad_request) for what a person wrote."""
     message = await stored(services, user, chat_id, message_id)
     if message.role != "assistant":
-        raise MeshError(
-            ErrorCode.BAD_REQUEST, "A person wrote this message; only answers come as events."
-        )
+        detail = "A person wrote this message; give the id of an answer."
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param="message_id")
     return message
 
 

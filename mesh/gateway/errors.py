@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -66,6 +67,9 @@ CUT_OFF = "client disconnected prematurely"
 """What Litestar raises, as a 500, where a body ends before its end (`Request.stream`)."""
 
 _BREAKS_OFF = "The body breaks off before its end; send it again, the whole of it."
+
+_LEFT_OUT = re.compile(r"Missing required query parameter '(\w+)' for path")
+"""What Litestar says of a parameter that has to be there; its sentence names the path."""
 
 _OF_STATUS = {
     404: "There is no such route.",
@@ -231,6 +235,9 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     )
     detail = _OF_STATUS.get(error.status_code, error.detail)
     param = None
+    if left_out := _LEFT_OUT.match(error.detail):
+        param = left_out[1]
+        detail = f"The parameter {param!r} is needed here and missing."
     if isinstance(error, ValidationException) and error.extra:
         param, detail = _invalid(msgspec.convert(error.extra, list[_Invalid])[0])
     ours = MeshError(code, detail, param=param)

@@ -44,7 +44,7 @@ class NewReport(Struct, forbid_unknown_fields=True):
     """What is wrong with a message."""
 
     report_type: ReportType
-    reason: Annotated[str, Meta(max_length=10_000)] = ""
+    reason: Annotated[str, Meta(max_length=4_000)] = ""
 
 
 def unprocessable(request: AnyRequest, error: MeshError) -> Response[bytes]:

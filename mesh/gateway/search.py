@@ -6,6 +6,7 @@ from litestar import get
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Struct
 
+from mesh.gateway.body import named_as_sent
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Wired
 from mesh.gateway.views import ChatListRead, chat_read
@@ -40,15 +41,15 @@ async def search_chats(
 ) -> HitsRead:
     """One's chats with a title or a message that has all words of `q`, upper or lower case."""
     user = services.doorman.signed_in(request)
-    found = await services.store.ask(
-        SearchChats(
-            user_id=user.user_id,
-            words=q[:LONGEST],
-            include_hidden=include_hidden,
-            limit=limit,
-            min_seq=services.seen.last(user.user_id),
-        )
+    query = SearchChats(
+        user_id=user.user_id,
+        words=q[:LONGEST],
+        include_hidden=include_hidden,
+        limit=limit,
+        min_seq=services.seen.last(user.user_id),
     )
+    with named_as_sent(words="q"):
+        found = await services.store.ask(query)
     return HitsRead(
         hits=tuple(
             HitRead(chat=chat_read(hit.chat), excerpt=hit.excerpt, message_id=hit.message_id)

@@ -64,11 +64,10 @@ def _blame(functions: list[Function], instead: Literal["text"] | dict[str, Any] 
 
 
 def _call(b: Builder, function: Function) -> int:
-    """One call, behind the word that opens it. A schema that has a type of its own is taken at its
-    word; of any other the arguments have to be an object."""
-    objects = not (isinstance(function.schema, dict) and "type" in function.schema)
+    """One call, behind the word that opens it. Its arguments are an object, whatever else a schema
+    would allow: nobody could read any other value as arguments."""
     try:
-        arguments = json_schema.rule(b, function.schema, objects)
+        arguments = json_schema.rule(b, function.schema, objects=True)
     except SchemaError as error:
         raise SchemaError(function.where + error.where, str(error)) from error
     return b.rule((f"{NAME}{function.name}{ARGUMENTS}", arguments, CLOSE))

@@ -23,6 +23,8 @@ ATTEMPT, TICKET = "mesh_login", "mesh_ticket"
 BACK = "/auth/callback"
 REDEEM = "/auth/ticket"
 TICKET_LASTS = 60
+
+NO_TICKET = "Nobody has just come back here from signing in; begin at GET /auth/login/{provider}."
 _SAID = re.compile(r"[a-z_]{1,40}")
 
 State = Annotated[str, QueryParameter(name="state")]
@@ -76,7 +78,10 @@ async def provider_callback(
 @post(REDEEM, status_code=200, public=True)
 async def ticket(request: AnyRequest, services: Wired) -> Response[Renewed]:
     """The tokens of a browser that has just come back; its cookie is good for this once."""
-    renewed = await sessions.renew(services, request.cookies.get(TICKET, ""))
+    token = request.cookies.get(TICKET, "")
+    if not token:
+        raise MeshError(ErrorCode.NOT_AUTHENTICATED, NO_TICKET)
+    renewed = await sessions.renew(services, token)
     spent = _cookie(services, request, TICKET, "", REDEEM, 0)
     return Response(renewed, cookies=[spent], headers=NOT_KEPT)
 

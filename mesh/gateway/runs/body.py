@@ -31,6 +31,15 @@ class ActionBody(Struct):
     result: str = ""
 
 
+ON_A_THREAD = (
+    "assistant_id",
+    "instructions",
+    "additional_instructions",
+    "additional_messages",
+)
+"""What a run has that is begun on a thread, and no other."""
+
+
 def read(data: bytes) -> tuple[Asked, Grammar | None]:
     """What is asked for, and what each answer after the first has to be a text of.
 
@@ -38,6 +47,10 @@ def read(data: bytes) -> tuple[Asked, Grammar | None]:
     goes for the first answer: else the run would come to no end. Raises MeshError, naming the
     parameter at fault.
     """
+    for name in decode_body(data, dict[str, Raw]):
+        if name in ON_A_THREAD:
+            detail = f"{name} is for a run on a thread; name its thread_id, or leave it out."
+            raise unsupported(name, detail)
     asked = chat_body.read(data)
     for name, wanted in (("stream", asked.stream), ("n", asked.n > 1)):
         if wanted:

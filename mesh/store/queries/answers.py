@@ -93,7 +93,9 @@ async def _question(session: AsyncSession, query: PlanAnswer, parent_id: str) ->
     """The user's message that is there already; another answer to it is a sibling."""
     message = await find.message(session, query.user_id, query.chat_id, parent_id)
     if message.role != "prompter" or message.content is None:
-        raise bad("parent_id names an answer; an answer's parent is a person's message.")
+        raise bad(
+            "parent_id names an answer; an answer's parent is a person's message.", "parent_id"
+        )
     return UserMessage(
         id=message.id,
         content=message.content,

@@ -21,6 +21,7 @@ REPORTS = 20
 REASON_LENGTH = 4_000
 """Reports of one message, and characters of each."""
 
+PARENT = "parent_id"
 ANOTHER = "This idempotency key was used with another message; use a new key."
 
 
@@ -140,21 +141,24 @@ async def place(
     """
     if parent_id is None:
         if await _count(session, chat):
-            raise bad("This chat has messages; name in parent_id the answer you reply to.")
+            raise bad("This chat has messages; name in parent_id the answer you reply to.", PARENT)
         return None
     wanted = select(Message, Run).outerjoin(Run, Run.rid == Message.id)
     found = (
         await session.execute(wanted.where(Message.id == parent_id, Message.chat_id == chat.id))
     ).first()
     if found is None:
-        raise NotYet(ErrorCode.BAD_REQUEST, "parent_id names no message of this chat.")
+        raise NotYet(
+            ErrorCode.BAD_REQUEST, "parent_id names no message of this chat.", param=PARENT
+        )
     parent, run = found
     if parent.role != "assistant":
-        raise bad("parent_id names a person's message; reply to an answer, or ask for one.")
+        raise bad("parent_id names a person's message; reply to an answer, or ask for one.", PARENT)
     if run is not None and view.open_ended(run, now):
         raise NotYet(
             ErrorCode.BAD_REQUEST,
             "The answer in parent_id has not ended yet; wait for it, or cancel it.",
+            param=PARENT,
         )
     return parent
 
