@@ -206,7 +206,8 @@ class JetStream:
         """Messages under `subject` from sequence `start` to `upto`, in order, in batches.
 
         Direct gets: a lagging replica may answer, so the end may come before `upto` is reached;
-        compare the last sequence with the leader's word, by `last` or `next`.
+        compare the last sequence with the leader's word, by `last` or `next`. There is no hole in
+        what comes: where a message was lost on its way, it is read again from there.
         """
         while start <= upto:
             batch, more = await self._batch(stream, subject, start)
@@ -218,6 +219,7 @@ class JetStream:
             start = batch[-1].seq + 1
 
     async def _batch(self, stream: str, subject: str, start: int) -> tuple[list[Stored], bool]:
+        """One batch, as far as it came without a hole, and whether there is more."""
         got: list[Stored] = []
         loop = asyncio.get_running_loop()
         done: asyncio.Future[bool] = loop.create_future()
@@ -227,10 +229,15 @@ class JetStream:
             if done.done():
                 return
             patience.reschedule(loop.time() + self.timeout)
-            if not status(msg):
-                got.append(_direct(msg))
-            else:
+            if not _follows(msg, got[-1].seq if got else 0):
+                if got:
+                    done.set_result(True)  # to be read on from there
+                else:
+                    done.set_exception(Silence("the beginning of a batch was lost"))
+            elif status(msg):
                 _end_of_batch(msg, done)
+            else:
+                got.append(_direct(msg))
 
         inbox = f"{self.bus.inbox}.b.{next(_batches)}"
         subscription = await self.bus.listen(inbox, receive)
@@ -269,6 +276,15 @@ class JetStream:
         if head.error and head.error.err_code != NOT_FOUND:
             raise ApiError(head.error.err_code, head.error.description)
         return msgspec.json.decode(answer.data, type=kind)
+
+
+def _follows(msg: Msg, last: int) -> bool:
+    """Whether nothing is missing before a message of a batch; last: sequence of the one before.
+
+    What comes while the connection is away is lost, and what follows is not, if it is back soon.
+    """
+    before = (msg.headers or {}).get("Nats-Last-Sequence")
+    return before is None or int(before) == last
 
 
 def _end_of_batch(msg: Msg, done: asyncio.Future[bool]) -> None:

@@ -14,6 +14,9 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.protocol import subjects
 
+LAG = 0.05
+"""Seconds until the log is read again after a replica has answered that was behind."""
+
 
 class Head(NamedTuple):
     """The end of the stream: what identifies it, and its last sequence (tokens included).
@@ -47,14 +50,22 @@ class Tail:
         return await self._js.end(subjects.RUN_STREAM)
 
     async def read(self, after: int, limit: int) -> list[Stored]:
-        """The next events after a sequence, `limit` at most. Raises BusError."""
+        """The next events after a sequence, `limit` at most; less only where the leader has no
+        more. Raises BusError."""
         found: list[Stored] = []
         upto = await self.last()
-        async for batch in self._js.read(subjects.RUN_STREAM, self._subject, after + 1, upto):
-            found += batch
-            if len(found) >= limit:
-                break
-        return found[:limit]
+        while True:
+            async for batch in self._js.read(subjects.RUN_STREAM, self._subject, after + 1, upto):
+                found += batch
+                after = batch[-1].seq
+                if len(found) >= limit:
+                    return found[:limit]
+            if after >= upto:
+                return found
+            more = await self._js.next(subjects.RUN_STREAM, self._subject, after + 1)
+            if more is None or more.seq > upto:
+                return found
+            await asyncio.sleep(LAG)
 
     async def wait(self, timeout: float) -> None:
         """Wait until something new may be there, at most `timeout` seconds. Raises BusError.
