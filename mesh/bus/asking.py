@@ -1,10 +1,11 @@
 """Asks a worker process whether it lives, and whether it works on a request."""
 
+import asyncio
 from enum import Enum
 
 import msgspec
 
-from mesh.bus.connection import Bus, BusError, NoResponders
+from mesh.bus.connection import Bus, BusError, Disconnected, NoResponders
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Alive, Ask
@@ -15,6 +16,17 @@ ASK_TIMEOUT = 0.2
 
 BROKERS_WORD = 2.0
 """Seconds for the broker, busy as it may be, to say that nobody listens any more."""
+
+
+RETURNING = 5.0
+"""Seconds after our own connection came back in which others may still be on their way.
+
+They try five times a second, and a try may take two: it is more than that and more than the time
+between two signs of life.
+"""
+
+AGAIN = 0.2
+"""Seconds until a worker is asked again that may not be back yet."""
 
 
 class Says(Enum):
@@ -33,12 +45,31 @@ class Says(Enum):
 
 
 async def ask(bus: Bus, writer: Writer, rid: str, timeout: float = ASK_TIMEOUT) -> Says:
-    """Ask a worker process whether it works on a request. timeout: seconds of silence."""
+    """Ask a worker process whether it works on a request. timeout: seconds of silence.
+
+    While the broker was away nobody could answer, and whoever is back first hears nobody: so long
+    silence says nothing of the one who is asked, and it is waited for.
+    """
+    while True:
+        try:
+            says = await _ask(bus, writer, rid, timeout)
+            if says not in (Says.GONE, Says.SILENT) or bus.back_for > RETURNING:
+                return says
+        except Disconnected:
+            if bus.closed.is_set():
+                return Says.SILENT
+        await asyncio.sleep(AGAIN)
+
+
+async def _ask(bus: Bus, writer: Writer, rid: str, timeout: float) -> Says:
+    """Ask once. Raises Disconnected."""
     try:
         answer = await bus.ask(subjects.ask(writer), Ask(rid=rid), timeout)
         alive = decode(answer.data, Alive)
     except NoResponders:
         return Says.GONE
+    except Disconnected:
+        raise
     except (BusError, msgspec.DecodeError):
         return Says.SILENT
     if alive.holding:

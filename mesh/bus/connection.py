@@ -9,6 +9,8 @@ callbacks only enqueue or resolve, because nats-py runs them one after the other
 import asyncio
 import itertools
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Self
@@ -73,6 +75,7 @@ class Bus:
         self.inbox = f"{INBOXES}{user}.{client.new_inbox().rpartition('.')[2]}"
         self.closed = asyncio.Event()
         self.closing = False
+        self._back = -math.inf
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._numbers = itertools.count(1)
         self._on_doubt: list[Callable[[], None]] = []
@@ -96,6 +99,11 @@ class Bus:
     @property
     def connected(self) -> bool:
         return self.client.is_connected
+
+    @property
+    def back_for(self) -> float:
+        """Seconds since the connection was made again after it broke; infinite if it never did."""
+        return time.monotonic() - self._back
 
     @property
     def max_payload(self) -> int:
@@ -238,6 +246,11 @@ class Bus:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(Disconnected("the connection to the broker broke"))
+
+    def reconnected(self) -> None:
+        """The connection was made again: whatever was said meanwhile was not heard."""
+        self._back = time.monotonic()
+        self.doubt()
 
     def doubt(self) -> None:
         """Messages may have been missed: tell whoever asked to be told."""

@@ -66,6 +66,9 @@ class Connection(Protocol):
     def disconnected(self) -> None:
         """The connection broke."""
 
+    def reconnected(self) -> None:
+        """It was made again."""
+
     def doubt(self) -> None:
         """Messages may have been missed."""
 
@@ -156,7 +159,7 @@ class Dialling:
         log.info("Connected to the broker again")
         self._refused.clear()
         self._distrust.clear()
-        self._connection.doubt()
+        self._connection.reconnected()
 
     async def _on_close(self) -> None:
         self._connection.closed.set()
