@@ -1,9 +1,9 @@
-"""Tries on while the broker does not answer: for what a service has to have before it can begin."""
+"""Tries on while the broker does not answer, for what a service has to have; and one at a time."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import ApiError
@@ -46,3 +46,35 @@ class Insisting:
         if why not in self._said:
             self._said.add(why)
             log.warning("The broker is not ready yet; waiting for it: %s", error)
+
+
+class Rounds:
+    """Does something whenever it is asked for, one at a time: asked for while it is being done, it
+    is done once more, however often that was.
+
+    start: begins what nobody waits for.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[], Awaitable[object]],
+        start: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._work = work
+        self._start = start
+        self._asked = False
+        self._busy = False
+
+    def ask(self) -> None:
+        self._asked = True
+        if not self._busy:
+            self._busy = True
+            self._start(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._asked:
+                self._asked = False
+                await self._work()
+        finally:
+            self._busy = False

@@ -9,7 +9,7 @@ from functools import partial
 from mesh.bus.clock import Clock, brokers
 from mesh.bus.connection import Bus
 from mesh.bus.follow import OnEvent
-from mesh.bus.insisting import Insisting
+from mesh.bus.insisting import Insisting, Rounds
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
@@ -187,7 +187,7 @@ async def _start(
         report_lost(services.js, requests.writer, worker)
     )
     # A broker that was restarted has forgotten what it kept in memory: who is present.
-    bus.on_doubt(lambda: requests.background(_declare(js, settings)))
+    bus.on_doubt(Rounds(partial(_declare, js, settings), requests.background).ask)
     take_over = TakeOver(bus, requests.logs, fleet, requests.background)
     for step in (
         requests.start,
