@@ -160,8 +160,16 @@ async def test_a_cut_stream_is_an_error_and_no_end(
     assert text_of(told) == "".join(["one ", "two ", "three"][: max(0, chunks - 1)])
 
 
-async def test_garbage_is_an_error(engine: OpenAIEngine, upstream: Upstream) -> None:
-    upstream.garbage_after = 2
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        '{"choices": "what"}',
+        '{"choices": [{"delta": {"reasoning": ' + "[" * 50_000 + "]" * 50_000 + "}}]}",
+    ],
+    ids=["another shape", "nested beyond reading"],
+)
+async def test_garbage_is_an_error(engine: OpenAIEngine, upstream: Upstream, garbage: str) -> None:
+    upstream.garbage_after, upstream.garbage = 2, garbage
     with pytest.raises(EngineError, match="not a completion's chunk"):
         await collect(engine, job(engine, "one two three", 9))
 

@@ -32,6 +32,7 @@ class Upstream:
         self.error: Any = {"error": {"message": f"no, {KEY} is wrong"}}
         self.cut_after: int | None = None
         self.garbage_after: int | None = None
+        self.garbage = '{"choices": "what"}'
         self.finish: str | None = None
         self.pause = 0.0
         self.deltas: list[dict[str, Any]] = []
@@ -79,7 +80,7 @@ class Upstream:
             if number == self.cut_after:
                 return False
             if number == self.garbage_after:
-                data = '{"choices": "what"}'
+                data = self.garbage
             event = f": comment\r\n\r\ndata: {data}\n\n".encode()
             writer.write(b"%x\r\n" % len(event) + event + b"\r\n")
             await writer.drain()

@@ -195,7 +195,7 @@ async def _steps(response: httpx.Response, said: Said) -> AsyncGenerator[Step, N
 def _read(data: str) -> _Chunk:
     try:
         chunk = _decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise EngineError(
             f"The upstream sent what is not a completion's chunk: {error}."
         ) from error
@@ -244,7 +244,7 @@ def _refusal(status: int, body: bytes) -> EngineError | MeshError:
 def _message(body: bytes) -> str:
     try:
         error = _decode(body).error
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         error = None
     message = error if isinstance(error, str) else error.message if error else ""
     return message or "it did not say why."
