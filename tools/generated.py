@@ -10,7 +10,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools import conformance_table, error_table, openai_table, protocol_table, settings_table
+from tools import (
+    conformance_table,
+    error_table,
+    openai_table,
+    protocol_table,
+    refusal_table,
+    settings_table,
+)
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "channels": protocol_table.channels,
@@ -22,6 +29,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "openai-responses": openai_table.responses,
     "openai-embeddings": openai_table.embeddings,
     "conformance": conformance_table.supported,
+    "refusals-groups": refusal_table.groups,
+    "refusals-parts": refusal_table.parts,
+    "refusals-routes": refusal_table.routes,
 }
 
 

@@ -1,0 +1,405 @@
+"""What the routes of assistants, tools, threads and runs, and of the mesh, refuse besides what
+many do."""
+
+from typing import Any
+
+from mesh.protocol.errors import ErrorCode
+from tests.refusals.bodies import (
+    NO_MODEL,
+    OBJECT,
+    SAID,
+    chosen,
+    formats,
+    sampled,
+    tool,
+    tools,
+    turns,
+    unsupported,
+)
+from tests.refusals.rows import Part, Row, Table, bad, refused
+
+NO_FILES = "Files and vector stores are not kept here; leave it out."
+CURSOR = "This cursor is no message of the thread; list from its beginning."
+NOTES = {f"note {at}": "x" for at in range(17)}
+NO_ASSISTANT = "There is no such assistant."
+NO_THREAD = "There is no such thread."
+
+
+def _notes(**body: Any) -> Part:
+    """The rows of `meta_data`."""
+    return Part(
+        "`meta_data`",
+        (
+            bad(
+                "meta_data",
+                "Expected `object` of length <= 16.",
+                body | {"meta_data": NOTES},
+                "17 notes in `meta_data`",
+            ),
+            bad(
+                "meta_data[...]",
+                "Expected `str` of length <= 512.",
+                body | {"meta_data": {"a": "x" * 513}},
+                "a note of 513 characters",
+            ),
+            bad(
+                "meta_data[...]",
+                "Expected `str`, got `int`.",
+                body | {"meta_data": {"a": 7}},
+                "a note that is a number",
+            ),
+        ),
+    )
+
+
+def _lists(what: str, after: str) -> tuple[Row, ...]:
+    """The row of a list that is read on from nowhere."""
+    return (refused(ErrorCode.NOT_FOUND, f"There is no such {what}.", query={"after": after}),)
+
+
+ASSISTANT: Table = (
+    bad("temperature", "Expected `float` <= 2.0.", {"temperature": 2.5}),
+    bad("top_p", "Expected `float` <= 1.0.", {"top_p": 1.5}),
+    _notes(),
+    unsupported("vector_stores", NO_FILES, {"vector_stores": [{}]}),
+    unsupported("tool_resources", NO_FILES, {"tool_resources": {"a": {}}}),
+    tools({}),
+    formats({}),
+)
+
+KEPT = Part(
+    "a tool that is kept",
+    (
+        bad(
+            "name",
+            "A tool's name is that of its function; leave it out.",
+            {"name": "another", "function": {"name": "clock"}},
+        ),
+        bad(
+            "function.name",
+            "A function's name has 1 to 64 letters, digits, _ and -.",
+            {"function": {"name": "two words"}},
+        ),
+        unsupported(
+            "type",
+            "Tools of type 'web_search' are not known here.",
+            {"type": "web_search", "function": {"name": "clock"}},
+        ),
+        bad(
+            "function.parameters",
+            OBJECT,
+            {"function": tool({"type": "string"})["function"]},
+            'a function whose parameters are `{"type": "string"}`',
+        ),
+        bad(
+            "function.parameters.properties.a.pattern",
+            "pattern is not known here, or not in this place; leave it out.",
+            {
+                "function": tool({"properties": {"a": {"type": "string", "pattern": "x"}}})[
+                    "function"
+                ]
+            },
+            "a schema with a keyword that cannot be kept to",
+        ),
+        refused(
+            ErrorCode.CONFLICT,
+            "You have a tool '…' already; change that one, or take another name.",
+            {"function": {"name": "$another tool"}},
+            "the name of another tool of one's own",
+            param="name",
+        ),
+    ),
+)
+
+
+def _messages(**body: Any) -> Part:
+    """The rows of what somebody writes in a thread."""
+    return Part(
+        "what is written in a thread",
+        (
+            bad(
+                "content",
+                "Expected `str` of length >= 1.",
+                body | {"content": ""},
+                '`"content": ""`',
+            ),
+            bad(
+                "role",
+                "Invalid enum value 'king'.",
+                body | {"content": "x", "role": "king"},
+                '`"role": "king"`',
+            ),
+            refused(
+                ErrorCode.NOT_FOUND,
+                NO_ASSISTANT,
+                body | {"content": "x", "role": "assistant", "assistant_id": "nothing"},
+                "an `assistant_id` of nothing",
+            ),
+            refused(
+                ErrorCode.NOT_FOUND,
+                NO_ASSISTANT,
+                body | {"content": "x", "role": "assistant", "assistant_id": "$another assistant"},
+                "an `assistant_id` of somebody else's",
+            ),
+        ),
+    )
+
+
+OUTCOME = bad(
+    "tool_call_id",
+    "Say which call this is the outcome of.",
+    {"content": "x", "role": "tool"},
+    "a tool's message without `tool_call_id`",
+)
+
+
+def _posted(role: str = "tool") -> Table:
+    """The rows of a message whose thread stands in the body."""
+    return (
+        _messages(thread_id="$thread"),
+        _notes(thread_id="$thread", content="x"),
+        bad(
+            "tool_call_id",
+            "Say which call this is the outcome of.",
+            {"thread_id": "$thread", "content": "x", "role": role},
+            "a tool's message without `tool_call_id`",
+        ),
+        refused(ErrorCode.NOT_FOUND, NO_THREAD, {"thread_id": "nothing", "content": "x"}),
+        refused(
+            ErrorCode.NOT_FOUND,
+            NO_THREAD,
+            {"thread_id": "$another thread", "content": "x"},
+            "a `thread_id` of somebody else's",
+        ),
+    )
+
+
+def _thread() -> Part:
+    return Part(
+        "who takes part",
+        (
+            bad("participant_ids", "There is no user 'nobody'.", {"participant_ids": ["nobody"]}),
+            bad(
+                "participant_ids",
+                "Expected `array` of length <= 100.",
+                {"participant_ids": ["x"] * 101},
+                "101 participants",
+            ),
+        ),
+    )
+
+
+def _runs(**body: Any) -> Part:
+    """The rows of a run on a thread."""
+    return Part(
+        "a run on a thread",
+        (
+            refused(
+                ErrorCode.NOT_FOUND,
+                NO_ASSISTANT,
+                body | {"assistant_id": "nothing"},
+                '`"assistant_id": "nothing"`',
+            ),
+            refused(
+                ErrorCode.NOT_FOUND,
+                NO_ASSISTANT,
+                body | {"assistant_id": "$another assistant"},
+                "an `assistant_id` of somebody else's",
+            ),
+            bad(
+                "messages",
+                "A run on a thread is asked what stands there; use additional_messages to add.",
+                body | {"assistant_id": "$assistant"} | SAID,
+                "`messages`",
+            ),
+            bad(
+                "additional_messages[0].content",
+                "Expected `str` of length >= 1.",
+                body | {"assistant_id": "$assistant", "additional_messages": [{"content": ""}]},
+                "an additional message that says nothing",
+            ),
+        ),
+    )
+
+
+ON_A_THREAD: dict[str, Any] = {
+    "assistant_id": "$assistant",
+    "instructions": "Be short.",
+    "additional_instructions": "Be short.",
+    "additional_messages": [{"content": "x"}],
+}
+
+RUN = {"assistant_id": "$assistant"}
+
+ROWS: dict[str, Table] = {
+    "GET /v1/assistants": _lists("assistant", "nothing"),
+    "POST /v1/assistants": ASSISTANT,
+    "PUT /v1/assistants/{assistant_id}": ASSISTANT,
+    "GET /v1/assistants/{assistant_id}/tools": _lists("tool", "nothing"),
+    "GET /v1/users/{user_id}/assistants": _lists("assistant", "nothing"),
+    "POST /v1/users/{user_id}/assistants/{assistant_id}": (
+        bad(
+            "user_id",
+            "An assistant is its owner's already, and stays so; delete it.",
+            what="one's own `user_id`",
+        ),
+    ),
+    "DELETE /v1/users/{user_id}/assistants/{assistant_id}": (
+        bad(
+            "user_id",
+            "An assistant is its owner's already, and stays so; delete it.",
+            what="one's own `user_id`",
+        ),
+    ),
+    "GET /v1/tools": _lists("tool", "nothing"),
+    "POST /v1/tools": (KEPT,),
+    "PUT /v1/tools/{tool_id}": (KEPT,),
+    "GET /v1/threads": _lists("thread", "nothing"),
+    "POST /v1/threads": (
+        _thread(),
+        _notes(),
+        bad(
+            "messages[0].content", "Expected `str` of length >= 1.", {"messages": [{"content": ""}]}
+        ),
+        bad(
+            "tool_call_id",
+            "Say which call this is the outcome of.",
+            {"messages": [{"content": "x", "role": "tool"}]},
+            "a tool's message without `tool_call_id`",
+        ),
+    ),
+    "PUT /v1/threads/{thread_id}": (_thread(), _notes()),
+    "GET /v1/threads/{thread_id}/messages": (
+        bad(None, CURSOR, query={"after": "nothing"}),
+        bad(None, CURSOR, query={"before": "nothing"}),
+    ),
+    "POST /v1/threads/{thread_id}/messages": (_messages(), _notes(content="x"), OUTCOME),
+    "GET /v1/threads/{thread_id}/formatted_messages": (
+        refused(ErrorCode.NOT_FOUND, NO_ASSISTANT, query={"assistant_id": "nothing"}),
+    ),
+    "GET /v1/threads/{thread_id}/runs": _lists("run", "nothing"),
+    "POST /v1/threads/{thread_id}/runs": (
+        _runs(),
+        bad(
+            "thread_id",
+            "The body names another thread than the path; leave it out there.",
+            {"assistant_id": "$assistant", "thread_id": "nothing"},
+            "another thread's id in the body",
+        ),
+        refused(
+            ErrorCode.EMPTY_PROMPT,
+            "Nothing was said in this thread yet; write something to be answered.",
+            RUN,
+            "a thread in which nothing was said",
+            ids={"thread_id": "$empty thread"},
+        ),
+        sampled(RUN),
+        tools(RUN),
+        chosen(RUN),
+        formats(RUN),
+    ),
+    "POST /v1/messages": _posted(),
+    "POST /v1/messages/tools": _posted("user"),
+    "POST /v1/runs": (
+        turns(),
+        sampled(SAID),
+        tools(SAID),
+        chosen(SAID),
+        formats(SAID),
+        *(
+            unsupported(
+                name,
+                f"{name} is for a run on a thread; name its thread_id, or leave it out.",
+                SAID | {name: value},
+                f"`{name}` without `thread_id`",
+            )
+            for name, value in ON_A_THREAD.items()
+        ),
+        unsupported(
+            "stream", "A run has no stream; leave it out.", SAID | {"stream": True}, "`stream`"
+        ),
+        unsupported("n", "A run has no n; leave it out.", SAID | {"n": 2}, '`"n": 2`'),
+        unsupported(
+            "logprobs",
+            "A run does not tell probabilities; leave logprobs out.",
+            SAID | {"logprobs": True},
+            "`logprobs`",
+        ),
+        refused(
+            ErrorCode.NOT_FOUND,
+            NO_THREAD,
+            RUN | {"thread_id": "nothing"},
+            '`"thread_id": "nothing"`',
+        ),
+        _runs(thread_id="$thread"),
+    ),
+    "GET /v1/runs/{run_id}/actions/status": (
+        bad("status", "status: Invalid enum value 'lost'.", query={"status": "lost"}),
+    ),
+    "POST /v1/runs/{run_id}/submit_tool_outputs": (
+        bad("tool_outputs", "Expected `array` of length >= 1.", {"tool_outputs": []}),
+        bad(
+            "tool_outputs",
+            "This run has no call 'nothing'.",
+            {"tool_outputs": [{"tool_call_id": "nothing", "output": "x"}]},
+        ),
+        bad(
+            "tool_outputs",
+            "The call '…' is there with two outcomes; say one.",
+            {"tool_outputs": [{"tool_call_id": "$call", "output": each} for each in "xy"]},
+            "two outcomes of one call",
+        ),
+        refused(
+            ErrorCode.CONFLICT,
+            "Nothing can be said of this call any more: the run is cancelled.",
+            {"tool_outputs": [{"tool_call_id": "$over call", "output": "x"}]},
+            "a run that is over",
+            ids={"run_id": "$over run"},
+        ),
+    ),
+    "PUT /v1/runs/{run_id}/status": (
+        bad("status", "Invalid enum value 'lost'.", {"status": "lost"}),
+        refused(
+            ErrorCode.CONFLICT,
+            "This run is requires_action, which follows from what happened to it. Say what came of "
+            "its calls (PUT /v1/actions/{action_id}), or cancel it.",
+            {"status": "completed"},
+            param="status",
+        ),
+    ),
+    "PUT /v1/actions/{action_id}": (
+        bad("status", "Invalid enum value 'lost'.", {"status": "lost"}),
+        refused(
+            ErrorCode.CONFLICT,
+            "Nothing can be said of this call any more: the run is cancelled.",
+            {"status": "completed"},
+            "an action of a run that is over",
+            ids={"action_id": "$over action"},
+        ),
+    ),
+    "POST /workers/{name}/drain": (
+        refused(
+            ErrorCode.FORBIDDEN,
+            "Only an operator may send a worker away.",
+            {},
+            "somebody who is no operator",
+            by="owner",
+        ),
+        refused(
+            ErrorCode.NOT_FOUND,
+            "There is no worker 'nobody' here.",
+            {},
+            ids={"name": "nobody"},
+            by="admin",
+        ),
+    ),
+    "GET /shared/{share_id}": (
+        refused(ErrorCode.NOT_FOUND, "There is no such link.", ids={"share_id": "nothing"}),
+    ),
+    "GET /page/{name}": (
+        refused(ErrorCode.NOT_FOUND, "The page has no such file.", ids={"name": "nothing"}),
+    ),
+    "GET /v1/models/{model}": (
+        refused(ErrorCode.MODEL_NOT_FOUND, NO_MODEL, ids={"model": "none"}, param="model"),
+    ),
+}
