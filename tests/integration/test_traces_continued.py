@@ -8,7 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import Struct
+from nats.aio.msg import Msg
 
+from mesh.bus.connection import Bus
+from mesh.bus.trace import asked_for
 from mesh.settings import WorkerSettings
 from mesh.worker import app as worker
 from tests.calling import CALL, WEATHER, settled
@@ -66,8 +70,17 @@ def test_what_a_caller_traces_is_told_as_a_part_of_its_trace(
 
 
 async def test_a_run_stays_in_its_caller_s_trace_whoever_goes_on_with_it(
-    new_mesh: Callable[..., Mesh], collector: Collector
+    new_mesh: Callable[..., Mesh], collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    called: list[dict[str, str] | None] = []
+    plain = Bus.ask
+
+    async def noticed(bus: Bus, subject: str, question: Struct, timeout: float = 2.0) -> Msg:
+        if ".tool." in subject:
+            called.append(asked_for())
+        return await plain(bus, subject, question, timeout)
+
+    monkeypatch.setattr(Bus, "ask", noticed)
     mesh = new_mesh(otlp=collector.url)
     await asyncio.to_thread(mesh.start, "store", "gateway", ECHO)
     trace = token_hex(16)
@@ -89,7 +102,10 @@ async def test_a_run_stays_in_its_caller_s_trace_whoever_goes_on_with_it(
         assert (await settled(http, run["id"]))["status"] == "completed"
     await asyncio.to_thread(wait_until, "all was told", lambda: len(collector.spans(trace)) == 9)
     later = [span for span in collector.spans(trace) if span["name"] == f"chat {ECHO}"]
-    assert [each["parentSpanId"] for each in later] == [before["POST /v1/runs"]["spanId"]] * 2
+    http_span = before["POST /v1/runs"]["spanId"]
+    assert [each["parentSpanId"] for each in later] == [http_span] * 2
+    headers = {"traceparent": f"00-{trace}-{http_span}-01", "tracestate": "vendor=value"}
+    assert called and all(headers.items() <= (each or {}).items() for each in called)
 
 
 @pytest.fixture
