@@ -95,7 +95,9 @@ async def test_a_run_stays_in_its_caller_s_trace_whoever_goes_on_with_it(
         await asyncio.to_thread(wait_until, "it was told", lambda: len(collector.spans(trace)) == 5)
         before = named(collector.spans(trace))
         await asyncio.to_thread(mesh.stop, "gateway")
+        count = len(called)
         await asyncio.to_thread(mesh.start, "gateway")
+        await asyncio.to_thread(wait_until, "the tool is asked again", lambda: len(called) > count)
         said = [{"tool_call_id": run["actions"][0]["tool_call_id"], "output": "It rains."}]
         url = f"/v1/runs/{run['id']}/submit_tool_outputs"
         (await http.post(url, json={"tool_outputs": said})).raise_for_status()
