@@ -156,10 +156,14 @@ class Endings:
                         del self._due[rid]
                     elif now > due(track.run):
                         del self._due[rid]
-                        ending.create_task(self._overdue(track))
+                        ending.create_task(self.overdue(track))
 
-    async def _overdue(self, track: Track) -> None:
+    async def overdue(self, track: Track) -> None:
+        """End a request whose time is over, unless it has ended: who had been frozen may hear of
+        that just now."""
         run = track.run
+        if run.end is not None:
+            return
         if run.queued is not None:
             try:
                 ended = await (self._end_claimed(track) if run.n else self._end_unclaimed(track))

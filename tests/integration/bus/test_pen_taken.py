@@ -10,11 +10,11 @@ import pytest
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import Replays, story
+from mesh.bus.replay import Replays, last_event, story
 from mesh.bus.track import Track
 from mesh.gateway.endings import Endings
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Failed
+from mesh.protocol.messages import Cancelled, Done, Failed
 from mesh.protocol.run import Run
 from tests.integration.bus.conftest import Connect
 from tests.integration.bus.test_follow import GATEWAY, Author
@@ -80,6 +80,19 @@ async def test_what_its_holder_writes_on_counts_for_nothing(
     await author.write(1)
     assert (await whole(js)).text == run.text
     assert run.n == 2 and run.worker == known.worker, "a gateway is no worker"
+
+
+async def test_what_has_ended_is_not_ended_again(
+    gateway: Bus, js: JetStream, author: Author
+) -> None:
+    """A gateway that was frozen finds its time over, and hears of its end in the next moment."""
+    await author.finish()
+    ended = await story(js, RID)
+    assert ended is not None and isinstance(ended.end, Done)
+    track = Track(RID, ended.queued_at)
+    track.run = ended
+    await Endings(gateway, js, GATEWAY, lambda: 5e9).overdue(track)
+    assert (last := await last_event(js, RID)) is not None and last.seq == ended.last
 
 
 async def test_what_was_to_be_cancelled_is(gateway: Bus, js: JetStream, author: Author) -> None:
