@@ -171,9 +171,8 @@ def _parameters(path: str, handler: HTTPRouteHandler, schemas: Schemas) -> list[
             case _ if f"{{{name}}}" in path:
                 found.append(_parameter("path", name, schemas.of(str), required=True))
             case QueryParameter() as given:
-                found.append(
-                    _parameter("query", given.name or name, _schema(field, given, schemas))
-                )
+                schema = _schema(field, given, schemas)
+                found.append(_parameter("query", given.name or name, schema, field.is_required))
             case HeaderParameter() as given:
                 found.append(_parameter("header", given.name or name, schemas.of(str)))
     for header, purpose in handler.opt.get("headers", {}).items():
