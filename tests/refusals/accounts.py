@@ -16,7 +16,9 @@ IN_PERSON = (
 NO_REFRESH = "Send your refresh token as: Refresh: …"
 NO_USER = "There is no user 'nobody'; `mesh user list` shows them."
 NO_WAY = "Nobody can sign in here by that way."
-NOBODY_KEEPS = "Nobody who keeps the broker's users answers: `mesh up` does. …"
+NO_WORKERS_NAME = (
+    "A worker cannot be named '…': use up to 40 letters, digits, - and _, and none of …."
+)
 
 
 def _days() -> Part:
@@ -199,25 +201,16 @@ ROWS: dict[str, Table] = {
             ErrorCode.FORBIDDEN, IN_PERSON, {"role": "user"}, "asked with a key", by="full key"
         ),
     ),
-    "GET /admin/workers": (
-        refused(
-            ErrorCode.BROKER_UNAVAILABLE, NOBODY_KEEPS, what="a broker that `mesh up` did not start"
-        ),
-    ),
     "PUT /admin/workers": (
-        refused(
-            ErrorCode.BROKER_UNAVAILABLE,
-            NOBODY_KEEPS,
-            {"name": "attic"},
-            "a broker that `mesh up` did not start",
-        ),
+        bad(None, NO_WORKERS_NAME, {"name": "two words"}),
+        bad(None, NO_WORKERS_NAME, {"name": ""}),
+        bad(None, NO_WORKERS_NAME, {"name": "gateway"}),
     ),
     "DELETE /admin/workers/{worker_id}": (
         refused(
-            ErrorCode.BROKER_UNAVAILABLE,
-            NOBODY_KEEPS,
-            what="a broker that `mesh up` did not start",
-            ids={"worker_id": "attic"},
+            ErrorCode.NOT_FOUND,
+            "No worker named 'nobody' is enrolled.",
+            ids={"worker_id": "nobody"},
         ),
     ),
     "GET /v1/users": (

@@ -11,17 +11,22 @@ from mesh.gateway.errors import AskError, ErrorBody, OpenAIError, ProcessError, 
 from mesh.gateway.refusals import GENERATE
 from tests.network import PARAMETER
 from tests.owned import QUERIES, body_of, filled
+from tests.refusals.asking import QUESTION
 from tests.refusals.bodies import SAID
 from tests.refusals.operations import Operation
 from tests.refusals.people import FORWARDED, SCOPES, People
 from tests.refusals.rows import NOTHING, Row
 
-STREAMS: dict[str, Any] = {
+GOOD: dict[str, Any] = {
+    "POST /api/messages/process": SAID,
     "POST /generate": {"prompt": "hello"},
+    "POST /v1/ask": QUESTION,
     "POST /v1/chat/completions": {**SAID, "stream": True},
     "POST /v1/completions": {"prompt": "hello", "stream": True},
+    "POST /v1/responses": {"input": "hello"},
+    "POST /v1/runs": SAID,
 }
-"""What the routes are sent whose answers can be read on from an event."""
+"""What is valid on the routes that ask a model."""
 
 
 @dataclass(frozen=True)
@@ -98,5 +103,5 @@ def _content(people: People, operation: Operation, row: Row) -> bytes | None:
         return msgspec.json.encode(filled(row.body, people.owner))
     if operation.body is None:
         return None
-    good: Any = STREAMS.get(operation.name) or body_of(operation.name, people.owner)
+    good: Any = GOOD.get(operation.name) or body_of(operation.name, people.owner)
     return msgspec.json.encode(good)

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from mesh.protocol.errors import ErrorCode
 from tests.refusals.groups import Group, Shared, each, same
 from tests.refusals.operations import NO_WORD, Operation, choices
-from tests.refusals.rows import Row, bad
+from tests.refusals.people import USED
+from tests.refusals.rows import Row, bad, refused
 
 DEPTH = 100_000
 DEEP = b'{"x":' + b"[" * DEPTH + b"]" * DEPTH + b"}"
@@ -185,6 +187,17 @@ REPEATABLE = Group(
                 headers={"Idempotency-Key": "x" * 256},
                 what="one of 256 characters",
             )
+        ),
+        same(
+            refused(
+                ErrorCode.CONFLICT,
+                "This idempotency key was used with another body or on another route; use a new "
+                "key.",
+                headers={"Idempotency-Key": USED},
+                what="one that was used for something else; a `prompter_message` has keys of its "
+                "own",
+            ),
+            lambda operation: not operation.path.endswith("/prompter_message"),
         ),
     ),
 )

@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
+from mesh.bus.connection import Bus
+from mesh.cli.registrar import Registrar
 from tests.conftest import Broker
 from tests.declared import declared as declared
 from tests.declared import watched as watched
@@ -12,6 +15,13 @@ from tests.refusals.everywhere import MOST
 from tests.refusals.people import People, people_of
 from tests.refusals.stored import Kept, everything
 from tests.whole_mesh import ECHO, Mesh
+
+
+async def _keep_users(broker: Broker) -> Bus:
+    """Keep the broker's users, as `mesh up` does. Close what it returns."""
+    bus = await Bus.connect([broker.url], *broker.credentials("operator"))
+    await Registrar(bus, broker.folder, [broker.url]).serve()
+    return bus
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +32,10 @@ def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     mesh = Mesh(broker, max_body=MOST)
     try:
         mesh.start("store", "gateway", ECHO)
-        yield mesh
+        with start_blocking_portal() as portal:
+            keeper = portal.call(_keep_users, broker)
+            yield mesh
+            portal.call(keeper.close)
     finally:
         mesh.close()
         broker.kill()

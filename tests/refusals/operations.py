@@ -58,6 +58,13 @@ class Operation:
         """The parameters of the query, each with its schema."""
         return [(each["name"], each["schema"]) for each in self.parameters if each["in"] == "query"]
 
+    @property
+    def asked_for(self) -> list[str]:
+        """The parameters of the query that have to be there."""
+        return [
+            each["name"] for each in self.parameters if each["in"] == "query" and each["required"]
+        ]
+
     # --- its body ---------------------------------------------------------------------------------
 
     @property

@@ -17,6 +17,9 @@ FORWARDED = {"X-Forwarded-For": "192.0.2.7"}
 """What a proxy adds: with it a gateway on loopback serves a network, and knows no guests."""
 
 
+USED = "used"
+"""A key that leads to an answer already."""
+
 SCOPES: tuple[Scope, ...] = ("ask", "chats", "mesh", "account")
 """Those that everybody's keys may have."""
 
@@ -53,8 +56,12 @@ def people_of(mesh: Mesh, stack: ExitStack) -> People:
     clients["full key"] = bearer(_key(owner.http, *SCOPES))
     clients["admin's full key"] = bearer(_key(admin, *every))
     owner.ids.update(_more(owner.http))
+    owner.ids.update(_shared(other, owner))
     owner.ids.update({f"another {kind}": id for kind, id in other.ids.items()})
     owner.ids["another tool"] = _tool(owner.http)
+    said = {"model": ECHO, "messages": [{"role": "user", "content": "hello"}]}
+    keyed = {"Idempotency-Key": USED}
+    owner.http.post("/v1/chat/completions", json=said, headers=keyed).raise_for_status()
     owner.http.get("/next_chat_id").raise_for_status()  # once the store has read all of the log
     owner.ids["access_token"] = signed["owner"]
     owner.ids["admin_password"] = mesh.admin_password
@@ -96,6 +103,17 @@ def _more(http: httpx.Client) -> dict[str, str]:
         "over action": action["id"],
         "over call": action["tool_call_id"],
     }
+
+
+def _shared(other: Person, owner: Person) -> dict[str, str]:
+    """A thread of somebody else's with a message of theirs, and their assistant, which the owner
+    may use."""
+    user = owner.ids["user"]
+    thread = _post(other.http, "/v1/threads", participant_ids=[user])["id"]
+    message = _post(other.http, f"/v1/threads/{thread}/messages", content="hello")["id"]
+    assistant = _post(other.http, "/v1/assistants", model=ECHO)["id"]
+    other.http.post(f"/v1/users/{user}/assistants/{assistant}").raise_for_status()
+    return {"shared thread": thread, "shared message": message, "shared assistant": assistant}
 
 
 def _post(http: httpx.Client, path: str, **body: Any) -> Any:

@@ -33,6 +33,12 @@ def test_what_takes_nothing_is_said_to(operation: Operation) -> None:
 
 
 @EACH
+def test_what_has_to_stand_in_the_query_is_said_to(operation: Operation) -> None:
+    rows = [row for row in table.alone(operation) if row.sentence.endswith("here and missing.")]
+    assert [row.param for row in rows] == operation.asked_for
+
+
+@EACH
 def test_a_route_refuses_what_its_table_says(
     operation: Operation, people: People, kept: Callable[[], Kept]
 ) -> None:

@@ -112,6 +112,20 @@ KEPT = Part(
 )
 
 
+NOT_MY_THREAD = refused(
+    ErrorCode.NOT_FOUND,
+    NO_THREAD,
+    what="somebody else's thread in which one takes part",
+    ids={"thread_id": "$shared thread"},
+)
+NOT_MY_ASSISTANT = refused(
+    ErrorCode.NOT_FOUND,
+    NO_ASSISTANT,
+    what="somebody else's assistant that one may use",
+    ids={"assistant_id": "$shared assistant"},
+)
+
+
 def _messages(**body: Any) -> Part:
     """The rows of what somebody writes in a thread."""
     return Part(
@@ -234,7 +248,8 @@ RUN = {"assistant_id": "$assistant"}
 ROWS: dict[str, Table] = {
     "GET /v1/assistants": _lists("assistant", "nothing"),
     "POST /v1/assistants": ASSISTANT,
-    "PUT /v1/assistants/{assistant_id}": ASSISTANT,
+    "PUT /v1/assistants/{assistant_id}": (*ASSISTANT, NOT_MY_ASSISTANT),
+    "DELETE /v1/assistants/{assistant_id}": (NOT_MY_ASSISTANT,),
     "GET /v1/assistants/{assistant_id}/tools": _lists("tool", "nothing"),
     "GET /v1/users/{user_id}/assistants": _lists("assistant", "nothing"),
     "POST /v1/users/{user_id}/assistants/{assistant_id}": (
@@ -268,7 +283,16 @@ ROWS: dict[str, Table] = {
             "a tool's message without `tool_call_id`",
         ),
     ),
-    "PUT /v1/threads/{thread_id}": (_thread(), _notes()),
+    "PUT /v1/threads/{thread_id}": (_thread(), _notes(), NOT_MY_THREAD),
+    "DELETE /v1/threads/{thread_id}": (NOT_MY_THREAD,),
+    "DELETE /v1/threads/{thread_id}/messages/{message_id}": (
+        refused(
+            ErrorCode.FORBIDDEN,
+            "Only who wrote a message, and who began its thread, may delete it.",
+            what="somebody else's message, in somebody else's thread",
+            ids={"thread_id": "$shared thread", "message_id": "$shared message"},
+        ),
+    ),
     "GET /v1/threads/{thread_id}/messages": (
         bad(None, CURSOR, query={"after": "nothing"}),
         bad(None, CURSOR, query={"before": "nothing"}),
