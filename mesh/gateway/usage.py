@@ -1,5 +1,6 @@
 """What was used, by day, user, key and model; and the limits: what is left, and setting them."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date
 from typing import Annotated
@@ -10,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mesh.gateway.body import read_body
+from mesh.gateway.body import SHOWN, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -26,10 +27,10 @@ from mesh.protocol.limits import (
 )
 from mesh.protocol.subjects import Priority
 
-DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-Since = Annotated[str, QueryParameter(name="since", pattern=DAY)]
-Until = Annotated[str, QueryParameter(name="until", pattern=DAY)]
+Since = Annotated[str, QueryParameter(name="since")]
+Until = Annotated[str, QueryParameter(name="until")]
 OfKey = Annotated[str, QueryParameter(name="key", max_length=100)]
 OfModel = Annotated[str, QueryParameter(name="model", max_length=1000)]
 After = Annotated[str, QueryParameter(name="after", max_length=4000)]
@@ -190,11 +191,18 @@ def _place(cursor: str) -> Place:
 
 
 def _check_day(day: str, param: str) -> None:
+    if day and not _is_day(day):
+        told = day[:SHOWN]
+        detail = f"{param} is a day of the calendar, written as 2026-11-21; {told} is none."
+        raise MeshError(ErrorCode.BAD_REQUEST, detail, param=param)
+
+
+def _is_day(text: str) -> bool:
+    """Whether a text is a day, spelled as the store has it, which compares them as texts."""
     try:
-        date.fromisoformat(day or "2000-01-01")
+        return DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
     except ValueError:
-        detail = f"{param} is a day of the calendar, written as 2026-11-21; {day} is none."
-        raise MeshError(ErrorCode.BAD_REQUEST, detail, param=param) from None
+        return False
 
 
 def _row(row: UsageRow) -> UsageRead:
