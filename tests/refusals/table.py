@@ -8,6 +8,7 @@ from tests.refusals import (
     everywhere,
     missing,
     openai_routes,
+    runs,
     threads,
 )
 from tests.refusals.groups import Group
@@ -16,7 +17,14 @@ from tests.refusals.rows import Part, Row, Table
 
 GROUPS = (everywhere.EVERY, everywhere.SIGNED_IN, *by_schema.GROUPS)
 
-OWN: dict[str, Table] = accounts.ROWS | chats.ROWS | asking.ROWS | openai_routes.ROWS | threads.ROWS
+OWN: dict[str, Table] = {
+    **accounts.ROWS,
+    **chats.ROWS,
+    **asking.ROWS,
+    **openai_routes.ROWS,
+    **threads.ROWS,
+    **runs.ROWS,
+}
 """What a route refuses besides what many do."""
 
 NO_INPUT = frozenset(
