@@ -277,7 +277,7 @@ async def test_nobody_finds_another_s_response(mesh: Mesh) -> None:
         ({"input": "x", "text": {"format": {"type": "foo"}}}, "text.format.type"),
         ({"input": "x", "text": {"format": {"type": "json_schema"}}}, "text.format.schema"),
         (
-            {"input": "x", "text": {"format": {"type": "json_schema", "schema": ODD}}},
+            {"input": "x", "text": {"format": {"type": "json_schema", "name": "x", "schema": ODD}}},
             "text.format.schema.pattern",
         ),
         ({"input": "x", "truncation": "auto"}, "truncation"),

@@ -106,13 +106,31 @@ def formats(said: dict[str, Any]) -> Part:
                 "a `json_schema` without one",
             ),
             bad(
+                "response_format.json_schema.name",
+                "A schema needs a name: 1 to 64 letters, digits, _ and -.",
+                said | {"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}},
+                "a schema without a name",
+            ),
+            bad(
+                "response_format.json_schema",
+                "A format of the type json_object has no schema; use the type json_schema.",
+                said
+                | {
+                    "response_format": {
+                        "type": "json_object",
+                        "json_schema": {"name": "x", "schema": {}},
+                    }
+                },
+                "a `json_object` with a schema",
+            ),
+            bad(
                 "response_format.json_schema.schema.type",
                 "There is no type 'text'.",
                 said
                 | {
                     "response_format": {
                         "type": "json_schema",
-                        "json_schema": {"schema": {"type": "text"}},
+                        "json_schema": {"name": "x", "schema": {"type": "text"}},
                     }
                 },
                 "a schema of a type that there is not",
@@ -191,6 +209,12 @@ def turns(at: str = "messages[0]", **more: Any) -> Part:
                 "Only an assistant's message has calls; leave them out.",
                 said(content="x", tool_calls=[call]),
                 "anybody's calls but an assistant's",
+            ),
+            bad(
+                f"{at}.refusal",
+                "Only an assistant's message has refusal; leave it out.",
+                said(content="x", refusal="No."),
+                "anybody's `refusal`, `annotations`, `reasoning`, … but an assistant's",
             ),
             bad(
                 f"{at}.tool_calls[0].function.arguments",

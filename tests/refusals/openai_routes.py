@@ -54,6 +54,12 @@ CHAT_ONLY: tuple[Row, ...] = (
         "two lengths that differ",
     ),
     bad(
+        "parallel_tool_calls",
+        "There are no tools to be called; leave it out.",
+        SAID | {"parallel_tool_calls": True},
+        "`parallel_tool_calls` without `tools`",
+    ),
+    bad(
         "ignore_eos",
         "What has a format has an end; leave ignore_eos out.",
         SAID | {"response_format": {"type": "json_object"}, "ignore_eos": True},
@@ -144,6 +150,24 @@ RESPONSE: tuple[Row, ...] = (
         "text.format.schema",
         "A format of this type needs its schema.",
         {"input": "x", "text": {"format": {"type": "json_schema"}}},
+    ),
+    bad(
+        "text.format.name",
+        "A schema needs a name: 1 to 64 letters, digits, _ and -.",
+        {"input": "x", "text": {"format": {"type": "json_schema", "schema": {}}}},
+        "a schema without a name",
+    ),
+    bad(
+        "text.format.schema",
+        "A format of the type text has no schema; use json_schema.",
+        {"input": "x", "text": {"format": {"type": "text", "schema": {}}}},
+        "a `text` or a `json_object` with a schema, or with a name",
+    ),
+    bad(
+        "input[0].output",
+        "An item of the type message has no output; leave it out.",
+        {"input": [{"role": "user", "content": "x", "output": "y"}]},
+        "an item with what only items of another type have",
     ),
 )
 

@@ -21,6 +21,15 @@ from mesh.gateway.openai.tools_body import Format, ResponseFormat, ToolBodies, T
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Message, ToolCall
 
+_ANSWERS = (
+    "refusal",
+    "annotations",
+    "reasoning_content",
+    "reasoning",
+    "provider_specific_fields",
+)
+"""What only an assistant's message may have."""
+
 _NO_TEXT = ("image_url", "input_audio", "file", "refusal")
 """What parts of other types have."""
 
@@ -116,6 +125,8 @@ def read(data: bytes) -> Asked:
 
 def _format(body: ChatCompletionBody) -> Format:
     parallel = body.parallel_tool_calls is not False
+    if body.parallel_tool_calls is not None and body.tools is None:
+        raise bad("parallel_tool_calls", "There are no tools to be called; leave it out.")
     found = tools_body.read(body.tools or [], body.tool_choice, parallel, body.response_format)
     if found.grammar is not None and body.ignore_eos:
         raise bad("ignore_eos", "What has a format has an end; leave ignore_eos out.")
@@ -134,6 +145,9 @@ def _message(where: str, said: ChatMessage) -> Message:
         return _answer(where, said)
     if said.tool_calls:
         raise bad(f"{where}.tool_calls", "Only an assistant's message has calls; leave them out.")
+    for name in _ANSWERS:
+        if getattr(said, name):
+            raise bad(f"{where}.{name}", f"Only an assistant's message has {name}; leave it out.")
     content = _text(f"{where}.content", said.content)
     match said.role:
         case "system" | "developer":

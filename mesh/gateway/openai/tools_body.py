@@ -151,15 +151,24 @@ ELSEWHERE = {"$ref", "anyOf", "allOf"}
 
 SCHEMA = "response_format.json_schema.schema"
 
+SIMPLE = ("text", "json_object")
+"""Formats that nothing more is to be said of."""
+
 
 def _schema(response: ResponseFormat | None) -> dict[str, Any] | None:
     """The schema that the content has to be of; None for any text."""
+    if response is not None and response.type in SIMPLE and response.json_schema is not None:
+        detail = f"A format of the type {response.type} has no schema; use the type json_schema."
+        raise bad("response_format.json_schema", detail)
     match response:
         case None | ResponseFormat(type="text"):
             return None
         case ResponseFormat(type="json_object"):
             return {"type": "object"}
         case ResponseFormat(type="json_schema", json_schema=JsonSchema(schema=dict(schema))):
+            if NAME.fullmatch(response.json_schema.name or "") is None:
+                detail = "A schema needs a name: 1 to 64 letters, digits, _ and -."
+                raise bad("response_format.json_schema.name", detail)
             return schema or {"type": "object"}
         case ResponseFormat(type="json_schema"):
             raise bad("response_format.json_schema", "A format of this type needs its schema.")

@@ -85,7 +85,7 @@ async def test_a_light_body_is_read_at_once() -> None:
     ],
 )
 def test_a_schema_weighs_what_it_is_when_written_out(schema: dict[str, object]) -> None:
-    format = {"type": "json_schema", "json_schema": {"schema": schema}}
+    format = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     assert weight(msgspec.json.encode({"response_format": format})) > LIGHT
     assert weight(msgspec.json.encode({"text": {"format": {"schema": schema}}})) > LIGHT
     assert weight(msgspec.json.encode({"function": {"parameters": schema}})) > LIGHT

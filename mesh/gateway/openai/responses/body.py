@@ -18,6 +18,14 @@ _KINDS = kinds.TOOLS | {
     "input": ("message", "function_call", "function_call_output", "reasoning"),
 }
 
+_FIELDS = {
+    "message": ("role", "content", "name", "phase"),
+    "function_call": ("call_id", "name", "arguments"),
+    "function_call_output": ("call_id", "name", "output"),
+    "reasoning": ("summary", "content", "encrypted_content"),
+}
+"""What items of each type may have besides their id and status."""
+
 _TEXTS = ("input_text", "output_text", "text")
 
 _NO_TEXT = (
@@ -209,6 +217,11 @@ def _format(body: ResponsesBody) -> tools_body.ResponseFormat | None:
     if body.text is None or body.text.format is None:
         return None
     format = body.text.format
+    if format.type in tools_body.SIMPLE:
+        for name in ("schema", "name", "description", "strict"):
+            if getattr(format, name) is not None:
+                detail = f"A format of the type {format.type} has no {name}; use json_schema."
+                raise bad(f"text.format.{name}", detail)
     said = JsonSchema(format.name, schema=format.schema, strict=format.strict)
     return tools_body.ResponseFormat(format.type, None if format.schema is None else said)
 
@@ -237,6 +250,7 @@ def _messages(given: str | list[InputItem]) -> tuple[Message, ...]:
 
 
 def _message(where: str, item: InputItem) -> Message | None:
+    _check_fields(where, item)
     match item.type:
         case "message":
             return _said(where, item)
@@ -254,6 +268,15 @@ def _message(where: str, item: InputItem) -> Message | None:
         case "reasoning":
             return None
     raise unsupported(f"{where}.type", f"Items of type {item.type!r} cannot be read here.")
+
+
+def _check_fields(where: str, item: InputItem) -> None:
+    """Raise MeshError (bad_request) for a field that only items of another type have."""
+    own = _FIELDS.get(item.type)
+    for name in sorted(set().union(*_FIELDS.values())) if own is not None else ():
+        if name not in (own or ()) and getattr(item, name):
+            detail = f"An item of the type {item.type} has no {name}; leave it out."
+            raise bad(f"{where}.{name}", detail)
 
 
 def _said(where: str, item: InputItem) -> Message:
