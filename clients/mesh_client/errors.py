@@ -22,6 +22,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mesh.protocol.hidden import without_userinfo
+
 
 class MeshClientError(Exception):
     """The root: catch this to catch everything that this package raises on purpose."""
@@ -34,6 +36,7 @@ class MeshClientError(Exception):
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
+        sentence = without_userinfo(sentence)
         super().__init__(sentence)
         self.sentence = sentence
         self.code = code

@@ -13,6 +13,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from mesh.protocol.hidden import without_userinfo
 from mesh_client.asking import Status, status_of
 from mesh_client.client import Client
 from mesh_client.config import clean_url, surroundings
@@ -102,8 +103,8 @@ def logout(url: str, as_json: bool) -> None:
         complain("MESH_TOKEN is set, and goes on signing in until it is unset.")
     username = kept.username if kept else None
     ended = kept is not None and bool(kept.refresh_token)
-    done = SignedOut(url=store.url, username=username, ended=ended)
-    _show(done, as_json, f"{username or 'Nobody'} was signed in at {store.url}, and is not now.")
+    done = SignedOut(url=without_userinfo(store.url), username=username, ended=ended)
+    _show(done, as_json, f"{username or 'Nobody'} was signed in at {done.url}, and is not now.")
 
 
 def _by_password(store: FileStore, username: str, from_stdin: bool) -> SignedIn:
@@ -116,7 +117,8 @@ def _by_password(store: FileStore, username: str, from_stdin: bool) -> SignedIn:
         else:
             raise click.UsageError(NO_PASSWORD)
         client.login(username, password)
-    return SignedIn(url=store.url, username=username, by="password" if password else "name")
+    where = without_userinfo(store.url)
+    return SignedIn(url=where, username=username, by="password" if password else "name")
 
 
 def _piped() -> str:
@@ -135,7 +137,7 @@ def _by_key(store: FileStore, token: str) -> SignedIn:
     with Client(store.url, token=token) as client:
         username = _owner(client)
     store.save(Credentials(username=username, access_token=token, refresh_token="", by_name=False))
-    return SignedIn(url=store.url, username=username, by="key")
+    return SignedIn(url=without_userinfo(store.url), username=username, by="key")
 
 
 def _owner(client: Client) -> str:

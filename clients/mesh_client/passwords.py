@@ -8,6 +8,8 @@ import sys
 
 import click
 
+from mesh.protocol.hidden import without_userinfo
+
 
 def can_ask() -> bool:
     """Whether there is somebody to ask: a terminal to type at, where what is asked is seen."""
@@ -22,7 +24,7 @@ def can_ask() -> bool:
 
 def asked_password(username: str, url: str, *, by_name: bool = False) -> str:
     """What is typed; with `by_name` nothing will do, too. Raises click.Abort for Ctrl-C."""
-    question = f"Password of {username} at {url}"
+    question = f"Password of {username} at {without_userinfo(url)}"
     if not by_name:
         typed: str = click.prompt(question, hide_input=True, err=True)
         return typed

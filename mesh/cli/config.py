@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from contextlib import suppress
+from typing import Any
 
 import click
 import msgspec
@@ -14,6 +15,7 @@ from mesh.cli.options import describe, is_secret
 from mesh.cli.screen import table
 from mesh.cli.watch import listed, show
 from mesh.protocol.errors import MeshError
+from mesh.protocol.hidden import without_userinfo
 from mesh.settings import (
     GatewaySettings,
     OperatorSettings,
@@ -37,7 +39,7 @@ KINDS: tuple[type[Struct], ...] = (
 
 class Setting(Struct, frozen=True, kw_only=True):
     """One setting. origin: a variable, a file, or `default`; a secret's value is never told, only
-    whether it is set."""
+    whether it is set, and of an address neither name nor password."""
 
     name: str
     value: str | int | float | bool
@@ -90,7 +92,7 @@ def read_all(changed: bool = False) -> Config:
         values = origins(kind, {})
         for field in msgspec.structs.fields(kind):
             value, origin = values[field.name]
-            shown = ("set" if value else "") if is_secret(field.name) else value
+            shown = ("set" if value else "") if is_secret(field.name) else _open(value)
             if not changed or origin != "default":
                 found.setdefault(field.name, Setting(
                     name=field.name, value=shown, origin=origin, meaning=describe(field)
@@ -100,6 +102,11 @@ def read_all(changed: bool = False) -> Config:
         files=[str(path) for path in config_files()],
         wrong=sorted({str(error) for kind in KINDS if (error := _refused(kind)) is not None}),
     )
+
+
+def _open(value: Any) -> Any:
+    """A value without the name and the password of an address."""
+    return without_userinfo(value) if isinstance(value, str) else value
 
 
 def _refused(kind: type[Struct]) -> MeshError | None:

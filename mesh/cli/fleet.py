@@ -23,6 +23,7 @@ from mesh.cli import broker
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.hidden import without_userinfo
 from mesh.protocol.messages import Prompt, Request, WorkerInfo
 from mesh.settings import OperatorSettings
 
@@ -118,9 +119,10 @@ def _somebody_listens(servers: list[str]) -> bool:
 
 
 def _unreachable(settings: OperatorSettings) -> MeshError:
+    where = without_userinfo(", ".join(settings.servers))
     return MeshError(
         ErrorCode.BROKER_UNAVAILABLE,
-        f"No broker answers at {', '.join(settings.servers)}: start one with `mesh up`, or name "
+        f"No broker answers at {where}: start one with `mesh up`, or name "
         "another with --nats or MESH_NATS.",
     )
 

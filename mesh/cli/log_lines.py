@@ -1,4 +1,6 @@
-"""How a service's log lines look: for people, or as JSON for programs that collect them. Pure."""
+"""How a service's log lines look: for people, or as JSON for programs that collect them. Pure.
+
+Of an address that stands in one nobody reads a name or a password."""
 
 import logging
 from datetime import UTC, datetime
@@ -6,6 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from mesh.bus.trace import TRACE
+from mesh.protocol.hidden import without_userinfo
 
 PLAIN = "%(asctime)s %(levelname)-7s %(message)s"
 
@@ -21,6 +24,9 @@ class Plain(logging.Formatter):
         if trace and not record.message.startswith(trace):
             record.message = f"{trace} {record.message}"
         return super().formatMessage(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_userinfo(super().format(record))
 
 
 class Json(logging.Formatter):
@@ -42,10 +48,10 @@ class Json(logging.Formatter):
             "service": self._service,
             "pid": record.process or 0,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_userinfo(record.getMessage()),
         }
         if trace := TRACE.get():
             line["request_id"] = trace
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = without_userinfo(self.formatException(record.exc_info))
         return msgspec.json.encode(line).decode()

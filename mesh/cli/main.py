@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.hidden import without_userinfo
 
 COMMANDS = {
     "up": ("up", "Run a whole mesh on this machine."),
@@ -112,7 +113,7 @@ def main() -> None:
     try:
         mesh.main(prog_name="mesh")
     except MeshError as error:
-        click.secho(f"mesh: {error.detail}", err=True)
+        click.secho(f"mesh: {without_userinfo(error.detail)}", err=True)
         sys.exit(1 if error.code in _PASSING else CONFIGURATION)
 
 

@@ -16,6 +16,7 @@ from tests.identity import sites
 from tests.identity_server import CLIENT_SECRET
 
 PASSWORD = "correct horse battery"
+AT_THE_COLLECTOR = "a-password-in-an-address"
 
 
 @pytest.fixture
@@ -181,6 +182,7 @@ def test_signing_in_through_a_site_leaves_no_secret_in_a_log(tmp_path: Path, iss
     with fleet(tmp_path) as found:
         found.environment |= {
             "MESH_LOG_LEVEL": "debug",
+            "MESH_OTLP": found.url.replace("://", f"://x:{AT_THE_COLLECTOR}@"),
             "MESH_OAUTH_ALLOW": "@example.org",
             **{f"MESH_{name.upper()}": value for name, value in sites(issuer).items()},
         }
@@ -194,5 +196,6 @@ def test_signing_in_through_a_site_leaves_no_secret_in_a_log(tmp_path: Path, iss
         tokens = [pair["access_token"]["access_token"], pair["refresh_token"]["access_token"]]
         listed = json.loads(mesh(found, "user", "list", "--json"))["users"]
         assert "id-ada" in [each["user"]["account"] for each in listed]
-        for secret in (CLIENT_SECRET, code, *tokens):
+        wait_until("complaint", lambda: "collector of traces" in found.log("gateway"))
+        for secret in (CLIENT_SECRET, AT_THE_COLLECTOR, code, *tokens):
             assert secret not in found.log("gateway") + found.log("store")

@@ -10,6 +10,7 @@ import msgspec
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
+from mesh.protocol.hidden import without_userinfo
 from mesh_client.calls import AnswerOptions
 from mesh_client.errors import MeshClientError, NotFound
 from mesh_client.notebook.chat import Chat
@@ -93,7 +94,8 @@ class MeshMagics:
         models = [
             f"`{model.id}`" if model.available else f"~~{model.id}~~" for model in mesh.models()
         ]
-        raw({"text/markdown": f"**{mesh.url}** serves {', '.join(models) or 'no model'}."})
+        where = without_userinfo(mesh.url)
+        raw({"text/markdown": f"**{where}** serves {', '.join(models) or 'no model'}."})
         return mesh.workers_df()
 
     def _resume(self, which: str) -> Chat:

@@ -3,6 +3,7 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
+from mesh.protocol.hidden import without_userinfo
 from mesh_client.async_client import AsyncClient
 from mesh_client.notebook.background import Background
 from mesh_client.objects import ChatInfo, Model
@@ -29,7 +30,7 @@ class Mesh:
         return self.client.url
 
     def __repr__(self) -> str:
-        return f"Mesh({self.url!r})"
+        return f"Mesh({without_userinfo(self.url)!r})"
 
     def models(self) -> list[Model]:
         """The models of the mesh; those with `available` are served now."""

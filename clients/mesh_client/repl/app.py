@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
+from mesh.protocol.hidden import without_userinfo
 from mesh_client.async_client import AsyncClient
 from mesh_client.errors import MeshClientError
 from mesh_client.repl import saying
@@ -107,8 +108,9 @@ class Repl:
     async def _greet(self) -> None:
         await self._session.refresh()
         self._look_at_chat()
+        where = without_userinfo(self._session.client.url)
         saying.rows([
-            [("bold", "mesh chat"), ("class:note", f" at {self._session.client.url}")],
+            [("bold", "mesh chat"), ("class:note", f" at {where}")],
             [("class:note", "Enter sends · Ctrl-C stops the answer · /help lists the rest")],
         ])  # fmt: skip
         if (trouble := self._history.trouble) is not None:

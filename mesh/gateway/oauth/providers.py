@@ -11,6 +11,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.hidden import without_userinfo
 from mesh.settings import GatewaySettings
 
 GOOGLE = "https://accounts.google.com"
@@ -68,7 +69,8 @@ def _check(provider: Provider, prefix: str) -> None:
     if not is_safe(provider.url):
         raise MeshError(
             ErrorCode.BAD_REQUEST,
-            f"Signing in through {provider.name} needs an https:// address, not {provider.url!r}.",
+            f"Signing in through {provider.name} needs an https:// address, not "
+            f"{without_userinfo(provider.url)!r}.",
         )
 
 

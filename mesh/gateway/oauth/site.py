@@ -15,6 +15,7 @@ from mesh.gateway.oauth.identity import Identity
 from mesh.gateway.oauth.people import by_discord, by_github, with_userinfo
 from mesh.gateway.oauth.providers import GITHUB, Provider, is_safe
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.hidden import without_userinfo
 
 KEEPS = 3600.0
 """Seconds for which a site's own description and its keys are believed."""
@@ -157,5 +158,6 @@ def _check(provider: Provider, found: Doors) -> None:
     if found.issuer.rstrip("/") != provider.url or not all(map(is_safe, doors)):
         raise MeshError(
             ErrorCode.PROVIDER_UNAVAILABLE,
-            f"What {provider.url} says of itself is not to be trusted; check MESH_OIDC_ISSUER.",
+            f"What {without_userinfo(provider.url)} says of itself is not to be trusted; check "
+            "MESH_OIDC_ISSUER.",
         )

@@ -18,6 +18,7 @@ from msgspec import Struct
 from mesh.bus.trace import SPAN
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.hidden import without_userinfo
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
 from mesh.worker.engines.openai_body import body_of
@@ -160,7 +161,7 @@ class OpenAIEngine:
         except (EngineError, MeshError) as error:
             relay.fail(error)
         except httpx.HTTPError as error:
-            what = f"{type(error).__name__} {error}".strip()
+            what = without_userinfo(f"{type(error).__name__} {error}".strip())
             relay.fail(EngineError(f"The upstream could not be reached, or broke off: {what}."))
         finally:
             relay.fail(EngineError("The upstream's answer was given up."))

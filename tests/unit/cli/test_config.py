@@ -51,6 +51,18 @@ def test_a_secret_is_never_told(runner: CliRunner) -> None:
     assert (found["token_secret"], found["gateway_password"]) == ("set", "")
 
 
+def test_an_address_is_told_without_its_name_and_password(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NATS", "OTLP", "UPSTREAM", "PUBLIC_URL"):
+        monkeypatch.setenv(f"MESH_{name}", "http://someone:hidden@192.0.2.7:4318")
+    for words in (["show", "--json"], ["show"]):
+        assert "hidden" not in runner.invoke(command, words).output
+    found = {setting.name: setting.value for setting in shown(runner).settings}
+    for name in ("nats", "otlp", "upstream", "public_url"):
+        assert found[name] == "http://***@192.0.2.7:4318"
+
+
 def test_the_table_has_the_origins_where_they_are_asked_for(runner: CliRunner) -> None:
     without = runner.invoke(command, ["show", "--changed"]).output
     with_origin = runner.invoke(command, ["show", "--changed", "--origin"]).output
