@@ -79,6 +79,7 @@ class Bus:
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._numbers = itertools.count(1)
         self._on_doubt: list[Callable[[], None]] = []
+        self._on_break: list[Callable[[], None]] = []
         self._serving: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -119,6 +120,11 @@ class Bus:
     def on_doubt(self, callback: Callable[[], None]) -> None:
         """Call back whenever messages may have been missed: reconnects and slow consumption."""
         self._on_doubt.append(callback)
+
+    def on_break(self, callback: Callable[[], None]) -> None:
+        """Call back when the connection breaks. What `on_doubt` tells of comes later: what is heard
+        in between, over the new connection, may lie behind what was missed."""
+        self._on_break.append(callback)
 
     async def publish(self, subject: str, message: Struct | bytes) -> None:
         """Send and forget; raises Disconnected rather than sending it at some later time."""
@@ -246,6 +252,8 @@ class Bus:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(Disconnected("the connection to the broker broke"))
+        for callback in self._on_break:
+            callback()
 
     def reconnected(self) -> None:
         """The connection was made again: whatever was said meanwhile was not heard."""

@@ -30,6 +30,14 @@ CHECK = 1.0
 PATIENCE = 0.3
 """Seconds that a message may take from the log to us before it counts as missed."""
 
+TRUST = 5.0
+"""Seconds after a comparison with the log in which what comes live is believed.
+
+What was missed before may be a claim, and what comes then the words of one who has lost the pen.
+It takes longer to lose the pen without having died, and the log is compared more often; where it
+was not, because its leader could not be asked or we were frozen, it is read first.
+"""
+
 ATTEMPTS = 3
 """Times a story is read to find it whole; what the log itself has lost is never whole."""
 
@@ -57,17 +65,20 @@ class Follower:
         self._doubts = 0
         self._created = ""
         self._replaced = False
+        self._compared = 0.0
         self.fills = 0
 
     async def start(self) -> None:
         """Subscribe; what is stored from now on will be applied. Raises BusError."""
         subscription = await self._bus.listen(subjects.live(self._reply), self._receive)
         try:
+            self._compared = _now()
             self.tracks.since = self._sound = self._applied = await self._leader()
         except BaseException:  # whoever tries again makes another follower
             await subscription.unsubscribe()
             raise
         self._bus.on_doubt(self.doubt)
+        self._bus.on_break(self.doubt)
 
     def track(self, rid: str) -> Track:
         """Follow a request that is about to be queued. Call it before appending `queued`.
@@ -118,14 +129,18 @@ class Follower:
                 log.debug("Checking %s: %s", self._reply, error)
 
     async def _check(self) -> None:
+        begun = _now()
         target = await self._leader()
         unheard = await self._after(self._applied)
         if unheard:
             await asyncio.sleep(PATIENCE)
         if self._replaced or target < self.tracks.since or unheard > self._applied:
             self.doubt()
-        elif self._filling is None and target > self._sound:
-            await self._compare(target)
+        elif self._filling is None:
+            if target > self._sound:
+                await self._compare(target)
+            if self._filling is None:
+                self._compared = begun
 
     async def _compare(self, target: int) -> None:
         """Hold what is stored up to `target` against what was heard of it.
@@ -163,6 +178,8 @@ class Follower:
 
     def _receive(self, msg: Msg) -> None:
         stored = republished(msg)
+        if self._filling is None and _now() - self._compared > TRUST:
+            self.doubt()
         if self._filling is not None:
             self._backlog.append(stored)
         elif not self._step(stored):
@@ -189,12 +206,13 @@ class Follower:
         self.fills += 1
         try:
             while True:
-                doubts = self._doubts
+                doubts, begun = self._doubts, _now()
                 try:
                     await self._read_missed(await self._leader())
                     while self._backlog and self._step(self._backlog[0]):
                         self._backlog.popleft()
                     if not self._backlog and doubts == self._doubts:
+                        self._compared = begun
                         return
                 except BusError as error:
                     log.debug("Filling %s: %s", self._reply, error)
@@ -237,8 +255,7 @@ class Follower:
         run = await self._replayer.run(track.rid, track.start)
         if track.held is not held:  # somebody has asked for it, and reads it just now
             return
-        if run.last >= track.run.last and len(run.texts) >= len(track.run.texts):
-            track.run = run
+        self.tracks.mend(track, run)
         for stored in held:
             apply({track.rid: track.run}, stored)
         track.held = None
@@ -277,3 +294,7 @@ class Follower:
         if track.run.end is not None:  # it is whole, and whoever asked has it
             self.tracks.drop(track)
         return track
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -11,7 +11,8 @@ class Track:
 
     start: a sequence from which its whole story can be read; held: messages that came while the
     story was being read, to be applied after it; landed: we have stored its first event, heard of
-    or not; item: its sequence in the queue, if we put it there, else 0.
+    or not; item: its sequence in the queue, if we put it there, else 0; counted: that of the last
+    frame that counted.
     """
 
     def __init__(self, rid: str, start: int) -> None:
@@ -22,6 +23,7 @@ class Track:
         self.held: list[Stored] | None = None
         self.landed = False
         self.item = 0
+        self.counted = 0
         self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
 

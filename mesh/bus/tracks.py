@@ -11,6 +11,9 @@ from mesh.bus.replay import read_event, read_frame
 from mesh.bus.track import Track
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
+    Cancelled,
+    Claim,
+    Done,
     End,
     Failed,
     Queued,
@@ -19,11 +22,17 @@ from mesh.protocol.messages import (
     WorkerStarted,
     WorkerStopped,
 )
-from mesh.protocol.run import Applied, Run
+from mesh.protocol.run import Applied, Run, text_checksum
 from mesh.protocol.subjects import RunSubject, Writer
 
 LOST = "The mesh's log was replaced, and this request is not in the new one; ask again."
 """What is said of a request whose log is gone."""
+
+BELIED = (
+    "Some of what you were told was not what counts: its writer had lost the request to another "
+    "before. Read this answer again, from its beginning."
+)
+"""What is said where words were told before the claim was heard of that had taken the pen away."""
 
 OnEvent = Callable[[RunSubject, RunEvent, int], None]
 
@@ -116,6 +125,7 @@ class Tracks:
             odds = frame.odds_of(at) if frame is not None else []
             match track.run.entry(entry, where.writer, odds):
                 case Applied.COUNTED:
+                    track.counted = stored.seq
                     track.wake()
                 case Applied.GAP:
                     broken.append(track)
@@ -141,7 +151,7 @@ class Tracks:
     def _advance(
         self, track: Track, where: RunSubject, stored: Stored, event: RunEvent | None
     ) -> bool:
-        if (stored.expected or 0) > track.run.last:
+        if (stored.expected or 0) > track.run.last or _belied(track, event, stored.seq):
             return False
         if event is None:
             track.run.passed(stored.seq)
@@ -153,6 +163,22 @@ class Tracks:
         if track.run.end is not None and not track.readers:
             self.drop(track)
         return True
+
+    def mend(self, track: Track, run: Run) -> None:
+        """Put what was read of the whole story in the place of what was heard.
+
+        If that has other words, somebody was told what the log does not say: whoever reads it is
+        told so, and it is followed no longer.
+        """
+        told = track.run
+        forgotten = run.pen == told.pen and run.texts == told.texts[: run.count] != told.texts
+        if forgotten or run.last < told.last:
+            return
+        if track.readers and run.texts[: told.count] != told.texts:
+            told.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=BELIED)
+            self.drop(track)
+        else:
+            track.run = run
 
     # --- a log that was replaced ------------------------------------------------------------------
 
@@ -184,3 +210,15 @@ class Tracks:
             if self._on_event is not None:
                 nobody = RunSubject(self._reply, "evt", track.rid, Writer("", ""))
                 self._on_event(nobody, end, upto)
+
+
+def _belied(track: Track, event: RunEvent | None, seq: int) -> bool:
+    """Whether an event says that words were counted which do not count: a claim before them, or a
+    seal over others."""
+    run = track.run
+    match event:
+        case Claim(n=n):
+            return n > run.n and seq < track.counted
+        case Done(seal=seal) | Failed(seal=seal) | Cancelled(seal=seal) if seal is not None:
+            return seal.count == run.count and seal.text != text_checksum(run.text)
+    return False

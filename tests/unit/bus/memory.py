@@ -78,6 +78,7 @@ class MemoryLog:
         self.back_for = inf
         self._listening: list[Callable[[Msg], None]] = []
         self._doubtful: list[Callable[[], None]] = []
+        self._breaking: list[Callable[[], None]] = []
 
     @property
     def js(self) -> JetStream:
@@ -116,6 +117,11 @@ class MemoryLog:
         for callback in self._listening:
             callback(Msg(cast(Any, None), stored.subject, "", stored.data, headers))
 
+    def break_off(self) -> None:
+        """The connection broke; that it was made again is told by `doubt`."""
+        for callback in self._breaking:
+            callback()
+
     def doubt(self) -> None:
         """The connection broke and was made again."""
         for callback in self._doubtful:
@@ -128,6 +134,9 @@ class MemoryLog:
 
     def on_doubt(self, callback: Callable[[], None]) -> None:
         self._doubtful.append(callback)
+
+    def on_break(self, callback: Callable[[], None]) -> None:
+        self._breaking.append(callback)
 
     async def request(self, subject: str, payload: Any, timeout: float = 2.0) -> Msg:
         await asyncio.sleep(WIRE)

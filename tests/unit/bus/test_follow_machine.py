@@ -21,8 +21,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from mesh.bus.follow import Follower, Track
-from mesh.bus.tracks import Tracks
+from mesh.bus.follow import TRUST, Follower, Track
+from mesh.bus.tracks import BELIED, Tracks
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
@@ -281,6 +281,65 @@ def test_what_was_missed_before_a_claim_that_was_heard_is_read_again(ends: bool)
         course.interfere(pick=0, ends=True)
         course.hear(6)
     course.never_a_word_that_is_not_in_the_log()
+    course.teardown()
+
+
+def outclaimed_unheard() -> Following:
+    """A worker has lost the pen, which neither it nor the follower has heard of, and writes on."""
+    course = Following()
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.write(pick=0, count=2, together=False)
+    course.hear(6)
+    course.claim(pick=0, who=1)
+    course.lose()
+    return course
+
+
+def test_what_comes_of_a_new_connection_before_the_log_is_read_is_not_believed() -> None:
+    course = outclaimed_unheard()
+    course.now(course.log.break_off)
+    course.write(pick=0, count=2, together=False)
+    course.hear(6)
+    course.never_a_word_that_is_not_in_the_log()
+    course.write(pick=1, count=2, together=False)
+    course.now(course.log.doubt)
+    course.hear(6)
+    course.teardown()
+
+
+def test_what_comes_when_the_log_could_not_be_compared_for_long_is_not_believed() -> None:
+    """Its leader is on the other side of a cluster that fell apart."""
+    course = outclaimed_unheard()
+    course.log.silent = 100
+    course.wait(TRUST + 1)
+    course.write(pick=0, count=2, together=False)
+    course.hear(6)
+    course.never_a_word_that_is_not_in_the_log()
+    course.log.silent = 0
+    course.write(pick=1, count=2, together=False)
+    course.hear(6)
+    course.teardown()
+
+
+@pytest.mark.parametrize("way", ["claim", "end"])
+def test_who_was_told_what_does_not_count_is_told_so(way: str) -> None:
+    """And who comes later reads what counts. A claim was lost on a connection that never broke."""
+    course = outclaimed_unheard()
+    course.write(pick=0, count=2, together=False)
+    course.hear(6)
+    track = course.tracks["r0"]
+    assert track.run.texts != course.told["r0"].texts
+    course.write(pick=1, count=2, together=False)
+    if way == "end":
+        course.finish(pick=0)
+    course.hear(6)
+    course.wait(3.0)
+    assert isinstance(track.run.end, Failed) and track.run.end.detail == BELIED
+    again = course.do(course.follower.attach("r0"))
+    assert again is not None and again.run.texts == course.told["r0"].texts
+    assert (again.run.end is not None) == (way == "end")
+    course.tracks["r0"] = again
     course.teardown()
 
 
