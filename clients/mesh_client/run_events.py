@@ -39,7 +39,14 @@ class RunStatus(Struct, frozen=True, kw_only=True, tag_field="type", tag="status
 
     run_id: str
     status: Literal[
-        "queued", "in_progress", "requires_action", "completed", "failed", "cancelled", "expired"
+        "queued",
+        "in_progress",
+        "requires_action",
+        "completed",
+        "incomplete",
+        "failed",
+        "cancelled",
+        "expired",
     ]
     required_action: RequiredAction | None = None
 

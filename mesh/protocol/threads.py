@@ -19,7 +19,7 @@ INSTRUCTS: tuple[Role, ...] = ("platform", "system")
 """Those whose words are shown to models as instructions."""
 
 MessageStatus = Literal["completed", "incomplete"]
-"""incomplete: an answer that was cancelled or failed, as far as it came."""
+"""incomplete: an answer that was cancelled, failed or was cut off, as far as it came."""
 
 Order = Literal["asc", "desc"]
 

@@ -11,10 +11,25 @@ from typing import Literal
 from mesh.protocol.messages import Message, ToolCall, Usage
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent, ToolRun
 
-State = Literal["in_progress", "requires_action", "completed", "failed", "cancelled", "expired"]
+State = Literal[
+    "in_progress",
+    "requires_action",
+    "completed",
+    "incomplete",
+    "failed",
+    "cancelled",
+    "expired",
+]
 
 Status = Literal[
-    "queued", "in_progress", "requires_action", "completed", "failed", "cancelled", "expired"
+    "queued",
+    "in_progress",
+    "requires_action",
+    "completed",
+    "incomplete",
+    "failed",
+    "cancelled",
+    "expired",
 ]
 """A state as it is shown: queued, while no worker has taken up the first asking."""
 
@@ -59,7 +74,7 @@ class ToolStory:
     @property
     def state(self) -> State:
         if self.over is not None:
-            return self.over.state
+            return outcome(self.over)
         return "requires_action" if self.pending else "in_progress"
 
     @property
@@ -100,3 +115,9 @@ class ToolStory:
 def rid_of(run_id: str, step: int) -> str:
     """The id of the request of one step: the same at every gateway, so that it is asked once."""
     return sha256(f"{run_id}.{step}".encode()).hexdigest()[:32]
+
+
+def outcome(over: RunOver) -> State:
+    """How a run stands that has ended: incomplete, where its last answer was cut off for its
+    length, calls that were in it among that."""
+    return "incomplete" if over.state == "completed" and over.finish == "length" else over.state

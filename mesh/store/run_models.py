@@ -56,8 +56,8 @@ class ToolRun(Base):
 
     thread: of the tenant's, which the question (what was said last) and the text were added to, or
     the id of a `Thread`; on_thread: whether it is that, and the tenant took part in it when the run
-    began; assistant: who answered there; state: in_progress, requires_action, completed, failed,
-    cancelled or expired; text: the last answer, or what there was of it.
+    began; assistant: who answered there; state: in_progress, requires_action, completed,
+    incomplete, failed, cancelled or expired; text: the last answer, or what there was of it.
     """
 
     __tablename__ = "tool_runs"

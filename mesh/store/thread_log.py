@@ -4,6 +4,7 @@ A name that is no thread's, or that of one in which the run's tenant takes no pa
 """
 
 from mesh.protocol.messages import ToolCall
+from mesh.protocol.tool_story import outcome
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunOver
 from mesh.store.models import ToolRun
 from mesh.store.rows import Rows
@@ -23,9 +24,9 @@ def found_out(rows: Rows, run: ToolRun, at: float, event: ActionDone) -> None:
 
 
 def answered(rows: Rows, run: ToolRun, at: float, event: RunOver) -> None:
-    """The run is over. One that was cut short has said what it had said."""
-    whole = event.state == "completed"
-    if whole or event.text:
+    """The run is over. One that was cut short has said what it had said; nothing is no message."""
+    if event.text:
+        whole = outcome(event) == "completed"
         _say(rows, run, at, event.uid, "assistant", event.text, whole=whole)
 
 

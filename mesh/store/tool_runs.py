@@ -4,14 +4,14 @@ By the same rules as everywhere in the log (`mesh.protocol.tool_story`): only ga
 first outcome of a call counts, and nothing behind the end does.
 """
 
-from mesh.protocol.tool_story import WRITER
+from mesh.protocol.tool_story import WRITER, outcome
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver
 from mesh.store.models import Action, ToolRun
 from mesh.store.records import Record
 from mesh.store.rows import Rows
 from mesh.store.thread_log import answered, called, found_out
 
-OVER = frozenset({"completed", "failed", "cancelled", "expired"})
+OVER = frozenset({"completed", "incomplete", "failed", "cancelled", "expired"})
 
 
 Told = RunBegun | ActionsNeeded | ActionDone | RunOver
@@ -49,7 +49,7 @@ def _further(
         case RunOver():
             if run.state == "in_progress":  # else what it had said stands with its calls
                 answered(rows, run, record.at, event)
-            run.state, run.text, run.ended_at = event.state, event.text, record.at
+            run.state, run.text, run.ended_at = outcome(event), event.text, record.at
             run.error_code = event.code.value if event.code is not None else None
             run.error = event.detail or None
             for action in mine:

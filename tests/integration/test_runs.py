@@ -53,6 +53,19 @@ async def test_a_run_without_calls_is_complete(mesh: Mesh) -> None:
     assert run["usage"]["total_tokens"] > 0
 
 
+async def test_a_run_whose_answer_was_cut_off_is_incomplete_and_says_why(mesh: Mesh) -> None:
+    async with await mesh.client("runs-cut") as http:
+        text = await begin(http, "one two three four", tools=[], max_tokens=2)
+        call = await begin(http, tool_choice="required", max_tokens=3)
+        whole = await begin(http, "one two")
+    for run in (text, call):
+        assert (run["status"], run["finish_reason"]) == ("incomplete", "length")
+        assert run["incomplete_details"] == {"reason": "max_completion_tokens"}
+        assert (run["actions"], run["last_error"]) == ([], None)
+    assert text["content"].strip() == "one two"
+    assert (whole["status"], whole["incomplete_details"]) == ("completed", None)
+
+
 async def test_a_run_waits_for_what_comes_of_a_call_and_goes_on_with_it(mesh: Mesh) -> None:
     async with await mesh.client("runs-one") as http:
         run = await begin(http)

@@ -161,6 +161,17 @@ OUTCOME = bad(
 )
 
 
+def _steers(role: str, **more: Any) -> Row:
+    return refused(
+        ErrorCode.FORBIDDEN,
+        f"Only the thread's owner may add {role} messages; write as user.",
+        {"content": "x", "role": role, "tool_call_id": "x"} | more.pop("body", {}),
+        f"a message of the role `{role}` in a thread in which one only takes part",
+        param="role",
+        **more,
+    )
+
+
 def _posted(role: str = "tool") -> Table:
     """The rows of a message whose thread stands in the body."""
     return (
@@ -179,6 +190,7 @@ def _posted(role: str = "tool") -> Table:
             {"thread_id": "$another thread", "content": "x"},
             "a `thread_id` of somebody else's",
         ),
+        _steers("tool", body={"thread_id": "$shared thread"}),
     )
 
 
@@ -249,7 +261,12 @@ ROWS: dict[str, Table] = {
         bad(None, CURSOR, query={"after": "nothing"}),
         bad(None, CURSOR, query={"before": "nothing"}),
     ),
-    "POST /v1/threads/{thread_id}/messages": (_messages(), _notes(content="x"), OUTCOME),
+    "POST /v1/threads/{thread_id}/messages": (
+        _messages(),
+        _notes(content="x"),
+        OUTCOME,
+        _steers("system", ids={"thread_id": "$shared thread"}),
+    ),
     "GET /v1/threads/{thread_id}/formatted_messages": (
         refused(ErrorCode.NOT_FOUND, NO_ASSISTANT, query={"assistant_id": "nothing"}),
     ),

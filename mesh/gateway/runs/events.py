@@ -20,7 +20,7 @@ from mesh.gateway.services import Services
 from mesh.gateway.stream import CUT
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.run import Run
-from mesh.protocol.tool_story import Status, ToolStory, rid_of
+from mesh.protocol.tool_story import Status, ToolStory, outcome, rid_of
 from mesh.protocol.tools import RunOver
 
 SOON, LATER = 0.02, 1.0
@@ -213,7 +213,7 @@ class _Status:
         data = b""
         if over.code is not None:
             data = _event(RunErrorEvent(code=over.code, content=over.detail or over.code.sentence))
-        return data + self.change(over.state) + DONE
+        return data + self.change(outcome(over)) + DONE
 
     def parting(self) -> bytes:
         return CUT

@@ -32,6 +32,12 @@ class RunFailure(Struct):
     message: str
 
 
+class Incomplete(Struct):
+    """Why the last answer was cut off, as OpenAI's runs say it."""
+
+    reason: Literal["max_completion_tokens"]
+
+
 class RunUsage(Struct):
     """Tokens of all answers together."""
 
@@ -79,6 +85,7 @@ class RunObject(Struct):
     actions: list[Action]
     content: str | None
     finish_reason: Literal["stop", "length"] | None
+    incomplete_details: Incomplete | None
     last_error: RunFailure | None
     usage: RunUsage
     object: Literal["run"] = "run"
@@ -100,6 +107,9 @@ def run_object(story: ToolStory, queued: bool = False) -> RunObject:
         actions=actions(story),
         content=over.text if over is not None else None,
         finish_reason=(over.finish or None) if over is not None else None,
+        incomplete_details=(
+            Incomplete("max_completion_tokens") if story.state == "incomplete" else None
+        ),
         last_error=RunFailure(failed, over.detail) if over is not None and failed else None,
         usage=RunUsage(
             used.prompt_tokens,

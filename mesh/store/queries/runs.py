@@ -76,7 +76,8 @@ async def get_thread(session: AsyncSession, query: GetThread) -> ThreadHistory:
         .where(
             ToolRun.tenant == query.tenant,
             ToolRun.thread == query.thread,
-            ToolRun.state == "completed",
+            ToolRun.state.in_(("completed", "incomplete")),
+            ToolRun.text != "",
         )
         .order_by(ToolRun.created_at.desc(), ToolRun.id)
         .limit(query.limit)

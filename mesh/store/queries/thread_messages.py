@@ -56,7 +56,13 @@ async def add_thread_message(
 async def add(
     session: AsyncSession, thread: Thread, sender: str, said: NewMessage, now: float, most: int
 ) -> ThreadMessage:
-    """Keep what somebody wrote. Raises MeshError (bad_request, chat_full, conflict, not_found)."""
+    """Keep what somebody wrote; what steers whoever answers, only by the thread's owner.
+
+    Raises MeshError (forbidden, bad_request, chat_full, conflict, not_found).
+    """
+    if said.role != "user" and sender != thread.owner:
+        detail = f"Only the thread's owner may add {said.role} messages; write as user."
+        raise MeshError(ErrorCode.FORBIDDEN, detail, param="role")
     known = await _known(session, thread, sender, said)
     if known is not None:
         return known
