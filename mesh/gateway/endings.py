@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 OVERTIME = 5.0
 """Seconds past its deadline that the holder of a request is given to end it itself."""
 
+OBEYING = 10.0
+"""Seconds that the holder of a request, or whoever takes it over, has to obey when it is asked to
+stop."""
 
 FORGOTTEN = "The mesh's log has forgotten this request before its end; ask again."
 
@@ -97,6 +100,7 @@ class Endings:
         self._clock = clock
         self._replays = Replays(js)
         self._due: dict[str, Track] = {}
+        self._stop_by: dict[str, float] = {}
         self.pause: Callable[[str], float] = lambda model: RETRY_AFTER
 
     def see_to(self, track: Track) -> None:
@@ -107,17 +111,20 @@ class Endings:
         """Ask for a request's end, durably; wait for `track.run.end` to see it happen.
 
         A request that nobody has claimed ends here and now; otherwise its holder, or whoever
-        takes it over, ends it with the count of what it wrote. by, withdrawn: as in `Cancel`.
+        takes it over, ends it with the count of what it wrote, or a gateway where nobody does that
+        soon. by, withdrawn: as in `Cancel`.
         """
-        while track.run.end is None and not track.run.cancel:
+        while track.run.end is None:
             run = track.run
             if run.queued is None:  # its first event is still on the way back to us
                 await track.changed()
                 continue
             request, claimed = run.queued.request, run.pen is not None
+            if claimed and run.cancel:
+                break
             last = run.last  # what it is now: the run goes on while we append
             try:
-                if claimed or withdrawn:
+                if (claimed or withdrawn) and not run.cancel:
                     asked = Cancel(uid=new_uid(), by=by, withdrawn=withdrawn)
                     last = await self._append(request, asked, last)
                 if not claimed:
@@ -126,6 +133,9 @@ class Endings:
                 break
             except Fenced:
                 await self._moved(track, last)
+        if track.run.end is None:
+            self._stop_by.setdefault(track.rid, self._clock() + OBEYING)
+            self.see_to(track)
         await self._tell(track)
 
     async def fail(self, request: Request, expected: int, code: ErrorCode) -> bool:
@@ -154,7 +164,8 @@ class Endings:
                 for rid, track in list(self._due.items()):
                     if track.run.end is not None:
                         del self._due[rid]
-                    elif now > due(track.run):
+                        self._stop_by.pop(rid, None)
+                    elif now > min(due(track.run), self._stop_by.get(rid, inf)):
                         del self._due[rid]
                         ending.create_task(self.overdue(track))
 

@@ -8,13 +8,14 @@ from contextlib import suppress
 
 import pytest
 
+from mesh.bus.appender import append_event
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replays, last_event, story
 from mesh.bus.track import Track
-from mesh.gateway.endings import Endings
+from mesh.gateway.endings import OBEYING, Endings
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Done, Failed
+from mesh.protocol.messages import Cancel, Cancelled, Done, Failed
 from mesh.protocol.run import Run
 from tests.integration.bus.conftest import Connect
 from tests.integration.bus.test_follow import GATEWAY, Author
@@ -104,3 +105,46 @@ async def test_what_was_to_be_cancelled_is(gateway: Bus, js: JetStream, author: 
     run = await end_it(gateway, js)
     assert isinstance(run.end, Cancelled)
     assert run.end.text == "0 1 2 " and run.sealed()
+
+
+async def test_what_nobody_obeys_is_cancelled_long_before_its_deadline(
+    gateway: Bus, js: JetStream, author: Author
+) -> None:
+    """Its holder is gone for good, and there is no other worker to take it over."""
+    known = await story(js, RID)
+    assert known is not None
+    track = Track(RID, known.queued_at)
+    track.run = known
+    clock = [1000.0]
+    endings = Endings(gateway, js, GATEWAY, lambda: clock[0])
+    await endings.cancel(track)
+    asked = await story(js, RID)
+    assert asked is not None and asked.cancel
+    track.run = asked
+    watching = asyncio.create_task(endings.watch())
+    await asyncio.sleep(1.5)
+    assert (await whole(js)).end is None, "its holder has its time"
+    clock[0] += OBEYING + 1
+    async with asyncio.timeout(10):
+        while (run := await whole(js)).end is None:
+            await asyncio.sleep(0.05)
+    watching.cancel()
+    assert isinstance(run.end, Cancelled) and run.end.usage.completion_tokens == 3
+
+
+async def test_what_was_withdrawn_by_an_append_that_nobody_answered_ends(
+    gateway: Bus, js: JetStream, connect: Connect
+) -> None:
+    """The order had landed; whoever tries again finds it there, and nobody has claimed it."""
+    author = Author(js, JetStream(await connect("w1")), RID)
+    await author.queue()
+    known = await story(js, RID)
+    assert known is not None
+    asked = Cancel(uid="k", withdrawn=True)
+    await append_event(js, "gw1", RID, GATEWAY, asked, known.last)
+    track = Track(RID, known.queued_at)
+    track.run = await whole(js)
+    assert track.run.cancel
+    await Endings(gateway, js, GATEWAY).cancel(track, withdrawn=True)
+    author.leave()
+    assert isinstance((await whole(js)).end, Cancelled)
