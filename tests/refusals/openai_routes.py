@@ -54,6 +54,12 @@ CHAT_ONLY: tuple[Row, ...] = (
         "two lengths that differ",
     ),
     bad(
+        "service_tier",
+        "Invalid enum value 'zzz'.",
+        SAID | {"service_tier": "zzz"},
+        '`"service_tier": "zzz"`; so a wrong value of any other parameter that is ignored',
+    ),
+    bad(
         "parallel_tool_calls",
         "There are no tools to be called; leave it out.",
         SAID | {"parallel_tool_calls": True},
@@ -86,6 +92,25 @@ RESPONSE: tuple[Row, ...] = (
     refused(ErrorCode.MODEL_NOT_FOUND, NO_MODEL, {"input": "x", "model": "none"}, param="model"),
     refused(ErrorCode.EMPTY_PROMPT, body={"input": " "}, param="input"),
     bad("input", "Expected `array` of length >= 1.", {"input": []}),
+    bad("user", "Expected `str | null`, got `int`.", {"input": "x", "user": 5}),
+    bad(
+        "metadata",
+        "Expected `object` of length <= 16.",
+        {"input": "x", "metadata": {f"key {at}": "value" for at in range(17)}},
+        "17 pairs of `metadata`",
+    ),
+    bad(
+        "metadata[...]",
+        "Expected `str` of length <= 512.",
+        {"input": "x", "metadata": {"key": "v" * 513}},
+        "a value of 513 characters in `metadata`",
+    ),
+    bad(
+        "stream_options.include_usage",
+        "There is no parameter 'stream_options.include_usage' here; leave it out.",
+        {"input": "x", "stream": True, "stream_options": {"include_usage": True}},
+        "a stream's option that is not of this route",
+    ),
     bad(
         "previous_response_id",
         "There is no response 'resp_1' here.",
@@ -227,6 +252,7 @@ ROWS: dict[str, Table] = {
             "gives it.",
             {"input": "x", "dimensions": 7},
         ),
+        bad("user", "Expected `str | null`, got `int`.", {"input": "x", "user": 5}),
         bad("input", "There is nothing in this text; leave it out.", {"input": " "}),
         bad("input[1]", "There is nothing in this text; leave it out.", {"input": ["x", " "]}),
         bad("input[0]", "Expected `str`, got `int`.", {"input": [7]}, "ids of tokens: `[7]`"),

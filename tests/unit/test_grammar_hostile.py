@@ -18,7 +18,8 @@ Schema = dict[str, Any]
 def body(schema: str) -> bytes:
     """A request for an answer of this schema."""
     head = '{"messages": [{"role": "user", "content": "x"}], "response_format": '
-    return f'{head}{{"type": "json_schema", "json_schema": {{"name": "x", "schema": {schema}}}}}}}'.encode()
+    named = f'{{"name": "x", "schema": {schema}}}'
+    return f'{head}{{"type": "json_schema", "json_schema": {named}}}}}'.encode()
 
 
 def doubling(levels: int, kinds: Schema, again: bool = False) -> Schema:

@@ -5,9 +5,12 @@ in a way that asks for nothing (`null`, or a value listed here). docs/openai.md 
 """
 
 from enum import StrEnum
+from functools import cache
+from operator import itemgetter
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from mesh.gateway.body import decode_body
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -20,23 +23,40 @@ class Treatment(StrEnum):
 
 
 class Parameter(Struct, frozen=True):
-    """How one parameter is treated. harmless: values of a refused one that ask for nothing."""
+    """How one parameter is treated. harmless: values of a refused one that ask for nothing; kind:
+    the type of an ignored one, which has to be right all the same."""
 
     treatment: Treatment
     note: str
     harmless: tuple[object, ...] = ()
+    kind: Any = None
 
 
 def _used(note: str) -> Parameter:
     return Parameter(Treatment.USED, note)
 
 
-def _ignored(note: str) -> Parameter:
-    return Parameter(Treatment.IGNORED, note)
+def _ignored(note: str, kind: Any) -> Parameter:
+    return Parameter(Treatment.IGNORED, note, kind=kind)
 
 
 def _refused(note: str, *harmless: object) -> Parameter:
     return Parameter(Treatment.REFUSED, note, harmless)
+
+
+MetaKey = Annotated[str, Meta(max_length=64)]
+MetaValue = Annotated[str, Meta(max_length=512)]
+MetaData = Annotated[dict[MetaKey, MetaValue], Meta(max_length=16)]
+"""Notes of a client's own, in OpenAI's bounds."""
+
+_Tier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
+_Retention = Literal["in_memory", "in-memory", "24h"]
+
+
+class StreamOptions(Struct, forbid_unknown_fields=True):
+    """What a stream of a response tells besides: nothing more."""
+
+    include_obfuscation: bool | None = None
 
 
 _COMMON = {
@@ -64,7 +84,7 @@ _COMMON = {
     "xtc_probability": _used("Not OpenAI's: how often likely tokens are left out, 0 to 1."),
     "xtc_threshold": _used("Not OpenAI's: the probability from which a token is a likely one."),
     "n": _used("1 to 128 answers; each is a request of its own, with a seed of its own."),
-    "user": _ignored("Who pays is who signed in."),
+    "user": _ignored("Who pays is who signed in.", str),
 }
 
 CHAT = _COMMON | {
@@ -76,13 +96,15 @@ CHAT = _COMMON | {
     "tool_choice": _used("`none`, `auto`, `required`, or one function by its name."),
     "parallel_tool_calls": _used("False: at most one call in an answer."),
     "response_format": _used("`text`, `json_object`, or `json_schema`, which is always kept to."),
-    "safety_identifier": _ignored("Nobody is reported to anybody."),
-    "metadata": _ignored("Not kept."),
-    "store": _ignored("Completions are not kept for later retrieval."),
-    "service_tier": _ignored("There is one."),
-    "prompt_cache_key": _ignored("Prefixes are reused without being asked to."),
-    "prompt_cache_options": _ignored("Prefixes are reused without being asked to."),
-    "prompt_cache_retention": _ignored("Prefixes are reused without being asked to."),
+    "safety_identifier": _ignored("Nobody is reported to anybody.", str),
+    "metadata": _ignored("Not kept.", MetaData),
+    "store": _ignored("Completions are not kept for later retrieval.", bool),
+    "service_tier": _ignored("There is one.", _Tier),
+    "prompt_cache_key": _ignored("Prefixes are reused without being asked to.", str),
+    "prompt_cache_options": _ignored(
+        "Prefixes are reused without being asked to.", dict[str, object]
+    ),
+    "prompt_cache_retention": _ignored("Prefixes are reused without being asked to.", _Retention),
     "functions": _refused("Their newer name is `tools`.", []),
     "function_call": _refused("Its newer name is `tool_choice`.", "none"),
     "modalities": _refused("Answers are text.", ["text"]),
@@ -127,7 +149,7 @@ RESPONSES = {
     "prompt_cache_key": CHAT["prompt_cache_key"],
     "prompt_cache_options": CHAT["prompt_cache_options"],
     "prompt_cache_retention": CHAT["prompt_cache_retention"],
-    "stream_options": _ignored("Obfuscation has no effect."),
+    "stream_options": _ignored("Obfuscation has no effect.", StreamOptions),
     "truncation": _refused("What does not fit is refused, never cut.", "disabled"),
     "include": _refused("Nothing more is told.", []),
     "reasoning": _refused("How much models think cannot be chosen.", {}),
@@ -154,7 +176,9 @@ Table = dict[str, Parameter]
 
 
 def check(body: bytes, table: Table) -> None:
-    """Raise MeshError (unsupported, bad_request), naming a parameter that cannot be honoured."""
+    """Raise MeshError (unsupported, bad_request), naming a parameter that cannot be honoured, or is
+    of a wrong type though nobody uses it."""
+    ignored: list[tuple[str, Any]] = []
     for name, value in decode_body(body, dict[str, Raw]).items():
         parameter = table.get(name)
         if parameter is None:
@@ -163,8 +187,19 @@ def check(body: bytes, table: Table) -> None:
                 f"There is no parameter {name!r}; leave it out.",
                 param=name,
             )
-        if parameter.treatment is Treatment.REFUSED:
-            _check_harmless(name, parameter, msgspec.json.decode(value))
+        match parameter.treatment:
+            case Treatment.REFUSED:
+                _check_harmless(name, parameter, msgspec.json.decode(value))
+            case Treatment.IGNORED:
+                ignored.append((name, parameter.kind | None))
+    if ignored:
+        decode_body(body, _ignored_body(tuple(sorted(ignored, key=itemgetter(0)))))
+
+
+@cache
+def _ignored_body(fields: tuple[tuple[str, Any], ...]) -> type[Struct]:
+    """A body with these parameters, each of its type."""
+    return msgspec.defstruct("Ignored", fields)
 
 
 def _check_harmless(name: str, parameter: Parameter, value: object) -> None:

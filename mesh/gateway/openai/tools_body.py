@@ -165,8 +165,10 @@ def _schema(response: ResponseFormat | None) -> dict[str, Any] | None:
             return None
         case ResponseFormat(type="json_object"):
             return {"type": "object"}
-        case ResponseFormat(type="json_schema", json_schema=JsonSchema(schema=dict(schema))):
-            if NAME.fullmatch(response.json_schema.name or "") is None:
+        case ResponseFormat(
+            type="json_schema", json_schema=JsonSchema(name=name, schema=dict(schema))
+        ):
+            if NAME.fullmatch(name or "") is None:
                 detail = "A schema needs a name: 1 to 64 letters, digits, _ and -."
                 raise bad("response_format.json_schema.name", detail)
             return schema or {"type": "object"}

@@ -1,4 +1,4 @@
-"""What belongs to things of another kind is refused by its full name, and what is empty is taken."""
+"""What belongs to things of another kind is refused by its full name, and what is empty taken."""
 
 from collections.abc import Callable
 from typing import Any

@@ -133,7 +133,7 @@ class ResponsesBody(Struct, kw_only=True):
     tool_choice: Literal["none", "auto", "required"] | FlatChoice | None = None
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None
-    metadata: dict[str, str] | None = None
+    metadata: parameters.MetaData | None = None
 
 
 _FLAT_TOOL = re.compile(r"^(tools\[\d+\])\.function\b")
