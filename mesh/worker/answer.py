@@ -62,6 +62,10 @@ class Poison(Exception):
     """The request seems to take its workers down; it must not reach this engine."""
 
 
+class Late(Exception):
+    """The time of the request is over. An engine's own TimeoutError is the engine's failure."""
+
+
 class HandedOver(Exception):
     """The answer is left as it stands, for another worker to go on with. failed: the engine did."""
 
@@ -180,7 +184,7 @@ class Answer:
             return self._draft.sealed(done)
         except asyncio.CancelledError:
             return self._interrupted()
-        except TimeoutError:
+        except Late:
             return self._failed(ErrorCode.DEADLINE_EXCEEDED)
         except MeshError as error:
             return self._failed(error.code, error.detail, error.param)
@@ -229,7 +233,7 @@ class Answer:
                 "tried again."
             )
         if self._clock() >= self._request.deadline:
-            raise TimeoutError
+            raise Late
         if not self.movable:
             raise MeshError(ErrorCode.WORKER_LOST)
 
@@ -243,9 +247,12 @@ class Answer:
         self._stepped = time.monotonic()
         self._generating = asyncio.create_task(self._drive())
         self._awaited = asyncio.shield(self._generating)
+        time_left = asyncio.timeout(self._request.deadline - self._clock())
         try:
-            async with asyncio.timeout(self._request.deadline - self._clock()):
+            async with time_left:
                 return await self._awaited
+        except TimeoutError as error:
+            raise (Late() if time_left.expired() else error) from None
         finally:
             await self._let_go(self._generating)
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from errno import ETIMEDOUT
 
 import pytest
 
@@ -17,6 +18,7 @@ from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Held
+from mesh.worker.engines.base import Job, Step
 from mesh.worker.engines.echo import EchoEngine
 from mesh.worker.meter import Meter
 from mesh.worker.prompt import PromptBuilder
@@ -90,3 +92,18 @@ async def test_who_has_not_heard_what_others_wrote_leaves_the_end_to_others(
     working.cancel()
     with pytest.raises(HandedOver):
         await working
+
+
+@pytest.mark.parametrize("trouble", [TimeoutError("no answer"), OSError(ETIMEDOUT, "timed out")])
+async def test_an_engine_that_waited_in_vain_has_failed_and_another_may_try(
+    engine: EchoEngine, trouble: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the request whose time is over: it has years left."""
+
+    async def generate(job: Job) -> AsyncIterator[Step]:
+        raise trouble
+        yield
+
+    monkeypatch.setattr(engine, "generate", generate)
+    with pytest.raises(HandedOver, match="TimeoutError"):
+        await an_answer(engine).work()
