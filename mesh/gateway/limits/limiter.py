@@ -38,6 +38,10 @@ AGAIN = 10.0
 """Seconds until the store is asked again what was used today, after it did not answer."""
 
 
+CHARACTERS = 4
+"""Characters of a prompt that are taken for a token, where nobody has counted them."""
+
+
 class Allowances(Protocol):
     """Who may ask for what, as the accounts have it (`mesh.gateway.accounts`)."""
 
@@ -118,7 +122,7 @@ class Limiter:
         new = [each for each in requests if not self.counts.is_open(each.rid)]
         if not new:
             return []
-        self._refuse(new[0], chat, len(new), param)
+        self._refuse(new[0], chat, len(new), param, spent_before_last(new))
         for each in new:  # nothing is awaited since: nobody else has come in between
             self.counts.begin(each, chat)
             self._reserved.add(each.rid)
@@ -180,15 +184,22 @@ class Limiter:
             yield "messages", used.messages.room(answers, now)
 
     def _refuse(
-        self, request: Request, chat: bool, more: int = 1, param: str | None = None
+        self,
+        request: Request,
+        chat: bool,
+        more: int = 1,
+        param: str | None = None,
+        spent: int = 0,
     ) -> None:
-        """Raise MeshError for what would not be let in now, so many like it."""
+        """Raise MeshError for what would not be let in now, so many like it. spent: tokens that
+        those before the last of them may take."""
         for who in of(request):
-            self._check(who, chat, more, param)
+            self._check(who, chat, more, param, spent + 1)
         self._check_priority(request)
 
-    def _check(self, who: Who, chat: bool, more: int, param: str | None) -> None:
-        """Raise MeshError (rate_limited, bad_request) if so many more are beyond a limit."""
+    def _check(self, who: Who, chat: bool, more: int, param: str | None, tokens: int) -> None:
+        """Raise MeshError (rate_limited, bad_request) if so many more, or tokens, are beyond a
+        limit."""
         allowed, used, now = self._allowance(who), self.counts.of(who), self._clock()
         whose = "with this key" if who.key else "for you"
         most, going = allowed.concurrent, len(used.open)
@@ -198,7 +209,7 @@ class Limiter:
         answers = self._answers(who) if chat else 0
         windows = [
             (used.requests, allowed.requests, more, "requests", "made"),
-            (used.tokens, allowed.tokens, 1, "tokens", "used"),
+            (used.tokens, allowed.tokens, tokens, "tokens", "used"),
             (used.messages, answers, more, "answers", "asked"),
         ]
         for window, limit, count, what, done in windows:
@@ -211,9 +222,11 @@ class Limiter:
             check_ever(limit, count, f"{what} may be {done} {whose} in any {span}", param)
             whose = f"{whose} in the last {span}"
             raise beyond(f"{what} were {done}", whose, wait, limit, window.sum(now), count)
-        if allowed.daily_tokens and used.today.tokens(now) >= allowed.daily_tokens:
+        most, there = allowed.daily_tokens, used.today.tokens(now)
+        if most and there + tokens > most:
+            check_ever(most, tokens, f"tokens may be used {whose} in a day", param)
             whose, wait = f"{whose} today (UTC)", DAY - now % DAY
-            raise beyond("tokens were used", whose, wait, allowed.daily_tokens)
+            raise beyond("tokens were used", whose, wait, most, there, tokens)
 
     def _answers(self, who: Who) -> int:
         """How many answers in chats somebody may ask for in a while; of a key nothing is said."""
@@ -265,6 +278,16 @@ class Limiter:
         found = await self._store.ask(GetUsage(user=who.user, key=who.key, since=name, until=name))
         tokens = sum(row.prompt_tokens + row.completion_tokens for row in found.rows)
         today.learn(day, tokens, found.applied, self._clock())
+
+
+def spent_before_last(requests: Sequence[Request]) -> int:
+    """The tokens that all but the last of the answers to one body may take, as far as that is
+    known: their prompts, as estimated, and max_tokens, or one where nothing is said."""
+    return sum(_prompt(each) + (each.max_tokens or 1) for each in requests[:-1])
+
+
+def _prompt(request: Request) -> int:
+    return sum(len(message.content) for message in request.messages) // CHARACTERS
 
 
 def horizon(settings: GatewaySettings) -> float:

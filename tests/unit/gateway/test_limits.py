@@ -9,6 +9,7 @@ from weakref import ref
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mesh.gateway.limits.counts import DAY, Who
 from mesh.gateway.limits.headers import LIMITS, headers, span
@@ -22,6 +23,7 @@ from mesh.protocol.messages import (
     Claim,
     Done,
     Failed,
+    Message,
     Queued,
     Request,
     RunEvent,
@@ -538,6 +540,37 @@ async def test_what_is_reserved_twice_while_the_store_is_asked_counts_once(
     reserved = await asyncio.gather(*(world.limiter.reserve(both) for _ in range(2)))
     assert sorted(map(len, reserved)) == [0, 2]
     assert world.left()["concurrent"] == 0
+
+
+@pytest.mark.parametrize("limit", ["limit_tokens", "limit_daily_tokens"])
+async def test_of_several_answers_the_last_needs_what_those_before_it_may_leave(
+    limit: str,
+) -> None:
+    """As if each was let in when those before it had ended, with as many tokens as they may have."""
+    world = World(**{limit: 1000})
+    said = (Message(role="user", content="x" * 400),)
+
+    def answers(count: int) -> list[Request]:
+        made = (world.request() for _ in range(count))
+        return [replace(each, messages=said, max_tokens=100) for each in made]
+
+    for count in (6, 16):
+        with pytest.raises(MeshError) as caught:
+            await world.limiter.reserve(answers(count))
+        assert (caught.value.code, caught.value.param) == (ErrorCode.BAD_REQUEST, "n")
+    reserved = await world.limiter.reserve(answers(5))
+    world.limiter.release(reserved)
+    await world.use(600)
+    with pytest.raises(MeshError) as caught:
+        await world.limiter.reserve(answers(3))
+    assert caught.value.code is ErrorCode.RATE_LIMITED
+    assert caught.value.retry_after
+    world.limiter.release(await world.limiter.reserve(answers(2)))
+    await world.use(399)
+    assert await world.limiter.admit(answers(1)[0]), "a single one, while anything is left"
+    with pytest.raises(MeshError) as caught:
+        await world.limiter.reserve([world.request(), world.request()])
+    assert caught.value.code is ErrorCode.RATE_LIMITED, "an answer has a token at the least"
 
 
 async def test_what_is_reserved_is_let_in_once() -> None:
