@@ -126,6 +126,12 @@ class Bus:
         in between, over the new connection, may lie behind what was missed."""
         self._on_break.append(callback)
 
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Call back no more."""
+        for listening in (self._on_doubt, self._on_break):
+            if callback in listening:
+                listening.remove(callback)
+
     async def publish(self, subject: str, message: Struct | bytes) -> None:
         """Send and forget; raises Disconnected rather than sending it at some later time."""
         await self.send(subject, message if isinstance(message, bytes) else encode(message))

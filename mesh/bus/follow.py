@@ -13,6 +13,7 @@ import logging
 from collections import deque
 
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream, Stored, republished
@@ -66,11 +67,13 @@ class Follower:
         self._created = ""
         self._replaced = False
         self._compared = 0.0
+        self._subscription: Subscription | None = None
         self.fills = 0
 
     async def start(self) -> None:
         """Subscribe; what is stored from now on will be applied. Raises BusError."""
         subscription = await self._bus.listen(subjects.live(self._reply), self._receive)
+        self._subscription = subscription
         try:
             self._compared = _now()
             self.tracks.since = self._sound = self._applied = await self._leader()
@@ -79,6 +82,19 @@ class Follower:
             raise
         self._bus.on_doubt(self.doubt)
         self._bus.on_break(self.doubt)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is followed here, and nobody is about to."""
+        return not (self.tracks or self._attaching or self._filling)
+
+    async def stop(self) -> None:
+        """Hear no more; whoever needs the address again makes another follower."""
+        self._bus.forget(self.doubt)
+        if self._filling is not None:
+            self._filling.cancel()
+        if self._subscription is not None and not self._bus.client.is_closed:
+            await self._subscription.unsubscribe()
 
     def track(self, rid: str) -> Track:
         """Follow a request that is about to be queued. Call it before appending `queued`.

@@ -129,7 +129,11 @@ class Replays:
         """The state of a request as in `Replayer.run`; queued: its first event, at `start`."""
         reply = queued.request.reply
         replayer = self._of.setdefault(reply, Replayer(self._js, reply))
-        return await replayer.run(rid, start, upto)
+        try:
+            return await replayer.run(rid, start, upto)
+        finally:
+            if replayer.idle:
+                self._of.pop(reply, None)
 
 
 class Replayer:
@@ -140,6 +144,11 @@ class Replayer:
         self._reply = reply
         self._next: _Pass | None = None
         self._busy = asyncio.Lock()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody reads, or waits to."""
+        return self._next is None and not self._busy.locked()
 
     async def run(self, rid: str, start: int, upto: int = WHATEVER_COMES) -> Run:
         """The state of a request whose first event is at `start`, or after it, as it stood at

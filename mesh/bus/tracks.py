@@ -52,6 +52,9 @@ class Tracks:
         self._last_of: dict[str, int] = {}
         self._bereft: list[tuple[Track, Queued]] = []
 
+    def __len__(self) -> int:
+        return len(self._tracks)
+
     # --- which there are --------------------------------------------------------------------------
 
     def begin(self, rid: str, start: int) -> Track:

@@ -4,6 +4,7 @@ Only finds and follows; what is written to a log is decided elsewhere.
 """
 
 import asyncio
+from typing import NamedTuple
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Follower, OnEvent, Track
@@ -19,6 +20,21 @@ PATIENCE = 10.0
 """Seconds that reading or writing a log may take before the broker counts as unavailable."""
 
 
+LOOK = 10.0
+"""Seconds between two looks for logs that nobody reads any more."""
+
+UNREAD = 60.0
+"""Seconds for which another gateway's log is followed on when nobody reads it."""
+
+
+class Following(NamedTuple):
+    """A follower of another gateway's log, what keeps it sound, and when it was last asked for."""
+
+    follower: Follower
+    watching: asyncio.Task[None]
+    asked: float
+
+
 class Logs:
     """The logs that one gateway reads. `name`: its own reply address."""
 
@@ -27,35 +43,53 @@ class Logs:
         self._js = js
         self._name = name
         self._on_event = on_event
-        self._followers: dict[str, Follower] = {}
+        self._following: dict[str, Following] = {}
         self._opening = asyncio.Lock()
         self._resting = asyncio.Lock()
-        self._watching: list[asyncio.Task[None]] = []
+        self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Follow this gateway's own address. Raises BusError."""
         await self.follower(self._name)
+        self._tidying = asyncio.create_task(self._tidy())
 
     @property
     def own(self) -> Follower:
         """The follower of this gateway's own address."""
-        return self._followers[self._name]
+        return self._following[self._name].follower
 
     async def follower(self, reply: str) -> Follower:
         """The follower of any reply address. Raises BusError."""
         async with self._opening:
-            if reply not in self._followers:
+            now = asyncio.get_running_loop().time()
+            if reply in self._following:
+                self._following[reply] = self._following[reply]._replace(asked=now)
+            else:
                 follower = Follower(self._bus, self._js, reply, self._on_event)
                 await follower.start()
-                self._followers[reply] = follower
                 with working_for(""):  # it goes on for whoever comes later
-                    self._watching.append(asyncio.create_task(follower.watch()))
-            return self._followers[reply]
+                    watching = asyncio.create_task(follower.watch())
+                self._following[reply] = Following(follower, watching, now)
+            return self._following[reply].follower
+
+    async def _tidy(self) -> None:
+        """Let go of other gateways' logs that nobody reads: there is a new one with each start of a
+        gateway that has no name of its own. Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK)
+            now = asyncio.get_running_loop().time()
+            for reply, (follower, watching, asked) in list(self._following.items()):
+                if reply != self._name and follower.idle and now - asked > UNREAD:
+                    del self._following[reply]
+                    watching.cancel()
+                    await follower.stop()
 
     async def close(self) -> None:
-        for task in self._watching:
+        tasks = [each.watching for each in self._following.values()]
+        tasks += [self._tidying] if self._tidying is not None else []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def find(self, rid: str) -> Track | None:
         """The track of any request whose log is still kept, or None.
@@ -97,5 +131,5 @@ class Logs:
         """A reader has left: forget what has ended and is read by nobody."""
         track.readers -= 1
         if track.run.end is not None and not track.readers:
-            for follower in self._followers.values():
-                follower.tracks.drop(track)
+            for each in self._following.values():
+                each.follower.tracks.drop(track)

@@ -253,7 +253,12 @@ class Requests:
             await appending
         except Fenced:  # by another try of the same request, or by our own that had landed
             pass
-        run = await self.logs.look(request.rid)
+        while True:
+            try:
+                run = await self.logs.look(request.rid)
+                break
+            except MeshError:  # the broker is back, and perhaps not for long
+                await asyncio.sleep(1.0)
         if run is None or run.queued is None or run.queued.uid != queued.uid or run.n or run.end:
             return
         if queued.body:
