@@ -14,6 +14,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from mesh.bus.follow import Track
+from mesh.gateway.body import named_as_sent
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import body_digest, idempotency_key
 from mesh.gateway.instructions import system_message
@@ -103,7 +104,8 @@ async def plan_answer(
     services: Services, user: Principal, model: str | None, question: PlanAnswer
 ) -> tuple[str, Plan]:
     """The model that will answer, and the place and conversation of the answers to a question."""
-    name = await services.models.choose(model)
+    with named_as_sent(model="model_config_name"):
+        name = await services.models.choose(model)
     await services.requests.queue.check_room(name, user.user_id, user.priority, question.answers)
     return name, await services.store.ask(question)
 

@@ -26,6 +26,16 @@ def check_query(request: AnyRequest) -> None:
         raise MeshError(ErrorCode.BAD_REQUEST, detail, param=name)
 
 
+def refuse_queries(request: AnyRequest, *names: str) -> None:
+    """Raise MeshError (unsupported), naming one of these parameters, which others know and nobody
+    reads here; a list may be spelled with brackets, as OpenAI's clients do."""
+    for given in request.query_params:
+        name = given.removesuffix("[]")
+        if name in names:
+            detail = f"The query parameter {name!r} is not supported here; leave it out."
+            raise MeshError(ErrorCode.UNSUPPORTED, detail, param=name)
+
+
 def _declared(request: AnyRequest) -> list[str]:
     """The query parameters of a request's handler, in the order of its signature."""
     parameters = request.route_handler.parsed_fn_signature.parameters

@@ -20,7 +20,7 @@ def _answering(**body: str) -> Part:
             NO_MODEL,
             body | {"model_config_name": "none"},
             '`"model_config_name": "none"`',
-            param="model",
+            param="model_config_name",
             status=422,
         ),
         refused(

@@ -13,7 +13,7 @@ from tests.refusals.bodies import (
     turns,
     unsupported,
 )
-from tests.refusals.rows import Row, Table, bad, refused
+from tests.refusals.rows import NOTHING, Row, Table, bad, refused
 
 CHAT_ONLY: tuple[Row, ...] = (
     unsupported(
@@ -59,6 +59,12 @@ CHAT_ONLY: tuple[Row, ...] = (
         SAID | {"service_tier": "zzz"},
         '`"service_tier": "zzz"`; so a wrong value of any other parameter that is ignored',
     ),
+    unsupported(
+        "tool_choice.type",
+        "A choice of the type 'allowed_tools' is not known here; use function.",
+        SAID | {"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}},
+        "a choice of another type",
+    ),
     bad(
         "parallel_tool_calls",
         "There are no tools to be called; leave it out.",
@@ -92,6 +98,17 @@ RESPONSE: tuple[Row, ...] = (
     refused(ErrorCode.MODEL_NOT_FOUND, NO_MODEL, {"input": "x", "model": "none"}, param="model"),
     refused(ErrorCode.EMPTY_PROMPT, body={"input": " "}, param="input"),
     bad("input", "Expected `array` of length >= 1.", {"input": []}),
+    unsupported(
+        "text.verbosity",
+        "Only medium is known here; ask for it in a message.",
+        {"input": "x", "text": {"verbosity": "low"}},
+    ),
+    unsupported(
+        "tool_choice.type",
+        "A choice of the type 'file_search' is not known here; use function.",
+        {"input": "x", "tool_choice": {"type": "file_search"}},
+        "a choice of another type",
+    ),
     bad("user", "Expected `str | null`, got `int`.", {"input": "x", "user": 5}),
     bad(
         "metadata",
@@ -262,6 +279,17 @@ ROWS: dict[str, Table] = {
     ),
     "POST /v1/responses": RESPONSE,
     "GET /v1/responses/{response_id}": (
+        unsupported(
+            "include",
+            "The query parameter 'include' is not supported here; leave it out.",
+            NOTHING,
+            query={"include[]": "reasoning.encrypted_content"},
+        ),
+        bad(
+            "starting_after",
+            "starting_after is for streams; set stream, or leave it out.",
+            query={"starting_after": "2"},
+        ),
         bad(
             "starting_after",
             "The last event of this response has the number ….",
@@ -276,6 +304,15 @@ ROWS: dict[str, Table] = {
         ),
     ),
     "GET /v1/responses/{response_id}/input_items": (
+        *(
+            unsupported(
+                name,
+                f"The query parameter '{name}' is not supported here; leave it out.",
+                NOTHING,
+                query={given: "x"},
+            )
+            for given, name in (("include[]", "include"), ("before", "before"))
+        ),
         bad("after", "There is no item 'nothing' in this list.", query={"after": "nothing"}),
     ),
 }

@@ -11,6 +11,8 @@ from mesh.protocol.errors import MeshError
 
 _IN_A_LIST = re.compile(r"(\w+)\[(\d+)\]\.\w+")
 
+_CHOICE = "tool_choice"
+
 Kinds = dict[str, tuple[str, ...]]
 """By the name of a list in a body the types that its things may have."""
 
@@ -18,10 +20,13 @@ TOOLS: Kinds = {"tools": ("function",)}
 
 
 def instead(data: bytes, error: MeshError, known: Kinds) -> MeshError:
-    """A better refusal of a body than that of a field in one of its lists, or the same.
+    """A better refusal of a body than that of a field in one of its lists, or of its choice of a
+    tool, or the same.
 
     Raises MeshError (bad_request) for one that is no JSON behind that field.
     """
+    if (error.param or "").partition(".")[0] == _CHOICE:
+        return _of_choice(data, error)
     found = _IN_A_LIST.fullmatch(error.param or "")
     if found is None or found[1] not in known:
         return error
@@ -31,6 +36,16 @@ def instead(data: bytes, error: MeshError, known: Kinds) -> MeshError:
         return error
     types = ", ".join(known[name])
     return unsupported(f"{name}[{at}].type", f"The type {kind!r} is not known here; use {types}.")
+
+
+def _of_choice(data: bytes, error: MeshError) -> MeshError:
+    """The same for a choice that is no function's."""
+    choice = decode_body(data, dict[str, object]).get(_CHOICE)
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if not isinstance(kind, str) or kind == "function":
+        return error
+    detail = f"A choice of the type {kind!r} is not known here; use function."
+    return unsupported(f"{_CHOICE}.type", detail)
 
 
 def _type(data: bytes, name: str, at: int) -> object:

@@ -113,7 +113,7 @@ class FlatFormat(Struct, forbid_unknown_fields=True):
 
 class TextOptions(Struct, forbid_unknown_fields=True):
     format: FlatFormat | None = None
-    verbosity: Literal["medium"] | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
 
 
 class ResponsesBody(Struct, kw_only=True):
@@ -148,6 +148,8 @@ def read(data: bytes) -> tuple[ResponsesBody, Asked, Note]:
         body = decode_body(data, ResponsesBody)
     except MeshError as error:
         raise kinds.instead(data, error, _KINDS) from error
+    if body.text is not None and body.text.verbosity not in (None, "medium"):
+        raise unsupported("text.verbosity", "Only medium is known here; ask for it in a message.")
     if body.background and body.store is False:
         raise bad("background", "What runs in the background has to be stored.")
     messages = _messages(body.input)

@@ -10,6 +10,7 @@ from mesh.gateway.body import as_json
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.openai.asked import bad
 from mesh.gateway.openai.responses.finding import find
+from mesh.gateway.queries import refuse_queries
 from mesh.gateway.services import Wired
 from mesh.protocol.messages import Request
 
@@ -77,7 +78,9 @@ async def list_input_items(
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
 ) -> Response[bytes]:
     """What a response answers, the newest first: its conversation, without instructions."""
-    _, asked, note = await find(services, services.doorman.principal(request), response_id)
+    principal = services.doorman.principal(request)
+    refuse_queries(request, "include", "before")
+    _, asked, note = await find(services, principal, response_id)
     items = items_of(asked, bool(note.instructions))
     if order == "desc":
         items.reverse()

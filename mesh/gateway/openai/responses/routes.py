@@ -25,6 +25,7 @@ from mesh.gateway.openai.responses.finding import Found, find, noted, unknown
 from mesh.gateway.openai.responses.shapes import Note, ResponseEvent, ResponseObject
 from mesh.gateway.openai.responses.story import PREFIX, Story, Telling, as_it_stands, last_number
 from mesh.gateway.openai.speech import Speech, message
+from mesh.gateway.queries import refuse_queries
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stopping import stop
 from mesh.gateway.tokens import Principal
@@ -135,7 +136,11 @@ async def get_response(
     starting_after: Annotated[int, QueryParameter(ge=-1)] = -1,
 ) -> Response[bytes]:
     """A response as it stands, or its events behind number `starting_after`, up to its end."""
-    run, queued, note = await find(services, services.doorman.principal(request), response_id)
+    principal = services.doorman.principal(request)
+    refuse_queries(request, "include")
+    if starting_after >= 0 and not stream:
+        raise bad("starting_after", "starting_after is for streams; set stream, or leave it out.")
+    run, queued, note = await find(services, principal, response_id)
     if not stream:
         return as_json(as_it_stands(queued, note, run))
     track = await services.requests.logs.find(response_id.removeprefix(PREFIX))
