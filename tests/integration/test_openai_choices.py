@@ -1,5 +1,6 @@
 """Several answers, texts and probabilities on the OpenAI routes, through OpenAI's own client."""
 
+import asyncio
 from collections.abc import Iterator
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from openai.types import Completion
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
+from tests.chatting import ok
 from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
 
 TEXT = "one two\n three"
@@ -26,8 +28,22 @@ def test_several_answers_are_whole_and_counted_together(client: openai.OpenAI) -
     assert [choice.index for choice in answer.choices] == [0, 1, 2]
     assert {choice.message.content for choice in answer.choices} == {TEXT}
     assert one.usage is not None and answer.usage is not None
-    assert answer.usage.prompt_tokens == one.usage.prompt_tokens
+    assert answer.usage.prompt_tokens == 3 * one.usage.prompt_tokens, "each is read and charged"
     assert answer.usage.completion_tokens == 3 * one.usage.completion_tokens
+
+
+async def test_the_usage_of_several_answers_is_what_is_charged(mesh: Mesh) -> None:
+    body = {"model": ECHO, "messages": HELLO, "n": 4}
+    async with await mesh.client("several") as http:
+        used = ok(await http.post("/v1/chat/completions", json=body))["usage"]
+        assert used["prompt_tokens"] % 4 == 0
+        async with asyncio.timeout(60):
+            while not (rows := ok(await http.get("/account/usage"))["usage"]):
+                await asyncio.sleep(0.05)
+            while rows[0]["requests"] < 4:
+                rows = ok(await http.get("/account/usage"))["usage"]
+    charged = rows[0]["prompt_tokens"], rows[0]["completion_tokens"]
+    assert charged == (used["prompt_tokens"], used["completion_tokens"])
 
 
 def test_several_answers_stream_together_under_one_id(client: openai.OpenAI) -> None:
@@ -81,7 +97,7 @@ def test_a_text_is_gone_on_with(client: openai.OpenAI) -> None:
     assert [choice.text for choice in text.choices] == ["a ba b", "a ba b", "cc", "cc"]
     assert text.object == "text_completion" and text.id.startswith("cmpl-")
     assert text.usage is not None
-    assert text.usage.prompt_tokens == 3, "no template stands around a text"
+    assert text.usage.prompt_tokens == 2 * 3, "no template stands around a text"
 
 
 def test_a_text_streams(client: openai.OpenAI) -> None:

@@ -101,7 +101,7 @@ class Book:
             return b""
         if not self.asked.include_usage:
             return DONE
-        together = shapes.usage([self._used[at] for at in range(self._count)], self.asked.n)
+        together = shapes.usage([self._used[at] for at in range(self._count)])
         head = b"data: " + _encode(self.head())[:-1]
         return head + b"," + _encode(_Last([], together))[1:] + b"\n\n" + DONE
 
@@ -240,7 +240,7 @@ def one_line_each(events: bytes) -> bytes:
 def completion(book: Book, runs: list[Run], ends: list[Done]) -> bytes:
     """Finished answers as one object."""
     asked = book.asked
-    used = shapes.usage([end.usage for end in ends], asked.n)
+    used = shapes.usage([end.usage for end in ends])
     head = msgspec.structs.asdict(book.head(whole=True))
     made = enumerate(zip(runs, ends, strict=True))
     if asked.raw:

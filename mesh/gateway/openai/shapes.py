@@ -150,11 +150,12 @@ def text_logprobs(texts: list[str], odds: list[Odds], offset: int) -> TextLogpro
     return TextLogprobs(texts, [each.logprob for each in odds], tops, offsets)
 
 
-def usage(used: list[messages.Usage], each: int) -> Usage:
-    """What several answers took together, of which always `each` are to the same prompt."""
-    prompts = sum(one.prompt_tokens for one in used[::each])
+def usage(used: list[messages.Usage]) -> Usage:
+    """What several answers took together, as it is charged: each is a request of its own, so a
+    prompt counts as often as it was answered."""
+    prompts = sum(one.prompt_tokens for one in used)
     answers = sum(one.completion_tokens for one in used)
-    cached = sum(one.cached_tokens for one in used[::each])
+    cached = sum(one.cached_tokens for one in used)
     details = AnswerDetails(sum(one.reasoning_tokens for one in used))
     return Usage(prompts, answers, prompts + answers, PromptDetails(cached), details)
 

@@ -546,7 +546,7 @@ async def test_what_is_reserved_twice_while_the_store_is_asked_counts_once(
 async def test_of_several_answers_the_last_needs_what_those_before_it_may_leave(
     limit: str,
 ) -> None:
-    """As if each was let in when those before it had ended, with as many tokens as they may have."""
+    """As if each was let in after the end of those before it, with the tokens they may have."""
     world = World(**{limit: 1000})
     said = (Message(role="user", content="x" * 400),)
 
@@ -554,9 +554,9 @@ async def test_of_several_answers_the_last_needs_what_those_before_it_may_leave(
         made = (world.request() for _ in range(count))
         return [replace(each, messages=said, max_tokens=100) for each in made]
 
-    for count in (6, 16):
+    for many in (6, 16):
         with pytest.raises(MeshError) as caught:
-            await world.limiter.reserve(answers(count))
+            await world.limiter.reserve(answers(many))
         assert (caught.value.code, caught.value.param) == (ErrorCode.BAD_REQUEST, "n")
     reserved = await world.limiter.reserve(answers(5))
     world.limiter.release(reserved)

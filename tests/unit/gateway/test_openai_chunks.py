@@ -137,7 +137,7 @@ def test_the_end_of_several_answers_comes_with_the_last_of_them() -> None:
     assert DONE not in first.end(ended(done))
     last = second.end(ended(done))
     assert last.endswith(DONE)
-    assert b'"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7' in last
+    assert b'"usage":{"prompt_tokens":6,"completion_tokens":4,"total_tokens":10' in last
 
 
 def test_a_text_has_no_role() -> None:
