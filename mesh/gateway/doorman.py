@@ -14,8 +14,18 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.keys import looks_like_key
 from mesh.protocol.subjects import LANES
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-"""What proxies add to a request."""
+FORWARDED = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+)
+"""What proxies add to a request: any of them alone says that there is one."""
 
 PRIORITY = "x-priority"
 """The header that says with which priority something is asked."""

@@ -156,7 +156,20 @@ async def test_on_a_network_nobody_is_believed_by_name(new_mesh: Callable[..., M
         refusal(await http.get("/configs/model_configs"), 401, "not_authenticated")
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "X-Forwarded-Port",
+        "Forwarded",
+        "Via",
+        "CF-Connecting-IP",
+        "True-Client-IP",
+        "X-Real-IP",
+    ],
+)
 async def test_what_a_proxy_hands_on_is_not_from_this_machine(mesh: Mesh, header: str) -> None:
     """Though it may call the gateway by a loopback name: then the whole network would be guests."""
     async with mesh.anonymous(headers={header: "192.0.2.7"}) as http:

@@ -84,8 +84,8 @@ _COMMON = {
     "xtc_probability": _used("Not OpenAI's: how often likely tokens are left out, 0 to 1."),
     "xtc_threshold": _used("Not OpenAI's: the probability from which a token is a likely one."),
     "n": _used(
-        "1 to 128 answers; each is a request of its own, with a seed of its own. `usage` counts the "
-        "prompt once for each, as it is charged."
+        "1 to 128 answers; each is a request of its own, with a seed of its own. `usage` counts "
+        "the prompt once for each, as it is charged."
     ),
     "user": _ignored("Who pays is who signed in.", str),
 }
