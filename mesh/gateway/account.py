@@ -121,7 +121,12 @@ async def delete_account(request: AnyRequest, services: Wired) -> None:
     await remove(services, user.user_id)
 
 
-@post("/account/keys", status_code=200, body=NewKey)
+@post(
+    "/account/keys",
+    status_code=200,
+    body=NewKey,
+    unrepeatable="A key's secret is told once, so that each request makes another key.",
+)
 async def create_key(request: AnyRequest, services: Wired) -> Response[MadeKey]:
     """Make a key to use in one's own name; its secret is in this answer and nowhere else."""
     user = services.doorman.in_person(request)

@@ -21,6 +21,7 @@ from mesh.gateway.errors import HANDLERS, AnyRequest
 from mesh.gateway.head import Head
 from mesh.gateway.limits.telling import tell
 from mesh.gateway.metrics.counting import Counting
+from mesh.gateway.once import check_repeatable
 from mesh.gateway.queries import check_query
 from mesh.gateway.routes import ROUTES
 from mesh.gateway.services import Services
@@ -158,6 +159,7 @@ def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[None]]:
         services.doorman.admit(request)
         tell(services.limiter, request)
         check_query(request)
+        check_repeatable(request)
         await check_elsewhere(services, request)
 
     return admit

@@ -12,6 +12,7 @@ from mesh.gateway import views
 from mesh.gateway.answering import cancel_all
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
+from mesh.gateway.once import MADE_ONCE, made_id
 from mesh.gateway.services import Wired
 from mesh.gateway.views import ChatList, ChatListRead, ChatRead, chat_read, message_read
 from mesh.gateway.whole_chat import whole_chat
@@ -42,13 +43,14 @@ class ChatUpdate(Struct, forbid_unknown_fields=True):
     active_thread_tail_message_id: str | None = None
 
 
-@post("/chats", status_code=200, body=NewChat)
+@post("/chats", status_code=200, body=NewChat, **MADE_ONCE)
 async def create_chat(request: AnyRequest, services: Wired) -> ChatListRead:
     """Begin an empty chat."""
     user = services.doorman.signed_in(request)
     body = await read_body(request, NewChat)
+    id = await made_id(services, user, request)
     try:
-        chat = await services.store.ask(CreateChat(user_id=user.user_id, title=body.title))
+        chat = await services.store.ask(CreateChat(user_id=user.user_id, title=body.title, id=id))
     except MeshError as error:
         # The token is ours, but the database is another.
         if error.code is ErrorCode.NOT_FOUND and not user.trusted:

@@ -50,6 +50,16 @@ def message(key: str) -> str:
     return key and f"message\n{key}"
 
 
+def thread_message(key: str) -> str:
+    """What somebody writes in a thread, which has its own keys, on whatever of its routes."""
+    return key and f"thread message\n{key}"
+
+
+def made(key: str, path: str) -> str:
+    """What is made on a route, which has its own keys."""
+    return key and f"made\n{path}\n{key}"
+
+
 KINDS: tuple[Callable[[str], str], ...] = (answer, drafts, run, process, posted)
 """The kinds that a key alone leads to. Which of them a route finds again itself it says in
 `leads_to`, where that is not an answer."""

@@ -26,7 +26,8 @@ ANSWERS = BEGINS | {409, 500, 504}
 """Of routes that begin one and wait for it: it may be cancelled, fail, or come too late."""
 
 CHANGES = frozenset({422})
-"""Of routes that change what may stand otherwise, or have been changed already."""
+"""Of routes that change what may stand otherwise, or have been changed already, and of those that
+make a thing once under a key."""
 
 LEFT_OUT = frozenset({501})
 """Of routes that are there to say what is not."""
@@ -55,6 +56,7 @@ MORE: dict[str, frozenset[int]] = {
     "POST /chats/{chat_id}/drafts": BEGINS,
     "POST /chats/{chat_id}/messages": BEGINS,
     "POST /chats/{chat_id}/title": BEGINS,
+    "POST /chats": CHANGES,
     "POST /chats/{chat_id}/prompter_message": CHANGES,
     "POST /auth/login": frozenset({429}),
     "PUT /account/password": frozenset({429}),
@@ -74,6 +76,8 @@ MORE: dict[str, frozenset[int]] = {
     "DELETE /v1/users/{user_id}": CHANGES,
     "POST /v1/tools": CHANGES,
     "PUT /v1/tools/{tool_id}": CHANGES,
+    "POST /v1/assistants": CHANGES,
+    "POST /v1/threads": CHANGES,
     "POST /v1/messages": CHANGES,
     "POST /v1/messages/tools": CHANGES,
     "POST /v1/threads/{thread_id}/messages": CHANGES,
@@ -92,6 +96,15 @@ MORE: dict[str, frozenset[int]] = {
     "POST /v1/actions": LEFT_OUT,
     "DELETE /v1/actions/{action_id}": LEFT_OUT,
     "POST /v1/messages/assistant": LEFT_OUT,
+    "GET /v1/chat/completions": LEFT_OUT,
+    "GET /v1/chat/completions/{completion_id}": LEFT_OUT,
+    "POST /v1/chat/completions/{completion_id}": LEFT_OUT,
+    "DELETE /v1/chat/completions/{completion_id}": LEFT_OUT,
+    "GET /v1/chat/completions/{completion_id}/messages": LEFT_OUT,
+    "POST /v1/responses/compact": LEFT_OUT,
+    "POST /v1/responses/input_tokens": LEFT_OUT,
+    "DELETE /v1/models/{model}": LEFT_OUT,
+    "POST /v1/threads/runs": LEFT_OUT,
 }
 """What a route may answer besides, by its method and path."""
 

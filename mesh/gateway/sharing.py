@@ -60,7 +60,7 @@ class SharedChat(Struct, frozen=True, kw_only=True):
     messages: tuple[SharedMessage, ...]
 
 
-@post(SHARES, status_code=200)
+@post(SHARES, status_code=200, unrepeatable="Each request makes another link.")
 async def share_chat(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> ShareRead:
     """Make a link to a chat as it is now: who has it may read that, and nothing else."""
     user = services.doorman.signed_in(request)

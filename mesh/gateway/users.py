@@ -60,7 +60,12 @@ class UserDeleted(Struct):
     success: Literal[True] = True
 
 
-@post("/v1/users", status_code=200, body=UserBody)
+@post(
+    "/v1/users",
+    status_code=200,
+    body=UserBody,
+    unrepeatable="Each request makes another user, or is refused for the name.",
+)
 async def create_user(request: AnyRequest, services: Wired) -> UserObject:
     """Make a user. For admins; with a password in person."""
     _admin(services, request)

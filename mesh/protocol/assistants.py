@@ -90,10 +90,11 @@ class ToolPage(Wire, frozen=True, kw_only=True, tag="tool_page"):
 
 
 class CreateAssistant(Asks[Assistant], frozen=True, kw_only=True, tag="create_assistant"):
-    """-> Assistant"""
+    """id: as in CreateChat. -> Assistant"""
 
     user_id: str
     fields: AssistantFields
+    id: str = ""
 
 
 class GetAssistant(Asks[Assistant], frozen=True, kw_only=True, tag="get_assistant"):

@@ -217,10 +217,12 @@ class Asks(Wire, Generic[R], frozen=True, kw_only=True):
 
 
 class CreateChat(Asks[Chat], frozen=True, kw_only=True, tag="create_chat"):
-    """-> Chat"""
+    """id: made of an idempotency key (`once.py`): what has it already is the reply; "": one of its
+    own. -> Chat"""
 
     user_id: str
     title: str | None = None
+    id: str = ""
 
 
 class ListChats(Asks[ChatPage], frozen=True, kw_only=True, tag="list_chats"):

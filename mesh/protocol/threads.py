@@ -117,12 +117,13 @@ class ThreadRuns(Wire, frozen=True, kw_only=True, tag="thread_runs"):
 
 
 class CreateThread(Asks[Thread], frozen=True, kw_only=True, tag="create_thread"):
-    """participants: ids of others who take part. -> Thread"""
+    """participants: ids of others who take part; id: as in CreateChat. -> Thread"""
 
     user_id: str
     participants: tuple[str, ...] = ()
     messages: tuple[NewMessage, ...] = ()
     meta_data: dict[str, str] = {}
+    id: str = ""
 
 
 class OpenThread(Asks[Thread], frozen=True, kw_only=True, tag="open_thread"):

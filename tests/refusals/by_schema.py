@@ -174,6 +174,16 @@ STRICT_QUERY = Group(
     ),
 )
 
+KEYS_OF_THEIR_OWN = (
+    "/chats",
+    "/chats/{chat_id}/prompter_message",
+    "/v1/assistants",
+    "/v1/messages",
+    "/v1/messages/tools",
+    "/v1/threads",
+    "/v1/threads/{thread_id}/messages",
+)
+
 REPEATABLE = Group(
     "Every route with an `Idempotency-Key`",
     "its key",
@@ -194,10 +204,10 @@ REPEATABLE = Group(
                 "This idempotency key was used with another body or on another route; use a new "
                 "key.",
                 headers={"Idempotency-Key": USED},
-                what="one that was used for something else; a `prompter_message` has keys of its "
-                "own",
+                what="one that was used for something else; what is made, and what a person says, "
+                "has keys of its own",
             ),
-            lambda operation: not operation.path.endswith("/prompter_message"),
+            lambda operation: operation.path not in KEYS_OF_THEIR_OWN,
         ),
     ),
 )

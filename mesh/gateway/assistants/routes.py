@@ -8,6 +8,7 @@ from mesh.gateway.assistants.shapes import AssistantObject, assistant_object
 from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.listing import ObjectList, PageLimit, listed
+from mesh.gateway.once import MADE_ONCE, made_id
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.protocol.assistants import (
@@ -23,12 +24,13 @@ from mesh.protocol.assistants import (
 from mesh.protocol.errors import ErrorCode, MeshError
 
 
-@post("/v1/assistants", status_code=200, body=AssistantBody)
+@post("/v1/assistants", status_code=200, body=AssistantBody, **MADE_ONCE)
 async def create_assistant(request: AnyRequest, services: Wired) -> AssistantObject:
     """Keep an assistant: a model, instructions, tools, and how to choose tokens."""
     principal = services.doorman.principal(request)
     changes = await _changes(request, services, principal)
-    query = CreateAssistant(user_id=principal.user_id, fields=changes.of(AssistantFields()))
+    id = await made_id(services, principal, request)
+    query = CreateAssistant(user_id=principal.user_id, fields=changes.of(AssistantFields()), id=id)
     return assistant_object(await services.store.ask(query))
 
 

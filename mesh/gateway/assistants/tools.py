@@ -21,7 +21,12 @@ from mesh.protocol.assistants import (
 from mesh.protocol.messages import Tool
 
 
-@post("/v1/tools", status_code=200, body=ToolKeptBody)
+@post(
+    "/v1/tools",
+    status_code=200,
+    body=ToolKeptBody,
+    unrepeatable="Of one name there is one tool, so that it is made once without a key.",
+)
 async def create_tool(request: AnyRequest, services: Wired) -> ToolObject:
     """Keep the description of a tool, under a name of which one has no other."""
     principal = services.doorman.principal(request)

@@ -6,9 +6,12 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec.structs import replace
 
+from mesh.gateway import keys
 from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
+from mesh.gateway.headers import idempotency_key
 from mesh.gateway.listing import ObjectList, PageLimit, listed
+from mesh.gateway.once import MADE_ONCE
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.threads.bodies import (
     MessageBody,
@@ -36,31 +39,28 @@ from mesh.protocol.threads import (
 Sorted = Annotated[Order, QueryParameter(name="order")]
 
 
-@post("/v1/threads/{thread_id:str}/messages", status_code=200, body=MessageBody)
+@post("/v1/threads/{thread_id:str}/messages", status_code=200, body=MessageBody, **MADE_ONCE)
 async def add_message(
     request: AnyRequest, services: Wired, thread_id: FromPath[str]
 ) -> MessageObject:
     """Write in a thread. Nobody answers until a run is begun."""
-    user = services.doorman.principal(request).user_id
     body = await read_body(request, MessageBody)
-    return await _add(services, user, thread_id, body.message())
+    return await _add(request, services, thread_id, body.message())
 
 
-@post("/v1/messages", status_code=200, body=PostedMessageBody)
+@post("/v1/messages", status_code=200, body=PostedMessageBody, **MADE_ONCE)
 async def post_message(request: AnyRequest, services: Wired) -> MessageObject:
     """The same, with the thread's id in the body."""
-    user = services.doorman.principal(request).user_id
     body = await read_body(request, PostedMessageBody)
-    return await _add(services, user, body.thread_id, body.message())
+    return await _add(request, services, body.thread_id, body.message())
 
 
-@post("/v1/messages/tools", status_code=200, body=PostedMessageBody)
+@post("/v1/messages/tools", status_code=200, body=PostedMessageBody, **MADE_ONCE)
 async def post_outcome(request: AnyRequest, services: Wired) -> MessageObject:
     """The same for what came of a tool's call, whatever role is said."""
-    user = services.doorman.principal(request).user_id
     body = await read_body(request, PostedMessageBody)
     said = replace(body.message(), role="tool")
-    return await _add(services, user, body.thread_id, said)
+    return await _add(request, services, body.thread_id, said)
 
 
 @get("/v1/messages/{message_id:str}")
@@ -118,6 +118,12 @@ async def formatted_messages(
     return as_json([formatted(message) for message in messages])
 
 
-async def _add(services: Services, user: str, thread_id: str, message: NewMessage) -> MessageObject:
-    query = AddThreadMessage(user_id=user, thread_id=thread_id, message=message)
+async def _add(
+    request: AnyRequest, services: Services, thread_id: str, said: NewMessage
+) -> MessageObject:
+    """Under a key once: the message's id follows from the key."""
+    principal, key = services.doorman.principal(request), idempotency_key(request)
+    if key:
+        said = replace(said, uid=services.rid(principal, keys.thread_message(key)))
+    query = AddThreadMessage(user_id=principal.user_id, thread_id=thread_id, message=said)
     return message_object(await services.store.ask(query))

@@ -7,6 +7,7 @@ from mesh.gateway.assistants.routes import oneself
 from mesh.gateway.body import as_json, read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.listing import ObjectList, PageLimit, listed
+from mesh.gateway.once import MADE_ONCE, made_id
 from mesh.gateway.runs.stopping import stop_all
 from mesh.gateway.services import Wired
 from mesh.gateway.threads.bodies import ThreadBody, ThreadChangeBody
@@ -22,7 +23,7 @@ from mesh.protocol.threads import (
 PAGE = 100
 
 
-@post("/v1/threads", status_code=200, body=ThreadBody)
+@post("/v1/threads", status_code=200, body=ThreadBody, **MADE_ONCE)
 async def create_thread(request: AnyRequest, services: Wired) -> ThreadObject:
     """Begin a thread, alone or with others, empty or with messages."""
     principal = services.doorman.principal(request)
@@ -32,6 +33,7 @@ async def create_thread(request: AnyRequest, services: Wired) -> ThreadObject:
         participants=tuple(body.participant_ids),
         messages=tuple(each.message() for each in body.messages),
         meta_data=body.notes,
+        id=await made_id(services, principal, request),
     )
     return thread_object(await services.store.ask(query))
 

@@ -18,19 +18,23 @@ from mesh.protocol.assistants import (
 )
 from mesh.protocol.chats import Ok
 from mesh.store.models import User
-from mesh.store.queries import find, tools
+from mesh.store.queries import find, once, tools
 from mesh.store.queries.paging import check_limit, check_room, page
 from mesh.store.refusals import bad, no_such
 from mesh.store.thread_models import Assistant, AssistantTool, AssistantUser
+
+PREFIX = "asst_"
 
 
 async def create_assistant(
     session: AsyncSession, query: CreateAssistant, now: float
 ) -> wire.Assistant:
+    known = await once.made(session, Assistant, query.id, PREFIX)
+    if known is not None:
+        return (await _all_shown(session, [known], query.user_id))[0]
     await check_room(session, Assistant, query.user_id)
-    row = Assistant(
-        id=f"asst_{token_hex(16)}", owner=query.user_id, fields=query.fields, created_at=now
-    )
+    id = f"{PREFIX}{query.id or token_hex(16)}"
+    row = Assistant(id=id, owner=query.user_id, fields=query.fields, created_at=now)
     session.add(row)
     return _shown(row, query.user_id, (), ())
 

@@ -17,6 +17,7 @@ from mesh.protocol.chats import (
     Ok,
     UpdateChat,
 )
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.store import view
 from mesh.store.models import (
     Chat,
@@ -28,7 +29,7 @@ from mesh.store.models import (
     Share,
     Vote,
 )
-from mesh.store.queries import find
+from mesh.store.queries import find, once
 from mesh.store.queries.messages import page
 from mesh.store.queries.paging import check_limit
 from mesh.store.refusals import bad
@@ -36,10 +37,17 @@ from mesh.store.tree import TITLE_LENGTH
 
 
 async def create_chat(session: AsyncSession, query: CreateChat, now: float) -> wire.Chat:
+    """A chat that was deleted is not made again by its key."""
     _check_title(query.title)
     await find.user(session, query.user_id)
+    known = await once.made(session, Chat, query.id)
+    if known is not None:
+        return view.chat(known)
+    if await once.made(session, DeletedChat, query.id) is not None:
+        detail = "The chat of this Idempotency-Key was deleted; begin one under another key."
+        raise MeshError(ErrorCode.CONFLICT, detail)
     chat = Chat(
-        id=token_hex(16),
+        id=query.id or token_hex(16),
         user_id=query.user_id,
         title=query.title,
         hidden=False,

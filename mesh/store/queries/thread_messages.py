@@ -27,6 +27,7 @@ from mesh.store.conversation import conversation
 from mesh.store.queries import find
 from mesh.store.queries.answers import LONGEST
 from mesh.store.queries.assistants import get_assistant
+from mesh.store.queries.once import ELSEWHERE
 from mesh.store.queries.paging import check_limit, page
 from mesh.store.refusals import bad, no_such
 from mesh.store.thread_log import PREFIX
@@ -101,8 +102,10 @@ async def _known(
     if row is None:
         return None
     there = (row.thread_id, row.sender, row.role, row.content, row.run_id)
-    if there != (thread.id, sender, said.role, said.content, ""):
-        raise MeshError(ErrorCode.CONFLICT, "Another message was written under this key before.")
+    more = (row.assistant_id, row.tool_call_id, row.meta_data)
+    same = there == (thread.id, sender, said.role, said.content, "")
+    if not same or more != (said.assistant_id, said.tool_call_id, said.meta_data):
+        raise MeshError(ErrorCode.CONFLICT, ELSEWHERE)
     return row
 
 

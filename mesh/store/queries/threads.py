@@ -21,13 +21,15 @@ from mesh.protocol.threads import (
 )
 from mesh.protocol.tool_story import Status, rid_of
 from mesh.store.models import Action, Run, ToolRun, User
-from mesh.store.queries import find
+from mesh.store.queries import find, once
 from mesh.store.queries.paging import check_limit, page
 from mesh.store.queries.thread_messages import add
 from mesh.store.refusals import bad, no_such
 from mesh.store.thread_models import Thread, ThreadMessage, ThreadParticipant
 from mesh.store.tool_runs import OVER
 from mesh.store.view import GRACE
+
+PREFIX = "thread_"
 
 MOST_TOGETHER = 100
 """People who may take part in a thread."""
@@ -37,8 +39,11 @@ async def create_thread(
     session: AsyncSession, query: CreateThread, now: float, most: int
 ) -> wire.Thread:
     """`most`: messages a thread may have."""
+    known = await once.made(session, Thread, query.id, PREFIX)
+    if known is not None:
+        return await _shown(session, known)
     row = Thread(
-        id=f"thread_{token_hex(16)}",
+        id=f"{PREFIX}{query.id or token_hex(16)}",
         owner=query.user_id,
         length=0,
         meta_data=query.meta_data,
