@@ -57,6 +57,7 @@ def admins(*ids: str) -> Rule:
 ONESELF = Rule(frozenset({"ask", "account"}), ids=("user",), above="admin")
 EVERYBODYS_MODEL = ask("model")._replace(owned=False)
 NOT_DONE = ask("action")._replace(owned=False)
+NO_COMPLETION = ask("response")._replace(owned=False)
 """Always 501, whosever it is."""
 
 GUESTS = ("GET /metrics", "GET /account/limits")
@@ -171,6 +172,15 @@ RULES: dict[str, Rule] = {
     "POST /v1/vector_stores": ask(),
     "GET /v1/containers": ask(),
     "POST /v1/containers": ask(),
+    "GET /v1/chat/completions": ask(),
+    "GET /v1/chat/completions/{completion_id}": NO_COMPLETION,
+    "POST /v1/chat/completions/{completion_id}": NO_COMPLETION,
+    "DELETE /v1/chat/completions/{completion_id}": NO_COMPLETION,
+    "GET /v1/chat/completions/{completion_id}/messages": NO_COMPLETION,
+    "POST /v1/responses/compact": ask(),
+    "POST /v1/responses/input_tokens": ask(),
+    "DELETE /v1/models/{model}": EVERYBODYS_MODEL,
+    "POST /v1/threads/runs": ask(),
     # --- assistants, tools, threads, runs ---
     "GET /v1/assistants": ask(),
     "POST /v1/assistants": ask(),

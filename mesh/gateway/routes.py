@@ -94,6 +94,17 @@ from mesh.gateway.numbered import fetch, history, next_chat_id
 from mesh.gateway.oauth.routes import provider_callback, provider_login, ticket
 from mesh.gateway.openai.chat import chat_completions
 from mesh.gateway.openai.embeddings import embeddings
+from mesh.gateway.openai.left_out import (
+    compact_response,
+    completion_messages,
+    count_input_tokens,
+    create_thread_and_run,
+    delete_completion,
+    delete_model,
+    get_completion,
+    list_completions,
+    update_completion,
+)
 from mesh.gateway.openai.models import get_model, list_models
 from mesh.gateway.openai.responses.deleting import delete_response
 from mesh.gateway.openai.responses.inputs import list_input_items
@@ -233,6 +244,15 @@ ROUTES: list[ControllerRouterHandler] = [
     create_action,
     delete_action,
     assistant_chunk,
+    list_completions,
+    get_completion,
+    update_completion,
+    delete_completion,
+    completion_messages,
+    compact_response,
+    count_input_tokens,
+    delete_model,
+    create_thread_and_run,
     openapi,
     metrics,
     generate,

@@ -1,6 +1,9 @@
 """What this mesh leaves out it says, where others have it, and what to do instead (A22, A23)."""
 
+from collections.abc import Callable
+
 import pytest
+from openai import InternalServerError, OpenAI
 
 from tests.chatting import refusal
 from tests.whole_mesh import Mesh
@@ -32,6 +35,7 @@ async def test_routes_of_openai_that_are_left_out(mesh: Mesh, method: str, what:
         ("POST /v1/actions", "PUT /v1/actions"),
         ("DELETE /v1/actions/act_1", "PUT /v1/actions"),
         ("POST /v1/messages/assistant", "POST /v1/messages"),
+        ("POST /v1/threads/runs", "POST /v1/threads"),
     ],
 )
 async def test_routes_of_assistants_that_are_left_out(mesh: Mesh, route: str, instead: str) -> None:
@@ -41,6 +45,26 @@ async def test_routes_of_assistants_that_are_left_out(mesh: Mesh, route: str, in
         error = response.json()["error"]
         assert (response.status_code, error["code"]) == (501, "not_implemented")
         assert instead in error["message"]
+
+
+CALLS: dict[str, Callable[[OpenAI], object]] = {
+    "chat.completions.list": lambda client: client.chat.completions.list(),
+    "chat.completions.retrieve": lambda client: client.chat.completions.retrieve("c"),
+    "chat.completions.update": lambda client: client.chat.completions.update("c", metadata={}),
+    "chat.completions.delete": lambda client: client.chat.completions.delete("c"),
+    "chat.completions.messages.list": lambda client: client.chat.completions.messages.list("c"),
+    "responses.compact": lambda client: client.responses.compact(model="echo", input="x"),
+    "responses.input_tokens.count": lambda client: client.responses.input_tokens.count(input="x"),
+    "models.delete": lambda client: client.models.delete("echo"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_calls_of_openais_client_that_are_left_out(mesh: Mesh, call: str) -> None:
+    with OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0) as client:
+        with pytest.raises(InternalServerError) as refused:
+            CALLS[call](client)
+    assert (refused.value.status_code, refused.value.code) == (501, "not_implemented")
 
 
 @pytest.mark.parametrize("kind", ["code_interpreter", "file_search"])

@@ -19,6 +19,7 @@ NO_VECTORS = (
 )
 UNRATED = "This mesh has no safety service: nothing that is said here is rated or rewritten."
 CALLS = "Actions are the calls that a model made, and part of their run's story: …"
+NOT_KEPT = "Chat completions are not kept by this mesh: …"
 
 NOT_DONE: dict[str, str] = {
     "GET /configs/builtin_plugins": NO_PLUGINS,
@@ -32,6 +33,15 @@ NOT_DONE: dict[str, str] = {
     "POST /v1/containers": "This mesh runs no code that models write: …",
     "POST /v1/actions": CALLS,
     "DELETE /v1/actions/{action_id}": CALLS,
+    "GET /v1/chat/completions": NOT_KEPT,
+    "GET /v1/chat/completions/{completion_id}": NOT_KEPT,
+    "POST /v1/chat/completions/{completion_id}": NOT_KEPT,
+    "DELETE /v1/chat/completions/{completion_id}": NOT_KEPT,
+    "GET /v1/chat/completions/{completion_id}/messages": NOT_KEPT,
+    "POST /v1/responses/compact": "Nothing is compacted by this mesh: …",
+    "POST /v1/responses/input_tokens": "The tokens of an input are not counted before …",
+    "DELETE /v1/models/{model}": "Models are what workers serve: …",
+    "POST /v1/threads/runs": "Make the thread first (POST /v1/threads), …",
     "POST /v1/messages/assistant": "What assistants say is added piece by piece by runs …",
 }
 
