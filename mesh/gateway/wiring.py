@@ -115,7 +115,7 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
         sites={name: Site(each) for name, each in providers(settings).items()},
         rules=rules,
         living=living,
-        quota=Quota(store, settings.client_quota),
+        quota=Quota(store, settings.client_quota, counts.is_open),
         limiter=limiter,
         abreast=Abreast(settings.req_max_per_tenant),
         telling=telling,

@@ -134,6 +134,24 @@ async def test_a_client_without_tokens_is_refused_and_no_other(
         assert (await ask(http, client_id="another")).status_code == 200
 
 
+async def test_questions_at_once_do_not_pass_the_quota_together(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh(client_quota=1000)
+    mesh.start("store", "gateway", ECHO)
+    words = "word " * 80
+    async with await mesh.client("ada") as http:
+        answers = await asyncio.gather(*(ask(http, question=words) for _ in range(40)))
+        assert {each.status_code for each in answers} <= {200, 402, 429}
+        refused = [each for each in answers if each.status_code == 429]
+        assert refused and all(each.headers["Retry-After"] for each in refused)
+        assert await used(http) <= 1000 + 250
+        while (last := await ask(http, question=words)).status_code == 200:
+            pass
+        assert last.status_code == 402, "none is held any more: what is left is too little"
+        assert await used(http) > 600
+
+
 async def test_questions_are_answered_and_charged_while_the_store_is_away(
     new_mesh: Callable[..., Mesh],
 ) -> None:
@@ -166,7 +184,10 @@ async def test_health_is_ok(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
         response = await http.get("/v1/health")
     assert response.status_code == 200
-    assert response.json()["status"] == "ok"
+    found = response.json()
+    workers = found.pop("workers")
+    assert found == {"status": "ok", "broker": "ok", "store": "ok"}
+    assert type(workers) is int and workers > 0
 
 
 async def test_a_question_under_a_key_is_answered_and_charged_once(mesh: Mesh) -> None:

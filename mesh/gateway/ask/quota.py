@@ -1,8 +1,11 @@
 """How many tokens a client of `POST /v1/ask` has left: asked of the store, which reads the log.
 
-What several questions take that are answered at the same time is charged when they end, so they
-may go beyond the quota together. While the store is away the last figure known counts.
+What a question takes is charged when it ends; until then twice its prompt is held of what is left,
+by the gateway that took it, so that many at once do not all find the same tokens. While the store
+is away the last figure known counts.
 """
+
+from collections.abc import Callable
 
 from mesh.gateway.seen import MOST, Seen
 from mesh.gateway.store import Store
@@ -11,10 +14,14 @@ from mesh.protocol.errors import ErrorCode, MeshError
 
 
 class Quota:
-    """most: tokens that a client may use, ever; 0: as many as it likes."""
+    """most: tokens that a client may use, ever; 0: as many as it likes; is_open: whether a request,
+    by its id, has no end yet."""
 
-    def __init__(self, store: Store, most: int) -> None:
+    def __init__(self, store: Store, most: int, is_open: Callable[[str], bool]) -> None:
         self.most = most
+        self._is_open = is_open
+        self._held: dict[str, dict[str, int]] = {}
+        self._coming: set[str] = set()
         self._store = store
         self._ended = Seen()
         self._used: dict[str, int] = {}
@@ -45,6 +52,35 @@ class Quota:
                 raise
             return self.most - self._used.get(_key(tenant, client), 0)
         return self.most - (found.tokens if found is not None else 0)
+
+    def held(self, tenant: str, client: str) -> dict[str, int]:
+        """The tokens that a client's questions under way hold, by their requests' ids."""
+        key = _key(tenant, client)
+        found = self._held.get(key, {})
+        for rid in [rid for rid in found if not (rid in self._coming or self._is_open(rid))]:
+            del found[rid]
+        if not found:
+            self._held.pop(key, None)
+        return dict(found)
+
+    def hold(self, tenant: str, client: str, rid: str, tokens: int) -> None:
+        """Hold tokens for a question, until it is let go; if it has begun, until it ends."""
+        while len(self._held) > MOST:
+            del self._held[next(iter(self._held))]
+        self._held.setdefault(_key(tenant, client), {})[rid] = tokens
+        self._coming.add(rid)
+
+    def begun(self, tenant: str, client: str, rid: str, under: str) -> None:
+        """A question was accepted, under an id of which the log tells the end."""
+        self._coming.discard(rid)
+        held = self._held.get(_key(tenant, client), {})
+        if rid in held:
+            held[under] = held.pop(rid)
+
+    def let_go(self, tenant: str, client: str, rid: str) -> None:
+        """A question was not accepted."""
+        self._coming.discard(rid)
+        self._held.get(_key(tenant, client), {}).pop(rid, None)
 
     def ended(self, tenant: str, client: str, seq: int) -> None:
         """An answer's end stands in the log at `seq`: the next question counts it."""

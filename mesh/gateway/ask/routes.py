@@ -5,6 +5,7 @@ what was generated up to then is charged; with an `Idempotency-Key` the answer g
 body under the same key is the same answer, charged once.
 """
 
+from collections.abc import Callable
 from datetime import date
 from functools import partial
 from secrets import token_hex
@@ -23,6 +24,7 @@ from mesh.gateway.ask.writing import AskDialect, error_event, whole
 from mesh.gateway.client import Client
 from mesh.gateway.errors import AnyRequest, AskError, request_id, stopping
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
+from mesh.gateway.limits.limiter import CHARACTERS, SOON
 from mesh.gateway.openai.completion import failure
 from mesh.gateway.openai.tokenize import count_tokens
 from mesh.gateway.services import Services, Wired
@@ -33,6 +35,8 @@ from mesh.protocol.messages import Done, Request
 from mesh.protocol.run import Run
 
 NO_TOKENS = "Insufficient token (client)!"
+
+HELD = "Other questions of this client that are being answered may take what is left; try again."
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -130,41 +134,66 @@ async def _accept(services: Services, principal: Principal, sent: Sent, client: 
     if track is not None and track.run.queued is not None:
         return Asked(services, track.run.queued.request, track, sent)
     made = await _request(services, principal, sent)
-    client.check()
-    track = await services.requests.submit(made, body=sent.digest, charge=sent.question.charge)
+    quota, whose = services.quota, (principal.user_id, sent.question.charge.client)
+    try:
+        client.check()
+        track = await services.requests.submit(made, body=sent.digest, charge=sent.question.charge)
+    except BaseException:
+        quota.let_go(*whose, made.rid)
+        raise
+    quota.begun(*whose, made.rid, track.rid)
     queued = track.run.queued
     told = replace(made, rid=track.rid) if queued is None else queued.request
     return Asked(services, told, track, sent)
 
 
 async def _request(services: Services, principal: Principal, sent: Sent) -> Request:
-    """Raises MeshError: model_not_found, no_worker, quota_exhausted, broker_unavailable."""
+    """The request, with tokens held for it where there is a quota.
+
+    Raises MeshError: model_not_found, no_worker, quota_exhausted, broker_unavailable, and
+    rate_limited where other questions under way hold what is left.
+    """
     question = sent.question
     model = await services.model(principal, question.model, sent.key)
     messages = question.messages(date.today())
     made = services.new_request(principal, model, messages, key=sent.key, trace=sent.trace)
-    left = await services.quota.left(principal.user_id, question.charge.client)
+    quota, whose = services.quota, (principal.user_id, question.charge.client)
+    before = quota.held(*whose)
+    left = await quota.left(*whose)
     if left is not None:
-        await _check_left(services, made, left)
+        # What ended since is not in `left` for sure, what began since is not in `before`.
+        tokens = await _needed(services, made, left, lambda: before | quota.held(*whose))
+        quota.hold(*whose, made.rid, tokens)
     return made
 
 
-async def _check_left(services: Services, request: Request, left: int) -> None:
-    """Raise MeshError (quota_exhausted) unless twice the prompt is left: some for the answer.
+async def _needed(
+    services: Services, request: Request, left: int, held: Callable[[], dict[str, int]]
+) -> int:
+    """Twice the tokens of the prompt: some for the answer. Raises MeshError (quota_exhausted)
+    unless they are left, and rate_limited where others hold them; nothing is awaited after that.
 
     A text has no more tokens than bytes; only where that is not enough they are counted, which may
     be refused as well (rate_limited, forbidden, share_full, no_worker).
     """
     text = "\n".join(message.content for message in request.messages)
-    if 2 * len(text.encode()) <= left:
-        return
-    if left <= 0 or not await _enough(services, request, text, left):
+    most = 2 * len(text.encode())
+    if most + sum(held().values()) <= left:
+        return most // CHARACTERS
+    if left <= 0:
         raise MeshError(ErrorCode.QUOTA_EXHAUSTED, NO_TOKENS)
+    needed = 2 * await _counted(services, request, text, left)
+    if needed + sum(held().values()) > left:
+        raise MeshError(ErrorCode.RATE_LIMITED, HELD, retry_after=SOON)
+    return needed
 
 
-async def _enough(services: Services, request: Request, text: str, left: int) -> bool:
-    """Whether twice the tokens of a text are left. For the limits counting them is a request; it
-    gives way to the question itself, and stays where there will be none."""
+async def _counted(services: Services, request: Request, text: str, left: int) -> int:
+    """The tokens of a text. Raises MeshError (quota_exhausted) if twice as many are not left.
+
+    For the limits counting them is a request; it gives way to the question itself, and stays where
+    there will be none.
+    """
     counting = await services.limiter.admit(replace(request, rid=token_hex(16)))
     enough = True
     try:
@@ -175,4 +204,6 @@ async def _enough(services: Services, request: Request, text: str, left: int) ->
             services.limiter.forget(counting.rid)
         else:
             services.limiter.ended(counting.rid, 0)
-    return enough
+    if not enough:
+        raise MeshError(ErrorCode.QUOTA_EXHAUSTED, NO_TOKENS)
+    return count
