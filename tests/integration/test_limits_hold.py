@@ -77,6 +77,20 @@ async def test_gateways_hold_a_limit_together_and_over_a_restart(
         assert (await generate(other)).status_code == 200
 
 
+async def test_a_conversation_that_does_not_fit_takes_nothing(
+    new_mesh: Callable[..., Mesh],
+) -> None:
+    mesh = new_mesh(limit_requests=1)
+    mesh.start("store", "gateway", ECHO)
+    body = {"model": ECHO, "messages": [{"role": "user", "content": "word " * 9000}]}
+    async with await mesh.client("ada") as http:
+        for _ in range(2):
+            refused = await http.post("/v1/chat/completions", json=body)
+            assert (refused.status_code, left(refused)) == (400, 1)
+            assert refused.json()["error"]["code"] == "context_overflow"
+        assert (await generate(http)).status_code == 200
+
+
 async def test_what_an_admin_and_a_keys_owner_say_holds_at_once(
     new_mesh: Callable[..., Mesh],
 ) -> None:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from mesh.gateway.anew import refused
 from mesh.gateway.limits.window import Window
-from mesh.protocol.messages import Cancel, Cancelled, Done, Failed, Queued, Request, RunEvent
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Cancel, Cancelled, Done, End, Failed, Queued, Request, RunEvent
 
 MINUTE, DAY = 60.0, 86_400.0
 
@@ -21,6 +22,10 @@ RECENT = 60.0
 
 REMEMBERED = 10_000
 """Requests that have ended and are known: of one that is told of again nothing is counted."""
+
+
+UNANSWERABLE = frozenset({ErrorCode.BAD_REQUEST, ErrorCode.CONTEXT_OVERFLOW})
+"""What a worker says of a request that no model can answer as it was asked, 400 in HTTP."""
 
 
 class Who(NamedTuple):
@@ -146,7 +151,7 @@ class Counts:
             case Cancel(withdrawn=True):
                 self._give_back(rid)
             case Done() | Failed() | Cancelled():
-                if refused(event):
+                if refused(event) or _unanswerable(event):
                     self._give_back(rid)
                 tokens = event.usage.prompt_tokens + event.usage.completion_tokens
                 self._end(rid, tokens, seq, min(at, self._clock()))
@@ -209,3 +214,9 @@ class Counts:
         for used in found:
             used.open.discard(rid)
         return found
+
+
+def _unanswerable(end: End) -> bool:
+    """Whether a worker refused a request before a model answered."""
+    failed = isinstance(end, Failed) and end.code in UNANSWERABLE
+    return failed and not end.usage.completion_tokens

@@ -150,6 +150,8 @@ async def test_what_was_not_queued_after_all_was_not_accepted() -> None:
     assert world.left()["requests"] == 1, "the log tells that it was after all"
 
 
+CLAIM = Claim(uid="c", n=1, item=1, ack_reply="", model="m")
+SPENT = Tokens(prompt_tokens=3, completion_tokens=1)
 LATE = Failed(uid="f", code=ErrorCode.DEADLINE_EXCEEDED)
 
 
@@ -159,13 +161,17 @@ LATE = Failed(uid="f", code=ErrorCode.DEADLINE_EXCEEDED)
         ([Failed(uid="f", code=ErrorCode.SHARE_FULL)], 5),
         ([Failed(uid="f", code=ErrorCode.QUEUE_FULL)], 5),
         ([Cancel(uid="c", withdrawn=True), Cancelled(uid="d")], 5),
+        ([CLAIM, Failed(uid="f", code=ErrorCode.CONTEXT_OVERFLOW, n=1)], 5),
+        ([CLAIM, Failed(uid="f", code=ErrorCode.BAD_REQUEST, n=1)], 5),
+        ([CLAIM, Failed(uid="f", code=ErrorCode.BAD_REQUEST, n=1, usage=SPENT)], 4),
+        ([CLAIM, Failed(uid="f", code=ErrorCode.ENGINE_FAILED, n=1)], 4),
         ([Failed(uid="f", code=ErrorCode.SHARE_FULL, n=1)], 4),
         ([LATE], 4),
         ([Cancel(uid="c", by="not all of it"), Cancelled(uid="d")], 4),
-        ([Claim(uid="c", n=1, item=1, ack_reply="", model="m"), LATE], 4),
+        ([CLAIM, LATE], 4),
     ],
 )
-async def test_what_the_queue_refuses_counts_at_no_gateway(
+async def test_what_is_refused_before_a_model_answers_counts_at_no_gateway(
     events: list[RunEvent], left: int
 ) -> None:
     here, there = (World(limit_requests=5, limit_messages="5/600") for _ in range(2))
