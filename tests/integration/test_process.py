@@ -70,6 +70,14 @@ async def test_a_thread_is_remembered_and_nobody_else_s(mesh: Mesh, key: str) ->
             {"messages": [{"content": "a"}], "inference_type": "magic"},
             "Unsupported inference type: magic",
         ),
+        (
+            {"messages": [{"content": "a"}], "threadId": "a", "thread_id": "b"},
+            "threadId and thread_id are the same and say different things; give one",
+        ),
+        (
+            {"messages": [{"content": "a"}], "inferenceType": "local", "inference_type": "cloud"},
+            "inferenceType and inference_type are the same and say different things; give one",
+        ),
     ],
 )
 async def test_what_is_missing_or_unknown_is_a_400(
@@ -152,3 +160,24 @@ async def test_functions_that_cannot_be_are_refused(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
         refused = await process(http, tools=[{"type": "web_search"}])
         assert refused.status_code == 400 and "web_search" in refused.json()["error"]
+
+
+async def test_keys_that_are_not_known_and_both_spellings_that_agree_change_nothing(
+    mesh: Mesh,
+) -> None:
+    async with await mesh.client("process-unknown") as http:
+        response = await process(http, threadId="t", thread_id="t", userId="a", colour="red")
+        assert events(response)[-1] == "[DONE]"
+
+
+async def test_what_breaks_within_is_said_in_one_sentence_and_no_other(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr("mesh.gateway.runs.process.new_run", breaks)
+    async with await mesh.client("process-breaks") as http:
+        response = await process(http)
+    assert response.status_code == 500
+    assert response.json() == {"error": "An error occurred while processing the message"}

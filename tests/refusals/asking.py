@@ -147,6 +147,12 @@ ROWS: dict[str, Table] = {
         ),
         bad(
             None,
+            "threadId and thread_id are the same and say different things; give one",
+            SAID | {"threadId": "x", "thread_id": "y"},
+            "a `threadId` and another `thread_id`",
+        ),
+        bad(
+            None,
             "Unsupported inference type: quantum",
             SAID | {"inferenceType": "quantum"},
             '`"inferenceType": "quantum"`',

@@ -52,7 +52,7 @@ NO_MESSAGES = "Invalid or missing 'messages' in request"
 
 class ProcessBody(Struct, kw_only=True):
     """What it takes, each key in either spelling. Only the first message is asked; tools: functions
-    that the model may call, as in a chat completion."""
+    that the model may call, as in a chat completion. Other keys change nothing."""
 
     messages: list[dict[str, Any]] | None = None
     user_id: str | None = None
@@ -77,7 +77,7 @@ class ProcessBody(Struct, kw_only=True):
     @property
     def thread(self) -> str:
         """The thread's name, "" for none. Raises MeshError (bad_request)."""
-        name = self.threadId or self.thread_id or ""
+        name = _one("threadId", self.threadId, "thread_id", self.thread_id)
         if len(name) > LONGEST:
             raise _bad(f"A thread's id has at most {LONGEST} characters")
         return name
@@ -85,7 +85,8 @@ class ProcessBody(Struct, kw_only=True):
     @property
     def kind(self) -> str:
         """local or cloud. Raises MeshError (bad_request)."""
-        kind = self.inferenceType or self.inference_type or "local"
+        spelled = ("inferenceType", self.inferenceType, "inference_type", self.inference_type)
+        kind = _one(*spelled) or "local"
         if kind.lower() not in KINDS:
             raise _bad(f"Unsupported inference type: {kind}")
         return kind.lower()
@@ -209,6 +210,13 @@ async def _model(services: Services, principal: Principal, asked: str | None, ki
 
 def _is_of(kind: str, card: ModelCard | None) -> bool:
     return card is None or (card.engine == CLOUD) == (kind == "cloud")
+
+
+def _one(camel: str, one: str | None, snake: str, other: str | None) -> str:
+    """What is said in either spelling, "" for nothing. Raises MeshError (bad_request)."""
+    if one and other and one != other:
+        raise _bad(f"{camel} and {snake} are the same and say different things; give one")
+    return one or other or ""
 
 
 def _bad(detail: str) -> MeshError:
