@@ -55,6 +55,9 @@ QUESTIONS = ("/v1/ask", "/v1/client/info")
 
 SOMETHING_WRONG = "Something wrong!"
 
+TOKENIZE = "/tokenize"
+"""A route beside those of OpenAI's API, for the same clients."""
+
 PROCESS = "/api/messages/process"
 """The route whose errors have one key, `error`."""
 
@@ -180,7 +183,7 @@ def dialect(path: str) -> type[Struct]:
         return AskError
     if path == PROCESS:
         return ProcessError
-    return OpenAIError if path.startswith("/v1/") else ErrorBody
+    return OpenAIError if path.startswith("/v1/") or path == TOKENIZE else ErrorBody
 
 
 def _body(request: AnyRequest, error: MeshError) -> Struct:

@@ -52,7 +52,7 @@ async def test_to_count_a_text_s_tokens_is_a_request_at_every_gateway(
             second = await tokenized(there)
             assert (second.status_code, left(second)) == (200, 0)
             refused = await tokenized(there)
-            assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited")
             assert 50 < int(refused.headers["Retry-After"]) <= 60 and left(refused) == 0
 
 
@@ -116,7 +116,7 @@ async def test_who_asks_for_more_at_once_than_may_be_is_told_to_come_later(
         assert refused.status_code == 429 and left(refused) == 1, "what is refused is not counted"
         assert refused.json()["error"]["code"] == "share_full"
         assert refused.headers["Retry-After"] == "2"
-        assert (await tokenized(ada)).json()["code"] == "share_full"
+        assert (await tokenized(ada)).json()["error"]["code"] == "share_full"
         assert (await embedded(bob, "bob's")).status_code == 200
         go.set()
         assert [(await each).status_code for each in asked] == [200, 200]

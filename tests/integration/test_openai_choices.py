@@ -146,6 +146,7 @@ def test_the_tokens_of_a_text_are_counted_as_the_model_does(
     assert found["max_model_len"] == 8192
     unknown = httpx.post(f"{mesh.url}/tokenize", json=body | {"model": "nobody"}, timeout=60)
     assert unknown.status_code == 404
+    assert set(unknown.json()["error"]) == {"message", "type", "param", "code"}
     assert httpx.post(f"{mesh.url}/tokenize", json={}, timeout=60).status_code == 400
 
 

@@ -204,6 +204,19 @@ async def test_what_was_cut_off_is_incomplete_in_its_thread_and_nothing_is_no_me
         assert run["status"] == "incomplete"
 
 
+async def test_times_are_whole_seconds_as_in_openais_types(mesh: Mesh) -> None:
+    async with await mesh.client("threads-times") as http:
+        assistant = await new_assistant(http)
+        thread = await new_thread(http, "hello")
+        run = await settled(http, (await begin(http, thread, assistant))["id"])
+        whole = (await http.get(f"/v1/threads/{thread}")).json()
+        made = (await http.get(f"/v1/assistants/{assistant}")).json()
+        (listed,) = (await http.get(f"/v1/threads/{thread}/runs")).json()["data"]
+        for each in (made, whole, run, listed, *await messages(http, thread)):
+            assert type(each["created_at"]) is int, each["object"]
+        assert type(run["expires_at"]) is type(listed["expires_at"]) is int
+
+
 async def test_only_its_owner_says_what_steers_those_who_answer_a_thread(mesh: Mesh) -> None:
     async with await mesh.client("steers-alice") as alice, await mesh.client("steers-bob") as bob:
         bob_id = (await bob.get("/auth/check")).json()

@@ -28,7 +28,7 @@ class ToolObject(Struct):
     """A tool that is kept by itself. created_at: Unix seconds."""
 
     id: str
-    created_at: float
+    created_at: int
     name: str
     function: FunctionShown
     type: Literal["function"] = "function"
@@ -40,7 +40,7 @@ class AssistantObject(Struct):
     shared with, which only its owner sees; created_at: Unix seconds."""
 
     id: str
-    created_at: float
+    created_at: int
     owner_id: str
     user_ids: list[str]
     name: str | None
@@ -63,7 +63,7 @@ def tool_shown(tool: Tool) -> ToolShown:
 def tool_object(kept: wire.KeptTool) -> ToolObject:
     return ToolObject(
         id=kept.id,
-        created_at=kept.created_at,
+        created_at=int(kept.created_at),
         name=kept.tool.name,
         function=_function(kept.tool),
     )
@@ -74,7 +74,7 @@ def assistant_object(assistant: wire.Assistant) -> AssistantObject:
     text = fields.response_format
     return AssistantObject(
         id=assistant.id,
-        created_at=assistant.created_at,
+        created_at=int(assistant.created_at),
         owner_id=assistant.owner,
         user_ids=list(assistant.users),
         name=fields.name or None,

@@ -75,8 +75,8 @@ class RunObject(Struct):
     where and by whom it is answered, if that is on a thread; times: Unix seconds."""
 
     id: str
-    created_at: float
-    expires_at: float
+    created_at: int
+    expires_at: int
     status: Status
     model: str
     thread_id: str | None
@@ -97,8 +97,8 @@ def run_object(story: ToolStory, queued: bool = False) -> RunObject:
     failed = over.code if over is not None else None
     return RunObject(
         id=RUN + run.id,
-        created_at=run.created,
-        expires_at=run.deadline,
+        created_at=int(run.created),
+        expires_at=int(run.deadline),
         status="queued" if queued else story.state,
         model=run.model,
         thread_id=run.thread or None,

@@ -18,7 +18,7 @@ class ThreadObject(Struct):
     """A thread. participant_ids: all who take part, its owner first; created_at: Unix seconds."""
 
     id: str
-    created_at: float
+    created_at: int
     owner_id: str
     participant_ids: list[str]
     meta_data: dict[str, str]
@@ -30,7 +30,7 @@ class MessageObject(Struct):
     that was cut short; tool_call_id: what a tool's is the outcome of; created_at: Unix seconds."""
 
     id: str
-    created_at: float
+    created_at: int
     thread_id: str
     role: Role
     content: str
@@ -56,8 +56,8 @@ class ThreadRunObject(Struct):
     """A run on a thread, in its list. user_id: who began it; times: Unix seconds."""
 
     id: str
-    created_at: float
-    expires_at: float
+    created_at: int
+    expires_at: int
     ended_at: float | None
     status: Status
     model: str
@@ -86,7 +86,7 @@ class ThreadIds(Struct):
 def thread_object(thread: wire.Thread) -> ThreadObject:
     return ThreadObject(
         id=thread.id,
-        created_at=thread.created_at,
+        created_at=int(thread.created_at),
         owner_id=thread.owner,
         participant_ids=list(thread.participants),
         meta_data=thread.meta_data,
@@ -96,7 +96,7 @@ def thread_object(thread: wire.Thread) -> ThreadObject:
 def message_object(message: wire.ThreadMessage) -> MessageObject:
     return MessageObject(
         id=message.id,
-        created_at=message.created_at,
+        created_at=int(message.created_at),
         thread_id=message.thread_id,
         role=message.role,
         content=message.content,
@@ -116,8 +116,8 @@ def thread_run_object(run: wire.ThreadRun) -> ThreadRunObject:
         failed = RunFailure(ErrorCode(run.error_code), run.error or "")
     return ThreadRunObject(
         id=f"{RUN}{run.id}",
-        created_at=run.created_at,
-        expires_at=run.deadline,
+        created_at=int(run.created_at),
+        expires_at=int(run.deadline),
         ended_at=run.ended_at,
         status=run.state,
         model=run.model,
