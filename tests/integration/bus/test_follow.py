@@ -53,10 +53,18 @@ class Author:
 
     async def write(self, count: int) -> None:
         for _ in range(count):
-            text = f"{len(self._run.texts)} "
-            self._frames.put(self.rid, self._n, len(self._run.texts), text, None)
-            self._run.texts.append(text)
-            await self._frames.stored(self._frames.mark)
+            await self.say(f"{len(self.said)} ")
+
+    async def say(self, text: str) -> None:
+        """Write one piece, and wait until it is stored."""
+        self._frames.put(self.rid, self._n, len(self.said), text, None)
+        self.said.append(text)
+        await self._frames.stored(self._frames.mark)
+
+    @property
+    def said(self) -> list[str]:
+        """The answer up to now, as its writer sees it."""
+        return self._run.texts
 
     def follow_on(self, seq: int) -> None:
         """Another's event is the last one of the story now."""
