@@ -258,7 +258,7 @@ class Bus:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(Disconnected("the connection to the broker broke"))
-        for callback in self._on_break:
+        for callback in () if self.closing else self._on_break:
             callback()
 
     def reconnected(self) -> None:

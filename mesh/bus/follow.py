@@ -39,6 +39,10 @@ It takes longer to lose the pen without having died, and the log is compared mor
 was not, because its leader could not be asked or we were frozen, it is read first.
 """
 
+REBUILDS = 200
+"""Times, PATIENCE apart, that a story is read anew for what is known to be in it: a cluster that
+was apart may say for seconds that the log ends where it did before."""
+
 ATTEMPTS = 3
 """Times a story is read to find it whole; what the log itself has lost is never whole."""
 
@@ -68,6 +72,7 @@ class Follower:
         self._replaced = False
         self._compared = 0.0
         self._subscription: Subscription | None = None
+        self._broken: dict[str, tuple[Track, list[Stored], int]] = {}
         self.fills = 0
 
     async def start(self) -> None:
@@ -242,7 +247,6 @@ class Follower:
     async def _read_missed(self, target: int) -> None:
         if self._replaced or target < self.tracks.since:
             self._start_over()
-        broken: dict[str, tuple[Track, list[Stored]]] = {}
         while self._sound < target:
             at = self._sound
             log_of = subjects.log_of(self._reply)
@@ -252,7 +256,8 @@ class Follower:
                     unheard = stored.seq not in self._heard
                     for track in self.tracks.apply(where, stored, unheard):
                         track.held = []  # until all before it is there
-                        broken[track.rid] = track, track.held
+                        event = stored.seq if where.kind == "evt" else 0
+                        self._broken[track.rid] = track, track.held, event
                 self._sound = batch[-1].seq
             if not 0 < await self._after(self._sound) <= target:
                 self._sound = target
@@ -260,20 +265,29 @@ class Follower:
                 await asyncio.sleep(PATIENCE / 3)
         self._applied = max(self._applied, target)
         self._heard.clear()
-        await asyncio.gather(*(self._rebuild(*each) for each in broken.values()))
+        while self._broken:
+            await asyncio.gather(*(self._rebuild(*each) for each in list(self._broken.values())))
         self.tracks.give_up(self._applied)
 
-    async def _rebuild(self, track: Track, held: list[Stored]) -> None:
+    async def _rebuild(self, track: Track, held: list[Stored], known: int) -> None:
         """Read a request's whole story again, where the fill alone could not mend it.
 
-        So it is when a token was missed before a claim that was applied. held: what came since.
+        So it is when a token was missed before a claim that was applied. held: what came since;
+        known: the sequence of what could not be applied. A replica that lags behind, or a leader
+        that has just become one, may not have it yet.
         """
-        run = await self._replayer.run(track.rid, track.start)
-        if track.held is not held:  # somebody has asked for it, and reads it just now
-            return
-        self.tracks.mend(track, run)
-        for stored in held:
-            apply({track.rid: track.run}, stored)
+        self._broken.pop(track.rid)
+        for _ in range(REBUILDS):
+            run = await self._replayer.run(track.rid, track.start)
+            if track.held is not held:  # somebody has asked for it, and reads it just now
+                return
+            self.tracks.mend(track, run)
+            whole = all([apply({track.rid: track.run}, stored) for stored in held])
+            if (whole and track.run.last >= known) or track.run.end is not None:
+                break
+            await asyncio.sleep(PATIENCE)
+        else:
+            self.tracks.lose(track)
         track.held = None
         track.wake()
         if track.run.end is not None and not track.readers:

@@ -183,6 +183,11 @@ class Tracks:
         else:
             track.run = run
 
+    def lose(self, track: Track) -> None:
+        """Tell whoever reads a request that the log has lost it, and follow it no longer."""
+        track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=LOST)
+        self.drop(track)
+
     # --- a log that was replaced ------------------------------------------------------------------
 
     def start_over(self) -> None:

@@ -60,7 +60,8 @@ class MemoryLog:
     """One stream. `wire`: stored messages on their way to whoever listens.
 
     fates: of the next appends; lag: messages that the replica which answers reads lacks; silent:
-    how many of the next questions to the leader are not answered; answer: who answers requests.
+    how many of the next questions to the leader are not answered; lapse: which one of them is not;
+    answer: who answers requests.
     """
 
     def __init__(self) -> None:
@@ -72,6 +73,7 @@ class MemoryLog:
         self.fates: deque[Fate] = deque()
         self.lag = 0
         self.silent = 0
+        self.lapse = 0
         self.answer: Answer = _nobody
         self.connected = True
         self.max_payload = 8 << 20
@@ -200,6 +202,9 @@ class MemoryLog:
     async def _leader(self) -> None:
         """Ask the leader something."""
         await asyncio.sleep(WIRE)
+        self.lapse -= 1
+        if self.lapse == 0:
+            raise Silence("not answered")
         if self.silent:
             self.silent -= 1
             raise Silence("not answered")

@@ -284,6 +284,19 @@ def test_what_was_missed_before_a_claim_that_was_heard_is_read_again(ends: bool)
     course.teardown()
 
 
+def test_what_is_to_be_read_anew_is_though_the_leader_falls_silent_in_between() -> None:
+    course = Following()
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.hear(6)
+    course.write(pick=0, count=2, together=False)
+    course.lose()
+    course.claim(pick=0, who=1)
+    course.log.lapse = 2  # it says where the log ends, and not what comes after what was read
+    course.hear(6)
+    course.teardown()
+
+
 def outclaimed_unheard() -> Following:
     """A worker has lost the pen, which neither it nor the follower has heard of, and writes on."""
     course = Following()
