@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from mesh.cli.log_lines import Json, Plain
+from mesh.gateway.traces import telling
 from mesh.gateway.traces.telling import Traces
 from mesh.protocol.hidden import without_userinfo
 from mesh.protocol.trace_context import NO_TRACE
@@ -40,7 +41,7 @@ async def test_a_collector_that_refuses_is_logged_without_its_password(
     refusing = httpx.MockTransport(lambda request: httpx.Response(403))
     async with httpx.AsyncClient(transport=refusing) as http:
         await traces._send(http)
-    [record] = caplog.records
+    [record] = [each for each in caplog.records if each.name == telling.__name__]
     said = format.format(record)
     assert "SECRET" not in said and "collector.invalid" in said
 
