@@ -2,11 +2,11 @@
 
     python -m tests.conformance [CLIENT ...] [--cases N] [--write] [--pin]
 
-A client is a file of `clients/` (`openai`, `litellm`, ...) or `canary`. With --write what came of
-it is kept for the table in docs/api.md; without, it has to be what is kept. --cases: how many
-generated requests a user sends to each route, and an admin. Status 1 if a test failed or something
-is not as it is kept; with MESH_TEST_CLIENTS=required also if an environment could not be made, of
-which it tells anyway.
+A client is a file of `clients/` (`openai`, `litellm`, ...), with those whose names begin with its
+name, or `canary`. With --write what came of it is kept for the table in docs/api.md; without, it
+has to be what is kept. --cases: how many generated requests a user sends to each route, and an
+admin. Status 1 if a test failed or something is not as it is kept; with MESH_TEST_CLIENTS=required
+also if an environment could not be made, of which it tells anyway.
 """
 
 import argparse
@@ -34,6 +34,11 @@ ENVIRONMENTS = {
 """Which files run where; OpenAI's own client in both of its major versions."""
 CANARY = "canary"
 EVERYBODY = tuple(dict.fromkeys([c for group in ENVIRONMENTS.values() for c in group])) + (CANARY,)
+
+
+def files_of(client: str) -> list[Path]:
+    """The files of a client's tests."""
+    return [CLIENTS / f"client_{client}.py", *sorted(CLIENTS.glob(f"client_{client}_*.py"))]
 
 
 class Run:
@@ -79,7 +84,7 @@ class Run:
                 "CONFORMANCE_RESULTS": str(told),
                 "CONFORMANCE_CASES": str(self._cases),
             }
-            files = [str(CLIENTS / f"client_{client}.py") for client in clients]
+            files = [str(path) for client in clients for path in files_of(client)]
             command = [str(python), "-m", "pytest", "-c", str(CLIENTS / "pytest.ini"), *files]
             done = subprocess.run(command, env=environment, cwd=CLIENTS)
             if done.returncode:

@@ -1,7 +1,7 @@
-"""OpenAI's own client, of either major version: every route, every answer held to its types."""
+"""OpenAI's own client, of either major version: models, chats, texts and embeddings, every answer
+held to its types. Responses and errors have files of their own."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from math import isclose
 from typing import Annotated, Any
 from urllib.request import Request, urlopen
@@ -9,29 +9,22 @@ from urllib.request import Request, urlopen
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from openai_held import (  # type: ignore[import-not-found]
+    ECHO,
+    HELLO,
+    MODEL,
+    OURS,
+    TINY,
+    TOOL,
+    WEATHER,
+    checked,
+    held_text,
+    strict,
+    unknown,
+)
 from pydantic import BaseModel, Field
 
 CLIENT = "openai"
-
-MODEL, ECHO, SLOW, FAILING, TINY = "scripted", "echo", "slow", "failing", "tiny"
-HELLO: Any = [{"role": "user", "content": "one two three"}]
-WEATHER: Any = [{"role": "user", "content": "What is the weather in Oslo?"}]
-OURS = {"reasoning_content", "available", "context_length", "engine", "abilities", "store"}
-"""What answers have that OpenAI's types do not know. `store` is told by OpenAI itself, too."""
-
-PARAMETERS: Any = {
-    "type": "object",
-    "properties": {"city": {"type": "string"}},
-    "required": ["city"],
-    "additionalProperties": False,
-}
-TOOL: Any = {"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}
-FLAT: Any = {
-    "type": "function",
-    "name": "get_weather",
-    "parameters": PARAMETERS,
-    "strict": True,
-}
 
 
 class Person(BaseModel):
@@ -39,77 +32,16 @@ class Person(BaseModel):
     age: Annotated[int, Field(ge=0, le=150)]
 
 
-@pytest.fixture
-def client(url: str) -> Iterator[OpenAI]:
-    """A client that takes nothing which is not of its types."""
-    with OpenAI(
-        base_url=url, api_key="guest", max_retries=0, _strict_response_validation=True
-    ) as found:
-        yield found
-
-
-@pytest.fixture
-async def aclient(url: str) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=url, api_key="guest", max_retries=0, _strict_response_validation=True
-    ) as found:
-        yield found
-
-
-def strict(raw: Any) -> Any:
-    """What a raw response holds, held to its type without any coercion, and to nothing more."""
-    found = raw.parse()
-    type(found).model_validate_json(raw.text, strict=True)
-    assert unknown(found) <= OURS
-    return found
-
-
-def unknown(found: Any) -> set[str]:
-    """The keys that the client's types do not know, however deep."""
-    if isinstance(found, list | tuple):
-        return set().union(*map(unknown, found))
-    if not isinstance(found, BaseModel):
-        return set()
-    extra = set(found.model_extra or {})
-    return extra.union(*(unknown(getattr(found, name)) for name in type(found).model_fields))
-
-
-def checked(stream: Any) -> list[Any]:
-    """The events of a stream, none with anything that their types do not know."""
-    events = list(stream)
-    for event in events:
-        type(event).model_validate(event.model_dump(warnings="error"), strict=False)
-        assert unknown(event) <= OURS
-    return events
-
-
-# --- models and errors ----------------------------------------------------------------------------
+# --- models ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.shows("models: listed, found by name")
 def test_models(client: OpenAI) -> None:
-    listed = [model.id for model in client.models.list()]
-    assert {MODEL, ECHO, TINY} <= set(listed)
-    assert strict(client.models.with_raw_response.retrieve(MODEL)).id == MODEL
-
-
-@pytest.mark.shows("errors, as the client's exceptions")
-def test_errors(client: OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError) as missing:
-        client.models.retrieve("nobody")
-    assert missing.value.code == "model_not_found" and missing.value.request_id
-    with pytest.raises(openai.BadRequestError) as refused:
-        client.chat.completions.create(model=ECHO, messages=HELLO, extra_body={"frobnicate": 1})
-    assert (refused.value.param, refused.value.code) == ("frobnicate", "unsupported")
-
-
-@pytest.mark.shows("errors in mid-stream")
-def test_errors_in_mid_stream(client: OpenAI) -> None:
-    endless: Any = [{"role": "user", "content": "/repeat a b"}]
-    stream = client.chat.completions.create(model=FAILING, messages=endless, stream=True)
-    with pytest.raises(openai.APIError) as failed:
-        list(stream)
-    assert failed.value.code == "engine_failed"
+    listed = {model.id: model for model in strict(client.models.with_raw_response.list()).data}
+    assert {MODEL, ECHO, TINY} <= listed.keys()
+    for name, model in listed.items():
+        assert strict(client.models.with_raw_response.retrieve(name)) == model
+        assert unknown(model) <= OURS and model.owned_by
 
 
 # --- chat completions -----------------------------------------------------------------------------
@@ -169,6 +101,41 @@ def test_logprobs(client: OpenAI, model: str) -> None:
     assert {len(each.top_logprobs) for each in choice.logprobs.content} == {3}
 
 
+@pytest.mark.shows("chat: `logprobs`", "chat: streams")
+@pytest.mark.parametrize("model", [ECHO, TINY])
+@pytest.mark.parametrize("n", [1, 2])
+def test_streamed_logprobs(client: OpenAI, model: str, n: int) -> None:
+    chunks = checked(
+        client.chat.completions.create(
+            model=model,
+            messages=HELLO,
+            logprobs=True,
+            top_logprobs=2,
+            max_tokens=12,
+            n=n,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    for index in range(n):
+        parts = [each for chunk in chunks for each in chunk.choices if each.index == index]
+        text = "".join(part.delta.content or "" for part in parts)
+        likely = [each for part in parts if part.logprobs for each in part.logprobs.content]
+        assert text and "".join(each.token for each in likely) == text
+        assert {len(each.top_logprobs) for each in likely} == {2}
+        assert [part.finish_reason for part in parts].count(None) == len(parts) - 1
+    assert chunks[-1].usage is not None
+
+
+@pytest.mark.shows("chat: `logprobs`")
+def test_logprobs_without_others(client: OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model=ECHO, messages=HELLO, logprobs=True
+    )
+    likely = strict(raw).choices[0].logprobs
+    assert likely.refusal is None and all(each.top_logprobs == [] for each in likely.content)
+
+
 @pytest.mark.shows("chat: `stop`")
 def test_stop(client: OpenAI) -> None:
     found = client.chat.completions.create(model=ECHO, messages=HELLO, stop=["wo th"])
@@ -217,6 +184,23 @@ def test_tools(client: OpenAI) -> None:
     assert deltas[0].id and deltas[0].function.name == "get_weather"
     pieces = "".join(delta.function.arguments or "" for delta in deltas)
     assert json.loads(pieces) == {"city": "Oslo"} and len(deltas) > 2
+
+
+@pytest.mark.shows("chat: tools", "chat: `n`")
+def test_several_answers_that_call(client: OpenAI) -> None:
+    asked: Any = {"model": MODEL, "messages": WEATHER, "tools": [TOOL], "n": 2}
+    found = strict(client.chat.completions.with_raw_response.create(**asked)).choices
+    assert [choice.finish_reason for choice in found] == ["tool_calls"] * 2
+    assert len({choice.message.tool_calls[0].id for choice in found}) == 2
+    chunks = checked(client.chat.completions.create(**asked, stream=True))
+    deltas = [
+        (choice.index, each.id)
+        for chunk in chunks
+        for choice in chunk.choices
+        for each in choice.delta.tool_calls or ()
+        if each.id
+    ]
+    assert {index for index, _ in deltas} == {0, 1} and len(set(deltas)) == 2
 
 
 @pytest.mark.shows("chat: tools")
@@ -285,12 +269,45 @@ def test_completions(client: OpenAI) -> None:
         model=ECHO, prompt=["one two", "three"], logprobs=2
     )
     assert len(strict(raw).choices) == 2
-    echoed = client.completions.create(model=ECHO, prompt="one two", echo=True)
-    assert echoed.choices[0].text.startswith("one two")
-    lenient = client.with_options(max_retries=0)
-    lenient._strict_response_validation = False  # its type has no null, which OpenAI sends too
-    chunks = list(lenient.completions.create(model=ECHO, prompt="one two", stream=True))
-    assert "".join(choice.text for chunk in chunks for choice in chunk.choices)
+
+
+@pytest.mark.shows("completions")
+def test_completions_with_everything(client: OpenAI) -> None:
+    told: Any = client.completions.with_raw_response
+    found = strict(told.create(model=ECHO, prompt="one two", echo=True, n=2))
+    assert [choice.index for choice in found.choices] == [0, 1]
+    assert all(choice.text.startswith("one two") for choice in found.choices)
+    likely = strict(told.create(model=TINY, prompt="one two", logprobs=2, n=2, max_tokens=5))
+    for choice in likely.choices:
+        odds = choice.logprobs
+        assert "".join(odds.tokens) == choice.text
+        assert len(odds.tokens) == len(odds.token_logprobs) == len(odds.text_offset)
+        assert {len(top) for top in odds.top_logprobs} <= {2, 3}
+    assert likely.usage.completion_tokens == sum(len(c.logprobs.tokens) for c in likely.choices)
+
+
+@pytest.mark.shows("completions")
+@pytest.mark.parametrize(
+    ("options", "choices"),
+    [({}, 1), ({"echo": True, "n": 2}, 2), ({"logprobs": 2}, 1), ({"prompt": ["one", "two"]}, 2)],
+)
+def test_streamed_completions(client: OpenAI, options: Any, choices: int) -> None:
+    asked = {"model": ECHO, "prompt": "one two", "stream_options": {"include_usage": True}}
+    with client.completions.with_streaming_response.create(
+        **asked | options, stream=True
+    ) as answer:
+        lines = [line.removeprefix("data: ") for line in answer.iter_lines() if "data: " in line]
+    assert lines.pop() == "[DONE]"
+    *chunks, last = [held_text(line) for line in lines]
+    assert last.choices == [] and last.usage and last.usage.completion_tokens
+    assert {chunk.id for chunk in chunks} == {last.id}
+    parts = [choice for chunk in chunks for choice in chunk.choices]
+    assert {part.index for part in parts} == set(range(choices))
+    if "logprobs" in options:
+        odds = [part.logprobs for part in parts if part.logprobs is not None]
+        assert [token for each in odds for token in each.tokens or ()] == [
+            part.text for part in parts if part.text
+        ]
 
 
 @pytest.mark.shows("embeddings")
@@ -307,68 +324,7 @@ def test_embeddings(client: OpenAI, model: str) -> None:
     lenient = OpenAI(base_url=client.base_url, api_key="guest")  # reads base64, and wants a list
     decoded = lenient.embeddings.create(model=model, input=texts)
     lenient.close()
+    assert unknown(decoded) == set() and decoded.usage == found.usage
     for one, other in zip(found.data, decoded.data, strict=True):
         numbers = zip(one.embedding, other.embedding, strict=True)
         assert all(isclose(a, b, abs_tol=1e-6) for a, b in numbers)
-
-
-# --- responses ------------------------------------------------------------------------------------
-
-
-@pytest.mark.shows("responses: whole answers")
-def test_a_response(client: OpenAI) -> None:
-    made = strict(
-        client.responses.with_raw_response.create(
-            model=ECHO, input="one two", instructions="Be an echo.", metadata={"a": "b"}
-        )
-    )
-    assert (made.status, made.output_text) == ("completed", "one two")
-    assert strict(client.responses.with_raw_response.retrieve(made.id)).output == made.output
-
-
-@pytest.mark.shows("responses: streams, read on")
-def test_a_streamed_response(client: OpenAI) -> None:
-    events = checked(client.responses.create(model=ECHO, input="one two", stream=True))
-    assert [event.sequence_number for event in events] == list(range(len(events)))
-    kept = events[-1].response.id
-    rest = checked(client.responses.retrieve(kept, stream=True, starting_after=3))
-    assert rest == events[4:]
-
-
-@pytest.mark.shows("responses: in the background")
-def test_a_response_in_the_background(client: OpenAI) -> None:
-    made = client.responses.create(model=SLOW, input="/repeat a", background=True)
-    assert made.status in ("queued", "in_progress")
-    stopped = strict(client.responses.with_raw_response.cancel(made.id))
-    assert stopped.status == "cancelled"
-
-
-@pytest.mark.shows("responses: conversations")
-def test_a_conversation(client: OpenAI) -> None:
-    first = client.responses.create(model=ECHO, input="one", instructions="Be an echo.")
-    second = client.responses.create(model=ECHO, input="two", previous_response_id=first.id)
-    items: Any = list(client.responses.input_items.list(second.id, order="asc", limit=1))
-    assert unknown(items) == set()
-    said = [(item.role, item.content[0].text) for item in items]
-    assert said == [("user", "one"), ("assistant", "one"), ("user", "two")]
-
-
-@pytest.mark.shows("responses: tools")
-def test_a_response_that_calls(client: OpenAI) -> None:
-    raw = client.responses.with_raw_response.create(model=MODEL, input=WEATHER, tools=[FLAT])
-    made = strict(raw)
-    (call,) = made.output
-    assert json.loads(call.arguments) == {"city": "Oslo"}
-    outcome: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "Rain."}
-    told = client.responses.create(
-        model=MODEL, input=[outcome], previous_response_id=made.id, tools=[FLAT]
-    )
-    assert told.output_text == "Rain."
-    items = list(client.responses.input_items.list(told.id, order="asc"))
-    assert [item.type for item in items] == ["message", "function_call", "function_call_output"]
-
-
-@pytest.mark.shows("responses: JSON Schema")
-def test_a_parsed_response(client: OpenAI) -> None:
-    made = client.responses.parse(model=MODEL, input="Ada is 36 years old", text_format=Person)
-    assert made.output_parsed == Person(name="Ada", age=36)

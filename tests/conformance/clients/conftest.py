@@ -8,7 +8,7 @@ of them is written to the file that CONFORMANCE_RESULTS names.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,33 @@ def mesh() -> str:
 def url() -> str:
     """What a client is given as its base URL."""
     return f"{BASE}/v1"
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Any]:
+    """OpenAI's client, such that it takes nothing which is not of its types."""
+    from openai import OpenAI  # not there for every client
+
+    with OpenAI(**_of_strict_types(url)) as found:
+        yield found
+
+
+@pytest.fixture
+async def aclient(url: str) -> AsyncIterator[Any]:
+    """The same, asynchronous."""
+    from openai import AsyncOpenAI
+
+    async with AsyncOpenAI(**_of_strict_types(url)) as found:
+        yield found
+
+
+def _of_strict_types(url: str) -> dict[str, Any]:
+    return {
+        "base_url": url,
+        "api_key": "guest",
+        "max_retries": 0,
+        "_strict_response_validation": True,
+    }
 
 
 def features(item: Any, module: Any) -> list[str]:
