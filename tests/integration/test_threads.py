@@ -435,6 +435,9 @@ async def test_what_came_of_a_call_is_a_tool_s_message_whatever_role_is_said(mes
         assert (made["role"], made["tool_call_id"]) == ("tool", "call_1")
         refused = await http.post("/v1/messages/tools", json=said)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tool_call_id")
+        # Of what stands in a thread the call may be gone, or never have been there.
+        more = [{"role": "tool", "content": "It pours.", "tool_call_id": "call_2"}]
+        await begin(http, thread, await new_assistant(http), additional_messages=more)
 
 
 async def test_a_message_is_deleted_by_who_wrote_it_and_by_who_began_the_thread(mesh: Mesh) -> None:

@@ -200,6 +200,13 @@ def turns(at: str = "messages[0]", **more: Any) -> Part:
             ),
             bad(
                 f"{at}.tool_call_id",
+                "There is no call 'c' before this message; send the assistant's message that made "
+                "it, too.",
+                said(role="tool", content="x", tool_call_id="c"),
+                "a tool's message of a call that was not made before",
+            ),
+            bad(
+                f"{at}.tool_call_id",
                 "Only a tool's message has one; leave it out.",
                 said(content="x", tool_call_id="c"),
                 "anybody else's with one",

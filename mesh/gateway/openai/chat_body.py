@@ -96,8 +96,11 @@ class ChatCompletionBody(SamplingBody, kw_only=True):
     response_format: ResponseFormat | None = None
 
 
-def read(data: bytes) -> Asked:
-    """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault."""
+def read(data: bytes, loose: bool = False) -> Asked:
+    """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault.
+
+    loose: whether an outcome may be there of a call that is not, as in what is kept of a thread.
+    """
     parameters.check(data, parameters.CHAT)
     try:
         body = decode_body(data, ChatCompletionBody)
@@ -105,6 +108,8 @@ def read(data: bytes) -> Asked:
         raise kinds.instead(data, error, kinds.TOOLS) from error
     include_usage = includes_usage(body)
     messages = tuple(_message(f"messages[{at}]", said) for at, said in enumerate(body.messages))
+    if not loose:
+        _check_outcomes(messages)
     if not any(message.content.strip() for message in messages):
         raise MeshError(ErrorCode.EMPTY_PROMPT, param="messages")
     asked_for = _format(body)
@@ -133,6 +138,19 @@ def _format(body: ChatCompletionBody) -> Format:
     if found.tools and body.logprobs:
         raise unsupported("logprobs", "The probabilities of calls are not told; leave them out.")
     return found
+
+
+def _check_outcomes(messages: tuple[Message, ...]) -> None:
+    """Raise MeshError (bad_request) for the outcome of a call that nobody has made before."""
+    called = set[str]()
+    for at, message in enumerate(messages):
+        called.update(call.id for call in message.tool_calls)
+        if message.role == "tool" and message.tool_call_id not in called:
+            detail = (
+                f"There is no call {message.tool_call_id!r} before this message; send the "
+                "assistant's message that made it, too."
+            )
+            raise bad(f"messages[{at}].tool_call_id", detail)
 
 
 def _message(where: str, said: ChatMessage) -> Message:

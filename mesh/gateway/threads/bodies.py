@@ -132,7 +132,7 @@ def read_run(data: bytes, body: ThreadRunBody, plan: ThreadPlan) -> tuple[Asked,
         del said["response_format"]
     whole = _usual(body, plan) | said
     whole["messages"] = [formatted(message) for message in asked]
-    return runs.read(msgspec.json.encode(whole))
+    return runs.read(msgspec.json.encode(whole), loose=True)
 
 
 def _usual(body: ThreadRunBody, plan: ThreadPlan) -> dict[str, Any]:

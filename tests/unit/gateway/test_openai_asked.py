@@ -131,6 +131,44 @@ def test_messages_that_cannot_be_shown_to_a_model_are_refused(message: object, p
     assert refusal(messages=[*HELLO, message])[1] == param
 
 
+CALLING = {
+    "role": "assistant",
+    "tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": "{}"}}],
+}
+OUTCOME = {"role": "tool", "content": "4", "tool_call_id": "c1"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "at"),
+    [
+        ([OUTCOME], 0),
+        ([*HELLO, OUTCOME], 1),
+        ([*HELLO, OUTCOME, CALLING], 1),
+        ([*HELLO, CALLING, OUTCOME | {"tool_call_id": "c2"}], 2),
+        ([*HELLO, CALLING, OUTCOME, *HELLO, OUTCOME | {"tool_call_id": "c0"}], 4),
+    ],
+)
+def test_an_outcome_of_a_call_that_nobody_has_made_before_is_refused(
+    messages: list[object], at: int
+) -> None:
+    assert refusal(messages=messages) == (ErrorCode.BAD_REQUEST, f"messages[{at}].tool_call_id")
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [*HELLO, CALLING, OUTCOME],
+        [CALLING, OUTCOME],
+        [*HELLO, CALLING, *HELLO, OUTCOME, OUTCOME],
+        [*HELLO, CALLING],
+    ],
+)
+def test_the_outcome_of_a_call_is_known_wherever_the_call_is_before_it(
+    messages: list[object],
+) -> None:
+    assert len(ask(messages=messages).prompts[0]) == len(messages)
+
+
 @pytest.mark.parametrize("messages", [[], [{"role": "user", "content": " \n"}]])
 def test_an_empty_conversation_is_refused(messages: object) -> None:
     assert refusal(messages=messages)[1] == "messages"
