@@ -213,6 +213,45 @@ def test_what_a_response_answers_is_listed_page_by_page(client: openai.OpenAI) -
         client.responses.input_items.list("resp_nobody")
 
 
+def said_to(client: openai.OpenAI, response_id: str) -> list[tuple[str, str]]:
+    """Who said what of what a response answers."""
+    items: Any = client.responses.input_items.list(response_id, order="asc")
+    return [(item.role, item.content[0].text) for item in items if item.type == "message"]
+
+
+@pytest.mark.parametrize("before", ["", "Be an echo."])
+@pytest.mark.parametrize("then", ["", "Be brief."])
+def test_what_a_developer_said_is_given_back_as_a_developer_s(
+    client: openai.OpenAI, before: str, then: str
+) -> None:
+    call: Any = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    first = client.responses.create(
+        model=ECHO,
+        instructions=before or None,
+        input=[
+            {"role": "system", "content": "Speak."},
+            call,
+            call | {"call_id": "d"},
+            {"role": "developer", "content": "Be kind."},
+            {"role": "user", "content": "one"},
+        ],
+    )
+    asked = [("system", "Speak."), ("developer", "Be kind."), ("user", "one")]
+    assert said_to(client, first.id) == asked
+    second = client.responses.create(
+        model=ECHO,
+        instructions=then or None,
+        previous_response_id=first.id,
+        input=[
+            {"role": "user", "content": "two"},
+            {"role": "developer", "content": "Louder."},
+            {"role": "user", "content": "three"},
+        ],
+    )
+    more = [("user", "two"), ("developer", "Louder."), ("user", "three")]
+    assert said_to(client, second.id) == [*asked, ("assistant", first.output_text), *more]
+
+
 def test_thoughts_and_formats_are_items_of_their_own(client: openai.OpenAI) -> None:
     made = client.responses.create(model=ECHO, input="<think>\nhm</think>\n\nYes.")
     assert [item.type for item in made.output] == ["reasoning", "message"]

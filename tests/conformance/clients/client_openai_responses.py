@@ -128,10 +128,12 @@ def test_a_deleted_response(client: OpenAI) -> None:
 @pytest.mark.shows("responses: conversations")
 def test_a_conversation(client: OpenAI) -> None:
     first = client.responses.create(model=ECHO, input="one", instructions="Be an echo.")
-    second = client.responses.create(model=ECHO, input="two", previous_response_id=first.id)
+    asked: Any = [{"role": "developer", "content": "Be loud."}, {"role": "user", "content": "two"}]
+    second = client.responses.create(model=ECHO, input=asked, previous_response_id=first.id)
     items = items_of(client, second.id)
     said = [(item.role, item.content[0].text) for item in items]
-    assert said == [("user", "one"), ("assistant", "one"), ("user", "two")]
+    answered = [("user", "one"), ("assistant", "one")]
+    assert said == [*answered, ("developer", "Be loud."), ("user", "two")]
     newest = client.responses.input_items.with_raw_response.list(second.id)
     assert held(ResponseItemList, newest.text).data == items[::-1]
 

@@ -152,9 +152,10 @@ def read(data: bytes) -> tuple[ResponsesBody, Asked, Note]:
         raise unsupported("text.verbosity", "Only medium is known here; ask for it in a message.")
     if body.background and body.store is False:
         raise bad("background", "What runs in the background has to be stored.")
-    messages = _messages(body.input)
+    messages, developers = _messages(body.input)
     if body.instructions:
         messages = (Message(role="system", content=body.instructions), *messages)
+        developers = [at + 1 for at in developers]
     if not any(message.content.strip() for message in messages):
         raise MeshError(ErrorCode.EMPTY_PROMPT, param="input")
     parallel = body.parallel_tool_calls is not False
@@ -170,10 +171,10 @@ def read(data: bytes) -> tuple[ResponsesBody, Asked, Note]:
         tools=format.tools,
         grammar=format.grammar,
     )
-    return body, asked, _note(body, parallel)
+    return body, asked, _note(body, parallel, developers)
 
 
-def _note(body: ResponsesBody, parallel: bool) -> Note:
+def _note(body: ResponsesBody, parallel: bool, developers: list[int]) -> Note:
     text: Any = {"format": {"type": "text"}}
     if body.text is not None and body.text.format is not None:
         shown = msgspec.to_builtins(body.text.format)
@@ -188,6 +189,7 @@ def _note(body: ResponsesBody, parallel: bool) -> Note:
         text=text,
         background=bool(body.background),
         store=body.store is not False,
+        developers=developers,
     )
 
 
@@ -236,10 +238,12 @@ def _spelt(param: str) -> str:
     return _FLAT_FORMAT.sub("text.format", param)
 
 
-def _messages(given: str | list[InputItem]) -> tuple[Message, ...]:
+def _messages(given: str | list[InputItem]) -> tuple[tuple[Message, ...], list[int]]:
+    """The messages, and which of them are a developer's."""
     if isinstance(given, str):
-        return (Message(role="user", content=given),)
+        return (Message(role="user", content=given),), []
     found: list[Message] = []
+    developers = []
     for at, item in enumerate(given):
         message = _message(f"input[{at}]", item)
         if message is None:
@@ -247,8 +251,10 @@ def _messages(given: str | list[InputItem]) -> tuple[Message, ...]:
         if message.tool_calls and found and found[-1].tool_calls:
             calls = found[-1].tool_calls + message.tool_calls
             message = Message(role="assistant", content=found.pop().content, tool_calls=calls)
+        if item.role == "developer":
+            developers.append(len(found))
         found.append(message)
-    return tuple(found)
+    return tuple(found), developers
 
 
 def _message(where: str, item: InputItem) -> Message | None:

@@ -10,6 +10,7 @@ from mesh.gateway.body import as_json
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.openai.asked import bad
 from mesh.gateway.openai.responses.finding import find
+from mesh.gateway.openai.responses.shapes import Note
 from mesh.gateway.queries import refuse_queries
 from mesh.gateway.services import Wired
 from mesh.protocol.messages import Request
@@ -31,7 +32,7 @@ class Turn(Struct, tag_field="type", tag="message"):
     """What was said to the model, or what it said before."""
 
     id: str
-    role: Literal["user", "system", "assistant"]
+    role: Literal["user", "system", "developer", "assistant"]
     content: list[InputText | OutputText]
     status: Literal["completed"] = "completed"
 
@@ -81,7 +82,7 @@ async def list_input_items(
     principal = services.doorman.principal(request)
     refuse_queries(request, "include", "before")
     _, asked, note = await find(services, principal, response_id)
-    items = items_of(asked, bool(note.instructions))
+    items = items_of(asked, note)
     if order == "desc":
         items.reverse()
     begin = 0
@@ -100,21 +101,24 @@ async def list_input_items(
     return as_json(told)
 
 
-def items_of(asked: Request, instructed: bool) -> list[InputItem]:
-    """The items of a conversation, oldest first. instructed: its first message is not among them,
-    being the instructions."""
+def items_of(asked: Request, note: Note) -> list[InputItem]:
+    """The items of a conversation, oldest first, without the instructions: its first message, where
+    there are any."""
     found: list[InputItem] = []
 
     def name(kind: str) -> str:
         return f"{kind}_{asked.rid}_in{len(found)}"
 
-    for turn in asked.messages[instructed:]:
+    for at, turn in enumerate(asked.messages):
+        if at == 0 and note.instructions:
+            continue
         if turn.role == "tool":
             found.append(Outcome(name("fco"), turn.tool_call_id, turn.content))
             continue
         if turn.content or not turn.tool_calls:
             text = OutputText if turn.role == "assistant" else InputText
-            found.append(Turn(name("msg"), turn.role, [text(turn.content)]))
+            role = "developer" if at in note.developers else turn.role
+            found.append(Turn(name("msg"), role, [text(turn.content)]))
         for call in turn.tool_calls:
             found.append(Called(name("fc"), call.id, call.name, call.arguments))
     return found

@@ -31,7 +31,7 @@ from mesh.gateway.stopping import stop
 from mesh.gateway.tokens import Principal
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Done, Failed, Message, Request
+from mesh.protocol.messages import Done, Failed, Request
 
 
 @post(
@@ -51,7 +51,7 @@ async def create_response(request: AnyRequest, services: Wired) -> Response[byte
     key = idempotency_key(request)
     if body.previous_response_id:
         before = await _before(services, principal, body.previous_response_id)
-        asked = replace(asked, prompts=(_following(before, asked, note),))
+        asked, note = _following(before, asked, note)
 
     async with Client(request, services.settings.hold_headers) as client:
 
@@ -207,14 +207,16 @@ async def _before(services: Services, principal: Principal, response_id: str) ->
     return found
 
 
-def _following(found: Found, asked: Asked, note: Note) -> tuple[Message, ...]:
-    """The conversation so far and what is asked now; instructions are only those of now."""
+def _following(found: Found, asked: Asked, note: Note) -> tuple[Asked, Note]:
+    """The same with the conversation so far before what is asked now; instructions are only those
+    of now."""
     run, before, kept = found
     answered = run.end.text if run.end is not None else ""
-    messages = before.messages[1:] if kept.instructions else before.messages
     speech = Speech(before.rid, bool(before.tools), kept.thinks, kept.thinking)
-    said = message(answered, speech)
+    left_out, instructed = bool(kept.instructions), bool(note.instructions)
     now = asked.prompts[0]
-    if note.instructions:
-        return (now[0], *messages, said, *now[1:])
-    return (*messages, said, *now)
+    so_far = (*before.messages[left_out:], message(answered, speech))
+    developers = [at - left_out + instructed for at in kept.developers]
+    developers += [at + len(so_far) for at in note.developers]
+    prompt = (*now[:instructed], *so_far, *now[instructed:])
+    return replace(asked, prompts=(prompt,)), replace(note, developers=developers)

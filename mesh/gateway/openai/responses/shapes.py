@@ -113,7 +113,8 @@ class Note(Struct):
     """What the log keeps of a response besides its request.
 
     thinks, thinking: see `Speech`; whole: digest of what was asked, where it had a key
-    (`repeating.py`); the rest is what the response repeats.
+    (`repeating.py`); developers: which messages of the request, counted from 0, are a developer's,
+    whom models are shown as the system; the rest is what the response repeats.
     """
 
     thinks: bool = False
@@ -128,6 +129,7 @@ class Note(Struct):
     background: bool = False
     store: bool = True
     whole: str = ""
+    developers: list[int] = []
 
 
 class ResponseEvent(Struct):
