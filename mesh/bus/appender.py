@@ -42,6 +42,12 @@ def new_uid() -> str:
     return token_hex(8)
 
 
+def new_secret_uid() -> str:
+    """One for an append whose id clients read as that of what it says: 32 hex digits, which nobody
+    guesses."""
+    return token_hex(16)
+
+
 async def persist(js: JetStream, subject: str, data: bytes, headers: dict[str, str]) -> int:
     """Append until it is answered, however often the broker goes away. Raises Fenced.
 

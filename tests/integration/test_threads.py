@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -130,6 +131,7 @@ async def test_an_assistant_answers_a_thread_with_a_tool_that_a_service_serves(m
         assert changes(told)[0] in ("queued", "in_progress")
         assert "".join(each["content"] for each in told if each["type"] == "content") == "It is 5."
         found = await messages(http, thread)
+        assert all(re.fullmatch("message_[0-9a-f]{32}", each["id"]) for each in found)
         assert [(each["role"], each["content"]) for each in found] == [
             ("user", '/call thread_add {"a": 2, "b": 3}'),
             ("assistant", ""),

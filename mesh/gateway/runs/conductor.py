@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from mesh.bus.appender import Fenced, new_uid
+from mesh.bus.appender import Fenced, new_secret_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lease import Lease
@@ -159,7 +159,9 @@ class Conductor:
         if story.pending:
             due = min(story.steps[-1].deadline, run.deadline)
             if now > due:
-                await self._tell(story, RunOver(uid=new_uid(), state="expired", text=_said(story)))
+                await self._tell(
+                    story, RunOver(uid=new_secret_uid(), state="expired", text=_said(story))
+                )
                 return
             self._callers.call(story)
             await self.changed(run.id, known, min(LOOK, due - now))
@@ -187,7 +189,9 @@ class Conductor:
             pause = min(why.retry_after or LOOK, LONGEST_PAUSE, left)
             await self.changed(story.run.id, known, pause)
         else:
-            await self._tell(story, RunOver(uid=new_uid(), state="expired", text=_said(story)))
+            await self._tell(
+                story, RunOver(uid=new_secret_uid(), state="expired", text=_said(story))
+            )
 
     async def _ask(self, story: ToolStory) -> End:
         """Ask the model, if nobody has yet, and wait for the end of its answer.
@@ -235,26 +239,30 @@ class Conductor:
                 if said.tool_calls and finish == "stop":
                     deadline = min(self._clock() + run.patience, run.deadline)
                     return ActionsNeeded(
-                        uid=new_uid(),
+                        uid=new_secret_uid(),
                         content=said.content,
                         calls=said.tool_calls,
                         deadline=deadline,
                         usage=end.usage,
                     )
                 return RunOver(
-                    uid=new_uid(),
+                    uid=new_secret_uid(),
                     state="completed",
                     text=said.content,
                     finish=finish,
                     usage=end.usage,
                 )
             case Cancelled():
-                return RunOver(uid=new_uid(), state="cancelled", text=said.content, usage=end.usage)
+                return RunOver(
+                    uid=new_secret_uid(), state="cancelled", text=said.content, usage=end.usage
+                )
             case Failed(code=ErrorCode.DEADLINE_EXCEEDED):
-                return RunOver(uid=new_uid(), state="expired", text=said.content, usage=end.usage)
+                return RunOver(
+                    uid=new_secret_uid(), state="expired", text=said.content, usage=end.usage
+                )
             case Failed():
                 return RunOver(
-                    uid=new_uid(),
+                    uid=new_secret_uid(),
                     state="failed",
                     text=said.content,
                     code=end.code,
@@ -263,7 +271,9 @@ class Conductor:
                 )
 
     async def _fail(self, story: ToolStory, code: ErrorCode, detail: str) -> None:
-        await self._tell(story, RunOver(uid=new_uid(), state="failed", code=code, detail=detail))
+        await self._tell(
+            story, RunOver(uid=new_secret_uid(), state="failed", code=code, detail=detail)
+        )
 
     async def _tell(self, story: ToolStory, event: ToolEvent) -> None:
         await self._telling.append(story.run.id, event, story.last)

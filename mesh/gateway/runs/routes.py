@@ -8,7 +8,7 @@ from litestar import Response, get, post, put
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
-from mesh.bus.appender import new_uid
+from mesh.bus.appender import new_secret_uid
 from mesh.gateway import keys
 from mesh.gateway.body import as_json, decode_body, read_body
 from mesh.gateway.errors import AnyRequest, request_id
@@ -212,7 +212,7 @@ def _outcomes(story: ToolStory, outputs: list[ToolOutput]) -> list[ActionDone]:
 
 
 def _done(call: str, output: str, failed: bool) -> ActionDone:
-    return ActionDone(uid=new_uid(), call=call, output=output, failed=failed, by="client")
+    return ActionDone(uid=new_secret_uid(), call=call, output=output, failed=failed, by="client")
 
 
 async def _settle(services: Services, story: ToolStory, outcomes: list[ActionDone]) -> None:

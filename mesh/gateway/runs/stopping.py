@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mesh.bus.appender import Fenced, new_uid
+from mesh.bus.appender import Fenced, new_secret_uid
 from mesh.gateway.services import Services
 from mesh.protocol.tool_story import ToolStory, rid_of
 from mesh.protocol.tools import RunOver
@@ -40,7 +40,7 @@ async def _cancel(services: Services, story: ToolStory, by: str) -> bool:
         track = await services.requests.logs.find(rid_of(run_id, len(story.steps)))
     if track is None:
         try:
-            over = RunOver(uid=new_uid(), state="cancelled")
+            over = RunOver(uid=new_secret_uid(), state="cancelled")
             await services.telling.append(run_id, over, story.last)
         except Fenced:
             return False

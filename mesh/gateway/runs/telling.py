@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import DecodeError
 
-from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.appender import Fenced, append_event, new_secret_uid, new_uid
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.replay import events, last_event
@@ -105,7 +105,7 @@ class Telling:
             story = await self.read(run_id)
             if story is None or call not in {each.id for each in story.pending}:
                 return False
-            done = ActionDone(uid=new_uid(), call=call, output=output, failed=failed, by=by)
+            done = ActionDone(uid=new_secret_uid(), call=call, output=output, failed=failed, by=by)
             try:
                 await in_time(self.append(run_id, done, story.last))
                 return True
