@@ -17,6 +17,7 @@ from nats.aio.subscription import Subscription
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream, Stored, republished
+from mesh.bus.log_end import LogEnd
 from mesh.bus.replay import Replayer, anchor, apply, last_event
 from mesh.bus.track import Track as Track
 from mesh.bus.tracks import OnEvent as OnEvent
@@ -61,6 +62,7 @@ class Follower:
         self._reply = reply
         self.tracks = Tracks(reply, on_event)
         self._replayer = Replayer(js, reply)
+        self._end = LogEnd(js)
         self._attaching: dict[str, asyncio.Task[Track | None]] = {}
         self._sound = 0
         self._applied = 0
@@ -68,8 +70,6 @@ class Follower:
         self._backlog: deque[Stored] = deque()
         self._filling: asyncio.Task[None] | None = None
         self._doubts = 0
-        self._created = ""
-        self._replaced = False
         self._compared = 0.0
         self._subscription: Subscription | None = None
         self._broken: dict[str, tuple[Track, list[Stored], int]] = {}
@@ -150,45 +150,53 @@ class Follower:
                 log.debug("Checking %s: %s", self._reply, error)
 
     async def _check(self) -> None:
+        """Notice what was missed. Raises BusError: whether anything was, is not known then."""
         begun = _now()
         target = await self._leader()
         unheard = await self._after(self._applied)
         if unheard:
             await asyncio.sleep(PATIENCE)
-        if self._replaced or target < self.tracks.since or unheard > self._applied:
+        if self._end.lost or unheard > self._applied:
             self.doubt()
-        elif self._filling is None:
-            if target > self._sound:
-                await self._compare(target)
-            if self._filling is None:
-                self._compared = begun
+        elif self._filling is None and await self._compare(target):
+            self._compared = begun
 
-    async def _compare(self, target: int) -> None:
-        """Hold what is stored up to `target` against what was heard of it.
+    async def _compare(self, target: int) -> bool:
+        """Hold what is stored up to `target` against what was heard of it; whether all was heard.
 
         A message may be lost in the middle, where no later one speaks of it: the end of one
         request, while others go on. All up to `_sound` is known to be applied.
         """
+        if target <= self._sound:
+            return True
         log_of = subjects.log_of(self._reply)
         stored: list[int] = []
         async for batch in self._js.read(subjects.RUN_STREAM, log_of, self._sound + 1, target):
             stored += [each.seq for each in batch]
         more = await self._after(stored[-1] if stored else self._sound)
         if self._filling is not None:
-            return
+            return False
         if not self._heard.issuperset(stored):
             self.doubt()
-        elif not 0 < more <= target:  # else a replica that lags behind has answered
-            self._sound = target
-            self._applied = max(self._applied, target)
-            self._heard = {seq for seq in self._heard if seq > target}
+            return False
+        if 0 < more <= target:  # a replica that lags behind has answered
+            return False
+        self._applied = max(self._applied, target)
+        self._heard = {seq for seq in self._heard if seq > target}
+        self._settle(target)
+        return True
+
+    def _settle(self, target: int) -> None:
+        """All up to `target` is applied, as far as it is ours."""
+        self._sound = target
+        self.tracks.settle(target)
 
     async def _leader(self) -> int:
-        """Where the log ends, whoever wrote there last. Notices one that was made anew."""
-        info = await self._js.stream_info(subjects.RUN_STREAM)
-        self._replaced = self._replaced or self._created not in ("", info.created)
-        self._created = info.created
-        return info.state.last_seq
+        """Where the log ends, whoever wrote there last. Notices one that was made anew.
+
+        Raises Outdated where we have heard of what comes after that; BusError.
+        """
+        return (await self._end.ask()).last
 
     async def _after(self, seq: int) -> int:
         """The sequence of our address's next message beyond one, by the leader's word, or 0."""
@@ -199,6 +207,7 @@ class Follower:
 
     def _receive(self, msg: Msg) -> None:
         stored = republished(msg)
+        self._end.heard(stored.seq)
         if self._filling is None and _now() - self._compared > TRUST:
             self.doubt()
         if self._filling is not None:
@@ -245,7 +254,7 @@ class Follower:
             self._filling = None
 
     async def _read_missed(self, target: int) -> None:
-        if self._replaced or target < self.tracks.since:
+        if self._end.lost:
             self._start_over()
         while self._sound < target:
             at = self._sound
@@ -265,6 +274,7 @@ class Follower:
                 await asyncio.sleep(PATIENCE / 3)
         self._applied = max(self._applied, target)
         self._heard.clear()
+        self.tracks.settle(self._sound)
         while self._broken:
             await asyncio.gather(*(self._rebuild(*each) for each in list(self._broken.values())))
         self.tracks.give_up(self._applied)
@@ -298,7 +308,7 @@ class Follower:
         log.warning("The log of %s went back: it was replaced or restored", self._reply)
         self.tracks.start_over()
         self._sound = self._applied = 0
-        self._replaced = False
+        self._end.lost = False
         self._heard.clear()
         self._backlog.clear()
 

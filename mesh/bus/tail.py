@@ -6,26 +6,17 @@ and are listened to only while somebody waits: who reads on anyhow needs no mess
 
 import asyncio
 from contextlib import suppress
-from typing import NamedTuple
 
 from nats.aio.msg import Msg
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.log_end import Head as Head
+from mesh.bus.log_end import LogEnd
 from mesh.protocol import subjects
 
 LAG = 0.05
 """Seconds until the log is read again after a replica has answered that was behind."""
-
-
-class Head(NamedTuple):
-    """The end of the stream: what identifies it, and its last sequence (tokens included).
-
-    The last sequence never falls, unless the stream was restored from an older state.
-    """
-
-    created: str
-    last: int
 
 
 class Tail:
@@ -34,6 +25,7 @@ class Tail:
     def __init__(self, bus: Bus, js: JetStream, tokens: bool = False) -> None:
         self._bus = bus
         self._js = js
+        self._end = LogEnd(js)
         self._subject = subjects.RUN_ALL if tokens else subjects.RUN_EVENTS
         self._live = subjects.LIVE_ALL if tokens else subjects.LIVE_EVENTS
         self._news = asyncio.Event()
@@ -41,9 +33,9 @@ class Tail:
         self._bus.on_doubt(self.wake)
 
     async def head(self) -> Head:
-        """The end of the stream, as its leader has it. Raises BusError."""
-        info = await self._js.stream_info(subjects.RUN_STREAM)
-        return Head(info.created, info.state.last_seq)
+        """The end of the stream, as its leader has it; never before what was read of it, unless it
+        was replaced, or has lost its end. Raises BusError."""
+        return await self._end.ask()
 
     async def last(self) -> int:
         """The leader's last sequence (tokens included), 0 where there is none. Raises BusError."""
@@ -58,6 +50,7 @@ class Tail:
             async for batch in self._js.read(subjects.RUN_STREAM, self._subject, after + 1, upto):
                 found += batch
                 after = batch[-1].seq
+                self._end.heard(after)
                 if len(found) >= limit:
                     return found[:limit]
             if after >= upto:

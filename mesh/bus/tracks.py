@@ -41,15 +41,16 @@ class Tracks:
     """The tracks of one reply address by request, and how far each chain of frames was applied.
 
     on_event hears every event of the address once it was applied, tracked or not. since: the
-    log's sequence behind which everything is put in.
+    log's sequence up to which all was put in, or came before we began; chains: the last frame that
+    was applied beyond it, by subject.
     """
 
     def __init__(self, reply: str, on_event: OnEvent | None = None) -> None:
         self.since = 0
+        self.chains: dict[str, int] = {}
         self._reply = reply
         self._on_event = on_event
         self._tracks: dict[str, Track] = {}
-        self._last_of: dict[str, int] = {}
         self._bereft: list[tuple[Track, Queued]] = []
 
     def __len__(self) -> int:
@@ -93,7 +94,12 @@ class Tracks:
 
     def in_chain(self, stored: Stored) -> bool:
         """Whether the frame before this one, on the same subject, was applied."""
-        return stored.previous <= self._last_of.get(stored.subject, self.since)
+        return stored.previous <= self.chains.get(stored.subject, self.since)
+
+    def settle(self, upto: int) -> None:
+        """All up to a sequence was put in: which frame before was a writer's last, says no more."""
+        self.since = upto
+        self.chains = {subject: seq for subject, seq in self.chains.items() if seq > upto}
 
     def unvouched(self, where: RunSubject, stored: Stored) -> bool:
         """Whether this is an end without a seal, which does not say how much came before it."""
@@ -135,7 +141,7 @@ class Tracks:
                 case Applied.IGNORED if unheard and stored.seq < track.run.claimed_at:
                     late.append(track)
         if not broken:
-            self._last_of[stored.subject] = stored.seq
+            self.chains[stored.subject] = stored.seq
         return broken + late
 
     def _apply_event(self, where: RunSubject, stored: Stored) -> list[Track]:
@@ -196,7 +202,7 @@ class Tracks:
         What had a beginning, and has none in what is put in, has lost its log: `give_up` it then.
         """
         self.since = 0
-        self._last_of.clear()
+        self.chains.clear()
         for track in self._tracks.values():
             if track.run.queued is not None:
                 self._bereft.append((track, track.run.queued))

@@ -11,7 +11,7 @@ from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.follow import Follower, Track
 from mesh.bus.frames import FrameWriter
-from mesh.bus.jetstream import JetStream, fence
+from mesh.bus.jetstream import JetStream, StreamInfo, fence
 from mesh.bus.replay import story
 from mesh.bus.topology import declare
 from mesh.protocol import subjects
@@ -383,3 +383,44 @@ async def test_who_reads_what_the_log_has_lost_is_told(
     await other.finish()
     assert (await ended(later)).texts == counted(3)
     writer.leave()
+
+
+class Earlier(JetStream):
+    """As if its leader had just become one, and had not got the last messages yet."""
+
+    missing = 0
+
+    async def stream_info(self, stream: str, subject: str = "") -> StreamInfo:
+        info = await super().stream_info(stream, subject)
+        info.state.last_seq -= self.missing
+        return info
+
+
+async def test_an_older_answer_of_a_cluster_that_comes_together_is_not_taken_for_another_log(
+    gateway: Bus, author: Write
+) -> None:
+    before, writer = await author("r0", "w0"), await author("r1", "w1")
+    await before.queue()
+    await before.claim()
+    await before.write(3)
+    js = Earlier(gateway)
+    follower = Follower(gateway, js, "gw1")
+    await follower.start()
+    watching = asyncio.create_task(follower.watch())
+    track = follower.track("r1")
+    await writer.queue()
+    await writer.claim()
+    await writer.write(3)
+    while len(track.run.texts) < 3:
+        await track.changed()
+    js.missing = 7
+    follower.doubt()  # it was apart as well
+    await asyncio.sleep(3.0)
+    assert track.run.end is None and track.run.texts == counted(3)
+    await writer.write(3)
+    js.missing = 0
+    await writer.finish()
+    run = await ended(track)
+    watching.cancel()
+    assert run.texts == counted(6) and run.sealed()
+    before.leave()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mesh.bus.appender import append_event, new_uid
-from mesh.bus.connection import Disconnected
+from mesh.bus.connection import BusError, Disconnected
 from mesh.bus.jetstream import JetStream
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
@@ -18,6 +18,7 @@ from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker
 from tests.integration.bus.conftest import Connect, a_request
+from tests.integration.bus.test_follow import Earlier
 
 WRITER = Writer("gateway", "a")
 LONG = 90.0
@@ -151,6 +152,22 @@ async def test_a_log_made_anew_is_read_from_its_beginning(
     await declare(js, Limits())
     new = {(await queue(js))[0] for _ in range(3)}
     assert set(await unfinished.read()) == new
+
+
+async def test_a_log_that_is_said_to_have_gone_back_is_not_read_again(
+    connect: Connect, js: JetStream
+) -> None:
+    earlier = Earlier(bus := await connect("gateway"))
+    unfinished = Unfinished(Tail(bus, earlier))
+    open_now = {(await queue(js))[0] for _ in range(3)}
+    assert set(await unfinished.read()) == open_now
+    earlier.missing = 2
+    with pytest.raises(BusError, match="said to end at 1, and 3 was there"):
+        await unfinished.read()
+    earlier.missing = 0
+    heard = bus.client.stats["in_msgs"]
+    assert set(await unfinished.read()) == open_now
+    assert bus.client.stats["in_msgs"] - heard <= 3  # where the end is, and nothing before it
 
 
 async def test_poison_that_another_has_seen_to_is_forgotten(

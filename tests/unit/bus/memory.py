@@ -61,7 +61,8 @@ class MemoryLog:
 
     fates: of the next appends; lag: messages that the replica which answers reads lacks; silent:
     how many of the next questions to the leader are not answered; lapse: which one of them is not;
-    answer: who answers requests.
+    old: messages by which the leader says that the log ends too early; answer: who answers
+    requests.
     """
 
     def __init__(self) -> None:
@@ -74,6 +75,7 @@ class MemoryLog:
         self.lag = 0
         self.silent = 0
         self.lapse = 0
+        self.old = 0
         self.answer: Answer = _nobody
         self.connected = True
         self.max_payload = 8 << 20
@@ -172,7 +174,7 @@ class MemoryLog:
 
     async def end(self, stream: str) -> int:
         await self._leader()
-        return self.seq
+        return self.seq - self.old
 
     async def last(self, stream: str, subject: str) -> Stored | None:
         await self._leader()

@@ -22,7 +22,8 @@ from hypothesis.stateful import (
 )
 
 from mesh.bus.follow import TRUST, Follower, Track
-from mesh.bus.tracks import BELIED, Tracks
+from mesh.bus.log_end import LASTS
+from mesh.bus.tracks import BELIED, LOST, Tracks
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
@@ -72,10 +73,12 @@ class Told:
 class Following(RuleBasedStateMachine):
     """Writers, a wire, and one follower."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: int = 0) -> None:
         super().__init__()
         self.loop = Clockwork()
         self.log = MemoryLog()
+        for _ in range(before):
+            self.elsewhere()
         self.told: dict[str, Told] = {}
         self.pens: dict[tuple[int, str], Pen] = {}
         self.tracks: dict[str, Track] = {}
@@ -246,7 +249,7 @@ class Following(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever was lost, is found within seconds: nobody waits for ever."""
-        self.log.silent = 0
+        self.log.silent = self.log.old = 0
         self.do(asyncio.sleep(6.0))
         missing = self.missing()
         self.watching.cancel()
@@ -353,6 +356,115 @@ def test_who_was_told_what_does_not_count_is_told_so(way: str) -> None:
     assert again is not None and again.run.texts == course.told["r0"].texts
     assert (again.run.end is not None) == (way == "end")
     course.tracks["r0"] = again
+    course.teardown()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_log_that_is_said_to_have_gone_back_is_not_begun_anew(asked: bool) -> None:
+    """In a log that ended there, the request whose answer somebody reads would not be."""
+    course = Following(before=3)
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.write(pick=0, count=2, together=False)
+    course.hear(6)
+    course.log.old = 4
+    if asked:
+        course.now(course.log.doubt)
+    course.wait(TRUST + 1)
+    course.never_a_word_that_is_not_in_the_log()
+    assert course.tracks["r0"].run.texts == course.told["r0"].texts
+    course.write(pick=0, count=2, together=False)
+    course.hear(6)
+    course.teardown()
+
+
+def test_a_log_that_has_lost_its_end_for_good_is_begun_anew_in_the_end() -> None:
+    course = Following(before=3)
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.hear(6)
+    del course.log.messages[2:]
+    course.log.seq = 2
+    course.wait(LASTS / 2)
+    course.never_a_word_that_is_not_in_the_log()
+    course.wait(LASTS)
+    end = course.tracks.pop("r0").run.end
+    assert isinstance(end, Failed) and end.detail == LOST
+    course.told.clear()
+    course.pens.clear()
+    course.queue()
+    course.claim(pick=0, who=1)
+    course.hear(6)
+    course.teardown()
+
+
+def outclaimed_while_another_was_heard() -> Following:
+    """The same, and of what came after that claim something was heard: no gap at the end."""
+    course = outclaimed_unheard()
+    course.queue()
+    course.hear(6)
+    return course
+
+
+def late_words(course: Following) -> None:
+    """Words of who has lost the pen are not believed, and what counts is read in the end."""
+    course.write(pick=0, count=2, together=False)
+    course.hear(6)
+    course.never_a_word_that_is_not_in_the_log()
+    course.log.old = 0
+    course.write(pick=1, count=2, together=False)
+    course.hear(6)
+    course.teardown()
+
+
+def test_comparing_with_an_earlier_end_of_the_log_proves_nothing() -> None:
+    course = outclaimed_while_another_was_heard()
+    course.log.old = 2
+    course.wait(TRUST + 1)
+    late_words(course)
+
+
+def test_comparing_with_a_replica_that_lags_proves_nothing() -> None:
+    course = outclaimed_while_another_was_heard()
+    for _ in range(int(TRUST) + 2):
+        course.log.lag = 2
+        course.wait(1.0)
+    late_words(course)
+
+
+def test_what_was_heard_is_not_missing_from_what_is_read_before_it_is_believed() -> None:
+    """The leader says that the log ends before the words that are in doubt."""
+    course = outclaimed_unheard()
+    course.log.silent = 100
+    course.wait(TRUST + 1)
+    course.log.silent, course.log.old = 0, 2
+    course.write(pick=0, count=2, together=False)
+    course.hear(6)
+    course.wait(1.1)
+    late_words(course)
+
+
+def test_of_writers_that_are_gone_nothing_is_kept() -> None:
+    """There is a new one with each start of a worker."""
+    course = Following()
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.write(pick=0, count=1, together=False)
+    for k in range(50):
+        course.log.store(subjects.tokens("gw1", Writer("w9", f"{k}")), Frame([]))
+    course.hear(60)
+    assert len(course.follower.tracks.chains) == 51
+    course.wait(1.1)
+    assert not course.follower.tracks.chains
+    for k in range(50):
+        course.log.store(subjects.tokens("gw1", Writer("w9", f"{k}x")), Frame([]))
+    course.now(course.log.doubt)
+    course.wait(1.1)
+    assert not course.follower.tracks.chains
+    course.write(pick=0, count=1, together=False)
+    course.log.wire.clear()
+    course.write(pick=0, count=1, together=False)
+    course.hear(6)
     course.teardown()
 
 
@@ -497,8 +609,9 @@ def words_are_lost_before_an_end_that_has_no_seal() -> None:
 def without_counting_what_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever heard the last message believes to have heard those before it."""
 
-    async def compare(self: Follower, target: int) -> None:
+    async def compare(self: Follower, target: int) -> bool:
         self._sound = target
+        return True
 
     monkeypatch.setattr(Follower, "_compare", compare)
 
