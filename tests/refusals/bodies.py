@@ -85,6 +85,12 @@ def chosen(said: dict[str, Any]) -> Part:
                 },
                 "a `tool_choice` that is none of the `tools`",
             ),
+            unsupported(
+                "tool_choice.type",
+                "A choice of the type 'allowed_tools' is not known here; use function.",
+                said | {"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}},
+                "a `tool_choice` of another type",
+            ),
         ),
     )
 

@@ -59,12 +59,6 @@ CHAT_ONLY: tuple[Row, ...] = (
         SAID | {"service_tier": "zzz"},
         '`"service_tier": "zzz"`; so a wrong value of any other parameter that is ignored',
     ),
-    unsupported(
-        "tool_choice.type",
-        "A choice of the type 'allowed_tools' is not known here; use function.",
-        SAID | {"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}},
-        "a choice of another type",
-    ),
     bad(
         "parallel_tool_calls",
         "There are no tools to be called; leave it out.",

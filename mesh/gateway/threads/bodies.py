@@ -7,6 +7,7 @@ from msgspec import Meta, Raw, Struct
 
 from mesh.gateway.assistants.bodies import Instructions, MetaData
 from mesh.gateway.body import decode_body
+from mesh.gateway.openai import kinds
 from mesh.gateway.openai.asked import Asked, Count, SamplingBody, bad
 from mesh.gateway.openai.chat_body import ChatCompletionBody, ChatMessage
 from mesh.gateway.openai.tools_body import ResponseFormat, ToolBodies, ToolChoice
@@ -111,6 +112,15 @@ OWN = (
     "stream",
 )
 """What a chat completion has not, or means otherwise."""
+
+
+def decode_run(data: bytes) -> ThreadRunBody:
+    """What is asked of a thread. Raises MeshError (bad_request, unsupported), naming the parameter
+    at fault."""
+    try:
+        return decode_body(data, ThreadRunBody)
+    except MeshError as error:
+        raise kinds.instead(data, error, kinds.TOOLS) from error
 
 
 def read_run(data: bytes, body: ThreadRunBody, plan: ThreadPlan) -> tuple[Asked, Grammar | None]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mesh.gateway import keys
-from mesh.gateway.body import as_json, decode_body
+from mesh.gateway.body import as_json
 from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.headers import REPEATABLE, body_digest, idempotency_key
 from mesh.gateway.listing import ObjectList, PageLimit, listed
@@ -19,7 +19,7 @@ from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import shown
 from mesh.gateway.runs.shapes import RUN, RunObject
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.threads.bodies import ThreadRunBody, read_run, schemas
+from mesh.gateway.threads.bodies import ThreadRunBody, decode_run, read_run, schemas
 from mesh.gateway.threads.shapes import ThreadRunObject, thread_run_object
 from mesh.gateway.tokens import Principal
 from mesh.protocol.threads import AddThreadMessage, ListThreadRuns, NewMessage, PlanThread
@@ -82,7 +82,7 @@ async def run_on_thread(
     """
     principal = services.doorman.principal(request)
     data = await request.body()
-    body = decode_body(data, ThreadRunBody)
+    body = decode_run(data)
     if body.thread_id not in (None, thread_id):
         raise bad("thread_id", "The body names another thread than the path; leave it out there.")
     key = idempotency_key(request)
