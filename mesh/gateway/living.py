@@ -21,6 +21,9 @@ EVERY = 2.0
 MISSED = 4
 """Looks in a row at which a gateway was missing: after the broker was away they all come late."""
 
+REMEMBERED = 1000
+"""Gateways that are remembered: one without a name of its own has a new one with each start."""
+
 NAMESAKE = 8
 """Looks in a row at which our own lease was another's: one of our former start is over by then."""
 
@@ -44,7 +47,8 @@ class Absences:
     """Which of those that lived are missing, by the looks in a row that they were. Pure.
 
     Not by a clock: of whoever looks itself stood still, or was without a broker, that time does not
-    count, for the others may have been no better off.
+    count, for the others may have been no better off. Of many, those that are missing for longest
+    are forgotten, as if they had never been: what they left was seen to long ago.
     """
 
     def __init__(self) -> None:
@@ -55,6 +59,10 @@ class Absences:
         new = living - self._missed.keys()
         for name in living | self._missed.keys():
             self._missed[name] = 0 if name in living else self._missed[name] + 1
+        over = len(self._missed) - max(REMEMBERED, len(living))
+        longest = sorted(self._missed, key=self._missed.__getitem__, reverse=True)
+        for name in longest[: max(0, over)]:
+            del self._missed[name]
         return new
 
     @property

@@ -60,3 +60,20 @@ def test_whom_nobody_has_ever_seen_is_not_gone() -> None:
     absences = Absences()
     assert absences.look(ONE) == ONE
     assert not forsaken(a_run(), absences.gone_for, 0.0)
+
+
+def test_of_many_that_came_and_went_the_last_ones_are_remembered() -> None:
+    absences = Absences()
+    for k in range(living.REMEMBERED + 50):
+        assert absences.look({"gw1", f"x{k}"}) == {f"x{k}", "gw1"} - ({"gw1"} if k else set())
+    absences.look(ONE)
+    assert absences.gone_for("x7") == 0.0, "it is forgotten"
+    assert absences.gone_for(f"x{living.REMEMBERED}") > 0
+    assert len(absences.gone) == living.REMEMBERED - living.MISSED
+    assert "gw1" not in absences.gone
+
+
+def test_all_that_live_are_remembered_however_many_they_are() -> None:
+    absences, many = Absences(), {f"x{k}" for k in range(living.REMEMBERED + 50)}
+    assert absences.look(many) == many
+    assert absences.look(many) == set()
