@@ -46,7 +46,7 @@ class UserObject(Struct):
     """A user. created_at: Unix seconds."""
 
     id: str
-    created_at: float
+    created_at: int
     name: str
     object: Literal["user"] = "user"
 
@@ -134,4 +134,4 @@ def _oneself_or_admin(services: Services, request: AnyRequest, user_id: str) -> 
 
 
 def _shown(user: User) -> UserObject:
-    return UserObject(user.id, user.created_at, user.display_name)
+    return UserObject(user.id, int(user.created_at), user.display_name)

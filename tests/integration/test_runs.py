@@ -78,6 +78,7 @@ async def test_a_run_waits_for_what_comes_of_a_call_and_goes_on_with_it(mesh: Me
         over = await settled(http, run["id"])
     assert (over["status"], over["content"]) == ("completed", "It rains.")
     (action,) = over["actions"]
+    assert type(action["expires_at"]) is int
     assert (action["status"], action["result"]) == ("completed", "It rains.")
     assert over["usage"]["prompt_tokens"] > run["usage"]["prompt_tokens"]
 

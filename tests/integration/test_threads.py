@@ -217,6 +217,7 @@ async def test_times_are_whole_seconds_as_in_openais_types(mesh: Mesh) -> None:
         for each in (made, whole, run, listed, *await messages(http, thread)):
             assert type(each["created_at"]) is int, each["object"]
         assert type(run["expires_at"]) is type(listed["expires_at"]) is int
+        assert type(listed["ended_at"]) is int
 
 
 async def test_only_its_owner_says_what_steers_those_who_answer_a_thread(mesh: Mesh) -> None:

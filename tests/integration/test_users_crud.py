@@ -18,6 +18,7 @@ async def test_an_admin_makes_lists_names_and_deletes_users(mesh: Mesh) -> None:
     async with admin(mesh) as http:
         made = await post(http, "/v1/users", name="Ada Lovelace")
         assert (made["object"], made["name"]) == ("user", "Ada Lovelace")
+        assert type(made["created_at"]) is int
         again = await post(http, "/v1/users", name="Ada Lovelace")
         assert again["id"] != made["id"]
         assert (await post(http, "/v1/users"))["name"] == "Anonymous User"

@@ -56,7 +56,7 @@ class Action(Struct):
     function_args: dict[str, Any]
     status: ActionStatus
     result: str | None
-    expires_at: float
+    expires_at: int
 
 
 class PendingAction(Struct):
@@ -160,7 +160,7 @@ def _action(story: ToolStory, at: int, call: ToolCall, due: float) -> Action:
         function_args=msgspec.json.decode(call.arguments, type=dict[str, Any]),
         status=_status(story, call),
         result=done.output if done is not None else None,
-        expires_at=due,
+        expires_at=int(due),
     )
 
 

@@ -58,7 +58,7 @@ class ThreadRunObject(Struct):
     id: str
     created_at: int
     expires_at: int
-    ended_at: float | None
+    ended_at: int | None
     status: Status
     model: str
     thread_id: str
@@ -118,7 +118,7 @@ def thread_run_object(run: wire.ThreadRun) -> ThreadRunObject:
         id=f"{RUN}{run.id}",
         created_at=int(run.created_at),
         expires_at=int(run.deadline),
-        ended_at=run.ended_at,
+        ended_at=None if run.ended_at is None else int(run.ended_at),
         status=run.state,
         model=run.model,
         thread_id=run.thread_id,
