@@ -117,9 +117,10 @@ class Broker:
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Let it stand still, its connections open."""
+        """Let it stand still, its connections open; it does when this returns."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # all its threads: one may answer yet
 
     def resume(self) -> None:
         assert self._process is not None

