@@ -38,6 +38,14 @@ REQUIRED = {"tools": [WEATHER, CLOCK], "tool_choice": "required"}
 NAMED = REQUIRED | {"tool_choice": {"type": "function", "function": {"name": "get_weather"}}}
 DEEP = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+OF_SCHEMA = {
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "x", "schema": SCHEMA, "strict": True},
+    }
+}
+JSON_OBJECT = {"response_format": {"type": "json_object"}}
+OSLO = '{"city": "Oslo"}'
 
 
 @pytest.fixture
@@ -120,7 +128,7 @@ async def test_tools_formats_and_odds_are_asked_for_in_its_own_words(
     engine: OpenAIEngine, upstream: Upstream, body: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     demanded = body.get("tool_choice")
-    upstream.deltas = [call(0, "c", "get_weather") if demanded else {"content": '{"a": 1}'}]
+    upstream.deltas = [call(0, "c", "get_weather", OSLO) if demanded else {"content": '{"a": 1}'}]
     likely = {"token": "x", "logprob": -1.0, "top_logprobs": []}
     upstream.logprobs = {"content": [likely]}
     await collect(engine, asked(engine, **body))
@@ -274,14 +282,27 @@ async def test_a_call_that_is_cut_off_stays_open(engine: OpenAIEngine, upstream:
             "went on speaking",
         ),
         ({"tools": [WEATHER]}, [{"content": "<tool"}, {"content": "_call>"}], "instead of a call"),
-        ({"response_format": {"type": "json_object"}}, [{"content": "Sure!"}], "not JSON"),
+        (JSON_OBJECT, [{"content": "Sure!"}], "not JSON"),
+        (JSON_OBJECT, [{"content": "[1]"}], "the whole has to be of type object"),
+        (OF_SCHEMA, [{"content": '{"b":"not an '}, {"content": 'integer"}'}], r"\.a is missing"),
+        (OF_SCHEMA, [{"content": '{"a": "1"}'}], r"\.a has to be of type integer"),
+        (
+            {"tools": [WEATHER]},
+            [call(0, "c", "get_weather", '{"city": 7}')],
+            r"'get_weather' with arguments .* \.city has to be of type string",
+        ),
+        (
+            {"tools": [WEATHER, CLOCK]},
+            [call(0, "c", "get_weather"), call(1, "d", "clock")],
+            r"\.city is missing",
+        ),
         (REQUIRED, [{"content": "It rains."}], "called nothing"),
         (REQUIRED, [{"reasoning": "Hm."}], "called nothing"),
         (NAMED, [{"content": "It rains."}], "called nothing"),
         (NAMED, [call(0, "c", "clock", "{}")], "though 'get_weather' was demanded"),
         (
             {"tools": [WEATHER], "parallel_tool_calls": False},
-            [call(0, "c", "get_weather", "{}"), call(1, "d", "get_weather", "{}")],
+            [call(0, "c", "get_weather", OSLO), call(1, "d", "get_weather", OSLO)],
             "more than once",
         ),
     ],
@@ -311,9 +332,27 @@ async def test_what_was_cut_off_may_lack_the_call_that_was_demanded(
 async def test_the_call_that_was_demanded_is_an_answer(
     engine: OpenAIEngine, upstream: Upstream, body: dict[str, Any]
 ) -> None:
-    upstream.deltas = [call(0, "c", "get_weather", "{"), call(0, arguments="}")]
+    upstream.deltas = [call(0, "c", "get_weather", OSLO[:5]), call(0, arguments=OSLO[5:])]
     said = read(text_of(await collect(engine, asked(engine, **body))))
-    assert [(made.name, made.arguments) for made in said.tool_calls] == [("get_weather", "{}")]
+    assert [(made.name, made.arguments) for made in said.tool_calls] == [("get_weather", OSLO)]
+
+
+@pytest.mark.parametrize("finish", ["stop", "length"])
+@pytest.mark.parametrize("text", ['{"c": null, "a": 1.0}', '\n{\n  "a": 1\n}'])
+async def test_what_the_schema_allows_is_an_answer_however_it_is_written(
+    engine: OpenAIEngine, upstream: Upstream, finish: str, text: str
+) -> None:
+    upstream.finish, upstream.deltas = finish, [{"content": part} for part in text]
+    steps = await collect(engine, asked(engine, **OF_SCHEMA))
+    assert (text_of(steps), steps[-1].finish) == (text, finish)
+
+
+async def test_what_was_cut_off_need_not_be_of_the_schema(
+    engine: OpenAIEngine, upstream: Upstream
+) -> None:
+    upstream.finish, upstream.deltas = "length", [{"content": '{"b": "not'}]
+    steps = await collect(engine, asked(engine, **OF_SCHEMA))
+    assert (text_of(steps), steps[-1].finish) == ('{"b": "not', "length")
 
 
 async def test_how_likely_tokens_were_is_told(engine: OpenAIEngine, upstream: Upstream) -> None:

@@ -12,6 +12,7 @@ from mesh.protocol.grammar import Wish
 from mesh.protocol.messages import Odds
 from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN, THINK, THOUGHT
 from mesh.worker.engines.base import EngineError, Job
+from mesh.worker.engines.schema_faults import Fault, text_fault
 
 BEHIND_THOUGHTS = f"{THOUGHT}\n"
 
@@ -50,7 +51,7 @@ class Said:
     """One answer. `feed` its deltas in order, then `finish`; each returns more of its text."""
 
     def __init__(self, job: Job) -> None:
-        self._offered = {tool.name for tool in job.tools}
+        self._offered = {tool.name: tool.parameters for tool in job.tools}
         self._wish = (job.grammar and job.grammar.wish) or Wish()
         self._likely = job.sampling.logprobs
         self._thinking = False
@@ -81,8 +82,9 @@ class Said:
             return self._close()
         if self._wish.must_call or self._wish.only:
             raise EngineError("The upstream called nothing, though a call was demanded.")
-        if self._wish.schema and not _is_json("".join(self._content)):
-            raise EngineError("The upstream's answer is not JSON, which was asked for.")
+        if self._wish.schema:
+            fault = text_fault(self._wish.schema, "".join(self._content))
+            _refuse(fault, "The upstream's answer is not of the format that was asked for")
         return self._end_thoughts()
 
     def odds(self, delta: Delta, told: Logprobs | None) -> Odds | None:
@@ -176,11 +178,16 @@ class Said:
     def _close(self) -> str:
         """The end of the call under way; one without arguments has none."""
         arguments = "".join(self._arguments)
-        if not arguments.strip():
-            return "{}" + CLOSE
-        if not _is_json(arguments, dict):
+        empty = not arguments.strip()
+        arguments = "{}" if empty else arguments
+        if not _is_object(arguments):
             raise EngineError("The upstream called with arguments that are no JSON object.")
-        return CLOSE
+        name = (self._call.function.name if self._call is not None else None) or ""
+        fault = text_fault(self._offered[name], arguments)
+        _refuse(
+            fault, f"The upstream called {name!r} with arguments that its schema does not allow"
+        )
+        return arguments + CLOSE if empty else CLOSE
 
 
 def _begun(text: str, mark: str) -> int:
@@ -188,8 +195,14 @@ def _begun(text: str, mark: str) -> int:
     return next(n for n in range(len(mark) - 1, -1, -1) if text.endswith(mark[:n]))
 
 
-def _is_json(text: str, kind: type = object) -> bool:
+def _is_object(text: str) -> bool:
     try:
-        return isinstance(msgspec.json.decode(text), kind)
+        return isinstance(msgspec.json.decode(text), dict)
     except (msgspec.DecodeError, RecursionError):  # what nests too deeply can be read by nobody
         return False
+
+
+def _refuse(fault: Fault | None, what: str) -> None:
+    """Raise EngineError for a fault."""
+    if fault is not None:
+        raise EngineError(f"{what}: {fault}.")
