@@ -22,7 +22,6 @@ async def test_who_is_asked_knows_for_which_request(gateway: Bus, connect: Conne
 
     with working_for("the one that subscribed"):
         await store.serve(subjects.STORE_ALL, answer)
-    await JetStream(store).end(subjects.RUN_STREAM)  # by now the broker knows of it
     await JetStream(store).end(subjects.RUN_STREAM)  # by now the broker knows who answers
     await gateway.ask(SUBJECT, GetHealth())
     with working_for("abc.1"):
