@@ -12,6 +12,7 @@ import msgspec
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import WHATEVER_COMES, JetStream, Stored
+from mesh.bus.log_end import LASTS, Outdated
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, decode_frame
 from mesh.protocol.messages import Frame, LogEvent, Queued, WorkerLost, WorkerStarted, WorkerStopped
@@ -110,10 +111,14 @@ async def story(js: JetStream, rid: str) -> Run | None:
 
 @dataclass
 class _Pass:
-    """One pass over an address: the requests wanted, from which sequence on, and up to where."""
+    """One pass over an address: the requests wanted, from which sequence on, and up to where.
+
+    known: the last sequence that somebody who asks knows to be there, 0 where nobody does.
+    """
 
     start: int
     upto: int = 0
+    known: int = 0
     runs: dict[str, Run] = field(default_factory=dict)
     finished: bool = False
 
@@ -126,7 +131,10 @@ class Replays:
         self._of: dict[str, Replayer] = {}
 
     async def run(self, rid: str, queued: Queued, start: int, upto: int = WHATEVER_COMES) -> Run:
-        """The state of a request as in `Replayer.run`; queued: its first event, at `start`."""
+        """The state of a request as in `Replayer.run`; queued: its first event, at `start`.
+
+        Raises Outdated.
+        """
         reply = queued.request.reply
         replayer = self._of.setdefault(reply, Replayer(self._js, reply))
         try:
@@ -152,14 +160,16 @@ class Replayer:
 
     async def run(self, rid: str, start: int, upto: int = WHATEVER_COMES) -> Run:
         """The state of a request whose first event is at `start`, or after it, as it stood at
-        `upto` or later.
+        `upto` or later. upto: a sequence of this address that was stored, or WHATEVER_COMES.
 
-        Tries until the log was read; cancel it to give up.
+        Tries until the log was read; cancel it to give up. Raises Outdated where the log's leader
+        has lacked `upto` for LASTS seconds.
         """
         if self._next is None:
             self._next = _Pass(start)
         wanted = self._next
         wanted.start, wanted.upto = min(wanted.start, start), max(wanted.upto, upto)
+        wanted.known = max(wanted.known, 0 if upto == WHATEVER_COMES else upto)
         wanted.runs.setdefault(rid, Run())
         async with self._busy:
             if self._next is wanted:
@@ -171,11 +181,11 @@ class Replayer:
     async def _read(self, wanted: _Pass) -> None:
         """Apply the address, to where the leader says it ends at most: a replica may lag behind."""
         log_of = subjects.log_of(self._reply)
-        at, target = wanted.start, None
+        at, target, begun = wanted.start, None, _now()
         while target is None or at <= target:
             try:
                 if target is None:
-                    target = min(wanted.upto, await self._js.end(subjects.RUN_STREAM))
+                    target = min(wanted.upto, await self._end(wanted.known))
                 async for batch in self._js.read(subjects.RUN_STREAM, log_of, at, target):
                     for stored in batch:
                         apply(wanted.runs, stored)
@@ -185,11 +195,33 @@ class Replayer:
                         break
                 if at <= target:
                     more = await self._js.next(subjects.RUN_STREAM, log_of, at)
-                    if more is None or more.seq > target:
+                    if more is not None and more.seq <= target:
+                        at = more.seq
+                    elif at > wanted.known or not await self._ours(wanted.known):
                         break
-                    at = more.seq
                     await asyncio.sleep(RETRY)  # a replica that lags behind has answered
             except BusError as error:
+                if isinstance(error, Outdated) and _now() - begun > LASTS:
+                    raise
                 log.debug("Replaying %s: %s", self._reply, error)
                 await asyncio.sleep(RETRY)
         wanted.finished = True
+
+    async def _end(self, known: int) -> int:
+        """Where the log ends. Raises Outdated where it is said to end before what is known of it:
+        by a leader that has just become one, in a cluster that comes together again."""
+        end = await self._js.end(subjects.RUN_STREAM)
+        if end < known:
+            raise Outdated(f"the log is said to end at {end}, and {known} was there")
+        return end
+
+    async def _ours(self, known: int) -> bool:
+        """Whether a message is one of this address. Raises Outdated where the leader lacks it."""
+        stored = await self._js.get(subjects.RUN_STREAM, known)
+        if stored is None:
+            raise Outdated(f"the log is said to lack {known}, and it was there")
+        return subjects.parse_run(stored.subject).reply == self._reply
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

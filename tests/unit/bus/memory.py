@@ -51,8 +51,9 @@ class Clockwork(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         inside = cast(Any, self)
-        if not inside._ready and inside._scheduled:
-            self._leapt = max(self._leapt, inside._scheduled[0].when())
+        live = [timer.when() for timer in inside._scheduled if not timer.cancelled()]
+        if not inside._ready and live:  # of one that was cancelled nobody waits for the time
+            self._leapt = max(self._leapt, min(live))
         cast(Any, super())._run_once()
 
 
