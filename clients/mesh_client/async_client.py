@@ -121,9 +121,9 @@ class AsyncClient:
             if (after := page.next) is None:
                 return
 
-    async def new_chat(self) -> "AsyncChat":
-        """Begin a chat."""
-        return AsyncChat(self._connection, await self._connection.send(calls.new_chat()))
+    async def new_chat(self, *, key: str = "") -> "AsyncChat":
+        """Begin a chat. With the key of an earlier call one gets that call's chat."""
+        return AsyncChat(self._connection, await self._connection.send(calls.new_chat(key)))
 
     async def chat(self, chat_id: str) -> "AsyncChat":
         """Open a chat, with all its messages."""

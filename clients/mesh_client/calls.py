@@ -233,9 +233,10 @@ def _message_path(chat_id: str, message_id: str) -> str:
     return f"{_chat_path(chat_id)}/messages/{quote(message_id, safe='')}"
 
 
-def new_chat() -> Call[ChatInfo]:
-    """An empty chat."""
-    return Call("POST", "/chats", ChatInfo, body=_Empty(), repeatable=False)
+def new_chat(key: str = "") -> Call[ChatInfo]:
+    """An empty chat, once per idempotency key; without one a new chat each time."""
+    headers = {"Idempotency-Key": key} if key else {}
+    return Call("POST", "/chats", ChatInfo, body=_Empty(), headers=headers, repeatable=bool(key))
 
 
 def list_chats(limit: int, after: str | None, include_hidden: bool) -> Call[ChatPage]:

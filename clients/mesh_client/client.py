@@ -120,9 +120,9 @@ class Client:
             if (after := page.next) is None:
                 return
 
-    def new_chat(self) -> "Chat":
-        """Begin a chat."""
-        return Chat(self._connection, self._connection.send(calls.new_chat()))
+    def new_chat(self, *, key: str = "") -> "Chat":
+        """Begin a chat. With the key of an earlier call one gets that call's chat."""
+        return Chat(self._connection, self._connection.send(calls.new_chat(key)))
 
     def chat(self, chat_id: str) -> "Chat":
         """Open a chat, with all its messages."""

@@ -13,7 +13,7 @@ from mesh_client.notebook import Chat, ask_many, side_by_side
 from mesh_client.notebook import Mesh as NotebookMesh
 from mesh_client.notebook.mesh import here as default_mesh
 from tests.conftest import free_port
-from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
+from tests.whole_mesh import ECHO, FAILING, SINGLE, SLOW, Mesh
 
 LONG = "/repeat " + " ".join(f"<{n}>" for n in range(400))
 
@@ -189,6 +189,21 @@ def test_many_questions_are_answered_in_their_order(here: NotebookMesh) -> None:
     assert list(answers.df.answer) == questions
     assert set(answers.df.state) == {"complete"}
     assert here.chats() == []
+
+
+def test_of_many_questions_those_wait_that_find_no_room(
+    new_mesh: Callable[..., Mesh], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    full = new_mesh(req_max_msgs=1)
+    full.start("store", "gateway", SINGLE)
+    mesh = NotebookMesh(full.url, "ada")
+    try:
+        answers = ask_many(["/repeat word"] * 5, mesh=mesh, model=SINGLE, max_tokens=10, show=False)
+        assert list(answers.df.state) == ["complete"] * 5
+        assert mesh.chats() == []
+    finally:
+        mesh.close()
 
 
 def test_of_many_one_failure_is_a_row(here: NotebookMesh) -> None:

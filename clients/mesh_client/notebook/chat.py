@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from secrets import token_hex
 from typing import TYPE_CHECKING, Unpack
 
 from mesh_client.async_client import AsyncAnswer, AsyncChat
@@ -11,6 +12,7 @@ from mesh_client.errors import MeshClientError, Rejected
 from mesh_client.notebook import views
 from mesh_client.notebook.answer import Answer
 from mesh_client.notebook.mesh import Mesh, here
+from mesh_client.notebook.patience import Patience
 from mesh_client.notebook.reading import Begin, read
 from mesh_client.notebook.showing import show
 from mesh_client.objects import Message
@@ -41,6 +43,8 @@ class Chat:
         self.answers: list[Answer] = []
         """What this object has asked, or read along, oldest first."""
         self._remote: AsyncChat | None = None
+        self._key = token_hex(16)
+        """What the mesh makes this chat by, once, however often it is asked to."""
         self._watchers: list[Callable[[], None]] = []
         self._panel: Panel | None = None
 
@@ -146,6 +150,23 @@ class Chat:
         """Ask, and return at once; nothing is shown. The answer goes on in the background."""
         return self._begun(content, lambda merged: self._ask(content, merged), options)
 
+    def start_patiently(
+        self, content: str, patience: Patience, **options: Unpack[AnswerOptions]
+    ) -> Answer:
+        """`start` that is no more refused than the patience says."""
+
+        async def begin(merged: AnswerOptions) -> AsyncAnswer:
+            keys: dict[str, str] = {}  # by chat: what was asked in one may stand there already
+
+            async def ask() -> AsyncAnswer:
+                keyed = AnswerOptions(**merged)
+                keyed["key"] = keys.setdefault(self._key, token_hex(16))
+                return await self._ask(content, keyed)
+
+            return await patience.take(ask)
+
+        return self._begun(content, begin, options)
+
     def retry(self, *, show: bool = True, **options: Unpack[AnswerOptions]) -> Answer:
         """Have the last question answered again, beside the answers it has already."""
         return self._shown(self.start_retry(**options), show)
@@ -220,7 +241,7 @@ class Chat:
 
     def leave(self) -> None:
         """The next question begins a new chat."""
-        self._remote = None
+        self._forget()
         self.answers = []
         self._changed()
 
@@ -269,7 +290,7 @@ class Chat:
 
     async def _ask(self, content: str, options: AnswerOptions) -> AsyncAnswer:
         if self._remote is None:
-            self._remote = await self.mesh.client.new_chat()
+            self._remote = await self.mesh.client.new_chat(key=self._key)
         remote = self._remote
         try:
             return await remote.ask(content, **options)
@@ -277,8 +298,12 @@ class Chat:
             if not remote.messages:  # nothing to come back to
                 with suppress(MeshClientError):
                     await remote.delete()
-                self._remote = None
+                    self._forget()
             raise
+
+    def _forget(self) -> None:
+        """The next question begins another chat."""
+        self._remote, self._key = None, token_hex(16)
 
     def _opened(self) -> AsyncChat:
         if self._remote is None:

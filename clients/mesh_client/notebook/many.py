@@ -10,6 +10,7 @@ from mesh_client.errors import MeshClientError
 from mesh_client.notebook.answer import Answer
 from mesh_client.notebook.chat import Chat
 from mesh_client.notebook.mesh import Mesh, here
+from mesh_client.notebook.patience import Patience
 from mesh_client.notebook.progress import Progress
 from mesh_client.notebook.showing import show_value, this_cell
 
@@ -80,6 +81,7 @@ def ask_many(
     """Ask each question in a chat of its own, `at_once` at a time, and wait for all answers.
 
     keep: leave the chats in the mesh; else they are deleted in the end. show: a progress bar.
+    What the mesh cannot take just then waits, and is asked again as long as others are taken.
     An answer that failed says so itself (`state`, `sentence`); nothing is raised for it. An
     interrupted cell stops what is being written.
     """
@@ -113,18 +115,20 @@ class _Many:
         self.answers: list[Answer] = []
         self._chats = [Chat(mesh=mesh, **options) for _ in questions]
         self._room = asyncio.Semaphore(at_once)
+        self._patience = Patience()
         self.over = asyncio.Event()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as asking:
             for chat, question in zip(self._chats, self.questions, strict=True):
                 await self._room.acquire()
-                answer = chat.start(question)
+                answer = chat.start_patiently(question, self._patience)
                 self.answers.append(answer)
                 asking.create_task(self._finish(answer))
 
     async def stop(self) -> None:
-        """Stop what is being written."""
+        """Stop what is being written, and ask no more."""
+        self._patience.end()
         running = [answer for answer in self.answers if not answer.ended]
         await asyncio.gather(*(answer.stop_here() for answer in running), return_exceptions=True)
 
