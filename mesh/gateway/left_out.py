@@ -31,10 +31,6 @@ ACTIONS = (
     "Actions are the calls that a model made, and part of their run's story: PUT "
     "/v1/actions/{action_id} says what came of one, failed if nothing shall."
 )
-CHUNKS = (
-    "What assistants say is added piece by piece by runs (POST /v1/threads/{thread_id}/runs); add "
-    "what was said elsewhere as one message, by POST /v1/messages."
-)
 SAFETY = "This mesh has no safety service: nothing that is said here is rated or rewritten."
 
 
@@ -103,13 +99,6 @@ async def delete_action(request: AnyRequest, services: Wired, action_id: FromPat
     """Not done here: an action stays in its run's story. Always 501."""
     services.doorman.principal(request)
     _left_out(ACTIONS)
-
-
-@post("/v1/messages/assistant", status_code=200)
-async def assistant_chunk(request: AnyRequest, services: Wired) -> None:
-    """Not done here: runs add what assistants say. Always 501."""
-    services.doorman.principal(request)
-    _left_out(CHUNKS)
 
 
 @get("/v1/containers")

@@ -65,7 +65,6 @@ from mesh.gateway.export import export_chats
 from mesh.gateway.generate import generate
 from mesh.gateway.health import health, workers
 from mesh.gateway.left_out import (
-    assistant_chunk,
     builtin_plugins,
     create_action,
     create_container,
@@ -142,6 +141,7 @@ from mesh.gateway.threads.messages import (
     list_messages,
     post_message,
     post_outcome,
+    post_said,
 )
 from mesh.gateway.threads.routes import (
     create_thread,
@@ -243,7 +243,6 @@ ROUTES: list[ControllerRouterHandler] = [
     create_container,
     create_action,
     delete_action,
-    assistant_chunk,
     list_completions,
     get_completion,
     update_completion,
@@ -317,6 +316,7 @@ ROUTES: list[ControllerRouterHandler] = [
     delete_message,
     post_message,
     post_outcome,
+    post_said,
     get_thread_message,
     list_messages,
     formatted_messages,

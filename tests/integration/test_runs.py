@@ -179,7 +179,8 @@ async def test_of_a_run_s_status_only_its_end_can_be_asked_for(mesh: Mesh) -> No
         error = refused.json()["error"]
         assert (refused.status_code, error["code"], error["param"]) == (422, "conflict", "status")
         assert "PUT /v1/actions" in error["message"]
-        assert (await http.put(url, json={"status": "processing"})).status_code == 400
+        assert (await http.put(url, json={"status": "processing"})).status_code == 422
+        assert (await http.put(url, json={"status": "deleted"})).status_code == 400
         for word in ("cancelling", "cancelled"):
             stopped = await http.put(url, json={"status": word})
             assert (stopped.status_code, stopped.json()["status"]) == (200, "cancelled")

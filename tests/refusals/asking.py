@@ -42,7 +42,6 @@ NOT_DONE: dict[str, str] = {
     "POST /v1/responses/input_tokens": "The tokens of an input are not counted before …",
     "DELETE /v1/models/{model}": "Models are what workers serve: …",
     "POST /v1/threads/runs": "Make the thread first (POST /v1/threads), …",
-    "POST /v1/messages/assistant": "What assistants say is added piece by piece by runs …",
 }
 
 LEFT_OUT: dict[str, Table] = {

@@ -179,6 +179,7 @@ KEYS_OF_THEIR_OWN = (
     "/chats/{chat_id}/prompter_message",
     "/v1/assistants",
     "/v1/messages",
+    "/v1/messages/assistant",
     "/v1/messages/tools",
     "/v1/threads",
     "/v1/threads/{thread_id}/messages",

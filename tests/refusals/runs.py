@@ -112,6 +112,37 @@ ROWS: dict[str, Table] = {
             '`"thread_id": "nothing"`',
         ),
         _runs(thread_id="$thread"),
+        unsupported(
+            "meta_data",
+            "A run has no meta_data; note it with its thread or a message, and leave it out.",
+            RUN | {"thread_id": "$thread", "meta_data": {"a": "b"}},
+            "`meta_data` that say something",
+        ),
+        unsupported(
+            "tool_resources",
+            "Files and vector stores are not kept here; leave tool_resources out.",
+            RUN | {"thread_id": "$thread", "tool_resources": {"a": {}}},
+            "`tool_resources` that say something",
+        ),
+        unsupported(
+            "truncation_strategy",
+            "The oldest turns are left out where a thread is longer than its model can read; leave "
+            "truncation_strategy out.",
+            RUN | {"thread_id": "$thread", "truncation_strategy": {"type": "auto"}},
+            "`truncation_strategy` that says something",
+        ),
+        bad(
+            "expires_at",
+            "This run would be over before it begins; name a later time.",
+            RUN | {"thread_id": "$thread", "expires_at": 1},
+            '`"expires_at": 1`',
+        ),
+        bad(
+            "completed_at",
+            "Expected `null`, got `int`.",
+            RUN | {"thread_id": "$thread", "completed_at": 1},
+            '`"completed_at": 1`',
+        ),
     ),
     "GET /v1/runs/{run_id}/actions/status": (
         bad("status", "status: Invalid enum value 'lost'.", query={"status": "lost"}),
@@ -155,6 +186,14 @@ ROWS: dict[str, Table] = {
             {"status": "completed"},
             "an action of a run that is over",
             ids={"action_id": "$over action"},
+        ),
+        refused(
+            ErrorCode.CONFLICT,
+            "This action is cancelled. Say what came of it, completed or failed; …",
+            {"status": "processing"},
+            "that somebody is at an action that is over",
+            ids={"action_id": "$over action"},
+            param="status",
         ),
     ),
     "POST /workers/{name}/drain": (

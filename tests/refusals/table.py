@@ -53,7 +53,6 @@ NO_INPUT = frozenset(
         "GET /v1/files",
         "POST /v1/files",
         "GET /v1/health",
-        "POST /v1/messages/assistant",
         "GET /v1/chat/completions",
         "POST /v1/responses/compact",
         "POST /v1/responses/input_tokens",

@@ -173,15 +173,31 @@ def _steers(role: str, **more: Any) -> Row:
 
 
 def _posted(role: str = "tool") -> Table:
-    """The rows of a message whose thread stands in the body."""
+    """The rows of a message whose thread stands in the body. role: `assistant` where each is one's;
+    else what is said where each is a tool's."""
+    said = {"thread_id": "$thread", "content": "x"}
+    outcome = bad(
+        "tool_call_id",
+        "Say which call this is the outcome of.",
+        said | {"role": role},
+        "a tool's message without `tool_call_id`",
+    )
     return (
         _messages(thread_id="$thread"),
         _notes(thread_id="$thread", content="x"),
+        *(() if role == "assistant" else (outcome,)),
+        refused(
+            ErrorCode.FORBIDDEN,
+            "One writes in one's own name, or in that of an assistant: …",
+            said | {"sender_id": "nobody"},
+            '`"sender_id": "nobody"`',
+            param="sender_id",
+        ),
         bad(
-            "tool_call_id",
-            "Say which call this is the outcome of.",
-            {"thread_id": "$thread", "content": "x", "role": role},
-            "a tool's message without `tool_call_id`",
+            "tool_id",
+            "tool_id and tool_call_id name two calls; leave one of them out.",
+            said | {"tool_id": "a", "tool_call_id": "b"},
+            "a `tool_id` that is not the `tool_call_id`",
         ),
         refused(ErrorCode.NOT_FOUND, NO_THREAD, {"thread_id": "nothing", "content": "x"}),
         refused(
@@ -190,7 +206,9 @@ def _posted(role: str = "tool") -> Table:
             {"thread_id": "$another thread", "content": "x"},
             "a `thread_id` of somebody else's",
         ),
-        _steers("tool", body={"thread_id": "$shared thread"}),
+        _steers(
+            "assistant" if role == "assistant" else "tool", body={"thread_id": "$shared thread"}
+        ),
     )
 
 
@@ -273,4 +291,14 @@ ROWS: dict[str, Table] = {
     "GET /v1/threads/{thread_id}/runs": _lists("run", "nothing"),
     "POST /v1/messages": _posted(),
     "POST /v1/messages/tools": _posted("user"),
+    "POST /v1/messages/assistant": (
+        *_posted("assistant"),
+        refused(
+            ErrorCode.NOT_IMPLEMENTED,
+            "A message is added whole: send all of it at its end, with is_last_chunk true. …",
+            {"thread_id": "$thread", "content": "x", "is_last_chunk": False},
+            '`"is_last_chunk": false`',
+            param="is_last_chunk",
+        ),
+    ),
 }

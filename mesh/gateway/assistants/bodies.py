@@ -26,9 +26,11 @@ class AssistantBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """An assistant, or what is to be otherwise with one; null leaves a thing as it is, but for
     temperature and top_p, which are the model's own again.
 
-    model: null for the mesh's default; tools: functions; meta_data: up to 16 texts.
+    model: null for the mesh's default; tools: functions; meta_data: up to 16 texts; id: as null
+    only, for it is given to an assistant here.
     """
 
+    id: None = None
     name: Name | None = None
     description: Description | None = None
     model: Name | None = None

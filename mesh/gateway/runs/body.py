@@ -1,6 +1,6 @@
 """Reads the bodies of the routes of runs. Pure."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -25,10 +25,21 @@ class OutputsBody(Struct, forbid_unknown_fields=True):
 
 
 class ActionBody(Struct):
-    """What an action is set to. A failed one's result says why; the model is shown it too."""
+    """What an action is set to: completed or failed; any other word says how it stands already,
+    that somebody is at it as well. A failed one's result says why; the model is shown it too, an
+    object as JSON."""
 
-    status: Literal["completed", "failed"]
-    result: str = ""
+    status: Literal[
+        "completed", "failed", "pending", "processing", "retrying", "expired", "cancelled"
+    ]
+    result: str | dict[str, Any] | None = None
+
+    @property
+    def output(self) -> str:
+        """The result as a text for the model."""
+        if isinstance(self.result, dict):
+            return msgspec.json.encode(self.result).decode()
+        return self.result or ""
 
 
 ON_A_THREAD = (

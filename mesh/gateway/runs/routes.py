@@ -44,6 +44,10 @@ Wait = Annotated[float, QueryParameter(name="wait", ge=0, le=60)]
 StatusQuery = Annotated[ActionStatus | None, QueryParameter(name="status")]
 
 
+AT_IT = ("processing", "retrying")
+"""Words of those who do an action before they say what came of it: it is waited for."""
+
+
 class Where(Struct):
     """On which thread a run is to be, if on any."""
 
@@ -171,13 +175,20 @@ async def get_action(
 async def put_action(
     request: AnyRequest, services: Wired, action_id: FromPath[str]
 ) -> Response[bytes]:
-    """Say what came of one call: `completed` with its result, or `failed` with the reason."""
+    """Say what came of one call: `completed` with its result, or `failed` with the reason.
+
+    That it stands as it does, or that somebody is at it, may be said too, and changes nothing.
+    """
     principal = services.doorman.principal(request)
     body = await read_body(request, ActionBody)
     story, action = await _find_action(services, principal, action_id)
-    failed = body.status == "failed"
-    await _settle(services, story, [_done(action.tool_call_id, body.result, failed)])
-    return as_json((await _find_action(services, principal, action_id))[1])
+    if body.status not in ("completed", "failed"):
+        _check_stands(action, body.status)
+    elif body.status != action.status or body.result is not None:
+        failed = body.status == "failed"
+        await _settle(services, story, [_done(action.tool_call_id, body.output, failed)])
+        _, action = await _find_action(services, principal, action_id)
+    return as_json(action)
 
 
 async def _find_action(
@@ -213,6 +224,16 @@ def _outcomes(story: ToolStory, outputs: list[ToolOutput]) -> list[ActionDone]:
 
 def _done(call: str, output: str, failed: bool) -> ActionDone:
     return ActionDone(uid=new_secret_uid(), call=call, output=output, failed=failed, by="client")
+
+
+def _check_stands(action: Action, said: str) -> None:
+    """Raises MeshError (conflict) unless an action stands as is said of it."""
+    if action.status != ("pending" if said in AT_IT else said):
+        detail = (
+            f"This action is {action.status}. Say what came of it, completed or failed; it is "
+            "cancelled with its run (POST /v1/runs/{run_id}/cancel), and expires by itself."
+        )
+        raise MeshError(ErrorCode.CONFLICT, detail, param="status")
 
 
 async def _settle(services: Services, story: ToolStory, outcomes: list[ActionDone]) -> None:

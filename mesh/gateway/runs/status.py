@@ -1,6 +1,6 @@
 """`PUT /v1/runs/{id}/status`: for clients that set how a run stands. Its end can be asked for."""
 
-from typing import Literal
+from typing import Literal, cast
 
 from litestar import Response, put
 from litestar.params import FromPath
@@ -15,11 +15,27 @@ from mesh.gateway.services import Wired
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.tool_story import Status
 
+Others = Literal["cancelling", "pending", "processing", "retrying", "action_required"]
+
+MEANT: dict[str, Status] = {
+    "cancelling": "cancelled",
+    "pending": "queued",
+    "processing": "in_progress",
+    "retrying": "in_progress",
+    "action_required": "requires_action",
+}
+"""Words that other servers have for it."""
+
+GOES_ON: tuple[Status, ...] = ("queued", "in_progress")
+"""What is said of a run to have it go on: it does so by itself unless something is waited for."""
+
+WENT_ON: tuple[Status, ...] = (*GOES_ON, "completed", "incomplete")
+
 
 class RunStatusBody(Struct):
     """How a run is to stand: cancelled (or cancelling), or as it does already."""
 
-    status: Status | Literal["cancelling"]
+    status: Status | Others
 
 
 @put("/v1/runs/{run_id:str}/status", body=RunStatusBody, reply=RunObject)
@@ -30,7 +46,7 @@ async def set_run_status(
     principal = services.doorman.principal(request)
     body = await read_body(request, RunStatusBody)
     story = await find(services, principal, run_id)
-    wanted = "cancelled" if body.status == "cancelling" else body.status
+    wanted = cast("Status", MEANT.get(body.status, body.status))
     if wanted == "cancelled" and story.over is None:
         await stop(services, story, principal.name)
         now = run_object(await find(services, principal, run_id))
@@ -41,8 +57,8 @@ async def set_run_status(
 
 
 def _check(run: RunObject, wanted: Status) -> None:
-    """Raises MeshError (conflict) unless a run stands so."""
-    if run.status != wanted:
+    """Raises MeshError (conflict) unless a run stands so, or goes on and is told to."""
+    if run.status != wanted and not (wanted in GOES_ON and run.status in WENT_ON):
         detail = (
             f"This run is {run.status}, which follows from what happened to it. Say what came of "
             "its calls (PUT /v1/actions/{action_id}), or cancel it."

@@ -43,9 +43,32 @@ class MessageBody(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class PostedMessageBody(MessageBody, kw_only=True, forbid_unknown_fields=True):
-    """The same for `POST /v1/messages`, and in which thread."""
+    """The same for `POST /v1/messages`, and in which thread. sender_id: oneself, or the assistant
+    in whose name it is; tool_id: another word for tool_call_id; is_last_chunk: false for a piece of
+    a message, which only `POST /v1/messages/assistant` minds."""
 
     thread_id: str
+    sender_id: str | None = None
+    tool_id: str | None = None
+    is_last_chunk: bool | None = None
+
+    def message(self) -> NewMessage:
+        """Raises MeshError (bad_request) for two calls at once."""
+        said = super().message()
+        if self.tool_id in (None, "", said.tool_call_id):
+            return said
+        if said.tool_call_id:
+            raise bad("tool_id", "tool_id and tool_call_id name two calls; leave one of them out.")
+        return msgspec.structs.replace(said, tool_call_id=self.tool_id)
+
+    def sent_by(self, user_id: str) -> None:
+        """Raises MeshError (forbidden) if it is said to be somebody else's."""
+        if self.sender_id not in (None, "", user_id, self.assistant_id or ""):
+            detail = (
+                "One writes in one's own name, or in that of an assistant: make sender_id your own "
+                "id (GET /auth/check) or the assistant_id, or leave it out."
+            )
+            raise MeshError(ErrorCode.FORBIDDEN, detail, param="sender_id")
 
 
 class ThreadBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +115,8 @@ class ThreadRunBody(SamplingBody, kw_only=True):
 
 class PostedRunBody(ChatCompletionBody, kw_only=True):
     """What `POST /v1/runs` takes: a conversation in `messages`, as a chat completion; or with
-    `thread_id` what `POST /v1/threads/{thread_id}/runs` takes."""
+    `thread_id` what `POST /v1/threads/{thread_id}/runs` takes, also as a whole run that is filled
+    in (`FilledIn`)."""
 
     messages: Annotated[list[ChatMessage], Meta(min_length=1)] | None = None  # type: ignore[assignment]
     thread_id: str | None = None

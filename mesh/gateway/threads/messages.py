@@ -26,6 +26,7 @@ from mesh.gateway.threads.shapes import (
     formatted,
     message_object,
 )
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.threads import (
     AddThreadMessage,
     DeleteThreadMessage,
@@ -34,6 +35,12 @@ from mesh.protocol.threads import (
     NewMessage,
     Order,
     PlanThread,
+    Role,
+)
+
+CHUNKS = (
+    "A message is added whole: send all of it at its end, with is_last_chunk true. What runs say "
+    "is added piece by piece by themselves (POST /v1/threads/{thread_id}/runs)."
 )
 
 Sorted = Annotated[Order, QueryParameter(name="order")]
@@ -51,16 +58,22 @@ async def add_message(
 @post("/v1/messages", status_code=200, body=PostedMessageBody, **MADE_ONCE)
 async def post_message(request: AnyRequest, services: Wired) -> MessageObject:
     """The same, with the thread's id in the body."""
-    body = await read_body(request, PostedMessageBody)
-    return await _add(request, services, body.thread_id, body.message())
+    return await _post(request, services)
 
 
 @post("/v1/messages/tools", status_code=200, body=PostedMessageBody, **MADE_ONCE)
 async def post_outcome(request: AnyRequest, services: Wired) -> MessageObject:
     """The same for what came of a tool's call, whatever role is said."""
-    body = await read_body(request, PostedMessageBody)
-    said = replace(body.message(), role="tool")
-    return await _add(request, services, body.thread_id, said)
+    return await _post(request, services, "tool")
+
+
+@post("/v1/messages/assistant", status_code=200, body=PostedMessageBody, **MADE_ONCE)
+async def post_said(request: AnyRequest, services: Wired) -> MessageObject:
+    """The same for what an assistant has said elsewhere, whatever role is said.
+
+    As one message: pieces of one (`is_last_chunk` false) are 501.
+    """
+    return await _post(request, services, "assistant")
 
 
 @get("/v1/messages/{message_id:str}")
@@ -116,6 +129,18 @@ async def formatted_messages(
     plan = await services.store.ask(query)
     messages = instructed(plan, own_instructions(plan))
     return as_json([formatted(message) for message in messages])
+
+
+async def _post(request: AnyRequest, services: Services, role: Role | None = None) -> MessageObject:
+    """Write in the thread that the body names; role: whatever is said, that of the route."""
+    body = await read_body(request, PostedMessageBody)
+    said = body.message()
+    body.sent_by(services.doorman.principal(request).user_id)
+    if role == "assistant" and body.is_last_chunk is False:
+        raise MeshError(ErrorCode.NOT_IMPLEMENTED, CHUNKS, param="is_last_chunk")
+    if role is not None:
+        said = replace(said, role=role)
+    return await _add(request, services, body.thread_id, said)
 
 
 async def _add(

@@ -19,6 +19,7 @@ from mesh.gateway.runs.events import EVENTS, follow
 from mesh.gateway.runs.finding import shown
 from mesh.gateway.runs.shapes import RUN, RunObject
 from mesh.gateway.services import Services, Wired
+from mesh.gateway.threads import filled_in
 from mesh.gateway.threads.bodies import ThreadRunBody, decode_run, read_run, schemas
 from mesh.gateway.threads.shapes import ThreadRunObject, thread_run_object
 from mesh.gateway.tokens import Principal
@@ -28,7 +29,8 @@ from mesh.protocol.tool_story import ToolStory
 
 class Sent(Struct, frozen=True):
     """A request for a run. key, digest: of its idempotency key, and of all that was sent with it;
-    posted: of the same key, where the thread is to be noted. All "" where there is none."""
+    posted: of the same key, where the thread is to be noted. All "" where there is none; until:
+    by when the run is to be over, in Unix seconds, at the latest."""
 
     data: bytes
     body: ThreadRunBody
@@ -36,6 +38,7 @@ class Sent(Struct, frozen=True):
     digest: str
     posted: str
     trace: str
+    until: float | None
 
 
 @post(
@@ -74,14 +77,17 @@ async def list_thread_runs(
 
 
 async def run_on_thread(
-    request: AnyRequest, services: Services, thread_id: str, posted: str = ""
+    request: AnyRequest, services: Services, thread_id: str, posted: str | None = None
 ) -> Response[bytes]:
     """Begin what a request asks for on a thread; answer with it, or tell it. Raises MeshError.
 
-    posted: where to note the thread, for a route that is not the thread's own.
+    posted: where to note the thread, for the route that is not the thread's own, and takes whole
+    runs as well.
     """
     principal = services.doorman.principal(request)
-    data = await request.body()
+    data, until = await request.body(), None
+    if posted is not None:
+        data, until = filled_in.plain(data, services.clock())
     body = decode_run(data)
     if body.thread_id not in (None, thread_id):
         raise bad("thread_id", "The body names another thread than the path; leave it out there.")
@@ -91,8 +97,9 @@ async def run_on_thread(
         body=body,
         key=keys.thread_run(key, thread_id),
         digest=await body_digest(request) if key else "",
-        posted=posted,
+        posted=posted or "",
         trace=request_id(request),
+        until=until,
     )
     async with tried(services, principal, sent.key) as (run_id, known):
         if known is not None:
@@ -122,6 +129,8 @@ async def _new(
     asked, later = await services.aside.read(user, sent.data, read, kept)
     run = await run_of(services, principal, asked, run_id, sent.trace)
     run = replace(run, later=later, thread=thread_id, assistant=body.assistant_id, fit="truncate")
+    if sent.until is not None:
+        run = replace(run, deadline=min(run.deadline, sent.until))
     async with let_in(services, run):
         if sent.posted:
             await services.telling.note(services.rid(principal, sent.posted), thread_id)
