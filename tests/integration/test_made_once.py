@@ -84,6 +84,8 @@ async def test_a_message_is_written_in_a_thread_once_under_a_key(mesh: Mesh) -> 
         ("/v1/tools", {"function": {"name": "clock"}}),
         ("/v1/users", {"name": "eve"}),
         ("/chats/any/shares", None),
+        ("/v1/embeddings", {"model": "echo", "input": "x"}),
+        ("/tokenize", {"model": "echo", "prompt": "x"}),
     ],
 )
 async def test_where_a_key_does_nothing_it_is_refused(mesh: Mesh, url: str, body: Any) -> None:

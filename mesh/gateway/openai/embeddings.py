@@ -70,7 +70,13 @@ class EmbeddingList(Struct):
     object: Literal["list"] = "list"
 
 
-@post("/v1/embeddings", status_code=200, body=EmbeddingsBody, reply=EmbeddingList)
+@post(
+    "/v1/embeddings",
+    status_code=200,
+    body=EmbeddingsBody,
+    reply=EmbeddingList,
+    unrepeatable="The same texts have the same embeddings, however often they are sent.",
+)
 async def embeddings(request: AnyRequest, services: Wired) -> Response[bytes]:
     """Embeddings of texts, each a vector of length 1."""
     principal = services.doorman.principal(request)

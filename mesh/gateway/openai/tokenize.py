@@ -39,7 +39,12 @@ class Tokenized(Struct):
     tokens: list[int]
 
 
-@post("/tokenize", status_code=200, body=TokenizeBody)
+@post(
+    "/tokenize",
+    status_code=200,
+    body=TokenizeBody,
+    unrepeatable="The same text has the same tokens, however often it is sent.",
+)
 async def tokenize(request: AnyRequest, services: Wired) -> Tokenized:
     """The tokens of a text."""
     principal = services.doorman.principal(request)
