@@ -77,3 +77,13 @@ def test_what_is_no_address_of_a_broker_is_said_in_a_sentence(nats: str) -> None
 def test_brokers_are_named_with_or_without_a_scheme() -> None:
     named = "nats://a:4222, b, tls://[::1]:4223"
     assert OperatorSettings(nats=named).servers == ["nats://a:4222", "b", "tls://[::1]:4223"]
+
+
+def test_what_clients_rely_on_unless_told_otherwise() -> None:
+    usual = GatewaySettings()
+    assert usual.access_ttl == 60 * 60
+    assert usual.refresh_ttl == 7 * 24 * 60 * 60
+    assert usual.ask_history == 3_000
+    assert usual.client_quota == 500_000
+    assert usual.keep_alive == 15
+    assert not usual.limit_messages
