@@ -5,12 +5,13 @@ Each is kept once, whoever tries: what was dropped or asked again leaves a mark 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 
 from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, persist
+from mesh.bus.connection import Oversized
 from mesh.bus.dlq import letter_of
 from mesh.bus.jetstream import JetStream, Stored, fence
 from mesh.bus.replay import events, read_event, story
@@ -29,6 +30,9 @@ from mesh.protocol.messages import (
 )
 
 log = logging.getLogger(__name__)
+
+FEW = 3
+"""Claims of which a letter tells that has no room for all; what `submit` leaves free holds them."""
 
 
 class DeadLetters:
@@ -54,15 +58,27 @@ class DeadLetters:
         self._is_gone = is_gone
 
     async def keep(self, rid: str) -> None:
-        """Keep a request that has ended as poison, unless it was kept before. Raises BusError."""
+        """Keep a request that has ended as poison, unless it was kept before. Raises BusError.
+
+        What is larger than a message is kept shortened, or not at all if even that does not fit.
+        """
         letter = await self._letter(rid)
         if letter is None or self._is_gone(letter.request.tenant):
             return
-        try:
-            await persist(self._js, _subject(letter), encode(letter), fence(0))
-            log.warning("%s is kept as a dead letter: %s", rid, letter.why)
-        except Fenced:
-            log.debug("%s is a dead letter already", rid)
+        for shorter in _ever_shorter(letter):
+            try:
+                await persist(self._js, _subject(shorter), encode(shorter), fence(0))
+                log.warning("%s is kept as a dead letter: %s", rid, shorter.why)
+            except Fenced:
+                log.debug("%s is a dead letter already", rid)
+            except Oversized:
+                continue
+            return
+        log.error(
+            "%s ended as poison and cannot be kept as a dead letter: it is larger than the broker "
+            "takes. Raise max_payload in nats.conf and start a gateway again, then it is kept.",
+            rid,
+        )
 
     async def ask_again(self, subject: str, data: bytes) -> AskedAgain:
         """Handle `revive.<user>`: queue a dead letter's request as a new one, once.
@@ -127,6 +143,16 @@ class DeadLetters:
             note=queued.note,
             charge=queued.charge,
         )
+
+
+def _ever_shorter(letter: DeadLetter) -> Iterator[DeadLetter]:
+    """A letter whole, then with less of its history each time; its request is in all of them."""
+    yield letter
+    short = "It is too large for a message: what there was of the answer is not kept with it"
+    yield replace(letter, text="", why=f"{letter.why} {short}.")
+    total, last = len(letter.attempts), letter.attempts[-FEW:]
+    short += f", nor more than the last {len(last)} of its {total} claims"
+    yield replace(letter, text="", why=f"{letter.why} {short}.", attempts=last)
 
 
 def _attempt(stored: Stored, claim: Claim) -> Attempt:

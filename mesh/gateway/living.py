@@ -6,6 +6,7 @@ seems gone has the streams cancelled that nobody could read on.
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from mesh.bus.connection import BusError
@@ -53,16 +54,25 @@ class Absences:
 
     def __init__(self) -> None:
         self._missed: dict[str, int] = {}
+        self._unseen: set[str] = set()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Look from now on for those who own something, also if they were never seen to live."""
+        unknown = set(names) - self._missed.keys()
+        self._missed.update(dict.fromkeys(unknown, 0))
+        self._unseen |= unknown
 
     def look(self, living: set[str]) -> set[str]:
         """Take note of who lives now; returns who was never seen before."""
-        new = living - self._missed.keys()
+        new = living - (self._missed.keys() - self._unseen)
+        self._unseen -= living
         for name in living | self._missed.keys():
             self._missed[name] = 0 if name in living else self._missed[name] + 1
         over = len(self._missed) - max(REMEMBERED, len(living))
         longest = sorted(self._missed, key=self._missed.__getitem__, reverse=True)
         for name in longest[: max(0, over)]:
             del self._missed[name]
+        self._unseen &= self._missed.keys()
         return new
 
     @property
@@ -93,11 +103,16 @@ class Living:
 
     @property
     def gone(self) -> set[str]:
-        """The names of those that lived, and do no more as far as one sees."""
+        """The names of those that lived, or own something, and do not live as far as one sees."""
         return self._absences.gone
 
+    def expect(self, names: Iterable[str]) -> None:
+        """Say who owns something unfinished: who of them died before we were there to see it, and
+        does not return, counts as gone like those that we saw."""
+        self._absences.expect(names)
+
     def gone_for(self, name: str) -> float:
-        """Seconds for which a gateway is gone, at least; 0: it lives, or was never seen."""
+        """Seconds for which a gateway is gone, at least; 0: it lives, or nobody knows of it."""
         return self._absences.gone_for(name)
 
     async def run(self) -> None:

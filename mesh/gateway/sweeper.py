@@ -84,11 +84,22 @@ class Sweeper:
                 queue = await self._js.stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)
                 await self._sweep(await self._unfinished.read(), queue)
                 await self._leftovers.clear(self._clock())
-                for rid in list(self._unfinished.poisoned):
-                    await self._letters.keep(rid)
-                    self._unfinished.poisoned.pop(rid, None)
+                await self._keep_letters()
             except (BusError, MeshError) as error:
                 log.debug("Sweeping: %s", error)
+
+    async def _keep_letters(self) -> None:
+        """Keep what ended as poison; one that cannot be kept now comes last the next time.
+
+        Raises BusError.
+        """
+        for rid, at in list(self._unfinished.poisoned.items()):
+            del self._unfinished.poisoned[rid]
+            try:
+                await self._letters.keep(rid)
+            except BusError:
+                self._unfinished.poisoned[rid] = at
+                raise
 
     async def _sweep(self, runs: dict[str, Run], queue: StreamInfo) -> None:
         """See to all unfinished requests once, of gateways that are gone to more of them.
@@ -98,6 +109,7 @@ class Sweeper:
         """
         now = self._clock()
         open_ = {rid: run for rid, run in runs.items() if run.queued is not None}
+        self._living.expect(run.queued.request.reply for run in open_.values() if run.queued)
         overdue = [rid for rid, run in open_.items() if run.queued and now > due(run) + COURTESY]
         if overdue:
             log.info("Ending %d requests that nobody has ended", len(overdue))

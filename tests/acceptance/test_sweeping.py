@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -10,6 +11,7 @@ import httpx
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import ack
+from mesh.bus.topology import LEASE_TTL
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancelled, Done, Failed
@@ -74,6 +76,29 @@ def test_what_nobody_can_read_on_is_cancelled_when_its_gateway_is_gone(
     until("it is cancelled", cancelled)
     ends = [run.end for run in truth_of(processes.broker).runs.values()]
     assert ends.count(None) == 1
+
+
+def test_what_nobody_can_read_on_is_cancelled_by_who_has_never_seen_its_gateway(
+    processes: Processes,
+) -> None:
+    """Both gateways die together, and one alone returns."""
+    soon = ("--orphan-timeout", "0")
+    first = processes.gateway(*soon)
+    processes.worker("w1", *SLOW)
+    processes.await_workers(1)
+    second, url = processes.second_gateway(*soon)
+    reading = Reading(url, 20_000)
+    reading.start()
+    reading.await_tokens(5)
+    first.kill()
+    second.kill()
+    time.sleep(LEASE_TTL + 1)  # it is not seen any more
+    first.start()
+    until("it has an end", lambda: ended(processes), 90)
+    truth = truth_of(processes.broker)
+    truth.check()
+    ((_, run),) = truth.runs.items()
+    assert isinstance(run.end, Cancelled)
 
 
 async def lose_the_item(broker: Broker) -> bool:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mesh.bus.topology import LEASE_TTL
 from tests.acceptance.conftest import Process, Processes, until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -96,6 +98,22 @@ def test_another_gateway_takes_the_outcome_and_goes_on_when_the_first_is_gone(
     gateway.kill()
     submit(second, gone, "It snows.")
     assert await_state(second, gone["id"], "completed", 60)["content"] == "It snows."
+
+
+def test_runs_of_a_gateway_that_died_before_anybody_saw_it_are_gone_on_with(
+    processes: Processes, gateway: Process
+) -> None:
+    """Both die together, and one alone returns, who has never seen the other."""
+    other, second = processes.second_gateway()
+    run = await_state(second, begin(second), "requires_action")
+    gateway.kill()
+    other.kill()
+    time.sleep(LEASE_TTL + 1)  # it is not seen any more
+    gateway.start()
+    processes.await_gateway()
+    submit(processes.url, run, "It rains.")
+    over = await_state(processes.url, run["id"], "completed", 90)
+    assert over["content"] == "It rains."
 
 
 @contextmanager

@@ -36,6 +36,9 @@ LOOK = 1.0
 EVERY = 2.0
 """Seconds between two looks for runs whose gateway is gone."""
 
+AGAIN = 30.0
+"""Seconds between two looks through all runs where nobody else is found gone: it costs."""
+
 LONGEST_PAUSE = 5.0
 """Seconds between two tries to ask in a run for which there is no room just now."""
 
@@ -87,20 +90,34 @@ class Conductor:
         await self._bus.listen(subjects.live(subjects.TOOLS), lambda msg: heard(msg.subject))
 
     async def run(self) -> None:
-        """Take up our own open runs, then those of gateways that are gone, until cancelled."""
+        """Take up our own open runs, then those of gateways that are gone, until cancelled.
+
+        Who is gone may have died before anybody was there to see it: the runs say whose they are.
+        """
         await self._living.alone.wait()
-        mine = True
+        seen_to: set[str] | None = None
+        looked = 0.0
         while True:
+            holding = await self._lease.hold()
+            gone = self._living.gone if holding else set()
+            late = holding and time.monotonic() - looked > AGAIN
             try:
-                if mine or (self._living.gone and await self._lease.hold()):
-                    gone = {self._name} if mine else self._living.gone
-                    for story in await self._telling.open():
-                        if story.run.gateway in gone:
-                            self.tend(story.run.id)
-                    mine = False
+                if seen_to is None or late or gone - seen_to:
+                    looked = time.monotonic()
+                    await self._take_up({self._name, *gone})
+                    seen_to = gone
+                seen_to &= gone
             except (BusError, MeshError) as error:
                 log.debug("Looking for open runs: %s", error)
             await asyncio.sleep(EVERY)
+
+    async def _take_up(self, names: set[str]) -> None:
+        """See to all open runs of some gateways. Raises BusError."""
+        stories = await self._telling.open()
+        self._living.expect(story.run.gateway for story in stories)
+        for story in stories:
+            if story.run.gateway in names:
+                self.tend(story.run.id)
 
     def tend(self, run_id: str) -> None:
         """See to a run until it is over, in the background; once is enough."""

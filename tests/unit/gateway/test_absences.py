@@ -77,3 +77,25 @@ def test_all_that_live_are_remembered_however_many_they_are() -> None:
     absences, many = Absences(), {f"x{k}" for k in range(living.REMEMBERED + 50)}
     assert absences.look(many) == many
     assert absences.look(many) == set()
+
+
+def test_who_owns_something_and_was_never_seen_is_gone_when_it_was_missing_for_as_long() -> None:
+    absences = Absences()
+    absences.look(ONE)
+    for _ in range(round(PATIENCE / living.EVERY) - 1):
+        absences.expect(BOTH)
+        absences.look(ONE)
+    assert absences.gone == {"gw2"}
+    assert not forsaken(a_run(), absences.gone_for, PATIENCE)
+    absences.look(ONE)
+    assert forsaken(a_run(), absences.gone_for, PATIENCE)
+
+
+def test_who_owns_something_and_is_seen_then_lives() -> None:
+    absences = Absences()
+    absences.expect(BOTH)
+    for _ in range(20):
+        absences.look(ONE)
+    assert absences.look(BOTH) == {"gw2"}, "it is new"
+    absences.expect(BOTH)
+    assert absences.gone == absences.look(BOTH) == set()
