@@ -73,7 +73,7 @@ def _late(run: Run) -> End:
     """The end of a request whose time is over, by whoever has its pen and has read all of it."""
     code = ErrorCode.DEADLINE_EXCEEDED
     end = Failed(uid=new_uid(), code=code, detail=code.sentence)
-    tokens = run.count if run.ids is None else sum(map(len, run.ids))
+    tokens = run.count if run.ids is None else sum(len(ids) or 1 for ids in run.ids)
     return replace(
         Cancelled(uid=new_uid()) if run.cancel else end,
         text=run.text,

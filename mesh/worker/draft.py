@@ -11,8 +11,11 @@ from msgspec.structs import replace
 from mesh.protocol.messages import End, Request, RunStatus, Timings, Usage
 from mesh.protocol.run import Run
 from mesh.worker.engines.base import Job, Step
-from mesh.worker.gate import Piece
+from mesh.worker.gate import Piece, has_stopped
 from mesh.worker.prompt import BuiltPrompt
+
+CHARACTERS = 4
+"""Characters of a prompt that are taken for a token, until an engine without a tokenizer counts."""
 
 _ESCAPED, _AROUND, _ID = 6, 6, 12
 """Bytes of JSON that a character may take, and what stands around a piece, and a token's id."""
@@ -34,6 +37,7 @@ class Draft:
         self._clock = clock
         self._claimed = clock()
         self._usage = Usage()
+        self._generated = 0
         self._told = 0
         self._whole = False
 
@@ -48,6 +52,7 @@ class Draft:
             ids = list(status.ids)
         for k, text in enumerate(status.texts):
             self.add(Piece(text, ids[k]))
+        self._generated = self.tokens() + has_stopped(self.pieces)
 
     def add(self, piece: Piece) -> None:
         """Write one piece more."""
@@ -62,8 +67,10 @@ class Draft:
         return self._at_most <= size
 
     def prompted(self, built: BuiltPrompt) -> None:
-        """Count the tokens of the prompt, as far as they are known before the engine says."""
-        self._usage = Usage(prompt_tokens=len(built.ids))
+        """Count the tokens of the prompt, as far as they are known before the engine says: where
+        they are not, by the characters of what was said. An upstream may never say."""
+        size = sum(len(message.content) for message in built.messages)
+        self._usage = Usage(prompt_tokens=len(built.ids) or -(-size // CHARACTERS))
 
     def note(self, step: Step) -> None:
         """Take note of what a step of the engine says besides its text."""
@@ -73,19 +80,25 @@ class Draft:
             self._usage = Usage(
                 prompt_tokens=step.prompt_tokens, cached_tokens=step.cached_tokens or 0
             )
+        ids = step.ids
+        self._generated += len(ids) if ids is not None else step.text != ""
         self._told = step.completion_tokens or self._told
         self._whole = step.finish is not None
         if step.reasoning_tokens:
             self._usage = replace(self._usage, reasoning_tokens=step.reasoning_tokens)
 
     def tokens(self) -> int:
-        """How many tokens there are; of pieces without ids each counts as one."""
+        """How many tokens are said; of pieces without ids each counts as one."""
         return sum(1 if piece.ids is None else len(piece.ids) for piece in self.pieces)
 
     def _spent(self) -> int:
         """The tokens of the answer: as an engine counts them that tells no ids, else ours. Of an
-        answer that was broken off it may have told of fewer than have come since."""
-        return self._told if self._told and self._whole else max(self._told, self.tokens())
+        answer that was broken off it may have told of fewer than have come since.
+
+        Ours are those that were generated, not those that are said: a token within which a stop
+        string begins, or that is one, has been paid for. Of earlier workers the said ones count.
+        """
+        return self._told if self._told and self._whole else max(self._told, self._generated)
 
     def job(self, built: BuiltPrompt, left: int) -> Job:
         """What the engine has to do: `left` more tokens at most."""

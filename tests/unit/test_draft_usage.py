@@ -2,10 +2,11 @@
 
 import pytest
 
-from mesh.protocol.messages import Done, Message, Request, Usage
+from mesh.protocol.messages import Done, Message, Request, RunStatus, Usage
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Step
-from mesh.worker.gate import Piece
+from mesh.worker.gate import Gate, Piece
+from mesh.worker.prompt import BuiltPrompt
 
 REQUEST = Request(
     rid="r1",
@@ -16,16 +17,20 @@ REQUEST = Request(
     created=0.0,
     deadline=4e9,
 )
-PIECES = (Piece("one two ", None), Piece("three four ", None), Piece("five", None))
+BEFORE = (Step("one two "), Step("three four "))
 
 
 def usage_of(*steps: Step) -> Usage:
-    """Of an answer of three pieces without ids, each of more than a token."""
+    """Of an answer of three steps with text, each of more than a token; the last ones are given."""
     draft = Draft(REQUEST, 1)
-    for piece in PIECES:
-        draft.add(piece)
-    for step in steps:
+    for step in (*BEFORE, *steps):
         draft.note(step)
+        if step.text:
+            draft.add(Piece(step.text, step.ids))
+    return used(draft)
+
+
+def used(draft: Draft) -> Usage:
     usage = draft.sealed(Done(uid="u", finish="stop")).usage
     assert usage is not None
     return usage
@@ -37,7 +42,7 @@ def usage_of(*steps: Step) -> Usage:
         pytest.param([Step("five", finish="stop")], 3, id="nobody counts"),
         pytest.param([Step("five", finish="stop", completion_tokens=5)], 5, id="told at the end"),
         pytest.param([Step("five", finish="stop", completion_tokens=2)], 2, id="fewer than pieces"),
-        pytest.param([Step("one two ", completion_tokens=2), Step("")], 3, id="broken off early"),
+        pytest.param([Step("five", completion_tokens=2), Step("")], 3, id="broken off early"),
         pytest.param([Step("five", completion_tokens=5), Step("")], 5, id="broken off, all told"),
         pytest.param([Step("five", ids=(1,), finish="stop")], 3, id="an engine with ids"),
     ],
@@ -53,3 +58,54 @@ def test_the_tokens_of_thoughts_are_told_beside_those_of_the_prompt() -> None:
     found = usage_of(Step("one ", reasoning_tokens=1), last)
     told = (found.prompt_tokens, found.completion_tokens, found.reasoning_tokens)
     assert told == (7, 9, 4)
+
+
+@pytest.mark.parametrize(
+    ("stop", "said", "tokens"),
+    [
+        pytest.param("e", "Onc", 1, id="within the first token"),
+        pytest.param("once", "", 1, id="the first token"),
+        pytest.param("pon a t", "once u", 4, id="over some tokens"),
+        pytest.param("nothing", "once upon a time", 5, id="none, and a token without text"),
+    ],
+)
+def test_the_tokens_that_a_stop_string_took_were_generated(
+    stop: str, said: str, tokens: int
+) -> None:
+    draft, gate = Draft(REQUEST, 1), Gate((stop,))
+    first = "Once" if stop == "e" else "once"
+    for at, text in enumerate((first, " upon", " a", " time", "")):
+        step = Step(text, (at,), "length" if not text else None)
+        draft.note(step)
+        for piece in gate.feed(step.text, step.ids) + (gate.finish() if step.finish else []):
+            draft.add(piece)
+        if gate.stopped:
+            break
+    assert "".join(piece.text for piece in draft.pieces) == said
+    assert used(draft).completion_tokens == tokens
+
+
+def test_tokens_add_up_over_those_who_hold_an_answer() -> None:
+    draft = Draft(REQUEST, 2)
+    status = RunStatus(n=2, last=3, texts=("one", " two"), ids=((1,), (2, 3)), fingerprints=("f",))
+    draft.take_over(status, "f")
+    draft.note(Step(" three", (4,)))
+    draft.note(Step(" four", (5,)))
+    draft.add(Piece(" thr", ()))
+    assert used(draft).completion_tokens == 5
+
+
+def test_a_cut_token_is_one_for_whoever_takes_over_behind_it() -> None:
+    draft = Draft(REQUEST, 2)
+    status = RunStatus(n=2, last=3, texts=("one", " t"), ids=((1,), ()), fingerprints=("f",))
+    draft.take_over(status, "f")
+    assert used(draft).completion_tokens == 2
+
+
+def test_a_prompt_that_nobody_counts_is_estimated_until_somebody_does() -> None:
+    draft = Draft(REQUEST, 1)
+    said = (Message(role="system", content="Be brief."), Message(role="user", content="Hi"))
+    draft.prompted(BuiltPrompt(messages=said, text="", ids=(), max_tokens=9, truncated=0))
+    assert used(draft).prompt_tokens == 3
+    draft.note(Step("Hi", finish="stop", prompt_tokens=12))
+    assert used(draft).prompt_tokens == 12
