@@ -54,6 +54,10 @@ log = logging.getLogger(__name__)
 GOODBYE = 2.0
 """Seconds that leaving may take once all is handed over."""
 
+LINGER = 1.0
+"""Seconds for which it still answers who asks for what it had, once its goodbye is in the log: who
+looked there before that may be just about to ask."""
+
 CLOSING = 2.0
 """Seconds that the engine may take to end when this process does; it is left as it is then."""
 
@@ -191,6 +195,7 @@ class Worker:
             await _first(stop, self._ordered, self._desk.stuck, self._bus.closed)
             for task in pulling:
                 task.cancel()
+            had = self._desk.running()
             if not self._bus.closed.is_set():
                 await self._drain()
             self._desk.close()
@@ -200,6 +205,8 @@ class Worker:
         with suppress(TimeoutError, BusError):
             async with asyncio.timeout(GOODBYE):
                 await self._tell_stop()
+        if had:
+            await asyncio.sleep(LINGER)
         if self._desk.stuck.is_set():
             why = "The engine has stalled on all it had to do, or is broken; leaving."
             raise Stuck(why, self._ordered.is_set())

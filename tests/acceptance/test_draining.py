@@ -1,12 +1,16 @@
 """A worker that leaves: its readers notice a pause at most, and nothing is asked of it any more."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 
-from tests.acceptance.conftest import Processes, until
+from mesh.bus.asking import Says, ask
+from mesh.bus.connection import Bus
+from mesh.protocol import subjects
+from tests.acceptance.conftest import Process, Processes, until
 from tests.acceptance.reading import LASTING, SLOW, Reading, holder, said
 from tests.acceptance.whole import Mesh
 from tests.truth import truth_of
@@ -40,6 +44,40 @@ def test_a_drained_worker_hands_its_answers_over_and_leaves(processes: Processes
     truth = truth_of(processes.broker)
     truth.check()
     assert len(next(iter(truth.claims.values()))) == 2
+
+
+async def ask_who_leaves(processes: Processes, worker: Process, rid: str) -> Says:
+    """Stop a worker, and ask it about a request as soon as its goodbye stands in the log."""
+    broker = processes.broker
+    bus = await Bus.connect([broker.url], *broker.credentials("gateway"))
+    left: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def hear(subject: str, data: bytes) -> None:
+        if b"worker_stopped" in data and not left.done():
+            left.set_result(subject)
+
+    try:
+        await bus.listen(subjects.live(subjects.FLEET), lambda msg: hear(msg.subject, msg.data))
+        worker.send(signal.SIGTERM)
+        writer = subjects.parse_run(await asyncio.wait_for(left, 60)).writer
+        return await ask(bus, writer, rid, 2.0)
+    finally:
+        await bus.close()
+
+
+def test_who_leaves_answers_those_who_read_the_log_before_its_goodbye(
+    processes: Processes,
+) -> None:
+    """Who takes over asks what became of the claim: it was handed over, and is not lost."""
+    processes.gateway()
+    worker = processes.worker("w1", *SLOW, "--grace", "0")
+    processes.await_workers(1)
+    reading = Reading(processes.url, 20_000)
+    reading.start()
+    reading.await_tokens(5)
+    (rid,) = truth_of(processes.broker).runs
+    assert asyncio.run(ask_who_leaves(processes, worker, rid)) is Says.HANDED_OVER
+    assert worker.popen.wait(60) == 0
 
 
 def test_a_drained_worker_may_finish_within_its_grace(processes: Processes) -> None:
