@@ -116,6 +116,11 @@ class Broker:
         """End it as a power cut would."""
         self._end(signal.SIGKILL)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def pause(self) -> None:
         """Let it stand still, its connections open; it does when this returns."""
         assert self._process is not None
