@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.campaign import BUNDLED, SECOND_MODEL, Campaign, Outcome
+from tests.chaos.campaign import BUNDLED, SECOND_MODEL, SLOTS, Campaign, Outcome
 from tests.chaos.mesh import ROOT
 from tests.chaos.plan import CLUSTER, SPANS, Plan, draw
 from tests.chaos.times import Times, spread
@@ -87,8 +87,8 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 def _campaign(arguments: argparse.Namespace, folder: Path) -> Campaign:
     plan = _plan(arguments)
     if arguments.cluster:
-        return Campaign(plan, folder, cluster=True)
-    return Campaign(plan, folder, model_workers=BUNDLED, small_disks=True)
+        return Campaign(plan, folder, cluster=True, slots=SLOTS)
+    return Campaign(plan, folder, model_workers=BUNDLED, small_disks=True, slots=SLOTS)
 
 
 def main() -> None:

@@ -47,6 +47,9 @@ BUNDLED = ("--engine", "llamacpp", "--threads", "1")
 SECOND_MODEL = "mesh-demo"
 """Its name."""
 
+SLOTS = 16
+"""Slots of each echo worker in a whole campaign: few enough to be taken all at once at its end."""
+
 
 @dataclass
 class Outcome:
@@ -85,7 +88,8 @@ class Campaign:
 
     small_disks: whether store and broker have disks that can be full, where the machine allows
     that; model_workers: flags of two more workers, of another engine; cluster: whether the broker
-    is three that are one.
+    is three that are one; slots: of each echo worker, all of which have to take an answer when all
+    is over; 0: the engine's choice, and nobody asks.
     """
 
     plan: Plan
@@ -101,6 +105,7 @@ class Campaign:
     model_workers: tuple[str, ...] = ()
     small_disks: bool = False
     cluster: bool = False
+    slots: int = 0
 
     async def run(self) -> Outcome:
         mesh = self._mesh()
@@ -108,7 +113,8 @@ class Campaign:
             signal.signal(number, signal.SIG_IGN)  # and no clock is set before it can be
         why_not = mesh.small_disks() if self.small_disks else ""
         try:
-            await mesh.start(self.gateways, self.workers, self.store, "--echo-rate", self.rate)
+            flags = ("--echo-rate", self.rate, "--slots", str(self.slots))
+            await mesh.start(self.gateways, self.workers, self.store, *flags)
             if self.model_workers:
                 await mesh.another_worker("m1", *self.model_workers)
                 await mesh.another_worker("m2", *self.model_workers)
@@ -142,7 +148,7 @@ class Campaign:
             settled = time.monotonic() - began - happened
             await mesh.workers_present(len(mesh.workers))
             stored = await _kept(mesh, stories) if self.store else None
-            left = await remains(mesh, before)
+            left = await remains(mesh, before, self.workers * self.slots)
         known = self._known(people, faults)
         asks = [*self.plan.asks, WARM_UP]
         return Outcome(

@@ -110,6 +110,12 @@ class Cluster:
             return self.folder.credential(user)
         return Credential(user, self.folder.secrets().of(user))
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process of each node that lives."""
+        children = enumerate(self._processes)
+        return {f"n{node}": child.pid for node, child in children if child is not None}
+
     def start(self, node: int) -> None:
         """Start a node, or start it again on what it has."""
         peers = [self._route(node, other) for other in NODES if other != node]

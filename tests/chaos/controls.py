@@ -5,6 +5,7 @@ Run in the process whose part it is, before that begins. Nothing here is reached
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from mesh.bus import appender, asking, follow, frames, jetstream
@@ -147,6 +148,22 @@ def the_word_of_a_death() -> None:
     takeover.on_parting = on_parting  # type: ignore[attr-defined, assignment]
 
 
+def the_freeing_of_a_slot() -> None:
+    """An engine never says another word in the slot of its first answer, of which nobody knows."""
+    from mesh.worker.engines.echo import EchoEngine
+
+    release, leaked = EchoEngine._release, False
+
+    def leak(self: EchoEngine, answer: Any) -> None:
+        nonlocal leaked
+        release(self, answer)
+        if not leaked:
+            leaked, answer.due = True, inf
+            self._running[answer] = None
+
+    EchoEngine._release = leak  # type: ignore[method-assign]
+
+
 CONTROLS: dict[str, Callable[[], None]] = {
     control.__name__.replace("_", "-"): control
     for control in (
@@ -161,5 +178,6 @@ CONTROLS: dict[str, Callable[[], None]] = {
         acknowledging_after_the_end,
         heed_of_ones_own_answer,
         the_word_of_a_death,
+        the_freeing_of_a_slot,
     )
 }

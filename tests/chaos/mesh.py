@@ -188,12 +188,17 @@ class Mesh:
     def processes(self) -> list[Service]:
         return [*self.gateways, *self.workers, *([self.store] if self.store else [])]
 
+    def brokers(self) -> dict[str, int]:
+        """The process of the broker, or of each that lives of several."""
+        return {"broker": self.broker.pid} if self.cluster is None else self.cluster.pids
+
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Open files and resident bytes of each process."""
+        pids = {service.name: service.popen.pid for service in self.processes()} | self.brokers()
         found = {}
-        for service in self.processes():
-            process = psutil.Process(service.popen.pid)
-            found[service.name] = (process.num_fds(), process.memory_info().rss)
+        for name, pid in pids.items():
+            process = psutil.Process(pid)
+            found[name] = (process.num_fds(), process.memory_info().rss)
         return found
 
     async def end(self) -> None:

@@ -20,8 +20,8 @@ Kind = Literal[
     "clock of gateway", "hour of gateway",
     "cut clients", "delay clients",
     "kill store", "stop store", "pause store", "cut store", "fill store", "clock of store",
-    "hour of store",
-    "kill broker", "stop broker", "pause broker", "fill broker",
+    "hour of store", "freeze store", "delay store", "sever store",
+    "kill broker", "stop broker", "pause broker", "fill broker", "freeze broker",
     "kill leader", "stop leader", "pause leader", "seclude leader",
     "kill follower", "stop follower", "pause follower", "seclude follower", "stop nodes",
 ]  # fmt: skip
@@ -52,8 +52,9 @@ FAULTS: dict[Kind, float] = {
 LONG: dict[Kind, float] = {
     "freeze gateway": 0.8, "sever gateway": 0.8, "sever worker": 3,
     "hour of worker": 1.5, "hour of gateway": 0.5, "hour of store": 0.3,
+    "freeze store": 1.2, "freeze broker": 1.2, "delay store": 1, "sever store": 1,
 }  # fmt: skip
-"""The same of those that last, for long campaigns."""
+"""The same for long campaigns only: of those that last, and of the store's wire made slow."""
 
 CLUSTER: dict[Kind, float] = {
     "kill worker": 20, "pause worker": 5, "stop worker": 4, "clock of worker": 2,
@@ -180,6 +181,8 @@ SPANS: dict[Kind, tuple[float, float]] = {
     "cut gateway": (0.0, 2.0), "delay gateway": (0.5, 2.0), "clock of gateway": _AT_ONCE,
     "freeze gateway": (20.0, 25.0), "sever gateway": (6.5, 12.0), "sever worker": (6.5, 12.0),
     "hour of worker": _AT_ONCE, "hour of gateway": _AT_ONCE, "hour of store": _AT_ONCE,
+    "freeze store": (7.0, 9.0), "freeze broker": (7.0, 9.0), "delay store": (0.5, 3.0),
+    "sever store": (6.5, 12.0),
     "cut clients": (0.0, 2.0), "delay clients": (0.5, 3.0),
     "kill store": _AT_ONCE, "stop store": _AT_ONCE, "pause store": (0.5, 4.0),
     "cut store": (0.0, 3.0), "fill store": (1.0, 5.0), "clock of store": _AT_ONCE,

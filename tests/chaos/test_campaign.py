@@ -7,16 +7,17 @@ import pytest
 from mesh.bus.topology import LEASE_TTL
 from mesh.gateway.living import EVERY, MISSED
 from tests.chaos.__main__ import report
-from tests.chaos.campaign import ACK_WAIT, BUNDLED, SECOND_MODEL, Campaign
+from tests.chaos.campaign import ACK_WAIT, BUNDLED, SECOND_MODEL, SLOTS, Campaign
 from tests.chaos.ends import HEARD
 from tests.chaos.plan import CLIENTS, CLUSTER, FAULTS, LONG, LONG_CLIENTS, SPANS, draw
+from tests.chaos.small_disk import small_disk
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_no_answer_is_lost_whatever_dies(seed: int, tmp_path: Path) -> None:
     plan = draw(seed, 400, 60, 60.0, SECOND_MODEL)
-    campaign = Campaign(plan, tmp_path, model_workers=BUNDLED, small_disks=True)
+    campaign = Campaign(plan, tmp_path, model_workers=BUNDLED, small_disks=True, slots=SLOTS)
     outcome = await campaign.run()
     said = report(outcome)
     assert outcome.verdict.clean and not outcome.leftovers, said
@@ -27,6 +28,14 @@ async def test_no_answer_is_lost_whatever_dies(seed: int, tmp_path: Path) -> Non
     assert all(seconds < ACK_WAIT + 1 for seconds in outcome.silent.alone), said
     assert all(seconds < HEARD for seconds in outcome.hang_ups.alone), said
     assert outcome.faults.total() + outcome.left_out.total() == 60, said
+
+
+def test_the_disks_of_these_campaigns_can_be_full(tmp_path: Path) -> None:
+    """Where they cannot, a campaign goes on without: this one is skipped then, and says why."""
+    with small_disk(tmp_path / "small", 1 << 20) as disk:
+        disk.fill(leaving=0)
+        with pytest.raises(OSError, match="No space left on device"):
+            (disk.inside / "more").write_bytes(bytes(1 << 16))
 
 
 def test_a_seed_draws_the_same_plan_again() -> None:
@@ -58,7 +67,9 @@ def test_doublers_ask_while_a_gateway_is_slow() -> None:
 
 
 def test_who_is_frozen_or_severed_is_so_for_longer_than_the_queue_waits() -> None:
-    for kind in ("freeze worker", "sever worker", "sever gateway"):
+    lasting = {kind for kind in SPANS if kind.split()[0] in ("freeze", "sever")}
+    assert {kind.split()[1] for kind in lasting} == {"worker", "gateway", "store", "broker"}
+    for kind in lasting:
         assert SPANS[kind][0] > ACK_WAIT
 
 

@@ -20,6 +20,10 @@ DEATHS = int(os.environ.get("MESH_CHAOS_DEATHS", "3"))
 SOON = 0.3
 """Seconds from a death to the next claim that are promised at the median, where it is told."""
 
+PATIENCE = ACK_WAIT * 2 / 3
+"""Seconds from a death after which the queue hands out again by itself, at the soonest: a worker
+renews its items every third of what the queue waits."""
+
 PACE = 0.2
 """Seconds between two requests, each of which takes two: every worker always has some."""
 
@@ -41,6 +45,7 @@ async def deaths(folder: Path, every: float, *missing: str) -> Outcome:
 async def test_a_death_that_is_told_costs_a_moment(tmp_path: Path) -> None:
     outcome = await deaths(tmp_path, 3.5)
     assert median(outcome.takeovers.alone) < SOON, report(outcome)
+    assert max(outcome.takeovers.alone) < PATIENCE, "the queue's patience moved it, not the word"
 
 
 @pytest.mark.timeout(120 + 10 * DEATHS)

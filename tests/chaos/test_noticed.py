@@ -43,6 +43,7 @@ def test_nobody_is_cut_off_without_a_reason(cut_off: Story) -> None:
         (trouble("gw2", "stop gateway"), False),
         (trouble(f"{CLIENTS}gw2", "cut clients"), False),
         (trouble("broker", "kill broker"), False),
+        (trouble("broker", "freeze broker"), False),
     ],
 )
 def test_a_stream_breaks_off_only_where_its_way_was_in_trouble(
@@ -65,6 +66,8 @@ def test_a_service_that_ends_by_itself_is_told_of_with_its_status() -> None:
         (trouble("store", "kill store"), True),
         (trouble("store", "stop store"), True),
         (trouble("store", "pause store"), False),
+        (trouble("store", "freeze store"), False),
+        (trouble("store", "sever store"), False),
         (trouble("store", "kill store", ASKED - 9, ENDED - NOTICED), False),
         (trouble("broker", "fill broker"), False),
     ],

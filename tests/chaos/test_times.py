@@ -39,7 +39,10 @@ def test_nobody_else_is(other: Window) -> None:
         ("gw1", "pause gateway", True),
         ("w2", "cut worker", True),
         ("w3", "cut worker", False),
+        ("broker", "freeze broker", True),
         ("store", "kill store", False),
+        ("store", "freeze store", False),
+        ("store", "sever store", False),
         ("w2", "clock of worker", False),
     ],
 )
