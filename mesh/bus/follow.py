@@ -319,16 +319,18 @@ class Follower:
             return None
         track = self.tracks.any(rid) or self.tracks.begin(rid, found[0].seq)
         track.start = found[0].seq  # one that is about to be queued again begins too late
+        known = max(last.seq, self._applied)
         for _ in range(ATTEMPTS):  # again, if of what came meanwhile something was missed
             held = track.held = []
             try:
-                track.run = await self._replayer.run(rid, track.start)
+                track.run = await self._replayer.run(rid, track.start, known=known)
             except BaseException:
                 track.held = None
                 self.forsake(track)
                 raise
             if all([apply({rid: track.run}, stored) for stored in held]):
                 break
+            known = held[-1].seq  # which it is missing before: the leader told less than it had
         track.held = None
         track.wake()
         if track.run.end is not None:  # it is whole, and whoever asked has it

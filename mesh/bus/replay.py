@@ -158,18 +158,19 @@ class Replayer:
         """Whether nobody reads, or waits to."""
         return self._next is None and not self._busy.locked()
 
-    async def run(self, rid: str, start: int, upto: int = WHATEVER_COMES) -> Run:
+    async def run(self, rid: str, start: int, upto: int = WHATEVER_COMES, known: int = 0) -> Run:
         """The state of a request whose first event is at `start`, or after it, as it stood at
-        `upto` or later. upto: a sequence of this address that was stored, or WHATEVER_COMES.
+        `upto` or later. upto: a sequence of this address that was stored, or WHATEVER_COMES; then
+        `known` is one that was stored, of whatever address.
 
         Tries until the log was read; cancel it to give up. Raises Outdated where the log's leader
-        has lacked `upto` for LASTS seconds.
+        has lacked `upto`, or `known`, for LASTS seconds.
         """
         if self._next is None:
             self._next = _Pass(start)
         wanted = self._next
         wanted.start, wanted.upto = min(wanted.start, start), max(wanted.upto, upto)
-        wanted.known = max(wanted.known, 0 if upto == WHATEVER_COMES else upto)
+        wanted.known = max(wanted.known, known if upto == WHATEVER_COMES else upto)
         wanted.runs.setdefault(rid, Run())
         async with self._busy:
             if self._next is wanted:

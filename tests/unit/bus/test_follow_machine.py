@@ -444,6 +444,28 @@ def test_what_was_heard_is_not_missing_from_what_is_read_before_it_is_believed()
     late_words(course)
 
 
+def test_who_asks_while_the_leader_says_less_than_was_heard_hears_the_end_all_the_same() -> None:
+    """Which comes live, before the first of its readings has come to where the log was then."""
+    course = Following()
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.write(pick=0, count=6, together=False)
+    course.hear(20)
+    course.follower.tracks.drop(course.tracks.pop("r0"))
+    course.log.old = 2
+    asking = course.loop.create_task(course.follower.attach("r0"))
+    course.do(asyncio.sleep(0.0035))
+    course.finish(pick=0)
+    course.hear(20)
+    course.wait(0.5)
+    course.log.old = 0
+    course.wait(3.0)
+    track = asking.result()
+    assert track is not None
+    course.tracks["r0"] = track
+    course.teardown()
+
+
 def test_of_writers_that_are_gone_nothing_is_kept() -> None:
     """There is a new one with each start of a worker."""
     course = Following()
