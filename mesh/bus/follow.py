@@ -314,7 +314,9 @@ class Follower:
 
     async def _attach(self, rid: str) -> Track | None:
         last = await last_event(self._js, rid)
-        found = await anchor(self._js, rid, last.seq) if last is not None else None
+        if last is None:
+            return None
+        found = await anchor(self._js, rid, last.seq)
         if found is None:
             return None
         track = self.tracks.any(rid) or self.tracks.begin(rid, found[0].seq)
