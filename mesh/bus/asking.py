@@ -44,6 +44,9 @@ class Says(Enum):
     """No answer: paused, cut off, or too busy to be trusted with a claim."""
 
 
+ABSENT = (Says.GONE, Says.SILENT)
+
+
 async def ask(bus: Bus, writer: Writer, rid: str, timeout: float = ASK_TIMEOUT) -> Says:
     """Ask a worker process whether it works on a request. timeout: seconds of silence.
 
@@ -53,7 +56,7 @@ async def ask(bus: Bus, writer: Writer, rid: str, timeout: float = ASK_TIMEOUT) 
     while True:
         try:
             says = await _ask(bus, writer, rid, timeout)
-            if says not in (Says.GONE, Says.SILENT) or bus.back_for > RETURNING:
+            if says not in ABSENT or bus.back_for > RETURNING:
                 return says
         except Disconnected:
             if bus.closed.is_set():

@@ -9,6 +9,7 @@ from mesh.bus.replay import Replays, last_event, read_event, story
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Resume, RunStatus, WorkerStopped
+from mesh.protocol.poison import at_last_place
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 
@@ -67,8 +68,9 @@ def _status(run: Run, prefix: bool = False, goodbye: WorkerStopped | None = None
         ids=ids if prefix else (),
         fingerprints=tuple(run.fingerprints),
         left=goodbye is not None,
-        lost=run.lost if prefix else 0,
-        lost_in_all=run.lost_in_all if prefix else 0,
+        lost=at_last_place(run.losses) if prefix else 0,
+        lost_in_all=len(run.losses) if prefix else 0,
+        losses=tuple(run.losses) if prefix else (),
         in_order=goodbye is not None and goodbye.reason in IN_ORDER,
         failures=_failures(run),
     )

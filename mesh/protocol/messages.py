@@ -496,6 +496,14 @@ class Resume(Wire, frozen=True, kw_only=True, tag="resume"):
     prefix: bool = False
 
 
+class Loss(Struct, frozen=True, array_like=True):
+    """A holder of a request, as NAME.INCARNATION, that was gone without a word; place: how many
+    pieces there were."""
+
+    holder: str
+    place: int
+
+
 class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     """How a request stands in the log.
 
@@ -505,8 +513,8 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     given only to the worker whose claim it is; fingerprints: of all claims, in order; left: the
     claimant has said goodbye; in_order: and its engine was well; failures: so many of the claims
     before the latest ended because their engine had failed, None where the gateway does not say or
-    there is no claim; lost: with the prefix, how many holders in a row were lost at the
-    same place, the last one included; lost_in_all: how many were lost wherever they were.
+    there is no claim; losses: with the prefix, who was lost, in order; lost: how many of these at
+    the last one's place; lost_in_all: how many, for workers that know no `losses`.
     """
 
     last: int
@@ -525,6 +533,7 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     in_order: bool = False
     failures: int | None = None
     lost_in_all: int = 0
+    losses: tuple[Loss, ...] = ()
 
 
 class Hello(Wire, frozen=True, kw_only=True, tag="hello"):

@@ -1,6 +1,10 @@
 """When a request is taken for the cause of the deaths of those who worked on it. Pure."""
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
+
+from mesh.protocol.messages import Loss
 
 
 class Bounds(NamedTuple):
@@ -11,9 +15,15 @@ class Bounds(NamedTuple):
     in_all: int
 
 
-def blamed(in_a_row: int, in_all: int, bounds: Bounds) -> int:
+def blamed(losses: Sequence[Loss], bounds: Bounds) -> int:
     """How many lost holders a request is blamed for, so that it reaches no further engine; 0: it
-    may go on. in_a_row, in_all: the losses, as `Run` counts them."""
-    if in_all >= bounds.in_all:
-        return in_all
+    may go on. losses: in order."""
+    if len(losses) >= bounds.in_all:
+        return len(losses)
+    in_a_row = at_last_place(losses)
     return in_a_row if in_a_row >= bounds.in_a_row else 0
+
+
+def at_last_place(losses: Sequence[Loss]) -> int:
+    """How many were lost in a row, up to the last one, with no piece written between them."""
+    return sum(1 for _ in takewhile(lambda loss: loss.place == losses[-1].place, reversed(losses)))

@@ -21,6 +21,7 @@ from mesh.protocol.messages import (
     End,
     Entry,
     Failed,
+    Loss,
     Odds,
     Queued,
     RunEvent,
@@ -61,9 +62,8 @@ class Run:
     the pen only to end what nobody has ended. queued_at, claimed_at and last are sequences: of the
     first event, of the latest claim, and of the last event applied. bare: only events are applied,
     to learn how the request stands; its texts stay empty and no seal waits for them.
-    fingerprints: of all claims, in order; lost: how many holders were lost at the last place at
-    which one was, lost_in_all: wherever they were; deleted: it is not to be shown any more;
-    withdrawn: it was cancelled because others that belong to it were refused.
+    fingerprints: of all claims, in order; losses: of holders, in order; deleted: it is not to be
+    shown any more; withdrawn: it was cancelled because others that belong to it were refused.
     """
 
     queued: Queued | None = None
@@ -82,11 +82,9 @@ class Run:
     odds: list[Odds] = field(default_factory=list)
     dropped: int = 0
     bare: bool = False
-    lost: int = 0
-    lost_in_all: int = 0
+    losses: list[Loss] = field(default_factory=list)
     deleted: bool = False
     withdrawn: bool = False
-    _lost_at: int = -1
 
     @property
     def n(self) -> int:
@@ -130,14 +128,12 @@ class Run:
             case Claim():
                 if event.n <= self.n:
                     return Applied.IGNORED
+                if event.lost and self.pen is not None:
+                    self.losses.append(Loss(str(self.pen[1]), self.count))
                 self.pen, self.claim, self.claimed_at = (event.n, writer), event, seq
                 if writer.user != WRITER:
                     self.worker = self.pen
                 self.fingerprints.append(event.fingerprint)
-                if event.lost:
-                    self.lost_in_all += 1
-                    self.lost = self.lost + 1 if self._lost_at == self.count else 1
-                    self._lost_at = self.count
             case Cancel(withdrawn=withdrawn):
                 self.cancel = True
                 self.withdrawn = self.withdrawn or withdrawn

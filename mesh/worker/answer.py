@@ -222,7 +222,10 @@ class Answer:
         self._whole = True
         if status.n != self.held.n:
             self._why = "outclaimed"
-        self._blamed = blamed(status.lost, status.lost_in_all, self._patience.losses)
+        bounds = self._patience.losses
+        self._blamed = blamed(status.losses, bounds)
+        if self._blamed and len(status.losses) < bounds.in_all:
+            self._blamed = await self._claims.blamed(status.losses, bounds)
 
     def _refuse_impossible(self) -> None:
         if self._why:

@@ -8,19 +8,20 @@ only when that is refused or the item was handed out before.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from mesh.bus.appender import Fenced, append_event, new_uid
-from mesh.bus.asking import Says, ask
+from mesh.bus.asking import ABSENT, AGAIN, RETURNING, Says, ask
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_resume_reply
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Claim, Refused, Request, Resume, RunEvent, RunStatus
+from mesh.protocol.messages import Claim, Loss, Refused, Request, Resume, RunEvent, RunStatus
+from mesh.protocol.poison import Bounds, blamed
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
 
@@ -200,15 +201,33 @@ class Claims:
         rid = item.prompt.request.rid
         if status.claimant == str(self.writer):
             return _past(status, Says.HANDED_OVER if self.has_passed_on(rid) else Says.NOT_MINE)
-        user, _, inc = status.claimant.partition(".")
-        if user == WRITER:  # a gateway was about to end it, and has not: it was no worker's fault
+        claimant = _writer(status.claimant)
+        if claimant.user == WRITER:  # a gateway was about to end it, and has not: no worker's fault
             return _past(status, Says.HANDED_OVER)
         # Ask before stealing.
-        says = await ask(self._bus, Writer(user, inc), rid)
+        says = await ask(self._bus, claimant, rid)
         if says is Says.WORKING:
             same = status.item == item.seq
             raise Settled(f"{status.claimant} works on it", ack=not same)
         return _past(status, says)
+
+    async def blamed(self, losses: Sequence[Loss], bounds: Bounds) -> int:
+        """For how many losses in a row a request is to blame; as the pure `blamed` has it, but who
+        was cut off or stood still, and is back, has not died of it. That takes a moment."""
+        until = time.monotonic() + RETURNING
+        while True:
+            losses = await self._still_lost(losses)
+            count = blamed(losses, bounds)
+            if not count or time.monotonic() > until:
+                return count
+            await asyncio.sleep(AGAIN)
+
+    async def _still_lost(self, losses: Sequence[Loss]) -> list[Loss]:
+        """The losses of those that do not answer now either."""
+        holders = list({loss.holder for loss in losses})
+        said = await asyncio.gather(*(ask(self._bus, _writer(name), "") for name in holders))
+        lost = {name for name, says in zip(holders, said, strict=True) if says in ABSENT}
+        return [loss for loss in losses if loss.holder in lost]
 
     def _held(self, item: Item, n: int, last: int, cancel: bool, past: Past) -> Held:
         rid = item.prompt.request.rid
@@ -227,6 +246,12 @@ class Claims:
     def has_passed_on(self, rid: str) -> bool:
         """Whether our latest claim on a request ended so."""
         return rid in self._passed_on
+
+
+def _writer(name: str) -> Writer:
+    """Who is called so in the status of a request: NAME.INCARNATION."""
+    user, _, inc = name.partition(".")
+    return Writer(user, inc)
 
 
 def _past(status: RunStatus, says: Says) -> Past:

@@ -1,15 +1,21 @@
 """A request that takes its workers down does not reach a third, and is kept with its history."""
 
+import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import pytest
 
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Failed
-from tests.acceptance.conftest import Processes, until
+from tests.acceptance.conftest import Process, Processes, until
 from tests.acceptance.reading import SLOW, Reading, said
+from tests.chaos.wires import Wire
 from tests.truth import truth_of
 
 
@@ -38,6 +44,28 @@ def kill_who_claims(processes: Processes, count: int) -> None:
         worker.kill()
 
 
+class Held(NamedTuple):
+    """A worker, and its wire to the broker."""
+
+    process: Process
+    wire: Wire
+
+
+async def cut(held: Held) -> None:
+    """For a second, of which the broker tells at once."""
+    held.wire.broken = True
+    held.wire.cut()
+    await asyncio.sleep(1.0)
+    held.wire.broken = False
+
+
+async def freeze(held: Held) -> None:
+    """For longer than the queue is patient."""
+    held.process.send(signal.SIGSTOP)
+    await asyncio.sleep(5.0)
+    held.process.send(signal.SIGCONT)
+
+
 def test_a_request_that_kills_two_workers_never_reaches_a_third(processes: Processes) -> None:
     processes.gateway("--worker-wait", "50")
     reading = Reading(processes.url, 20)
@@ -63,6 +91,44 @@ def test_a_request_that_kills_two_workers_never_reaches_a_third(processes: Proce
     until("it is answered", lambda: truth_of(processes.broker).runs[again].end is not None)
     assert truth_of(processes.broker).runs[again].texts == said(20)
     assert dlq(processes, "list") == []
+
+
+@pytest.mark.parametrize("trouble", [cut, freeze])
+async def test_who_was_away_for_a_moment_has_not_died_of_it(
+    processes: Processes, trouble: Callable[[Held], Awaitable[None]]
+) -> None:
+    """Two workers are lost in a row before the first token, and both come back."""
+    await asyncio.to_thread(processes.gateway, "--ack-wait", "3")
+    wires = [Wire(processes.broker.port) for _ in range(3)]
+    for wire in wires:
+        await wire.start()
+    held = {
+        f"w{n}": Held(
+            processes.worker(
+                f"w{n}", *SLOW, "--echo-delay", "12", "--nats", f"nats://127.0.0.1:{wire.port}"
+            ),
+            wire,
+        )
+        for n, wire in enumerate(wires)
+    }
+    try:
+        await asyncio.to_thread(processes.await_workers, 3)
+        reading = Reading(processes.url, 20)
+        reading.start()
+        for number in (1, 2):
+            while len(await asyncio.to_thread(claims, processes)) < number:
+                await asyncio.sleep(0.05)
+            holder = (await asyncio.to_thread(claims, processes))[-1]
+            await trouble(held[holder])
+        await asyncio.to_thread(reading.finish)
+    finally:
+        for wire in wires:
+            await wire.close()
+    assert reading.texts == said(20), reading.last
+    truth = await asyncio.to_thread(truth_of, processes.broker)
+    truth.check()
+    ((_, run),) = truth.runs.items()
+    assert len(run.losses) == 2, "both were taken for lost"
 
 
 def make_known(processes: Processes) -> None:

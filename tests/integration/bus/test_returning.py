@@ -74,7 +74,7 @@ async def test_a_holder_that_comes_back_later_keeps_its_claim(
             await claiming
     assert "works on it" in str(settled.value)
     run = await story(js, "r1")
-    assert run is not None and (run.n, run.lost_in_all) == (1, 0)
+    assert run is not None and (run.n, run.losses) == (1, [])
 
 
 async def test_who_asks_while_the_broker_is_away_is_answered_when_it_is_back(
