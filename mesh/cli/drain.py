@@ -9,16 +9,15 @@ import click
 import msgspec
 from msgspec import Struct
 
-from mesh.bus.asking import lives
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream
+from mesh.bus.leaving import has_left, tell_to_leave
 from mesh.cli.fleet import connected, workers_present
 from mesh.cli.local import settings_of
 from mesh.cli.options import options
 from mesh.cli.screen import count
-from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Drain, WorkerInfo
+from mesh.protocol.messages import WorkerInfo
 from mesh.protocol.subjects import Writer
 from mesh.settings import OperatorSettings
 from mesh_client import completing
@@ -63,22 +62,17 @@ async def _drain(settings: OperatorSettings, name: str, grace: float, wait: bool
             worker = await find_worker(js, name)
             writer = Writer(worker.name, worker.inc)
             began = time.monotonic()
-            await js.bus.publish(subjects.orders(writer), Drain(grace=grace))
-            left = not await _here(js, writer)
+            await tell_to_leave(js.bus, writer, grace)
+            left = await has_left(js, writer)
             while wait and not left:
                 await asyncio.sleep(LOOK)
-                left = not await _here(js, writer)
+                left = await has_left(js, writer)
             waited = round(time.monotonic() - began, 1)
             return Drained(worker=name, running=worker.running, left=left, seconds=waited)
     except BusError as error:
         raise MeshError(
             ErrorCode.BROKER_UNAVAILABLE, f"The broker did not answer: {error}."
         ) from error
-
-
-async def _here(js: JetStream, writer: Writer) -> bool:
-    """Whether it is still there; without a broker that cannot be known."""
-    return not js.bus.connected or await lives(js.bus, writer)
 
 
 async def find_worker(js: JetStream, name: str) -> WorkerInfo:

@@ -8,14 +8,13 @@ from litestar import post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
+from mesh.bus.leaving import tell_to_leave
 from mesh.gateway.body import read_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.mesh_events import operates
 from mesh.gateway.services import Wired
 from mesh.gateway.stopping import Cancellation, cancellation, stop
-from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Drain
 from mesh.protocol.subjects import Writer
 
 DAY = 86_400.0
@@ -47,7 +46,7 @@ async def drain_worker(request: AnyRequest, services: Wired, name: FromPath[str]
     if worker is None:
         raise MeshError(ErrorCode.NOT_FOUND, f"There is no worker {name!r} here.")
     writer = Writer(worker.name, worker.inc)
-    await services.bus.publish(subjects.orders(writer), Drain(grace=order.grace))
+    await tell_to_leave(services.bus, writer, order.grace)
     return Draining(worker.name, worker.running)
 
 

@@ -305,6 +305,7 @@ class Worker:
             case Drain(grace=grace):
                 self._grace = grace
                 self._ordered.set()
+                return Accepted()
             case LoadModel() | UnloadModel() as order:
                 if self._leaving:
                     raise MeshError(ErrorCode.CONFLICT, "This worker is leaving.")

@@ -13,6 +13,7 @@ from mesh.protocol import subjects
 from tests.acceptance.conftest import Process, Processes, until
 from tests.acceptance.reading import LASTING, SLOW, Reading, holder, said
 from tests.acceptance.whole import Mesh
+from tests.chaos.wires import Wire
 from tests.truth import truth_of
 
 
@@ -98,6 +99,30 @@ def test_a_drained_worker_may_finish_within_its_grace(processes: Processes) -> N
     claims = sorted(truth_of(processes.broker).claims.values())
     staying = ({"w1", "w2"} - {leaving.name}).pop()
     assert claims == sorted([[leaving.name], [staying]])
+
+
+async def test_who_is_connecting_again_is_told_when_it_is_back(processes: Processes) -> None:
+    """And who does not come back was not told, which is said."""
+    await asyncio.to_thread(processes.gateway)
+    wire = Wire(processes.broker.port)
+    await wire.start()
+    worker = processes.worker("w1", *SLOW, "--nats", f"nats://127.0.0.1:{wire.port}")
+    try:
+        await asyncio.to_thread(processes.await_workers, 1)
+        wire.broken = True
+        wire.cut()
+        told = await asyncio.to_thread(drain, processes, "w1")
+        assert told.returncode != 0
+        assert "w1 was not told to leave" in told.stderr and worker.running
+        draining = asyncio.create_task(asyncio.to_thread(drain, processes, "w1", "--json"))
+        await asyncio.sleep(2.0)
+        wire.broken = False
+        told = await draining
+        assert told.returncode == 0, told.stderr
+        assert json.loads(told.stdout)["left"]
+        assert await asyncio.to_thread(worker.popen.wait, 10) == 79
+    finally:
+        await wire.close()
 
 
 def test_draining_somebody_who_is_not_there_says_who_is(processes: Processes) -> None:
