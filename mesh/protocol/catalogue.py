@@ -200,7 +200,7 @@ CHANNELS = (
         answers=_union(messages.OrderReply),
         publishers=(Role.GATEWAY, Role.OPERATOR),
         subscribers=(Role.WORKER,),
-        purpose="Orders to one worker process; those about its model are answered.",
+        purpose="Orders to one worker process; but for those to stop an answer, each is answered.",
     ),
     Channel(
         pattern=subjects.ask(_WORKER),
