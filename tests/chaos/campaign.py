@@ -33,8 +33,8 @@ ACK_WAIT = 6.0
 
 SETTINGS = {
     "ack_wait": str(ACK_WAIT),
-    "poison_after": "1000",  # the faults come from outside: no request is to blame
-    "poison_in_all": "1000",
+    "poison_after": "2",  # as in a mesh that nobody has set: two deaths of a holder at one place,
+    "poison_in_all": "5",  # or five wherever they were, end an answer, and have to be shown
     "request_timeout": "120",
     "worker_wait": "30",
     "grace": "1",
@@ -178,6 +178,7 @@ class Campaign:
             windows=faults.windows,
             timeout=float(settings["request_timeout"]),
             poison_after=int(settings["poison_after"]),
+            poison_in_all=int(settings["poison_in_all"]),
             never_granted=people.never_granted,
             blunt=people.door.blunt,
             cuts=people.door.cuts,

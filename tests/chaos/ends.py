@@ -45,15 +45,17 @@ class Known:
 
     hung_up: when a client hung up or asked to stop, by number, Unix time; windows: when something
     was wrong, and with whom; timeout: seconds that a request is given; poison_after: so many
-    workers lost in a row are its own fault; never_granted: a sentence for each client that was
-    never granted what it asked for; blunt: one for each refusal that did not say when to come back;
-    cuts: streams that broke off; left: services that ended by themselves.
+    workers lost in a row are its own fault, or poison_in_all wherever they were; never_granted: a
+    sentence for each client that was never granted what it asked for; blunt: one for each refusal
+    that did not say when to come back; cuts: streams that broke off; left: services that ended by
+    themselves.
     """
 
     hung_up: Mapping[int, float] = field(default_factory=dict)
     windows: Sequence[Window] = ()
     timeout: float = inf
     poison_after: float = inf
+    poison_in_all: float = inf
     never_granted: Sequence[str] = ()
     blunt: Sequence[str] = ()
     cuts: Sequence[Cut] = ()
@@ -171,7 +173,10 @@ def _had_to_fail(code: ErrorCode, story: Story, ask: Ask, known: Known) -> bool:
             late = story.ended - began >= known.timeout
             return late and _troubled(story, began, known.windows) >= known.timeout / 2
         case ErrorCode.WORKER_LOST:
-            return _lost_in_a_row(story, known.windows) >= known.poison_after
+            return (
+                _lost_in_a_row(story, known.windows) >= known.poison_after
+                or _lost_in_all(story, known.windows) >= known.poison_in_all
+            )
         case ErrorCode.QUEUE_FULL:  # for want of room on a disk; whoever has a key asks anew
             full = [each for each in known.windows if each.kind == "fill broker"]
             return _refused(story, full, {"broker"})
@@ -208,6 +213,14 @@ def _lost_in_a_row(story: Story, windows: Sequence[Window]) -> int:
             break
         count += 1
     return count
+
+
+def _lost_in_all(story: Story, windows: Sequence[Window]) -> int:
+    """How many of its holders were in any trouble before the next one claimed."""
+    return sum(
+        any(each.name == held.writer.user and each.meets(held.at, following.at) for each in windows)
+        for held, following in pairwise(story.claims)
+    )
 
 
 def _loses(window: Window, held: Claimed, following: Claimed) -> bool:
