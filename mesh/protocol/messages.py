@@ -30,11 +30,14 @@ class ToolCall(Wire, frozen=True, kw_only=True):
 
 
 class Tool(Wire, frozen=True, kw_only=True):
-    """A function that the model may call. parameters: JSON text of its arguments' JSON Schema."""
+    """A function that the model may call. parameters: JSON text of its arguments' JSON Schema;
+    strict: that they have to be of it was asked for by name; engines with grammars see to it of
+    every call."""
 
     name: str
     description: str = ""
     parameters: str = "{}"
+    strict: bool = False
 
 
 class Message(Wire, frozen=True, kw_only=True):
@@ -514,7 +517,7 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     claimant has said goodbye; in_order: and its engine was well; failures: so many of the claims
     before the latest ended because their engine had failed, None where the gateway does not say or
     there is no claim; losses: with the prefix, who was lost, in order; lost: how many of these at
-    the last one's place; lost_in_all: how many, for workers that know no `losses`.
+    the last one's place; lost_in_all: how many. Older gateways give these two alone.
     """
 
     last: int

@@ -18,7 +18,7 @@ from mesh.worker.engines.openai import OpenAIEngine
 from tests.worker.engine_contract import collect, job, text_of
 from tests.worker.upstream import Upstream, running
 
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -30,10 +30,13 @@ WEATHER = {
         },
     },
 }
-CLOCK = {
+STRICT = WEATHER | {"function": {**WEATHER["function"], "strict": True}}
+UNSURE = WEATHER | {"function": {**WEATHER["function"], "strict": False}}
+CLOCK: dict[str, Any] = {
     "type": "function",
     "function": {"name": "clock", "parameters": {"type": "object"}},
 }
+CLOCK_SHOWN = {"type": "function", "function": {**CLOCK["function"], "description": ""}}
 REQUIRED = {"tools": [WEATHER, CLOCK], "tool_choice": "required"}
 NAMED = REQUIRED | {"tool_choice": {"type": "function", "function": {"name": "get_weather"}}}
 DEEP = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
@@ -91,6 +94,7 @@ def test_its_card_says_what_it_can(engine: OpenAIEngine) -> None:
     ("body", "sent"),
     [
         ({"tools": [WEATHER]}, {"tools": [WEATHER]}),
+        ({"tools": [STRICT, CLOCK]}, {"tools": [STRICT, CLOCK_SHOWN]}),
         (
             {"tools": [WEATHER], "tool_choice": "required", "parallel_tool_calls": False},
             {"tools": [WEATHER], "tool_choice": "required", "parallel_tool_calls": False},
@@ -287,12 +291,12 @@ async def test_a_call_that_is_cut_off_stays_open(engine: OpenAIEngine, upstream:
         (OF_SCHEMA, [{"content": '{"b":"not an '}, {"content": 'integer"}'}], r"\.a is missing"),
         (OF_SCHEMA, [{"content": '{"a": "1"}'}], r"\.a has to be of type integer"),
         (
-            {"tools": [WEATHER]},
+            {"tools": [STRICT]},
             [call(0, "c", "get_weather", '{"city": 7}')],
             r"'get_weather' with arguments .* \.city has to be of type string",
         ),
         (
-            {"tools": [WEATHER, CLOCK]},
+            {"tools": [STRICT, CLOCK]},
             [call(0, "c", "get_weather"), call(1, "d", "clock")],
             r"\.city is missing",
         ),
@@ -317,6 +321,15 @@ async def test_what_was_not_asked_for_is_no_answer(
     upstream.deltas = deltas
     with pytest.raises(EngineError, match=why):
         await collect(engine, asked(engine, **body))
+
+
+@pytest.mark.parametrize("tool", [WEATHER, UNSURE])
+async def test_a_call_of_a_tool_that_is_not_strict_is_told_as_it_is(
+    engine: OpenAIEngine, upstream: Upstream, tool: dict[str, Any]
+) -> None:
+    upstream.deltas = [call(0, "c", "get_weather", '{"town": 7}')]
+    said = read(text_of(await collect(engine, asked(engine, tools=[tool]))))
+    assert [made.arguments for made in said.tool_calls] == ['{"town": 7}']
 
 
 @pytest.mark.parametrize("body", [REQUIRED, NAMED])

@@ -95,7 +95,10 @@ CHAT = _COMMON | {
     "max_completion_tokens": _used("The same under its newer name."),
     "logprobs": _used("How likely each token was, where the engine tells."),
     "top_logprobs": _used("0 to 20 of the likeliest tokens in each place; needs `logprobs`."),
-    "tools": _used("Functions; their arguments are held to their JSON Schemas, strict or not."),
+    "tools": _used(
+        "Functions; their arguments are held to their JSON Schemas, strict or not (by an upstream: "
+        "where strict)."
+    ),
     "tool_choice": _used("`none`, `auto`, `required`, or one function by its name."),
     "parallel_tool_calls": _used("False: at most one call in an answer."),
     "response_format": _used("`text`, `json_object`, or `json_schema`, which is always kept to."),

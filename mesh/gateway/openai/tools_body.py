@@ -21,7 +21,8 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class FunctionBody(Struct, forbid_unknown_fields=True):
-    """A function and the JSON Schema of its arguments, which are always kept to it."""
+    """A function and the JSON Schema of its arguments, which are held to it; by an upstream only
+    where it is strict."""
 
     name: str
     description: str | None = None
@@ -214,4 +215,5 @@ def _tool(function: FunctionBody) -> Tool:
         name=function.name,
         description=function.description or "",
         parameters=msgspec.json.encode(_parameters(function)).decode(),
+        strict=bool(function.strict),
     )

@@ -6,7 +6,7 @@ import msgspec
 
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar, Wish
-from mesh.protocol.messages import Message, Sampling
+from mesh.protocol.messages import Message, Sampling, Tool
 from mesh.worker.engines.base import Job
 from mesh.worker.tools import shown, turn
 
@@ -28,7 +28,7 @@ def body_of(job: Job, model: str) -> dict[str, Any]:
         wish = _wish(job.grammar)
         body |= _format(wish)
         if job.tools:
-            body["tools"] = [shown(tool) for tool in job.tools]
+            body["tools"] = [_tool(tool) for tool in job.tools]
             body |= _choice(wish)
     return body
 
@@ -48,6 +48,14 @@ def _turn(message: Message) -> dict[str, Any]:
     """As templates take it, but arguments are text, and who only calls says nothing."""
     said = turn(message, arguments=str)
     return said | {"content": message.content or None} if message.tool_calls else said
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    """As templates take it, and whether it is strict, where it is: not all upstreams know of it."""
+    found = shown(tool)
+    if tool.strict:
+        found["function"]["strict"] = True
+    return found
 
 
 def _choice(wish: Wish) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Said:
     """One answer. `feed` its deltas in order, then `finish`; each returns more of its text."""
 
     def __init__(self, job: Job) -> None:
-        self._offered = {tool.name: tool.parameters for tool in job.tools}
+        self._offered = {tool.name: tool for tool in job.tools}
         self._wish = (job.grammar and job.grammar.wish) or Wish()
         self._likely = job.sampling.logprobs
         self._thinking = False
@@ -176,14 +176,19 @@ class Said:
             raise EngineError("The upstream called more than once, though one call was asked for.")
 
     def _close(self) -> str:
-        """The end of the call under way; one without arguments has none."""
+        """The end of the call under way; one without arguments has none.
+
+        Only of a strict tool they are held against the schema: who asked for no such thing gets the
+        call as it is, for many ask the model again with what they find wrong in it.
+        """
         arguments = "".join(self._arguments)
         empty = not arguments.strip()
         arguments = "{}" if empty else arguments
         if not _is_object(arguments):
             raise EngineError("The upstream called with arguments that are no JSON object.")
         name = (self._call.function.name if self._call is not None else None) or ""
-        fault = text_fault(self._offered[name], arguments)
+        tool = self._offered[name]
+        fault = text_fault(tool.parameters, arguments) if tool.strict else None
         _refuse(
             fault, f"The upstream called {name!r} with arguments that its schema does not allow"
         )

@@ -201,3 +201,10 @@ def test_a_name_without_end_is_not_told_back() -> None:
     with pytest.raises(MeshError) as refused:
         tokenize(**{"x" * 100_000: 1})
     assert len(refused.value.detail) < 300
+
+
+@pytest.mark.parametrize("strict", [True, False, None])
+def test_whether_a_tool_is_strict_is_told_to_its_engine(strict: bool | None) -> None:
+    body = msgspec.json.encode({"model": "m", "input": "Hi", "tools": [FLAT | {"strict": strict}]})
+    (tool,) = responses_body.read(body)[1].tools
+    assert tool.strict is bool(strict)

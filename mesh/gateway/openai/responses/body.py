@@ -202,7 +202,8 @@ def _shown(tool: FlatTool) -> dict[str, Any]:
 def _tools(body: ResponsesBody) -> list[tools_body.ToolBody]:
     return [
         tools_body.ToolBody(
-            tool.type, FunctionBody(tool.name or "", tool.description, tool.parameters)
+            tool.type,
+            FunctionBody(tool.name or "", tool.description, tool.parameters, tool.strict),
         )
         for tool in body.tools or []
     ]
