@@ -37,6 +37,7 @@ class Draft:
         self._clock = clock
         self._claimed = clock()
         self._usage = Usage()
+        self._estimate = 0
         self._generated = 0
         self._told = 0
         self._whole = False
@@ -68,9 +69,11 @@ class Draft:
 
     def prompted(self, built: BuiltPrompt) -> None:
         """Count the tokens of the prompt, as far as they are known before the engine says: where
-        they are not, by the characters of what was said. An upstream may never say."""
+        they are not, they are estimated by the characters of what was said. An upstream may never
+        say; but one that refuses has read nothing."""
         size = sum(len(message.content) for message in built.messages)
-        self._usage = Usage(prompt_tokens=len(built.ids) or -(-size // CHARACTERS))
+        self._usage = Usage(prompt_tokens=len(built.ids))
+        self._estimate = -(-size // CHARACTERS)
 
     def note(self, step: Step) -> None:
         """Take note of what a step of the engine says besides its text."""
@@ -99,6 +102,12 @@ class Draft:
         string begins, or that is one, has been paid for. Of earlier workers the said ones count.
         """
         return self._told if self._told and self._whole else max(self._told, self._generated)
+
+    def _used(self) -> Usage:
+        """What was used. An estimate goes for a prompt that somebody has begun to answer."""
+        begun = self.first is not None or bool(self.pieces)
+        prompt = self._usage.prompt_tokens or (self._estimate if begun else 0)
+        return replace(self._usage, prompt_tokens=prompt, completion_tokens=self._spent())
 
     def job(self, built: BuiltPrompt, left: int) -> Job:
         """What the engine has to do: `left` more tokens at most."""
@@ -130,7 +139,7 @@ class Draft:
         return replace(
             end,
             text=run.text,
-            usage=replace(self._usage, completion_tokens=self._spent()),
+            usage=self._used(),
             timings=Timings(
                 queue=max(0.0, self._claimed - self._request.created),
                 first_token=None if first is None else first - self._claimed,

@@ -106,6 +106,16 @@ def test_a_prompt_that_nobody_counts_is_estimated_until_somebody_does() -> None:
     draft = Draft(REQUEST, 1)
     said = (Message(role="system", content="Be brief."), Message(role="user", content="Hi"))
     draft.prompted(BuiltPrompt(messages=said, text="", ids=(), max_tokens=9, truncated=0))
+    assert used(draft).prompt_tokens == 0, "who refused it has read nothing"
+    draft.note(Step("Hi"))
     assert used(draft).prompt_tokens == 3
-    draft.note(Step("Hi", finish="stop", prompt_tokens=12))
+    draft.note(Step("", finish="stop", prompt_tokens=12))
     assert used(draft).prompt_tokens == 12
+
+
+def test_a_prompt_that_was_begun_to_be_answered_elsewhere_was_read() -> None:
+    draft = Draft(REQUEST, 2)
+    draft.take_over(RunStatus(n=2, last=1, texts=("one",), ids=None), "f")
+    said = (Message(role="user", content="Hello"),)
+    draft.prompted(BuiltPrompt(messages=said, text="", ids=(), max_tokens=9, truncated=0))
+    assert used(draft).prompt_tokens == 2
