@@ -288,7 +288,11 @@ class Follower:
         """
         self._broken.pop(track.rid)
         for _ in range(REBUILDS):
-            run = await self._replayer.run(track.rid, track.start)
+            try:
+                run = await self._replayer.run(track.rid, track.start)
+            except BusError:
+                self._broken.setdefault(track.rid, (track, held, known))
+                raise
             if track.held is not held:  # somebody has asked for it, and reads it just now
                 return
             self.tracks.mend(track, run)
@@ -326,9 +330,15 @@ class Follower:
             held = track.held = []
             try:
                 track.run = await self._replayer.run(rid, track.start, known=known)
+            except BusError:
+                if track.readers:  # they wait for what was held, and for what is behind it
+                    self._broken[rid] = track, held, last.seq
+                    self.doubt()
+                else:
+                    self._let_go(track)
+                raise
             except BaseException:
-                track.held = None
-                self.forsake(track)
+                self._let_go(track)
                 raise
             if all([apply({rid: track.run}, stored) for stored in held]):
                 break
@@ -338,6 +348,10 @@ class Follower:
         if track.run.end is not None:  # it is whole, and whoever asked has it
             self.tracks.drop(track)
         return track
+
+    def _let_go(self, track: Track) -> None:
+        track.held = None
+        self.forsake(track)
 
 
 def _now() -> float:

@@ -3,7 +3,7 @@
 import asyncio
 
 from mesh.bus.asking import AGAIN, BROKERS_WORD, RETURNING, lives
-from mesh.bus.connection import Bus, NoResponders, Silence
+from mesh.bus.connection import Bus, BusError, NoResponders, Silence
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import present
 from mesh.protocol import subjects
@@ -43,4 +43,7 @@ async def has_left(js: JetStream, writer: Writer) -> bool:
     """
     if not js.bus.connected or await lives(js.bus, writer):
         return False
-    return all(worker.inc != writer.inc for worker in await present(js))
+    try:
+        return all(worker.inc != writer.inc for worker in await present(js))
+    except BusError:
+        return False

@@ -21,6 +21,11 @@ ANSWERS = 10
 """Answers in a row that have to say so: whoever looks may have stood still between two of them."""
 
 
+APART = 8.0
+"""Seconds between two answers above which they are not in a row: the process stood still, or nobody
+answered. Whoever is slowest to ask again does so after five."""
+
+
 class Head(NamedTuple):
     """The end of the stream: what identifies it, and its last sequence (tokens included)."""
 
@@ -40,7 +45,7 @@ class LogEnd:
         self._js = js
         self._created = ""
         self._outdated = 0
-        self._since = 0.0
+        self._since = self._latest = 0.0
         self.known = 0
         self.lost = False
 
@@ -54,7 +59,11 @@ class LogEnd:
         Raises Outdated where the answer ends before, unless that has lasted; BusError.
         """
         known = self.known
-        info = await self._js.stream_info(subjects.RUN_STREAM)
+        try:
+            info = await self._js.stream_info(subjects.RUN_STREAM)
+        except BusError:
+            self._outdated = 0  # a cluster that has no leader is still finding together
+            raise
         head = Head(info.created, info.state.last_seq)
         if head.created != self._created:
             self._begin(head, lost=self._created != "")
@@ -68,9 +77,9 @@ class LogEnd:
     def _doubt(self, head: Head) -> None:
         """Raise Outdated, until the log has ended too early for LASTS seconds."""
         now = asyncio.get_running_loop().time()
-        if self._outdated == 0:
-            self._since = now
-        self._outdated += 1
+        if self._outdated == 0 or now - self._latest > APART:
+            self._outdated, self._since = 0, now
+        self._outdated, self._latest = self._outdated + 1, now
         if self._outdated < ANSWERS or now - self._since < LASTS:
             raise Outdated(f"the log is said to end at {head.last}, and {self.known} was there")
         self._begin(head, lost=True)

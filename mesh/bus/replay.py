@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 import msgspec
 
@@ -113,7 +114,8 @@ async def story(js: JetStream, rid: str) -> Run | None:
 class _Pass:
     """One pass over an address: the requests wanted, from which sequence on, and up to where.
 
-    known: the last sequence that somebody who asks knows to be there, 0 where nobody does.
+    known: the last sequence that somebody who asks knows to be there, 0 where nobody does; failed:
+    why it came to nothing, for all who share it.
     """
 
     start: int
@@ -121,6 +123,7 @@ class _Pass:
     known: int = 0
     runs: dict[str, Run] = field(default_factory=dict)
     finished: bool = False
+    failed: Outdated | None = None
 
 
 class Replays:
@@ -175,6 +178,8 @@ class Replayer:
         async with self._busy:
             if self._next is wanted:
                 self._next = None
+            if wanted.failed is not None:
+                raise wanted.failed
             if not wanted.finished:
                 await self._read(wanted)
         return wanted.runs[rid]
@@ -182,11 +187,12 @@ class Replayer:
     async def _read(self, wanted: _Pass) -> None:
         """Apply the address, to where the leader says it ends at most: a replica may lag behind."""
         log_of = subjects.log_of(self._reply)
-        at, target, begun = wanted.start, None, _now()
+        at, target, lacked = wanted.start, None, inf
         while target is None or at <= target:
             try:
                 if target is None:
                     target = min(wanted.upto, await self._end(wanted.known))
+                    lacked = inf
                 async for batch in self._js.read(subjects.RUN_STREAM, log_of, at, target):
                     for stored in batch:
                         apply(wanted.runs, stored)
@@ -201,9 +207,14 @@ class Replayer:
                     elif at > wanted.known or not await self._ours(wanted.known):
                         break
                     await asyncio.sleep(RETRY)  # a replica that lags behind has answered
-            except BusError as error:
-                if isinstance(error, Outdated) and _now() - begun > LASTS:
+            except Outdated as error:
+                lacked = min(lacked, _now())
+                if _now() - lacked > LASTS:
+                    wanted.failed = error
                     raise
+                await asyncio.sleep(RETRY)
+            except BusError as error:
+                lacked = inf  # who says nothing does not say that it lacks anything
                 log.debug("Replaying %s: %s", self._reply, error)
                 await asyncio.sleep(RETRY)
         wanted.finished = True

@@ -188,7 +188,7 @@ class Up:
                 name=f"worker {number}",
                 command=_mesh("worker"),
                 environment=self._environment,
-                grace=self._settings.grace + 15,  # to hand over what is left, and say goodbye
+                grace=self._settings.grace + 20,  # to hand over what is left, and say goodbye
                 tells=True,
             )
             for number in range(1, self._settings.workers + 1)

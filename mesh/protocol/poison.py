@@ -15,12 +15,11 @@ class Bounds(NamedTuple):
     in_all: int
 
 
-def blamed(losses: Sequence[Loss], bounds: Bounds) -> int:
+def blamed(in_a_row: int, in_all: int, bounds: Bounds) -> int:
     """How many lost holders a request is blamed for, so that it reaches no further engine; 0: it
-    may go on. losses: in order."""
-    if len(losses) >= bounds.in_all:
-        return len(losses)
-    in_a_row = at_last_place(losses)
+    may go on. in_a_row: at the last one's place; in_all: wherever they were."""
+    if in_all >= bounds.in_all:
+        return in_all
     return in_a_row if in_a_row >= bounds.in_a_row else 0
 
 

@@ -222,10 +222,10 @@ class Answer:
         self._whole = True
         if status.n != self.held.n:
             self._why = "outclaimed"
-        bounds = self._patience.losses
-        self._blamed = blamed(status.losses, bounds)
-        if self._blamed and len(status.losses) < bounds.in_all:
-            self._blamed = await self._claims.blamed(status.losses, bounds)
+        bounds, losses = self._patience.losses, status.losses
+        self._blamed = blamed(status.lost, status.lost_in_all, bounds)
+        if self._blamed and 0 < len(losses) < bounds.in_all:
+            self._blamed = await self._claims.blamed(losses, bounds, lambda: bool(self._why))
 
     def _refuse_impossible(self) -> None:
         if self._why:

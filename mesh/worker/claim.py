@@ -21,7 +21,7 @@ from mesh.protocol import subjects
 from mesh.protocol.codec import decode_resume_reply
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Claim, Loss, Refused, Request, Resume, RunEvent, RunStatus
-from mesh.protocol.poison import Bounds, blamed
+from mesh.protocol.poison import Bounds, at_last_place, blamed
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
 
@@ -211,14 +211,17 @@ class Claims:
             raise Settled(f"{status.claimant} works on it", ack=not same)
         return _past(status, says)
 
-    async def blamed(self, losses: Sequence[Loss], bounds: Bounds) -> int:
+    async def blamed(
+        self, losses: Sequence[Loss], bounds: Bounds, stopped: Callable[[], bool]
+    ) -> int:
         """For how many losses in a row a request is to blame; as the pure `blamed` has it, but who
-        was cut off or stood still, and is back, has not died of it. That takes a moment."""
+        was cut off or stood still, and is back, has not died of it. That takes a moment, unless it
+        is `stopped`."""
         until = time.monotonic() + RETURNING
         while True:
             losses = await self._still_lost(losses)
-            count = blamed(losses, bounds)
-            if not count or time.monotonic() > until:
+            count = blamed(at_last_place(losses), len(losses), bounds)
+            if not count or stopped() or time.monotonic() > until:
                 return count
             await asyncio.sleep(AGAIN)
 

@@ -8,6 +8,7 @@ held against the tracks: never a word that is not in it, and in the end all of t
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, TypeVar
 
 import pytest
@@ -22,7 +23,8 @@ from hypothesis.stateful import (
 )
 
 from mesh.bus.follow import TRUST, Follower, Track
-from mesh.bus.log_end import LASTS
+from mesh.bus.log_end import LASTS, Outdated
+from mesh.bus.replay import Replayer
 from mesh.bus.tracks import BELIED, LOST, Tracks
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
@@ -463,6 +465,61 @@ def test_who_asks_while_the_leader_says_less_than_was_heard_hears_the_end_all_th
     track = asking.result()
     assert track is not None
     course.tracks["r0"] = track
+    course.teardown()
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """That of the next replays comes to nothing: the leader lacks what is known for too long."""
+    plain, calls = Replayer.run, count(1)
+
+    async def run(replayer: Replayer, *words: Any, **named: Any) -> Run:
+        fails = next(calls) == number
+        await asyncio.sleep(0.1 if fails else 0.3)
+        if fails:
+            raise Outdated("it was there")
+        return await plain(replayer, *words, **named)
+
+    monkeypatch.setattr(Replayer, "run", run)
+
+
+def test_a_story_that_could_not_be_read_anew_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    course = Following()
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.hear(6)
+    failing(monkeypatch, 1)
+    course.write(pick=0, count=2, together=False)
+    course.lose()
+    course.claim(pick=0, who=1)
+    course.hear(6)
+    course.teardown()
+
+
+def test_who_reads_loses_nothing_where_another_asks_for_the_same_in_vain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While what was missed is read for the one, and the end comes in between."""
+    course = Following()
+    course.queue()
+    course.claim(pick=0, who=0)
+    course.hear(6)
+    track = course.tracks["r0"]
+    track.readers += 1
+    failing(monkeypatch, 2)
+    course.write(pick=0, count=2, together=False)
+    course.lose()
+    course.claim(pick=0, who=1)
+    course.hear(6)
+    while track.held is None:
+        course.wait(0.05)
+    asking = course.loop.create_task(course.follower.attach("r0"))
+    course.do(asyncio.sleep(0.05))
+    course.finish(pick=0)
+    course.hear(6)
+    course.wait(1.0)
+    assert isinstance(asking.exception(), Outdated)
     course.teardown()
 
 

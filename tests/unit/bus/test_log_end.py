@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from mesh.bus.connection import Silence
 from mesh.bus.log_end import ANSWERS, LASTS, Head, LogEnd, Outdated
 from tests.unit.bus.memory import Clockwork, MemoryLog
 
@@ -69,6 +70,20 @@ def test_time_in_which_nobody_asked_does_not_count(world: World) -> None:
     for _ in range(ANSWERS - 1):
         assert world.is_outdated()
         world.do(asyncio.sleep(LASTS))
+
+
+def test_answers_with_silence_between_them_are_not_in_a_row(world: World) -> None:
+    """A cluster in which nobody leads is finding together: that is when it says such things."""
+    world.log.old = 3
+    assert world.is_outdated()
+    for _ in range(int(LASTS)):
+        world.log.silent = 1
+        with pytest.raises(Silence):
+            world.ask()
+        world.do(asyncio.sleep(1.0))
+    for _ in range(ANSWERS):
+        assert world.is_outdated()
+        world.do(asyncio.sleep(0.2))
 
 
 def test_a_log_that_was_made_anew_is_known_at_once(world: World) -> None:

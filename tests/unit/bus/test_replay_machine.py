@@ -30,7 +30,7 @@ from mesh.bus import jetstream, replay
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import WHATEVER_COMES, JetStream, Stored
 from mesh.bus.log_end import LASTS, Outdated
-from mesh.bus.replay import Replayer, Replays
+from mesh.bus.replay import RETRY, Replayer, Replays
 from mesh.bus.track import Track
 from mesh.gateway.endings import Endings, _late
 from mesh.protocol import subjects
@@ -491,6 +491,36 @@ def test_a_leader_that_goes_on_lacking_it_is_an_error_not_a_shorter_story() -> N
     course.wait(2.0)
     assert isinstance(asked.task.exception(), Outdated)
     course.teardown()
+
+
+def in_vain(log: MemoryLog, count: int) -> tuple[list[Run | BaseException], float]:
+    """What so many get who ask at once for what the leader lacks, and seconds until all had it."""
+    loop = Clockwork()
+    replayer = Replayer(log.js, "gw1")
+
+    async def ask() -> list[Run | BaseException]:
+        asking = (replayer.run("r", 1, known=9) for _ in range(count))
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    try:
+        return loop.run_until_complete(ask()), loop.time()
+    finally:
+        loop.close()
+
+
+def test_who_shares_a_reading_that_came_to_nothing_is_told_at_once() -> None:
+    log = MemoryLog()
+    log.seq = 5
+    found, seconds = in_vain(log, 20)
+    assert all(isinstance(each, Outdated) for each in found)
+    assert seconds < 3 * LASTS, "one that began at once, and one for all who came meanwhile"
+
+
+def test_silence_does_not_count_for_a_leader_that_lacks_something() -> None:
+    log = MemoryLog()
+    log.seq, log.silent = 5, int(1.2 * LASTS / RETRY)
+    _, seconds = in_vain(log, 1)
+    assert seconds > 2 * LASTS
 
 
 def falling_back_once_the_pen_was_taken() -> None:
