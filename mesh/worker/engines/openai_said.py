@@ -169,7 +169,7 @@ class Said:
         """Raise EngineError for a call that nobody asked for."""
         only = self._wish.only or name
         if name not in self._offered:
-            raise EngineError(f"The upstream called {name!r}, which it was not offered.")
+            raise EngineError(f"The upstream called {name[:80]!r}, which it was not offered.")
         if name != only:
             raise EngineError(f"The upstream called {name!r}, though {only!r} was demanded.")
         if self._call is not None and not self._wish.parallel:

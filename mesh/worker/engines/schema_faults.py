@@ -1,7 +1,8 @@
 """Whether a value is valid under a JSON Schema, for engines that cannot be held to one. Pure.
 
 Knows the keywords that a gateway lets through (docs/openai.md), and the whole of each: what an
-upstream writes may have its properties in another order, or more than those that are listed.
+upstream writes may have its properties in another order, or more than those that are listed. What
+cannot be checked, for its depth or its cost, is taken: nothing is known against it.
 """
 
 import re
@@ -11,11 +12,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-MOST = 300_000
-"""Parts of a value, times the schemas that each is held against, which are looked at: half a second
-at most, for meanwhile nothing else is done."""
+MOST = 100_000
+"""Looks that are taken: at a part of a value under a schema, one of its types, a name that it has
+to have, two parts that may be the same, some characters of a text that has a format. They take
+about half a second, beside what reading schema and text takes; meanwhile nothing else is done."""
 
-_TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)"
+_A_LOOK = 64
+"""Characters of a text that has a format which are looked at in one."""
+
+_NAME = re.compile(r"[\w$-]+", re.ASCII)
+_TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)?"
 _HEX = "[0-9a-fA-F]"
 _FORMATS = {
     "date": re.compile(r"\d{4}-\d\d-\d\d", re.ASCII),
@@ -41,15 +47,23 @@ class Fault(NamedTuple):
 
 
 def text_fault(schema: str, text: str) -> Fault | None:
-    """The first fault of a text of JSON under a schema, itself JSON; None: it is valid."""
+    """The first fault of a text of JSON under a schema, itself JSON.
+
+    None: it is valid, or is nested too deeply or too large to be checked. Of what the text says
+    nothing stands in a fault, only names that the schema has.
+    """
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):  # what nests too deeply can be read by nobody
         return Fault("", "is not JSON")
     try:
         return _Held(msgspec.json.decode(schema)).against(value)
-    except RecursionError:
-        return Fault("", "is nested too deeply")
+    except (RecursionError, _TooMuch):
+        return None
+
+
+class _TooMuch(Exception):
+    """More looks than MOST would have to be taken."""
 
 
 class _Held:
@@ -58,12 +72,22 @@ class _Held:
 
     def __init__(self, root: Any) -> None:
         self._root = root
+        self._left = MOST
         self._known: dict[tuple[int, int], Fault | None] = {}
+        self._enums: dict[int, tuple[set[object], list[object]]] = {}
+        self._references: dict[str, Any] = {}
 
     def against(self, value: Any) -> Fault | None:
         return self._fault(self._root, value)
 
+    def _look(self, times: int = 1) -> None:
+        """Raises _TooMuch if there are no looks left."""
+        self._left -= times
+        if self._left < 0:
+            raise _TooMuch
+
     def _fault(self, schema: Any, value: Any) -> Fault | None:
+        self._look()
         if schema is True:
             return None
         if not isinstance(schema, dict):
@@ -71,8 +95,6 @@ class _Held:
         pair = id(schema), id(value)  # both live as long as this does
         if pair in self._known:
             return self._known[pair]
-        if len(self._known) >= MOST:
-            return Fault("", "is too much to be checked")
         self._known[pair] = Fault("", "is of a schema that refers to nothing but itself")
         found = self._known[pair] = next(self._faults(schema, value), None)
         return found
@@ -81,12 +103,13 @@ class _Held:
         if "$ref" in schema and (found := self._fault(self._referred(schema["$ref"]), value)):
             yield found
         kinds = schema.get("type")
-        kinds = [kinds] if isinstance(kinds, str) else kinds
-        if kinds is not None and not any(_is_of(value, kind) for kind in kinds):
-            yield Fault("", f"has to be of type {' or '.join(kinds)}")
-        if "const" in schema and not _same(value, schema["const"]):
+        kinds = [kinds] if isinstance(kinds, str) else kinds or ()
+        self._look(len(kinds))
+        if kinds and not any(_is_of(value, kind) for kind in kinds):
+            yield Fault("", f"has to be of type {' or '.join(dict.fromkeys(kinds))}")
+        if "const" in schema and not self._same(value, schema["const"]):
             yield Fault("", "is not the one value that is allowed")
-        if "enum" in schema and not any(_same(value, each) for each in schema["enum"]):
+        if "enum" in schema and not self._is_listed(value, schema["enum"]):
             yield Fault("", "is none of the values that are allowed")
         for each in schema.get("allOf", ()):
             if found := self._fault(each, value):
@@ -102,7 +125,9 @@ class _Held:
                 return
             case str():
                 yield from _size(schema, len(value), "Length", "characters")
-                if not _is_formatted(value, schema.get("format", "")):
+                shape = schema.get("format", "")
+                self._look(len(value) // _A_LOOK if shape in _FORMATS else 0)
+                if not _is_formatted(value, shape):
                     yield Fault("", f"has to be a {schema['format']}")
             case int() | float():
                 yield from _bounds(schema, value)
@@ -117,14 +142,46 @@ class _Held:
 
     def _members(self, schema: dict[str, Any], value: dict[str, Any]) -> Iterator[Fault]:
         for name in schema.get("required", ()):
+            self._look()
             if name not in value:
-                yield Fault(f".{name}", "is missing")
+                yield Fault(_step(name), "is missing")
         listed, others = schema.get("properties", {}), schema.get("additionalProperties", True)
         for name, each in value.items():
             if found := self._fault(listed.get(name, others), each):
-                yield found.within(f".{name[:80]}")
+                if name not in listed and others is False:
+                    yield Fault("", "has a property that is not listed")
+                yield found.within(_step(name) if name in listed else ".*")
+
+    def _is_listed(self, value: object, enum: list[object]) -> bool:
+        """Whether a value is one of an enum, of which there may be very many."""
+        if id(enum) not in self._enums:
+            plain = {_plain(each) for each in enum if not isinstance(each, list | dict)}
+            parted: list[object] = [each for each in enum if isinstance(each, list | dict)]
+            self._enums[id(enum)] = plain, parted
+        plain, parted = self._enums[id(enum)]
+        if not isinstance(value, list | dict):
+            return _plain(value) in plain
+        return any(self._same(value, each) for each in parted)
+
+    def _same(self, one: object, other: object) -> bool:
+        """Whether two values of JSON are."""
+        self._look()
+        if isinstance(one, list) and isinstance(other, list):
+            return len(one) == len(other) and all(map(self._same, one, other))
+        if isinstance(one, dict) and isinstance(other, dict):
+            return len(one) == len(other) and all(
+                key in other and self._same(one[key], other[key]) for key in one
+            )
+        if isinstance(one, list | dict) or isinstance(other, list | dict):
+            return False
+        return _plain(one) == _plain(other)
 
     def _referred(self, name: str) -> Any:
+        if name not in self._references:
+            self._references[name] = self._led_to(name)
+        return self._references[name]
+
+    def _led_to(self, name: str) -> Any:
         """What a reference leads to; False, under which nothing is valid, if that is nothing."""
         found = self._root
         for part in name.split("/")[1:]:
@@ -173,15 +230,15 @@ def _is_of(value: object, kind: str) -> bool:
     return kind == "object"
 
 
-def _same(one: object, other: object) -> bool:
-    """Whether two values of JSON are: Python takes true for 1, JSON does not."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    return one == other
+def _plain(value: object) -> object:
+    """What a value that has no parts is the same by: Python takes true for 1, JSON does not."""
+    return isinstance(value, bool), value
+
+
+def _step(name: str) -> str:
+    """The step to a property that a schema lists, as it may stand in a log."""
+    cut = name[:80]
+    return f".{cut}" if _NAME.fullmatch(cut) else f"[{ascii(cut)}]"
 
 
 def _is_formatted(text: str, name: str) -> bool:
