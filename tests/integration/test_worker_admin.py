@@ -41,7 +41,7 @@ def accepts(mesh: Mesh, name: str, password: str) -> bool:
 
 async def enrol(http: httpx.AsyncClient, name: str) -> str:
     """The key of a worker that is let in."""
-    response = await http.put("/admin/workers", json={"name": name, "trusted": True})
+    response = await http.put("/admin/workers", json={"name": name, "trusted": False})
     made = ok(response)
     assert (made["id"], made["name"], made["trusted"], made["nats_ca"]) == (name, name, True, "")
     assert response.headers["cache-control"] == "no-store"
@@ -66,12 +66,13 @@ async def test_a_worker_is_let_in_listed_and_put_out(registered: Mesh, attic: st
         refusal(await http.delete(f"/admin/workers/{attic}"), 404, "not_found")
 
 
-async def test_no_worker_is_let_in_that_is_not_to_be_trusted(registered: Mesh, attic: str) -> None:
+@pytest.mark.parametrize("said", [{}, {"trusted": True}, {"trusted": False}])
+async def test_a_worker_is_trusted_whatever_is_said(
+    registered: Mesh, attic: str, said: dict[str, bool]
+) -> None:
     async with admin(registered) as http:
-        response = await http.put("/admin/workers", json={"name": attic, "trusted": False})
-        refusal(response, 400, "bad_request")
-        assert response.json()["param"] == "trusted"
-        assert attic not in {each["name"] for each in ok(await http.get("/admin/workers"))}
+        made = ok(await http.put("/admin/workers", json={"name": attic} | said))
+        assert (made["name"], made["trusted"]) == (attic, True)
 
 
 async def test_enrolling_again_ends_the_old_key(registered: Mesh, attic: str) -> None:

@@ -203,11 +203,6 @@ ROWS: dict[str, Table] = {
         bad(None, NO_WORKERS_NAME, {"name": "two words"}),
         bad(None, NO_WORKERS_NAME, {"name": ""}),
         bad(None, NO_WORKERS_NAME, {"name": "gateway"}),
-        bad(
-            "trusted",
-            "Every worker that is let in is trusted, …",
-            {"name": "attic", "trusted": False},
-        ),
     ),
     "DELETE /admin/workers/{worker_id}": (
         refused(
