@@ -206,10 +206,15 @@ async def test_a_run_is_over_by_the_time_that_it_names(mesh: Mesh) -> None:
         assistant, thread = await made(http, WEATHER)
         await ok(http.post("/v1/messages", json=message(thread, assistant, CALL)))
         soon = time.time() + 3
-        begun = await ok(http.post("/v1/runs", json=run(thread, assistant, expires_at=soon)))
+        body, key = run(thread, assistant, expires_at=soon), {"Idempotency-Key": "once"}
+        begun = await ok(http.post("/v1/runs", json=body, headers=key))
         assert begun["expires_at"] == int(soon)
         assert (await settled(http, begun["id"]))["status"] in ("requires_action", "expired")
         while (over := await settled(http, begun["id"]))["status"] == "requires_action":
             assert time.time() < soon + 20
             await asyncio.sleep(0.1)
         assert over["status"] == "expired"
+        again = await ok(http.post("/v1/runs", json=body, headers=key))
+        assert (again["id"], again["status"]) == (begun["id"], "expired")
+        refused = await http.post("/v1/runs", json=body)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "expires_at")

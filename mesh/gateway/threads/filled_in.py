@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from mesh.gateway.body import decode_body
-from mesh.gateway.openai.asked import Count, bad, unsupported
+from mesh.gateway.openai.asked import Count, unsupported
 
 
 class FilledIn(Struct, kw_only=True):
@@ -54,17 +54,16 @@ FILLERS: dict[str, Any] = {
 """What such an object has where its client says nothing, so that the assistant's own ways go on."""
 
 
-def plain(data: bytes, now: float) -> tuple[bytes, float | None]:
-    """What such a body asks for, and by when the run is to be over, if it says so.
+def plain(data: bytes) -> tuple[bytes, float | None]:
+    """What such a body asks for, and by when the run is to be over (Unix seconds), if it says so.
 
-    now: Unix seconds. Raises MeshError (bad_request, unsupported), naming the parameter at fault.
+    Whether that is past is for whoever begins it: a run that is known already may be asked for
+    later. Raises MeshError (bad_request, unsupported), naming the parameter at fault.
     """
     said = decode_body(data, FilledIn)
     for name, detail in KEPT_ELSEWHERE.items():
         if getattr(said, name):
             raise unsupported(name, detail)
-    if said.expires_at is not None and said.expires_at <= now:
-        raise bad("expires_at", "This run would be over before it begins; name a later time.")
     given = decode_body(data, dict[str, Raw])
     left = {name: raw for name, raw in given.items() if name not in FilledIn.__struct_fields__}
     if said.object == "run":

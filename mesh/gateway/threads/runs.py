@@ -87,7 +87,7 @@ async def run_on_thread(
     principal = services.doorman.principal(request)
     data, until = await request.body(), None
     if posted is not None:
-        data, until = filled_in.plain(data, services.clock())
+        data, until = filled_in.plain(data)
     body = decode_run(data)
     if body.thread_id not in (None, thread_id):
         raise bad("thread_id", "The body names another thread than the path; leave it out there.")
@@ -115,6 +115,8 @@ async def _new(
     services: Services, principal: Principal, thread_id: str, run_id: str, sent: Sent
 ) -> ToolStory:
     """Begin a run; what is to be added to the thread is added once nothing speaks against it."""
+    if sent.until is not None and sent.until <= services.clock():
+        raise bad("expires_at", "This run would be over before it begins; name a later time.")
     user, body = principal.user_id, sent.body
     more = _added(services, principal, sent)
     query = PlanThread(
