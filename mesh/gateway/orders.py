@@ -20,7 +20,7 @@ from mesh.protocol.subjects import Writer
 DAY = 86_400.0
 
 
-class DrainOrder(Struct):
+class DrainOrder(Struct, forbid_unknown_fields=True):
     """grace: seconds in which the worker may finish its answers before it hands them over."""
 
     grace: Annotated[float, Meta(ge=0, le=DAY)] = 30.0

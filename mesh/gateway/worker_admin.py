@@ -50,7 +50,7 @@ NOBODY = (
 )
 
 
-class NewWorker(Struct):
+class NewWorker(Struct, forbid_unknown_fields=True):
     """What `PUT /admin/workers` takes. trusted: changes nothing, for all that are let in are; there
     are clients that always say false."""
 

@@ -111,6 +111,8 @@ async def test_whole_objects_are_taken_from_a_user_to_an_outcome(mesh: Mesh) -> 
         for word in ("pending", "processing", "retrying"):
             assert (await ok(http.put(url, json={"status": word})))["status"] == "pending"
         assert (await http.put(url, json={"status": "expired"})).status_code == 422
+        wrong = await http.put(url, json={"status": "completed", "output": "rain"})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "output")
         done = {"status": "completed", "result": {"weather": "rain"}}
         acted = await ok(http.put(url, json=done))
         assert (acted["status"], acted["result"]) == ("completed", '{"weather":"rain"}')

@@ -24,7 +24,7 @@ class OutputsBody(Struct, forbid_unknown_fields=True):
     tool_outputs: Annotated[list[ToolOutput], Meta(min_length=1, max_length=128)]
 
 
-class ActionBody(Struct):
+class ActionBody(Struct, forbid_unknown_fields=True):
     """What an action is set to: completed or failed; any other word says how it stands already,
     that somebody is at it as well. A failed one's result says why; the model is shown it too, an
     object as JSON."""

@@ -32,7 +32,7 @@ GOES_ON: tuple[Status, ...] = ("queued", "in_progress")
 WENT_ON: tuple[Status, ...] = (*GOES_ON, "completed", "incomplete")
 
 
-class RunStatusBody(Struct):
+class RunStatusBody(Struct, forbid_unknown_fields=True):
     """How a run is to stand: cancelled (or cancelling), or as it does already."""
 
     status: Status | Others
