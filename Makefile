@@ -19,8 +19,8 @@ setup: $(installed)  ## Create .venv and install everything, once.
 up: $(installed)  ## Start the whole mesh on this machine.
 	@exec $(bin)/mesh up
 
-test: $(installed)  ## Run all tests (JOBS=2 at a time).
-	$(bin)/python -m pytest -n $(JOBS) $(TESTS)
+test: $(installed)  ## Run all tests (JOBS=2 at a time), and what failed once more.
+	$(bin)/python -m tools.suite -n $(JOBS) $(TESTS)
 
 check: $(installed)  ## Lint, types, floors, catalogue, golden messages and documents.
 	$(bin)/ruff check .
