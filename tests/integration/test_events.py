@@ -174,8 +174,8 @@ async def test_a_cancelled_one_in_the_queue_is_never_begun(mesh: Mesh) -> None:
         stopped = ok(await http.post(f"{path}/cancel"))
         assert stopped == {"cancelled": True, "state": "cancelled", "tokens": 0}
         ok(await http.post(f"/chats/{running[0]}/messages/{running[1]}/cancel"))
-        after = await begin(http, "done", SINGLE)
-        assert whole(await events(http, *after)) == "done"
+        text = " ".join(["done"] * 40)  # which takes longer than coming to read it
+        assert whole(await events(http, *await begin(http, text, SINGLE))) == text
         found = await get_message(http, *waiting)
         assert (found["state"], found["attempts"], found["content"]) == ("cancelled", 0, "")
 

@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 
 from mesh.bus.connection import Bus
 from mesh.bus.trace import asked_for
+from mesh.protocol.tools import CallTool
 from mesh.settings import WorkerSettings
 from mesh.worker import app as worker
 from tests.calling import CALL, WEATHER, settled
@@ -72,12 +73,12 @@ def test_what_a_caller_traces_is_told_as_a_part_of_its_trace(
 async def test_a_run_stays_in_its_caller_s_trace_whoever_goes_on_with_it(
     new_mesh: Callable[..., Mesh], collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called: list[dict[str, str] | None] = []
+    called: list[tuple[str, dict[str, str]]] = []
     plain = Bus.ask
 
     async def noticed(bus: Bus, subject: str, question: Struct, timeout: float = 2.0) -> Msg:
-        if ".tool." in subject:
-            called.append(asked_for())
+        if isinstance(question, CallTool):  # of another mesh of these tests', too
+            called.append((question.id, asked_for() or {}))
         return await plain(bus, subject, question, timeout)
 
     monkeypatch.setattr(Bus, "ask", noticed)
@@ -95,9 +96,10 @@ async def test_a_run_stays_in_its_caller_s_trace_whoever_goes_on_with_it(
         await asyncio.to_thread(wait_until, "it was told", lambda: len(collector.spans(trace)) == 5)
         before = named(collector.spans(trace))
         await asyncio.to_thread(mesh.stop, "gateway")
-        count = len(called)
+        count = len(of_run(called, run["id"]))
         await asyncio.to_thread(mesh.start, "gateway")
-        await asyncio.to_thread(wait_until, "the tool is asked again", lambda: len(called) > count)
+        again = lambda: len(of_run(called, run["id"])) > count  # noqa: E731
+        await asyncio.to_thread(wait_until, "the tool is asked again", again)
         said = [{"tool_call_id": run["actions"][0]["tool_call_id"], "output": "It rains."}]
         url = f"/v1/runs/{run['id']}/submit_tool_outputs"
         (await http.post(url, json={"tool_outputs": said})).raise_for_status()
@@ -107,7 +109,13 @@ async def test_a_run_stays_in_its_caller_s_trace_whoever_goes_on_with_it(
     http_span = before["POST /v1/runs"]["spanId"]
     assert [each["parentSpanId"] for each in later] == [http_span] * 2
     headers = {"traceparent": f"00-{trace}-{http_span}-01", "tracestate": "vendor=value"}
-    assert called and all(headers.items() <= (each or {}).items() for each in called)
+    found = of_run(called, run["id"])
+    assert found and all(headers.items() <= each.items() for each in found)
+
+
+def of_run(called: list[tuple[str, dict[str, str]]], run: str) -> list[dict[str, str]]:
+    """The headers of the calls of a run's tools."""
+    return [headers for call, headers in called if call.startswith(f"{run}.")]
 
 
 @pytest.fixture

@@ -125,6 +125,7 @@ def test_stop_in_the_page_stops_the_answer(here: NotebookMesh, page: Page) -> No
 def test_fifty_answers_stream_at_once_within_twenty_redraws_a_second(
     here: NotebookMesh, page: Page
 ) -> None:
+    here.chats()  # signs in once, not each of them for itself
     answers = [Chat(mesh=here, model=SLOW).start(LONG, max_tokens=4000) for _ in range(50)]
     pacer, views = Pacer(), [Smooth(here) for _ in range(50)]
     drawing = [
