@@ -14,7 +14,7 @@ from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancelled, Done, Failed, Request
 from tests.chaos.faults import CLIENTS, Left, Window
 from tests.chaos.plan import ECHO, Ask
-from tests.chaos.story import Claimed, Story
+from tests.chaos.story import Story
 
 HEARD = 3.0
 """Seconds after hanging up, or asking to stop, within which an answer may still come to its end,
@@ -37,6 +37,10 @@ class Cut(NamedTuple):
     number: int
     gateway: str
     at: float
+
+
+DEADLY = ("kill worker", "freeze worker")
+"""After which a worker does not answer."""
 
 
 @dataclass(frozen=True)
@@ -206,10 +210,14 @@ def _refused(story: Story, windows: Sequence[Window], names: set[str]) -> bool:
 
 
 def _lost_in_a_row(story: Story, windows: Sequence[Window]) -> int:
-    """How many of its holders were killed, or frozen, one after the other before the last one."""
+    """How many of its holders were lost one after the other before the last one, and killed, or
+    frozen, by the time that it asked whether they are back."""
     count = 0
     for held, following in reversed(list(pairwise(story.claims))):
-        if not any(_loses(each, held, following) for each in windows):
+        theirs = [each for each in windows if each.name == held.writer.user]
+        lost = any(each.meets(held.at, following.at) for each in theirs)
+        dead = any(each.kind in DEADLY and held.at <= each.start <= story.ended for each in theirs)
+        if not (lost and dead):
             break
         count += 1
     return count
@@ -221,11 +229,6 @@ def _lost_in_all(story: Story, windows: Sequence[Window]) -> int:
         any(each.name == held.writer.user and each.meets(held.at, following.at) for each in windows)
         for held, following in pairwise(story.claims)
     )
-
-
-def _loses(window: Window, held: Claimed, following: Claimed) -> bool:
-    deadly = window.kind in ("kill worker", "freeze worker")
-    return deadly and window.name == held.writer.user and held.at <= window.start <= following.at
 
 
 def _request(story: Story) -> Request:

@@ -124,12 +124,19 @@ def test_who_is_told_of_a_failure_has_read_all_that_was_said() -> None:
 
 def test_poison_has_lost_workers_in_a_row() -> None:
     poison = story(2, failed(ErrorCode.WORKER_LOST), holders=("w1", "w2", "w3"))
-    first = trouble("w1", "kill worker", ASKED + 0.5)
-    second = trouble("w2", "freeze worker", ASKED + 1.5)
+    poison.ended = late = ASKED + 3
+    first = trouble("w1", "kill worker", ASKED + 0.5, late)
+    second = trouble("w2", "freeze worker", ASKED + 1.5, late)
     both = Known(windows=[first, second], poison_after=2)
     assert checked(poison, "reader", "error: x", known=both).clean
     one = Known(windows=[second], poison_after=2)
     assert blamed(checked(poison, "reader", "error: x", known=one), "worker_lost")
+    cut = trouble("w1", "cut worker", ASKED + 0.5, ASKED + 1.2)
+    back = Known(windows=[cut, second], poison_after=2)
+    assert blamed(checked(poison, "reader", "error: x", known=back), "worker_lost")
+    killed = trouble("w1", "kill worker", ASKED + 1.7, late)
+    gone = Known(windows=[cut, killed, second], poison_after=2)
+    assert checked(poison, "reader", "error: x", known=gone).clean, "it could not answer any more"
 
 
 def test_who_was_refused_without_a_key_may_be_in_the_log_all_the_same() -> None:
