@@ -115,7 +115,7 @@ async def test_a_run_stays_in_its_caller_s_trace_whoever_goes_on_with_it(
 
 def of_run(called: list[tuple[str, dict[str, str]]], run: str) -> list[dict[str, str]]:
     """The headers of the calls of a run's tools."""
-    return [headers for call, headers in called if call.startswith(f"{run}.")]
+    return [headers for call, headers in called if call.startswith(f"{run.removeprefix('run_')}.")]
 
 
 @pytest.fixture
