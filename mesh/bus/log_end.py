@@ -20,7 +20,6 @@ find together."""
 ANSWERS = 10
 """Answers in a row that have to say so: whoever looks may have stood still between two of them."""
 
-
 APART = 8.0
 """Seconds between two answers above which they are not in a row: the process stood still, or nobody
 answered. Whoever is slowest to ask again does so after five."""

@@ -39,8 +39,8 @@ async def on_parting(bus: Bus, parted: Callable[[Writer], None]) -> None:
         except msgspec.DecodeError as error:
             log.warning("The broker's word on a parting cannot be read: %s", error)
             return
-        user, dot, inc = client.name.partition(".")
-        if dot and user == client.user:
-            parted(Writer(user, inc))
+        writer = Writer.named(client.name)
+        if writer.inc and writer.user == client.user:
+            parted(writer)
 
     await bus.listen(subjects.PARTINGS, hear)

@@ -186,7 +186,7 @@ class Replayer:
 
     async def _read(self, wanted: _Pass) -> None:
         """Apply the address, to where the leader says it ends at most: a replica may lag behind."""
-        log_of = subjects.log_of(self._reply)
+        log_of, clock = subjects.log_of(self._reply), asyncio.get_running_loop().time
         at, target, lacked = wanted.start, None, inf
         while target is None or at <= target:
             try:
@@ -208,8 +208,8 @@ class Replayer:
                         break
                     await asyncio.sleep(RETRY)  # a replica that lags behind has answered
             except Outdated as error:
-                lacked = min(lacked, _now())
-                if _now() - lacked > LASTS:
+                lacked = min(lacked, clock())
+                if clock() - lacked > LASTS:
                     wanted.failed = error
                     raise
                 await asyncio.sleep(RETRY)
@@ -233,7 +233,3 @@ class Replayer:
         if stored is None:
             raise Outdated(f"the log is said to lack {known}, and it was there")
         return subjects.parse_run(stored.subject).reply == self._reply
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -5,7 +5,7 @@ share a broker without hearing each other. `HELLO` alone carries no version: it 
 worker of any version asks whether it may join.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 from zlib import crc32
 
 VERSION = 1
@@ -73,6 +73,12 @@ class Writer(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.user}.{self.inc}"
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Who is called so: NAME.INCARNATION."""
+        user, _, inc = name.partition(".")
+        return cls(user, inc)
 
 
 class RunSubject(NamedTuple):

@@ -201,7 +201,7 @@ class Claims:
         rid = item.prompt.request.rid
         if status.claimant == str(self.writer):
             return _past(status, Says.HANDED_OVER if self.has_passed_on(rid) else Says.NOT_MINE)
-        claimant = _writer(status.claimant)
+        claimant = Writer.named(status.claimant)
         if claimant.user == WRITER:  # a gateway was about to end it, and has not: no worker's fault
             return _past(status, Says.HANDED_OVER)
         # Ask before stealing.
@@ -228,7 +228,7 @@ class Claims:
     async def _still_lost(self, losses: Sequence[Loss]) -> list[Loss]:
         """The losses of those that do not answer now either."""
         holders = list({loss.holder for loss in losses})
-        said = await asyncio.gather(*(ask(self._bus, _writer(name), "") for name in holders))
+        said = await asyncio.gather(*(ask(self._bus, Writer.named(name), "") for name in holders))
         lost = {name for name, says in zip(holders, said, strict=True) if says in ABSENT}
         return [loss for loss in losses if loss.holder in lost]
 
@@ -249,12 +249,6 @@ class Claims:
     def has_passed_on(self, rid: str) -> bool:
         """Whether our latest claim on a request ended so."""
         return rid in self._passed_on
-
-
-def _writer(name: str) -> Writer:
-    """Who is called so in the status of a request: NAME.INCARNATION."""
-    user, _, inc = name.partition(".")
-    return Writer(user, inc)
 
 
 def _past(status: RunStatus, says: Says) -> Past:

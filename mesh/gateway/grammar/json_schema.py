@@ -13,7 +13,6 @@ from mesh.gateway.grammar.keywords import (
     Schema,
     SchemaError,
     bounds,
-    is_of,
     only,
     refuse,
     text,
@@ -23,6 +22,7 @@ from mesh.gateway.grammar.keywords import (
 from mesh.gateway.grammar.numbers import between
 from mesh.gateway.grammar.sound import faults
 from mesh.protocol.grammar import Alternative, Grammar
+from mesh.protocol.json_types import is_of
 
 
 def grammar(schema: object) -> Grammar:

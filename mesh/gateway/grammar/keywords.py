@@ -57,24 +57,6 @@ def types(schema: Schema, keys: set[str], where: str) -> list[str]:
     return list(dict.fromkeys(kinds)) or refuse(f"{where}.type", "A schema needs a type.")
 
 
-def is_of(value: object, kind: str) -> bool:
-    """Whether a value is of a type."""
-    match value:
-        case bool():
-            return kind == "boolean"
-        case int():
-            return kind in ("integer", "number")
-        case float():
-            return kind == "number" or (kind == "integer" and value.is_integer())
-        case str():
-            return kind == "string"
-        case None:
-            return kind == "null"
-        case list():
-            return kind == "array"
-    return kind == "object"
-
-
 def bounds(schema: Schema, low: str, high: str, where: str) -> tuple[int, int | None]:
     """At least and at most how many, by the names of the two keywords; None: without a limit."""
     least, most = whole(schema, low, where), whole(schema, high, where)

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mesh.protocol.json_types import is_of
+
 MOST = 100_000
 """Looks that are taken: at a part of a value under a schema, one of its types, a name that it has
 to have, two parts that may be the same, some characters of a text that has a format. They take
@@ -105,7 +107,7 @@ class _Held:
         kinds = schema.get("type")
         kinds = [kinds] if isinstance(kinds, str) else kinds or ()
         self._look(len(kinds))
-        if kinds and not any(_is_of(value, kind) for kind in kinds):
+        if kinds and not any(is_of(value, kind) for kind in kinds):
             yield Fault("", f"has to be of type {' or '.join(dict.fromkeys(kinds))}")
         if "const" in schema and not self._same(value, schema["const"]):
             yield Fault("", "is not the one value that is allowed")
@@ -207,27 +209,6 @@ def _bounds(schema: dict[str, Any], value: float) -> Iterator[Fault]:
     high = (most is not None and value > most) or (below is not None and value >= below)
     if low or high:
         yield Fault("", f"is too {'small' if low else 'large'}")
-
-
-def _is_of(value: object, kind: str) -> bool:
-    """Whether a value is of a type; a number without a fraction is an integer, as in the standard.
-
-    What is not a type is none of any value.
-    """
-    match value:
-        case bool():
-            return kind == "boolean"
-        case int():
-            return kind in ("integer", "number")
-        case float():
-            return kind == "number" or (kind == "integer" and value.is_integer())
-        case str():
-            return kind == "string"
-        case None:
-            return kind == "null"
-        case list():
-            return kind == "array"
-    return kind == "object"
 
 
 def _plain(value: object) -> object:
