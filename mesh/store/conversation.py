@@ -12,7 +12,9 @@ def conversation(rows: Sequence[ThreadMessage]) -> tuple[Message, ...]:
 
     What platform and system say stands first, as one. Calls are followed by their outcomes, even
     if somebody spoke in between; calls that have not all of them are left out, for nobody waits
-    for them any more, and so is what says nothing.
+    for them any more, and so is what says nothing. No outcome stands without its call, which
+    templates, upstreams and `POST /v1/chat/completions` refuse: that of a run goes with the call,
+    and what somebody wrote as the outcome of a call that is not there is theirs to have said.
     """
     outcomes = {row.tool_call_id: row for row in rows if row.role == "tool"}
     called = {call.id for row in rows for call in row.tool_calls}
@@ -22,8 +24,8 @@ def conversation(rows: Sequence[ThreadMessage]) -> tuple[Message, ...]:
         if row.role in INSTRUCTS:
             continue
         if row.role == "tool":
-            if row.tool_call_id not in called:
-                said.append(_outcome(row))
+            if row.tool_call_id not in called and not row.run_id:
+                said.append(Message(role="user", content=row.content))
             continue
         calls = row.tool_calls if all(call.id in outcomes for call in row.tool_calls) else ()
         if row.content or calls:

@@ -61,6 +61,15 @@ async def said(http: httpx.AsyncClient, thread: str) -> list[tuple[str, str]]:
     return [(each["role"], each["content"]) for each in await messages(http, thread)]
 
 
+async def completed(http: httpx.AsyncClient, thread: str) -> list[dict[str, Any]]:
+    """A thread as models are shown it, which a chat completion takes as it stands."""
+    turns: list[dict[str, Any]] = (
+        await http.get(f"/v1/threads/{thread}/formatted_messages")
+    ).json()
+    await post(http, "/v1/chat/completions", model=ECHO, messages=turns)
+    return turns
+
+
 async def begin(
     http: httpx.AsyncClient, thread: str, assistant: str, **more: Any
 ) -> dict[str, Any]:
@@ -440,7 +449,41 @@ async def test_what_came_of_a_call_is_a_tool_s_message_whatever_role_is_said(mes
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tool_call_id")
         # Of what stands in a thread the call may be gone, or never have been there.
         more = [{"role": "tool", "content": "It pours.", "tool_call_id": "call_2"}]
-        await begin(http, thread, await new_assistant(http), additional_messages=more)
+        run = await begin(http, thread, await new_assistant(http), additional_messages=more)
+        assert (await settled(http, run["id"]))["content"] == "It pours."
+        turns = await completed(http, thread)
+        assert [(turn["role"], turn["content"]) for turn in turns] == [
+            ("user", "It rains."),
+            ("user", "It pours."),
+            ("assistant", "It pours."),
+        ]
+
+
+async def test_a_call_that_is_deleted_takes_its_outcome_out_of_what_models_are_shown(
+    mesh: Mesh,
+) -> None:
+    async with await mesh.client("threads-call-gone") as http:
+        assistant = await new_assistant(http, tools=[CLOCK])
+        thread = await new_thread(http, "/call thread_clock {}")
+        run = await settled(http, (await begin(http, thread, assistant))["id"])
+        (action,) = (await http.get(f"/v1/actions/pending/{run['id']}")).json()
+        done = {"status": "completed", "result": "noon"}
+        await http.put(f"/v1/actions/{action['action_id']}", json=done)
+        assert (await settled(http, run["id"]))["status"] == "completed"
+        asked, call, outcome, answer = await messages(http, thread)
+        assert outcome["tool_call_id"] == call["tool_calls"][0]["id"]
+        assert [turn["role"] for turn in await completed(http, thread)] == [
+            "user",
+            "assistant",
+            "tool",
+            "assistant",
+        ]
+        gone = await http.delete(f"/v1/threads/{thread}/messages/{call['id']}")
+        assert gone.status_code == 200
+        assert [turn["content"] for turn in await completed(http, thread)] == [
+            asked["content"],
+            answer["content"],
+        ]
 
 
 async def test_a_message_is_deleted_by_who_wrote_it_and_by_who_began_the_thread(mesh: Mesh) -> None:

@@ -96,11 +96,8 @@ class ChatCompletionBody(SamplingBody, kw_only=True):
     response_format: ResponseFormat | None = None
 
 
-def read(data: bytes, loose: bool = False) -> Asked:
-    """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault.
-
-    loose: whether an outcome may be there of a call that is not, as in what is kept of a thread.
-    """
+def read(data: bytes) -> Asked:
+    """Raises MeshError (bad_request, unsupported, empty_prompt), naming the parameter at fault."""
     parameters.check(data, parameters.CHAT)
     try:
         body = decode_body(data, ChatCompletionBody)
@@ -108,8 +105,7 @@ def read(data: bytes, loose: bool = False) -> Asked:
         raise kinds.instead(data, error, kinds.TOOLS) from error
     include_usage = includes_usage(body)
     messages = tuple(_message(f"messages[{at}]", said) for at, said in enumerate(body.messages))
-    if not loose:
-        _check_outcomes(messages)
+    _check_outcomes(messages)
     if not any(message.content.strip() for message in messages):
         raise MeshError(ErrorCode.EMPTY_PROMPT, param="messages")
     asked_for = _format(body)

@@ -51,18 +51,18 @@ ON_A_THREAD = (
 """What a run has that is begun on a thread, and no other."""
 
 
-def read(data: bytes, loose: bool = False) -> tuple[Asked, Grammar | None]:
+def read(data: bytes) -> tuple[Asked, Grammar | None]:
     """What is asked for, and what each answer after the first has to be a text of.
 
     A run takes what a chat completion does. That a tool has to be called, if that is asked for,
-    goes for the first answer: else the run would come to no end. loose: see `chat_body.read`.
-    Raises MeshError, naming the parameter at fault.
+    goes for the first answer: else the run would come to no end. Raises MeshError, naming the
+    parameter at fault.
     """
     for name in decode_body(data, dict[str, Raw]):
         if name in ON_A_THREAD:
             detail = f"{name} is for a run on a thread; name its thread_id, or leave it out."
             raise unsupported(name, detail)
-    asked = chat_body.read(data, loose)
+    asked = chat_body.read(data)
     for name, wanted in (("stream", asked.stream), ("n", asked.n > 1)):
         if wanted:
             raise unsupported(name, f"A run has no {name}; leave it out.")
@@ -72,4 +72,4 @@ def read(data: bytes, loose: bool = False) -> tuple[Asked, Grammar | None]:
     if not asked.tools or "tool_choice" not in whole:
         return asked, asked.grammar
     freely = msgspec.json.encode(whole | {"tool_choice": Raw(b'"auto"')})
-    return asked, chat_body.read(freely, loose).grammar
+    return asked, chat_body.read(freely).grammar

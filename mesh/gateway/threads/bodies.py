@@ -166,7 +166,7 @@ def read_run(data: bytes, body: ThreadRunBody, plan: ThreadPlan) -> tuple[Asked,
         del said["response_format"]
     whole = _usual(body, plan) | said
     whole["messages"] = [formatted(message) for message in asked]
-    return runs.read(msgspec.json.encode(whole), loose=True)
+    return runs.read(msgspec.json.encode(whole))
 
 
 def _usual(body: ThreadRunBody, plan: ThreadPlan) -> dict[str, Any]:
@@ -217,11 +217,9 @@ def _asked(body: ThreadRunBody, plan: ThreadPlan) -> list[Message]:
 
 
 def _turn(said: NewMessage) -> Message:
-    match said.role:
-        case "assistant" | "tool" as role:
-            return Message(role=role, content=said.content, tool_call_id=said.tool_call_id)
-        case _:
-            return Message(role="user", content=said.content)
+    """What is added as a turn. An outcome is said by who wrote it: no call waits for it, for those
+    that had none are not shown again."""
+    return Message(role="assistant" if said.role == "assistant" else "user", content=said.content)
 
 
 def _meta(one: dict[str, str] | None, other: dict[str, str] | None) -> dict[str, str] | None:

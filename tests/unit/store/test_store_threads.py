@@ -413,5 +413,11 @@ def test_a_conversation_has_calls_with_their_outcomes_or_not_at_all() -> None:
         Message(role="tool", content="rain", tool_call_id="a"),
         Message(role="tool", content="noon", tool_call_id="b"),
         Message(role="user", content="in between"),
-        Message(role="tool", content="from elsewhere", tool_call_id="z"),
+        Message(role="user", content="from elsewhere"),
     )
+
+
+def test_an_outcome_of_a_run_goes_with_its_call() -> None:
+    noted = row("tool", "noon", call="b")
+    noted.run_id = "run1"
+    assert conversation([row("user", "hello"), noted]) == (Message(role="user", content="hello"),)
