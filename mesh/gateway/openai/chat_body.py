@@ -35,12 +35,11 @@ _NO_TEXT = ("image_url", "input_audio", "file", "refusal")
 
 
 class ContentPart(Struct, forbid_unknown_fields=True):
-    """A part of a message. Only parts of the type `text` can be read; where a prefix of the prompt
-    ends (prompt_cache_breakpoint) is found without being told."""
+    """A part of a message. Only parts of the type `text` can be read."""
 
     type: str
     text: str | None = None
-    prompt_cache_breakpoint: object = None
+    prompt_cache_breakpoint: parameters.CacheBreakpoint | None = None
     image_url: object = None
     input_audio: object = None
     file: object = None

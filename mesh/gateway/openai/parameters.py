@@ -49,8 +49,24 @@ MetaValue = Annotated[str, Meta(max_length=512)]
 MetaData = Annotated[dict[MetaKey, MetaValue], Meta(max_length=16)]
 """Notes of a client's own, in OpenAI's bounds."""
 
+_Identifier = Annotated[str, Meta(max_length=64)]
 _Tier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
+_ResponseTier = Literal[_Tier, "ultrafast"]
 _Retention = Literal["in_memory", "in-memory", "24h"]
+
+
+class CacheOptions(Struct, forbid_unknown_fields=True):
+    """How prefixes are to be kept: without effect. ttl: any text, lest a new one be refused."""
+
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: str | None = None
+
+
+class CacheBreakpoint(Struct, forbid_unknown_fields=True):
+    """Where a prefix ends: without effect, it is found without being told."""
+
+    mode: Literal["explicit"]
+    ttl: str | None = None
 
 
 class StreamOptions(Struct, forbid_unknown_fields=True):
@@ -102,14 +118,12 @@ CHAT = _COMMON | {
     "tool_choice": _used("`none`, `auto`, `required`, or one function by its name."),
     "parallel_tool_calls": _used("False: at most one call in an answer."),
     "response_format": _used("`text`, `json_object`, or `json_schema`, which is always kept to."),
-    "safety_identifier": _ignored("Nobody is reported to anybody.", str),
+    "safety_identifier": _ignored("Nobody is reported to anybody.", _Identifier),
     "metadata": _ignored("Not kept.", MetaData),
     "store": _ignored("Completions are not kept for later retrieval.", bool),
     "service_tier": _ignored("There is one.", _Tier),
     "prompt_cache_key": _ignored("Prefixes are reused without being asked to.", str),
-    "prompt_cache_options": _ignored(
-        "Prefixes are reused without being asked to.", dict[str, object]
-    ),
+    "prompt_cache_options": _ignored("Prefixes are reused without being asked to.", CacheOptions),
     "prompt_cache_retention": _ignored("Prefixes are reused without being asked to.", _Retention),
     "functions": _refused("Their newer name is `tools`.", []),
     "function_call": _refused("Its newer name is `tool_choice`.", "none"),
@@ -151,7 +165,7 @@ RESPONSES = {
     "metadata": _used("Given back with the response."),
     "user": CHAT["user"],
     "safety_identifier": CHAT["safety_identifier"],
-    "service_tier": CHAT["service_tier"],
+    "service_tier": _ignored("There is one.", _ResponseTier),
     "prompt_cache_key": CHAT["prompt_cache_key"],
     "prompt_cache_options": CHAT["prompt_cache_options"],
     "prompt_cache_retention": CHAT["prompt_cache_retention"],

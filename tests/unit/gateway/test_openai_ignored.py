@@ -21,10 +21,15 @@ WRONG: list[tuple[Table, str, Any, str]] = [
             ("safety_identifier", [1], "safety_identifier"),
             ("service_tier", "zzz", "service_tier"),
             ("prompt_cache_key", 5, "prompt_cache_key"),
+            ("safety_identifier", "i" * 65, "safety_identifier"),
             ("prompt_cache_options", "x", "prompt_cache_options"),
+            ("prompt_cache_options", {"mode": "both"}, "prompt_cache_options.mode"),
+            ("prompt_cache_options", {"ttl": 30}, "prompt_cache_options.ttl"),
+            ("prompt_cache_options", {"size": 1}, "prompt_cache_options.size"),
             ("prompt_cache_retention", "for ever", "prompt_cache_retention"),
         )
     ),
+    (CHAT, "service_tier", "ultrafast", "service_tier"),
     (CHAT, "metadata", 5, "metadata"),
     (CHAT, "metadata", {"a": 5}, "metadata[...]"),
     (CHAT, "store", "yes", "store"),
@@ -34,12 +39,12 @@ WRONG: list[tuple[Table, str, Any, str]] = [
 
 RIGHT: dict[str, list[Any]] = {
     "user": ["ada"],
-    "safety_identifier": ["ada"],
+    "safety_identifier": ["ada", "i" * 64],
     "metadata": [{}, PAIRS, {"k" * 64: "v" * 512}],
     "store": [True, False],
-    "service_tier": ["auto", "default", "flex", "priority"],
+    "service_tier": ["auto", "default", "flex", "scale", "priority", "fast"],
     "prompt_cache_key": ["x"],
-    "prompt_cache_options": [{}, {"mode": "explicit", "ttl": "30m"}],
+    "prompt_cache_options": [{}, {"mode": "explicit", "ttl": "30m"}, {"mode": "implicit"}],
     "prompt_cache_retention": ["24h", "in_memory", "in-memory"],
     "stream_options": [{}, {"include_obfuscation": False}],
 }
@@ -58,6 +63,10 @@ def test_the_right_types_are_taken(table: Table) -> None:
         if known.treatment is Treatment.IGNORED:
             for value in [None, *RIGHT[name]]:
                 parameters.check(msgspec.json.encode({name: value}), table)
+
+
+def test_responses_know_a_tier_more() -> None:
+    parameters.check(msgspec.json.encode({"service_tier": "ultrafast"}), RESPONSES)
 
 
 @pytest.mark.parametrize(

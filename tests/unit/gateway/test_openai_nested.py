@@ -85,6 +85,16 @@ def part(**said: object) -> list[Any]:
         (chat, {"messages": turn(role="user", tool_calls=[CALL])}, "messages[1].tool_calls"),
         (chat, {"messages": part(cache_control={})}, "messages[0].content[0].cache_control"),
         (chat, {"messages": part(image_url={})}, "messages[0].content[0].image_url"),
+        (
+            chat,
+            {"messages": part(prompt_cache_breakpoint={"mode": "explicit", "x": 1})},
+            "messages[0].content[0].prompt_cache_breakpoint.x",
+        ),
+        (
+            chat,
+            {"messages": part(prompt_cache_breakpoint=5)},
+            "messages[0].content[0].prompt_cache_breakpoint",
+        ),
         (chat, {"tools": [TOOL | {"x": 1}]}, "tools[0].x"),
         (
             chat,
@@ -114,6 +124,11 @@ def part(**said: object) -> list[Any]:
             respond,
             {"input": [{"role": "user", "content": [{"type": "input_text", "text": "", "x": 1}]}]},
             "input[0].content[0].x",
+        ),
+        (
+            respond,
+            {"input": part(type="input_text", prompt_cache_breakpoint={"mode": "any"})},
+            "input[0].content[0].prompt_cache_breakpoint.mode",
         ),
         (
             respond,
@@ -185,6 +200,7 @@ def test_a_refusal_is_what_was_said_where_nothing_else_was() -> None:
         (chat, {"stream": True, "stream_options": {"include_obfuscation": False}}),
         (chat, {"response_format": SCHEMA}),
         (chat, {"tools": [TOOL], "tool_choice": TOOL}),
+        (respond, {"input": part(type="input_text", prompt_cache_breakpoint=None)}),
         (respond, {"reasoning": {"effort": None, "summary": None}}),
         (respond, {"text": {"format": {"type": "text"}, "verbosity": "medium"}}),
         (respond, {"tools": [FLAT | {"strict": True, "defer_loading": None}]}),
