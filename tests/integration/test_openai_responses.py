@@ -197,6 +197,33 @@ def test_a_function_is_called_and_its_outcome_answered(client: openai.OpenAI) ->
     assert answer.output_text == "It rains."
 
 
+def test_an_outcome_needs_its_call_here_or_in_what_it_follows(client: openai.OpenAI) -> None:
+    made = client.responses.create(model=ECHO, input=CALL, tools=[TOOL])
+    (call,) = made.output
+    assert call.type == "function_call"
+    told: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "It rains."}
+    said: Any = {"type": "function_call", "call_id": call.call_id} | {
+        name: getattr(call, name) for name in ("name", "arguments")
+    }
+    with_it = client.responses.create(model=ECHO, input=[said, told])
+    assert with_it.output_text == "It rains."
+    after_that = client.responses.create(
+        model=ECHO, previous_response_id=with_it.id, input=[told | {"output": "It pours."}]
+    )
+    assert after_that.output_text == "It pours.", "made before what it follows"
+    other = client.responses.create(model=ECHO, input="hello").id
+    wrong: list[tuple[str | None, list[Any], int]] = [
+        (None, [told], 0),
+        (None, [told, said], 0),
+        (other, [{"role": "user", "content": "So?"}, told], 1),
+        (made.id, [told | {"call_id": "call_other"}], 0),
+    ]
+    for follows, items, at in wrong:
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.responses.create(model=ECHO, input=items, previous_response_id=follows)
+        assert refused.value.param == f"input[{at}].call_id"
+
+
 def test_what_a_response_answers_is_listed_page_by_page(client: openai.OpenAI) -> None:
     first = client.responses.create(model=ECHO, input="one", instructions="Be an echo.")
     second = client.responses.create(model=ECHO, input="two", previous_response_id=first.id)

@@ -163,6 +163,13 @@ RESPONSE: tuple[Row, ...] = (
         {"input": [{"type": "function_call", "name": "clock"}]},
     ),
     bad(
+        "input[0].call_id",
+        "There is no call 'c' before this item; send the function_call that it is the outcome of, "
+        "too, or the previous_response_id of the response that made it.",
+        {"input": [{"type": "function_call_output", "call_id": "c", "output": "4"}]},
+        "the outcome of a call that is neither there nor in the response that is followed",
+    ),
+    bad(
         "input[0].arguments",
         "Arguments are the text of a JSON object.",
         {"input": [{"type": "function_call", "call_id": "c", "name": "clock", "arguments": "[]"}]},

@@ -22,6 +22,7 @@ from mesh.gateway.openai.responses import body as bodies
 from mesh.gateway.openai.responses.body import ResponsesBody
 from mesh.gateway.openai.responses.deleting import refuse_deleted
 from mesh.gateway.openai.responses.finding import Found, find, noted, unknown
+from mesh.gateway.openai.responses.outcomes import check_outcomes
 from mesh.gateway.openai.responses.shapes import Note, ResponseEvent, ResponseObject
 from mesh.gateway.openai.responses.story import PREFIX, Story, Telling, as_it_stands, last_number
 from mesh.gateway.openai.speech import Speech, message
@@ -31,7 +32,7 @@ from mesh.gateway.stopping import stop
 from mesh.gateway.tokens import Principal
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Done, Failed, Request
+from mesh.protocol.messages import Done, Failed, Message, Request
 
 
 @post(
@@ -49,9 +50,12 @@ async def create_response(request: AnyRequest, services: Wired) -> Response[byte
     read = partial(bodies.read, data)
     body, asked, note = await services.aside.read(principal.user_id, data, read)
     key = idempotency_key(request)
+    so_far: tuple[Message, ...] = ()
     if body.previous_response_id:
         before = await _before(services, principal, body.previous_response_id)
-        asked, note = _following(before, asked, note)
+        so_far = _conversation(before)
+        asked, note = _following(before, so_far, asked, note)
+    check_outcomes(body, so_far)
 
     async with Client(request, services.settings.hold_headers) as client:
 
@@ -207,15 +211,22 @@ async def _before(services: Services, principal: Principal, response_id: str) ->
     return found
 
 
-def _following(found: Found, asked: Asked, note: Note) -> tuple[Asked, Note]:
-    """The same with the conversation so far before what is asked now; instructions are only those
-    of now."""
+def _conversation(found: Found) -> tuple[Message, ...]:
+    """What was said up to the end of a response, without its instructions."""
     run, before, kept = found
     answered = run.end.text if run.end is not None else ""
     speech = Speech(before.rid, bool(before.tools), kept.thinks, kept.thinking)
+    return (*before.messages[bool(kept.instructions) :], message(answered, speech))
+
+
+def _following(
+    found: Found, so_far: tuple[Message, ...], asked: Asked, note: Note
+) -> tuple[Asked, Note]:
+    """The same with the conversation so far before what is asked now; instructions are only those
+    of now."""
+    kept = found[2]
     left_out, instructed = bool(kept.instructions), bool(note.instructions)
     now = asked.prompts[0]
-    so_far = (*before.messages[left_out:], message(answered, speech))
     developers = [at - left_out + instructed for at in kept.developers]
     developers += [at + len(so_far) for at in note.developers]
     prompt = (*now[:instructed], *so_far, *now[instructed:])
