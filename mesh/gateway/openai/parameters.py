@@ -116,7 +116,9 @@ CHAT = _COMMON | {
         "where strict)."
     ),
     "tool_choice": _used("`none`, `auto`, `required`, or one function by its name."),
-    "parallel_tool_calls": _used("False: at most one call in an answer."),
+    "parallel_tool_calls": _used(
+        "False: at most one call in an answer. Without `tools` refused, as OpenAI does."
+    ),
     "response_format": _used("`text`, `json_object`, or `json_schema`, which is always kept to."),
     "safety_identifier": _ignored("Nobody is reported to anybody.", _Identifier),
     "metadata": _ignored("Not kept.", MetaData),
@@ -160,7 +162,10 @@ RESPONSES = {
     "top_p": CHAT["top_p"],
     "tools": CHAT["tools"],
     "tool_choice": CHAT["tool_choice"],
-    "parallel_tool_calls": CHAT["parallel_tool_calls"],
+    "parallel_tool_calls": _used(
+        "False: at most one call in an answer. Without `tools` taken and given back, as OpenAI "
+        "does: every response has it."
+    ),
     "text": _used("`format` as `response_format`; no other `verbosity` than medium."),
     "metadata": _used("Given back with the response."),
     "user": CHAT["user"],

@@ -87,6 +87,10 @@ def test_a_schema_has_a_name(name: str | None) -> None:
 def test_how_many_calls_there_may_be_is_no_question_without_tools(many: bool) -> None:
     asked = {"parallel_tool_calls": many}
     assert refusal(chat, asked) == (ErrorCode.BAD_REQUEST, "parallel_tool_calls")
+    # A response has it always, so that clients send it back; it says the same as without it.
+    _, taken, note = responses_body.read(msgspec.json.encode({"input": "hello"} | asked))
+    _, without, _ = responses_body.read(b'{"input": "hello"}')
+    assert (note.parallel_tool_calls, taken) == (many, without)
 
 
 @pytest.mark.parametrize("name", OF_ANSWERS)
