@@ -10,6 +10,18 @@ from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
 
 TOO_LONG = " ".join("abcdefghijklmnop")
 
+LATE = """
+import asyncio
+from mesh_client.async_client import AsyncAnswer
+plain = AsyncAnswer.cancel
+async def late(answer):
+    stop = await plain(answer)
+    await asyncio.sleep(0.5)
+    return stop
+AsyncAnswer.cancel = late
+"""
+"""Stops are acknowledged long after the last words are drawn, as on a busy machine."""
+
 
 @pytest.fixture(scope="module")
 def a_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
@@ -209,6 +221,20 @@ def test_nothing_is_sent_twice_while_an_answer_is_written(talk: Kernel, mesh: Me
     talk.say(talk.comm(), {"stop": True})
     talk.until("the end", lambda: "stopped after" in talk.shown()["status"])
     assert talk.run("print(len(chat.answers))").strip() == "1"
+
+
+def test_a_stop_that_is_acknowledged_late_is_said_and_stays(talk: Kernel, mesh: Mesh) -> None:
+    talk.run(LATE)
+    try:
+        show(talk, mesh.url, SLOW, "stopper")
+        send(talk, "/repeat one two three")
+        talk.until("text", lambda: talk.shown().get("pieces", 0) > 2)
+        talk.say(talk.comm(), {"stop": True})
+        talk.until("the end", lambda: talk.shown()["phase"] == "idle")
+        talk.run("import time; time.sleep(0.5)")
+        assert "stopped after" in talk.shown()["status"]
+    finally:
+        talk.run("AsyncAnswer.cancel = plain")
 
 
 def test_a_chat_is_resumed_in_a_window(talk: Kernel, mesh: Mesh) -> None:

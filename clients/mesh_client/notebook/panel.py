@@ -112,15 +112,17 @@ class Panel:
     async def _begin(self) -> None:
         """Learn what there is to choose from, as soon as there is a gateway."""
         self._changed()
+        away = False
         while True:
             try:
                 models = await self._chat.mesh.client.models()
                 break
             except MeshClientError as error:
                 self._view.say(Line(error.sentence, "bad"))
+                away = True
                 await asyncio.sleep(LATER)
         self._offer_models(models)
-        if self._chat.running is None:
+        if away and self._chat.running is None:
             self._view.clear()
         await self._list_chats()
 

@@ -15,22 +15,30 @@ ACKNOWLEDGED = 10.0
 
 
 async def read(answer: Answer, begin: Begin) -> None:
-    """Begin an answer and hear it to its end; errors become part of the answer."""
-    learning: asyncio.Task[None] | None = None
+    """Begin an answer and hear it to its end; errors become part of the answer.
+
+    Nothing is waited for once it is closed: who awaits this knows of its end before any view does,
+    and takes nothing from the line that a view says last.
+    """
     try:
-        remote = await begin()
-        answer.accepted(remote)
-        learning = asyncio.create_task(_learn_token(answer, remote))
-        async for event in remote:
-            answer.hear(event)
-        await _acknowledged(answer)
+        await _hear(answer, begin)
         answer.close()
     except MeshClientError as error:
         answer.refuse(error)
+
+
+async def _hear(answer: Answer, begin: Begin) -> None:
+    """Its events, and what a stop of it has to say. Raises MeshClientError."""
+    remote = await begin()
+    answer.accepted(remote)
+    learning = asyncio.create_task(_learn_token(answer, remote))
+    try:
+        async for event in remote:
+            answer.hear(event)
+        await _acknowledged(answer)
     finally:
-        if learning is not None:
-            learning.cancel()
-            await asyncio.gather(learning, return_exceptions=True)
+        learning.cancel()
+        await asyncio.gather(learning, return_exceptions=True)
 
 
 async def _learn_token(answer: Answer, remote: AsyncAnswer) -> None:
