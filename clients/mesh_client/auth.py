@@ -4,6 +4,8 @@ It is written against httpx's `Auth`, whose flow is a generator without I/O: it 
 and is sent their responses.
 """
 
+import asyncio
+import threading
 from collections.abc import AsyncGenerator, Generator
 
 import httpx
@@ -39,24 +41,31 @@ class Renewal(httpx.Auth):
 
     `username` is who to sign in as, "": whoever is signed in, or where nobody is, `newcomer`.
     Raises NotSignedIn where no way leads in.
+
+    Of many requests at once that are refused one signs in anew, and the others take what it was
+    given: a token to refresh by is good for one use, and many sign-ins are work for nothing.
     """
 
     def __init__(self, store: CredentialStore, username: str = "", newcomer: str = "") -> None:
         self._store = store
         self._username = username
         self._newcomer = newcomer
+        self._turn, self._async_turn = threading.Lock(), asyncio.Lock()
 
-    def auth_flow(self, request: httpx.Request) -> Flow:
+    def _signed(self, request: httpx.Request) -> Credentials | None:
+        """By what the request is signed now."""
         sent = self._kept()
         _sign(request, sent)
-        response = yield request
-        if not _asks_for_sign_in(response, signed=sent is not None):
-            return
+        return sent
+
+    def _sign_anew(
+        self, request: httpx.Request, refusal: httpx.Response, sent: Credentials | None
+    ) -> Flow:
+        """Sign what was refused, by other credentials."""
         renewed = yield from self._renew(request.url, sent)
         if renewed is None:
-            raise _no_way_in(response, sent, self._username)
+            raise _no_way_in(refusal, sent, self._username)
         _sign(request, renewed)
-        yield request
 
     def _kept(self) -> Credentials | None:
         """The sign-in that is kept, unless it is another user's."""
@@ -107,30 +116,36 @@ class Renewal(httpx.Auth):
     # httpx reads either every response's body or none; a stream's must be left alone.
 
     def sync_auth_flow(self, request: httpx.Request) -> Flow:
-        flow = self.auth_flow(request)
-        outgoing = next(flow)
-        while True:
-            response = yield outgoing
-            if _body_matters(request, outgoing, response):
+        sent = self._signed(request)
+        refusal = yield request
+        if not _asks_for_sign_in(refusal, signed=sent is not None):
+            return
+        refusal.read()
+        with self._turn:
+            flow = self._sign_anew(request, refusal, sent)
+            outgoing = next(flow, None)
+            while outgoing is not None:
+                response = yield outgoing
                 response.read()
-            try:
-                outgoing = flow.send(response)
-            except StopIteration:
-                return
+                outgoing = _sent(flow, response)
+        yield request
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        flow = self.auth_flow(request)
-        outgoing = next(flow)
-        while True:
-            response = yield outgoing
-            if _body_matters(request, outgoing, response):
+        sent = self._signed(request)
+        refusal = yield request
+        if not _asks_for_sign_in(refusal, signed=sent is not None):
+            return
+        await refusal.aread()
+        async with self._async_turn:
+            flow = self._sign_anew(request, refusal, sent)
+            outgoing = next(flow, None)
+            while outgoing is not None:
+                response = yield outgoing
                 await response.aread()
-            try:
-                outgoing = flow.send(response)
-            except StopIteration:
-                return
+                outgoing = _sent(flow, response)
+        yield request
 
 
 def signing(store: CredentialStore, username: str, token: str, newcomer: str = "") -> httpx.Auth:
@@ -181,10 +196,12 @@ def _asks_for_sign_in(response: httpx.Response, *, signed: bool) -> bool:
     return status == httpx.codes.UNAUTHORIZED or (status == httpx.codes.FORBIDDEN and not signed)
 
 
-def _body_matters(
-    request: httpx.Request, outgoing: httpx.Request, response: httpx.Response
-) -> bool:
-    return outgoing is not request or response.status_code >= 400
+def _sent(flow: Flow, response: httpx.Response) -> httpx.Request | None:
+    """What a flow asks next after a response; None: it is through."""
+    try:
+        return flow.send(response)
+    except StopIteration:
+        return None
 
 
 def _request(url: httpx.URL, call: calls.Call[TokenPair] | calls.Call[Renewed]) -> httpx.Request:

@@ -1,8 +1,10 @@
 """Both clients over real sockets: signing in, reading, cutting, resuming, cancelling."""
 
+import asyncio
 import inspect
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -267,6 +269,26 @@ async def test_the_async_client_renews_its_token_too(
     await async_client.login("ada")
     gateway.tokens_accepted = set()
     assert await async_client.user() == "user-1"
+
+
+async def test_many_calls_at_once_sign_in_once(
+    async_client: AsyncClient, gateway: ScriptedGateway
+) -> None:
+    gateway.tokens_accepted = set()
+    for _ in range(2):
+        assert set(await asyncio.gather(*(async_client.user() for _ in range(20)))) == {"user-1"}
+        gateway.tokens_accepted = set()  # they have run out
+    assert len(gateway.requests("/debug")) == len(gateway.requests("/refresh")) == 1
+
+
+def test_many_threads_at_once_sign_in_once(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.tokens_accepted = set()
+    for _ in range(2):
+        with ThreadPoolExecutor(8) as threads:
+            asked = [threads.submit(client.user) for _ in range(8)]
+        assert {each.result() for each in asked} == {"user-1"}
+        gateway.tokens_accepted = set()  # they have run out
+    assert len(gateway.requests("/debug")) == len(gateway.requests("/refresh")) == 1
 
 
 def test_a_renewal_by_another_process_is_used(gateway: ScriptedGateway) -> None:
