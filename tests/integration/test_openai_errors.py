@@ -44,7 +44,7 @@ def test_too_many_requests_are_the_client_s_own_error(new_mesh: Callable[..., Me
 def test_a_full_queue_and_a_model_that_nobody_serves_are_the_server_s(
     new_mesh: Callable[..., Mesh],
 ) -> None:
-    mesh = new_mesh(req_max_msgs=2, req_max_per_tenant=3)
+    mesh = new_mesh(req_max_msgs=2, req_max_per_tenant=3, worker_wait=0.5)
     mesh.start("store", "gateway", SINGLE, ECHO)
     with client(mesh) as http:
         answers = [
