@@ -180,12 +180,14 @@ class Usage(Wire, frozen=True, kw_only=True):
 class Timings(Wire, frozen=True, kw_only=True):
     """Seconds: waiting in the queue, from claim to first token, and from first token to the end.
 
-    After a take-over they are those of the last worker; `queue` counts from the request.
+    gap: the longest between two tokens, None where there were not two or nobody measured it. After
+    a take-over they are those of the last worker; `queue` counts from the request.
     """
 
     queue: float = 0.0
     first_token: float | None = None
     generate: float = 0.0
+    gap: float | None = None
 
 
 class Seal(Wire, frozen=True, kw_only=True):

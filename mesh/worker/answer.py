@@ -102,7 +102,7 @@ class Answer:
         self._clock = clock
         self._request: Request = held.item.prompt.request
         self._likely = self._request.sampling.logprobs is not None
-        self._draft = Draft(self._request, held.n, clock)
+        self._draft = Draft(self._request, held.n, meter.gaps[self._request.model], clock)
         self._truncated = 0
         self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
         self._awaited: asyncio.Future[Literal["stop", "length"]] | None = None
@@ -300,7 +300,7 @@ class Answer:
 
     def _note(self, step: Step) -> None:
         self._stepped = time.monotonic()
-        self._draft.note(step)
+        self._draft.note(step, self._stepped)
 
     def _deliver(self, pieces: list[Piece], longest: int) -> bool:
         """Write pieces; false once the answer is too long for what would come next."""

@@ -157,7 +157,7 @@ class Worker:
             bus, self._js, claims, loader, patience, offer.ready, offer.wake, self._clock
         )
         self._desk.at_work = at_work
-        self.meters = Meters(writer.user, loader, self._desk.running)
+        self.meters = Meters(writer.user, loader, self._desk.running, self._desk.gaps)
         claims.on_event = self.meters.hear
         self._gauges = Gauges()
         self._started = self._clock()

@@ -6,7 +6,7 @@ Which of them are its to answer is decided by the claims; how one is answered, b
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from mesh.protocol.trace_context import TraceContext
 from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Settled
 from mesh.worker.engines.base import Engine
+from mesh.worker.gaps import Gaps
 from mesh.worker.meter import Meter
 from mesh.worker.prompt import PromptBuilder
 
@@ -105,6 +106,11 @@ class Desk:
     def has_passed_on(self, rid: str) -> bool:
         """Whether this worker has left a request to others, and not because of its engine."""
         return self._claims.has_passed_on(rid)
+
+    @property
+    def gaps(self) -> Mapping[str, Gaps]:
+        """By model, between the tokens of its answers."""
+        return self._meter.gaps
 
     def speed(self) -> float:
         """Tokens per second over the last seconds."""

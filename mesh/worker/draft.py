@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from mesh.protocol.messages import End, Request, RunStatus, Timings, Usage
 from mesh.protocol.run import Run
 from mesh.worker.engines.base import Job, Step
+from mesh.worker.gaps import Gaps
 from mesh.worker.gate import Piece, has_stopped
 from mesh.worker.prompt import BuiltPrompt
 
@@ -24,16 +25,21 @@ _ESCAPED, _AROUND, _ID = 6, 6, 12
 class Draft:
     """The pieces of an answer, those of earlier workers included, and what was measured meanwhile.
 
-    n: the number of the claim under which it is written; first: Unix time of our engine's first
-    step, None before.
+    n: the number of the claim under which it is written; gaps: where the time from a token to the
+    next is counted; first: Unix time of our engine's first step, None before.
     """
 
-    def __init__(self, request: Request, n: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, request: Request, n: int, gaps: Gaps, clock: Callable[[], float] = time.time
+    ) -> None:
         self.pieces: list[Piece] = []
         self._at_most = 0
         self.first: float | None = None
         self._request = request
         self._n = n
+        self._gaps = gaps
+        self._spoke: float | None = None
+        self._longest = 0.0
         self._clock = clock
         self._claimed = clock()
         self._usage = Usage()
@@ -75,16 +81,22 @@ class Draft:
         self._usage = Usage(prompt_tokens=len(built.ids))
         self._estimate = -(-size // CHARACTERS)
 
-    def note(self, step: Step) -> None:
-        """Take note of what a step of the engine says besides its text."""
+    def note(self, step: Step, now: float) -> None:
+        """Take note of what a step of the engine says besides its text. now: time.monotonic()."""
         if self.first is None:
             self.first = self._clock()
         if step.prompt_tokens is not None:
             self._usage = Usage(
                 prompt_tokens=step.prompt_tokens, cached_tokens=step.cached_tokens or 0
             )
-        ids = step.ids
-        self._generated += len(ids) if ids is not None else step.text != ""
+        if tokens := int(step.text != "") if step.ids is None else len(step.ids):
+            self._generated += tokens
+            if self._spoke is not None:  # a reader waits, be it for us that the engine does
+                gap = now - self._spoke
+                self._gaps.add(gap)
+                if gap > self._longest:
+                    self._longest = gap
+            self._spoke = now
         self._told = step.completion_tokens or self._told
         self._whole = step.finish is not None
         if step.reasoning_tokens:
@@ -144,6 +156,7 @@ class Draft:
                 queue=max(0.0, self._claimed - self._request.created),
                 first_token=None if first is None else first - self._claimed,
                 generate=0.0 if first is None else now - first,
+                gap=self._longest or None,
             ),
             seal=run.seal(),
             n=self._n,

@@ -1,18 +1,24 @@
 """How fast this worker is, in tokens per second over the last seconds. Counting costs nothing."""
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
+
+from mesh.worker.gaps import Gaps
 
 WINDOW = 5.0
 """Seconds over which the speed is measured."""
 
 
 class Meter:
-    """`tokens` is counted up by whoever writes them; time is looked at only when somebody asks."""
+    """`tokens` is counted up by whoever writes them; time is looked at only when somebody asks.
+
+    gaps: by model, between the tokens of its answers.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.tokens = 0
+        self.gaps: defaultdict[str, Gaps] = defaultdict(Gaps)
         self._clock = clock
         self._seen = deque([(clock(), 0)])
 

@@ -1,21 +1,27 @@
 """What a worker counts and measures, for Prometheus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from mesh.metrics import GAPS, SECONDS, Registry
 from mesh.protocol.messages import Cancelled, Claim, Done, End, Failed, Request, RunEvent
 from mesh.worker.engines.base import Engine
+from mesh.worker.gaps import Gaps
 
 BY = ("worker", "model")
 
 
 class Meters:
-    """The metrics of one worker process. running: how many requests it works on."""
+    """The metrics of one worker process. running: how many requests it works on; gaps: by model,
+    between the tokens of its answers."""
 
-    def __init__(self, name: str, engine: Engine, running: Callable[[], int]) -> None:
+    def __init__(
+        self, name: str, engine: Engine, running: Callable[[], int], gaps: Mapping[str, Gaps]
+    ) -> None:
         self._name = name
         self.registry = Registry()
         counter, histogram = self.registry.counter, self.registry.histogram
@@ -30,10 +36,8 @@ class Meters:
         self._prefill = histogram(
             "mesh_worker_prefill_seconds", "From a claim to the first token.", SECONDS, *BY
         )
-        self._gap = histogram(
-            "mesh_worker_token_gap_seconds", "Between two tokens, on average.", GAPS, *BY
-        )
         self.registry.register(_Slots(name, engine, running))
+        self.registry.register(_TokenGaps(name, gaps))
 
     def hear(self, request: Request, event: RunEvent) -> None:
         """An event that this worker has stored in a request's log."""
@@ -54,8 +58,6 @@ class Meters:
         self._tokens.labels(*by, "completion").inc(usage.completion_tokens)
         if timings.first_token is not None:
             self._prefill.labels(*by).observe(timings.first_token)
-            if usage.completion_tokens > 1:
-                self._gap.labels(*by).observe(timings.generate / (usage.completion_tokens - 1))
 
 
 class _Slots(Collector):
@@ -75,3 +77,21 @@ class _Slots(Collector):
             gauge = GaugeMetricFamily(name, what, labels=BY)
             gauge.add_metric([self._name, info.model], value)
             yield gauge
+
+
+class _TokenGaps(Collector):
+    """From each token of an answer to the next: made a histogram when somebody asks."""
+
+    def __init__(self, name: str, gaps: Mapping[str, Gaps]) -> None:
+        self._name = name
+        self._gaps = gaps
+
+    def collect(self) -> Iterator[Metric]:
+        told = HistogramMetricFamily(
+            "mesh_worker_token_gap_seconds", "From a token of an answer to the next.", labels=BY
+        )
+        bounds = [*map(floatToGoString, GAPS), "+Inf"]
+        for model, gaps in list(self._gaps.items()):  # a model may come meanwhile
+            total, counts = gaps.total, accumulate(map(float, gaps.counts))
+            told.add_metric([self._name, model], list(zip(bounds, counts, strict=True)), total)
+        yield told

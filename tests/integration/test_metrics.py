@@ -48,8 +48,8 @@ async def test_requests_tokens_and_times_are_counted(mesh: Mesh) -> None:
     assert more(found, "mesh_requests_ended_total", model=ECHO, end="done", code="") >= 1
     assert more(found, "mesh_tokens_total", model=ECHO, kind="completion") >= 3
     assert more(found, "mesh_tokens_total", model=ECHO, kind="prompt") > 3
-    for name in ("mesh_first_token_seconds", "mesh_queue_seconds", "mesh_token_gap_seconds"):
-        assert more(found, f"{name}_count", model=ECHO) >= 1, name
+    for name in ("first_token", "queue", "mean_token_gap", "longest_token_gap"):
+        assert more(found, f"mesh_{name}_seconds_count", model=ECHO) >= 1, name
     route, http_requests = "/chats/{chat_id}", "mesh_http_requests_total"
     assert more(found, http_requests, method="GET", route=route, status="404") == 1
     assert more(found, http_requests, method="GET", route="(none)", status="404") == 1

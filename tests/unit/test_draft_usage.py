@@ -5,6 +5,7 @@ import pytest
 from mesh.protocol.messages import Done, Message, Request, RunStatus, Usage
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Step
+from mesh.worker.gaps import Gaps
 from mesh.worker.gate import Gate, Piece
 from mesh.worker.prompt import BuiltPrompt
 
@@ -17,14 +18,15 @@ REQUEST = Request(
     created=0.0,
     deadline=4e9,
 )
+NOW = 1.0
 BEFORE = (Step("one two "), Step("three four "))
 
 
 def usage_of(*steps: Step) -> Usage:
     """Of an answer of three steps with text, each of more than a token; the last ones are given."""
-    draft = Draft(REQUEST, 1)
+    draft = Draft(REQUEST, 1, Gaps())
     for step in (*BEFORE, *steps):
-        draft.note(step)
+        draft.note(step, NOW)
         if step.text:
             draft.add(Piece(step.text, step.ids))
     return used(draft)
@@ -72,11 +74,11 @@ def test_the_tokens_of_thoughts_are_told_beside_those_of_the_prompt() -> None:
 def test_the_tokens_that_a_stop_string_took_were_generated(
     stop: str, said: str, tokens: int
 ) -> None:
-    draft, gate = Draft(REQUEST, 1), Gate((stop,))
+    draft, gate = Draft(REQUEST, 1, Gaps()), Gate((stop,))
     first = "Once" if stop == "e" else "once"
     for at, text in enumerate((first, " upon", " a", " time", "")):
         step = Step(text, (at,), "length" if not text else None)
-        draft.note(step)
+        draft.note(step, NOW)
         for piece in gate.feed(step.text, step.ids) + (gate.finish() if step.finish else []):
             draft.add(piece)
         if gate.stopped:
@@ -86,35 +88,35 @@ def test_the_tokens_that_a_stop_string_took_were_generated(
 
 
 def test_tokens_add_up_over_those_who_hold_an_answer() -> None:
-    draft = Draft(REQUEST, 2)
+    draft = Draft(REQUEST, 2, Gaps())
     status = RunStatus(n=2, last=3, texts=("one", " two"), ids=((1,), (2, 3)), fingerprints=("f",))
     draft.take_over(status, "f")
-    draft.note(Step(" three", (4,)))
-    draft.note(Step(" four", (5,)))
+    draft.note(Step(" three", (4,)), NOW)
+    draft.note(Step(" four", (5,)), NOW)
     draft.add(Piece(" thr", ()))
     assert used(draft).completion_tokens == 5
 
 
 def test_a_cut_token_is_one_for_whoever_takes_over_behind_it() -> None:
-    draft = Draft(REQUEST, 2)
+    draft = Draft(REQUEST, 2, Gaps())
     status = RunStatus(n=2, last=3, texts=("one", " t"), ids=((1,), ()), fingerprints=("f",))
     draft.take_over(status, "f")
     assert used(draft).completion_tokens == 2
 
 
 def test_a_prompt_that_nobody_counts_is_estimated_until_somebody_does() -> None:
-    draft = Draft(REQUEST, 1)
+    draft = Draft(REQUEST, 1, Gaps())
     said = (Message(role="system", content="Be brief."), Message(role="user", content="Hi"))
     draft.prompted(BuiltPrompt(messages=said, text="", ids=(), max_tokens=9, truncated=0))
     assert used(draft).prompt_tokens == 0, "who refused it has read nothing"
-    draft.note(Step("Hi"))
+    draft.note(Step("Hi"), NOW)
     assert used(draft).prompt_tokens == 3
-    draft.note(Step("", finish="stop", prompt_tokens=12))
+    draft.note(Step("", finish="stop", prompt_tokens=12), NOW)
     assert used(draft).prompt_tokens == 12
 
 
 def test_a_prompt_that_was_begun_to_be_answered_elsewhere_was_read() -> None:
-    draft = Draft(REQUEST, 2)
+    draft = Draft(REQUEST, 2, Gaps())
     draft.take_over(RunStatus(n=2, last=1, texts=("one",), ids=None), "f")
     said = (Message(role="user", content="Hello"),)
     draft.prompted(BuiltPrompt(messages=said, text="", ids=(), max_tokens=9, truncated=0))

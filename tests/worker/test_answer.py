@@ -1,17 +1,20 @@
 """An answer as its worker sees it: when its engine counts as stalled, and who may end it how."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from errno import ETIMEDOUT
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.bus.connection import Bus
 from mesh.bus.dialling import Client
 from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
+from mesh.metrics import GAPS
 from mesh.protocol.messages import Done, Message, Prompt, Request
 from mesh.protocol.poison import Bounds
 from mesh.protocol.subjects import Writer
@@ -42,17 +45,22 @@ async def engine() -> AsyncIterator[EchoEngine]:
     await engine.close()
 
 
-def an_answer(engine: EchoEngine, taken_over: bool = False) -> Answer:
+def an_answer(
+    engine: EchoEngine,
+    taken_over: bool = False,
+    meter: Meter | None = None,
+    request: Request = REQUEST,
+) -> Answer:
     """An answer of a worker that has no connection: what it writes waits for one."""
     bus, writer = Bus(Client(), "w1"), Writer("w1", "i1")
     js = JetStream(bus)
     return Answer(
-        Held(Item(Prompt(queued=1, request=REQUEST), "", 1, 1), 1, 2, taken_over),
+        Held(Item(Prompt(queued=1, request=request), "", 1, 1), 1, 2, taken_over),
         Claims(bus, js, writer, engine.info.fingerprint),
         engine,
         PromptBuilder(engine),
         FrameWriter(js, REQUEST.reply, writer),
-        Meter(),
+        meter or Meter(),
         Patience(first=60.0, between=60.0, losses=Bounds(2, 5)),
     )
 
@@ -107,3 +115,33 @@ async def test_an_engine_that_waited_in_vain_has_failed_and_another_may_try(
     monkeypatch.setattr(engine, "generate", generate)
     with pytest.raises(HandedOver, match="TimeoutError"):
         await an_answer(engine).work()
+
+
+async def test_a_token_that_keeps_a_reader_waiting_is_seen_among_many(
+    engine: EchoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On average nobody waited: the pause counts as what it was, and once."""
+
+    async def generate(job: Job) -> AsyncIterator[Step]:
+        for at in range(200):
+            await asyncio.sleep(0.3 if at == 100 else 0)
+            yield Step("word ", (at,))
+        yield Step("", (), "stop")
+
+    monkeypatch.setattr(engine, "generate", generate)
+    meter = Meter()
+    end = await an_answer(engine, meter=meter).work()
+    assert isinstance(end, Done)
+    gaps = meter.gaps["echo"]
+    counts = dict(zip((*GAPS, math.inf), gaps.counts, strict=True))
+    assert sum(counts.values()) == 199, "the end is no token"
+    assert sum(count for bound, count in counts.items() if bound > 0.25) == 1
+    assert end.timings.gap is not None and 0.29 < end.timings.gap <= gaps.total < 60
+
+
+async def test_one_token_lets_nobody_wait_for_the_next(engine: EchoEngine) -> None:
+    one = replace(REQUEST, messages=(Message(role="user", content="one"),))
+    meter = Meter()
+    end = await an_answer(engine, meter=meter, request=one).work()
+    assert isinstance(end, Done) and end.usage.completion_tokens == 1
+    assert (sum(meter.gaps["echo"].counts), end.timings.gap) == (0, None)

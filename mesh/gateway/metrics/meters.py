@@ -44,8 +44,17 @@ class Meters:
         self._first = histogram(
             "mesh_first_token_seconds", "From a request to its first token.", SECONDS, "model"
         )
-        self._gap = histogram(
-            "mesh_token_gap_seconds", "Between two tokens, on average.", GAPS, "model"
+        self._mean_gap = histogram(
+            "mesh_mean_token_gap_seconds",
+            "Between two tokens of an answer, on average.",
+            GAPS,
+            "model",
+        )
+        self._longest_gap = histogram(
+            "mesh_longest_token_gap_seconds",
+            "The longest between two tokens of an answer.",
+            GAPS,
+            "model",
         )
 
     def hear(self, where: RunSubject, event: RunEvent) -> None:
@@ -86,5 +95,8 @@ class Meters:
             return
         self._waiting.labels(model).observe(timings.queue)
         self._first.labels(model).observe(timings.queue + timings.first_token)
-        if usage.completion_tokens > 1:
-            self._gap.labels(model).observe(timings.generate / (usage.completion_tokens - 1))
+        if usage.completion_tokens > 1 and end.n < 2:  # else some tokens are not of that time
+            mean = timings.generate / (usage.completion_tokens - 1)
+            self._mean_gap.labels(model).observe(mean)
+        if timings.gap is not None:
+            self._longest_gap.labels(model).observe(timings.gap)

@@ -28,7 +28,7 @@ DONE = Done(
     uid="d",
     finish="stop",
     usage=Usage(prompt_tokens=7, completion_tokens=5, cached_tokens=2),
-    timings=Timings(queue=1.0, first_token=0.5, generate=2.0),
+    timings=Timings(queue=1.0, first_token=0.5, generate=2.0, gap=1.5),
 )
 
 
@@ -66,8 +66,24 @@ def test_an_answer_is_counted_with_its_tokens_and_times() -> None:
         assert told.value("mesh_tokens_total", model="tiny", kind=kind) == tokens
     assert told.value("mesh_queue_seconds_sum") == 1.0
     assert told.value("mesh_first_token_seconds_sum") == 1.5
-    assert told.value("mesh_token_gap_seconds_sum") == 0.5
+    assert told.value("mesh_mean_token_gap_seconds_sum") == 0.5
+    assert told.value("mesh_longest_token_gap_seconds_sum") == 1.5
     assert told.value("mesh_takeovers_total") == 0
+
+
+def test_an_answer_that_two_workers_had_has_no_mean_gap() -> None:
+    """The time is that of the last one, the tokens are those of both."""
+    told = Told()
+    told.tell(QUEUED, claim(1), claim(2), replace(DONE, n=2))
+    assert told.value("mesh_mean_token_gap_seconds_count") == 0
+    assert told.value("mesh_longest_token_gap_seconds_count") == 1
+
+
+def test_a_worker_that_does_not_measure_the_longest_gap_yet_is_counted_without() -> None:
+    told = Told()
+    told.tell(QUEUED, claim(1), replace(DONE, n=1, timings=replace(DONE.timings, gap=None)))
+    assert told.value("mesh_mean_token_gap_seconds_count") == 1
+    assert told.value("mesh_longest_token_gap_seconds_count") == 0
 
 
 def test_what_failed_is_counted_by_its_code_and_take_overs_each() -> None:
