@@ -36,7 +36,7 @@ class UserBody(Struct, forbid_unknown_fields=True):
     password: Annotated[str, Meta(max_length=LONGEST_PASSWORD)] | None = None
 
 
-class UserNameBody(Struct):
+class UserNameBody(Struct, forbid_unknown_fields=True):
     """What somebody is called from now on; nothing else of a user is changed here."""
 
     name: Name

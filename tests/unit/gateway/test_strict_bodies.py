@@ -9,6 +9,7 @@ from mesh.gateway.body import decode_body
 from mesh.gateway.presets import SamplingParameters
 from mesh.gateway.runs.body import OutputsBody
 from mesh.gateway.usage import LimitsBody
+from mesh.gateway.users import UserNameBody
 from mesh.protocol.errors import ErrorCode, MeshError
 
 OUTPUT = {"tool_call_id": "c", "output": "o"}
@@ -24,6 +25,7 @@ OUTPUT = {"tool_call_id": "c", "output": "o"}
         (NewUser, {"account": "a", "password": "b", "rolle": "user"}, "rolle"),
         (NewPassword, {"password": "b", "once": True}, "once"),
         (NewRole, {"role": "user", "until": 5}, "until"),
+        (UserNameBody, {"name": "ada", "is_admin": True}, "is_admin"),
         (OutputsBody, {"tool_outputs": [OUTPUT], "wait": 1}, "wait"),
         (OutputsBody, {"tool_outputs": [OUTPUT | {"failed": True}]}, "tool_outputs[0].failed"),
         (SamplingParameters, {"repetition_penalty": 1e-50}, "repetition_penalty"),
