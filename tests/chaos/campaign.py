@@ -147,7 +147,7 @@ class Campaign:
             stories = await settle(mesh.reach, 1.2 * self.patience)
             settled = time.monotonic() - began - happened
             await mesh.workers_present(len(mesh.workers))
-            stored = await _kept(mesh, stories) if self.store else None
+            stored = await _kept(mesh, stories, self.patience) if self.store else None
             left = await remains(mesh, before, self.workers * self.slots)
         known = self._known(people, faults)
         asks = [*self.plan.asks, WARM_UP]
@@ -221,10 +221,11 @@ async def _supervised(faults: Faults) -> AsyncIterator[None]:
             await supervising
 
 
-async def _kept(mesh: Mesh, stories: list[Story]) -> kept.Kept:
-    """What is in the database, once it has all that the log has, or it has had time enough."""
+async def _kept(mesh: Mesh, stories: list[Story], patience: float) -> kept.Kept:
+    """What is in the database, once it has all that the log has, or it has had time enough: as
+    long as clients are patient, and a minute at most."""
     found = kept.Kept()
-    for _ in range(60):
+    for _ in range(int(min(patience, 60.0))):
         with suppress(sqlite3.DatabaseError):
             found = kept.read(await mesh.database())
         if found.settled(stories):

@@ -42,7 +42,9 @@ class Trouble:
     store: bool = False
     gateways: int = 1
 
-    async def run(self, folder: Path, without: Without, forgetful: bool = False) -> Outcome:
+    async def run(
+        self, folder: Path, without: Without, forgetful: bool = False, patience: float = 25.0
+    ) -> Outcome:
         both = {
             kind: [*self.without.get(kind, ()), *without.get(kind, ())]
             for kind in {*self.without, *without}
@@ -56,13 +58,17 @@ class Trouble:
             settings=self.settings,
             without=both,
             forgetful=forgetful,
-            patience=25.0,
+            patience=patience,
         )
         return await campaign.run()
 
 
 TRIES = 3
 """How often a trouble may pass a gap by before the check counts as blind."""
+
+HURRIED = 10.0
+"""Seconds for which clients wait for an end where what they have read is looked at, and not that
+it has an end: without the mechanism much has none."""
 
 IMPATIENT = {"ack_wait": "2"}
 ZOMBIES = Trouble(plan(90, 150, *PAUSES, every=0.1), IMPATIENT)
@@ -138,10 +144,11 @@ async def provoke(
     forgetful: bool = False,
 ) -> Outcome:
     """Run until the trouble has met the gap: on a busy machine it may pass it by, even twice."""
+    patience = HURRIED if caught in (wrong, doubled) else 25.0
     for number in range(TRIES):
         place = folder / str(number)
         place.mkdir()
-        outcome = await trouble.run(place, without, forgetful)
+        outcome = await trouble.run(place, without, forgetful, patience)
         if caught(outcome):
             break
     return outcome
