@@ -150,7 +150,7 @@ def _check_outcomes(messages: tuple[Message, ...]) -> None:
 
 def _message(where: str, said: ChatMessage) -> Message:
     for name in ("function_call", "audio"):
-        if getattr(said, name):
+        if getattr(said, name) is not None:
             raise unsupported(f"{where}.{name}", f"Messages with {name} cannot be read here.")
     if said.tool_call_id and said.role != "tool":
         raise bad(f"{where}.tool_call_id", "Only a tool's message has one; leave it out.")

@@ -9,7 +9,7 @@ from mesh.gateway.body import decode_body
 from mesh.gateway.openai.asked import unsupported
 from mesh.protocol.errors import MeshError
 
-_IN_A_LIST = re.compile(r"(\w+)\[(\d+)\]\.\w+")
+_IN_A_LIST = re.compile(r"(\w+)\[(\d+)\]\..+")
 
 _CHOICE = "tool_choice"
 
@@ -20,8 +20,8 @@ TOOLS: Kinds = {"tools": ("function",)}
 
 
 def instead(data: bytes, error: MeshError, known: Kinds) -> MeshError:
-    """A better refusal of a body than that of a field in one of its lists, or of its choice of a
-    tool, or the same.
+    """A better refusal of a body than that of a field, however deep, in one of its lists, or of its
+    choice of a tool, or the same.
 
     Raises MeshError (bad_request) for one that is no JSON behind that field.
     """

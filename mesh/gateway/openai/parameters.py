@@ -140,7 +140,10 @@ CHAT = _COMMON | {
 """Of `POST /v1/chat/completions`: every parameter of OpenAI's, and the mesh's own."""
 
 TEXT = _COMMON | {
-    "prompt": _used("A text to go on with as it stands, or a list of texts, each answered."),
+    "prompt": _used(
+        "A text to go on with as it stands, or a list of texts, each answered. Ids of tokens are "
+        "refused."
+    ),
     "echo": _used("Answers begin with their prompt."),
     "logprobs": _used("0 to 5 of the likeliest tokens in each place."),
     "suffix": _refused("Nothing is filled in before a text."),

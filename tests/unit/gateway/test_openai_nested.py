@@ -80,6 +80,8 @@ def part(**said: object) -> list[Any]:
         (text, {"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
         (chat, {"messages": turn(baz=1)}, "messages[1].baz"),
         (chat, {"messages": turn(prefix=True)}, "messages[1].prefix"),
+        (chat, {"messages": turn(audio={})}, "messages[1].audio"),
+        (chat, {"messages": turn(function_call={})}, "messages[1].function_call"),
         (chat, {"messages": turn(tool_call_id="c")}, "messages[1].tool_call_id"),
         (chat, {"messages": turn(tool_calls=[CALL | {"x": 1}])}, "messages[1].tool_calls[0].x"),
         (chat, {"messages": turn(role="user", tool_calls=[CALL])}, "messages[1].tool_calls"),
@@ -118,6 +120,7 @@ def part(**said: object) -> list[Any]:
         (respond, {"text": {"x": 1}}, "text.x"),
         (respond, {"text": {"format": {"type": "text", "x": 1}}}, "text.format.x"),
         (respond, {"tools": [FLAT | {"x": 1}]}, "tools[0].x"),
+        (respond, {"tools": [FLAT | {"defer_loading": True}]}, "tools[0].defer_loading"),
         (respond, {"tools": [FLAT], "tool_choice": FLAT | {"x": 1}}, "tool_choice.x"),
         (respond, {"input": [{"role": "user", "content": "hi", "x": 1}]}, "input[0].x"),
         (
@@ -158,6 +161,12 @@ def test_what_nobody_reads_is_refused_by_its_full_name(
         (chat, {"tools": [TOOL, {"type": "custom", "custom": {"name": "f"}}]}, "tools[1].type"),
         (respond, {"tools": [{"type": "web_search", "filters": None}]}, "tools[0].type"),
         (respond, {"input": [{"type": "web_search_call", "action": {}}]}, "input[0].type"),
+        (
+            respond,
+            {"input": [{"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "x"}]}]},
+            "input[0].type",
+        ),
+        (respond, {"tools": [{"type": "mcp", "server_label": "x"}]}, "tools[0].type"),
         (respond, {"input": [{"type": 3, "action": {}}]}, "input[0].type"),
     ],
 )
@@ -204,6 +213,7 @@ def test_a_refusal_is_what_was_said_where_nothing_else_was() -> None:
         (respond, {"reasoning": {"effort": None, "summary": None}}),
         (respond, {"text": {"format": {"type": "text"}, "verbosity": "medium"}}),
         (respond, {"tools": [FLAT | {"strict": True, "defer_loading": None}]}),
+        (respond, {"tools": [FLAT | {"defer_loading": False}]}),
         (respond, {"input": [*HELLO, *OUTPUT]}),
     ],
 )

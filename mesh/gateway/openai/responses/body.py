@@ -89,7 +89,7 @@ class FlatTool(Struct, forbid_unknown_fields=True):
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
-    defer_loading: None = None
+    defer_loading: bool | None = None
     allowed_callers: None = None
     output_schema: None = None
 
@@ -200,6 +200,9 @@ def _shown(tool: FlatTool) -> dict[str, Any]:
 
 
 def _tools(body: ResponsesBody) -> list[tools_body.ToolBody]:
+    for at, tool in enumerate(body.tools or []):
+        if tool.defer_loading:
+            raise unsupported(f"tools[{at}].defer_loading", "Tools are not searched for here.")
     return [
         tools_body.ToolBody(
             tool.type,

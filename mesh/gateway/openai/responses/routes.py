@@ -138,8 +138,12 @@ async def get_response(
     response_id: FromPath[str],
     stream: FromQuery[bool] = False,
     starting_after: Annotated[int, QueryParameter(ge=-1)] = -1,
+    include_obfuscation: FromQuery[bool] = False,
 ) -> Response[bytes]:
-    """A response as it stands, or its events behind number `starting_after`, up to its end."""
+    """A response as it stands, or its events behind number `starting_after`, up to its end.
+
+    include_obfuscation has no effect: known, that a wrong one is refused.
+    """
     principal = services.doorman.principal(request)
     refuse_queries(request, "include")
     if starting_after >= 0 and not stream:
