@@ -131,7 +131,7 @@ class Tracks:
             if track.held is not None:
                 track.held.append(stored)
                 continue
-            odds = frame.odds_of(at) if frame is not None else []
+            odds = frame.odds_of(at) if frame is not None and frame.odds else []
             match track.run.entry(entry, where.writer, odds):
                 case Applied.COUNTED:
                     track.counted = stored.seq

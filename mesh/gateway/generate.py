@@ -90,8 +90,10 @@ class GenerateDialect:
 
     def tokens(self, run: Run, index: int, upto: int) -> bytes:
         return b"".join(
-            b'id: %d\ndata: {"token":%b,"index":%d}\n\n' % (at, _encode(text), at)
-            for at, text in enumerate(run.pieces(index, upto), index)
+            [
+                b'id: %d\ndata: {"token":%b,"index":%d}\n\n' % (at, _encode(text), at)
+                for at, text in enumerate(run.pieces(index, upto), index)
+            ]
         )
 
     def end(self, run: Run) -> bytes:

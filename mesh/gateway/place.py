@@ -53,7 +53,8 @@ class Stream:
     """One client's place in an answer: an index into the shared text, and nothing more.
 
     sent: pieces that it was told, or had before; keeps: whether the answer goes on when it leaves;
-    writing: when the write began that is not done yet, by the monotonic clock; else 0.
+    written: when it was last written to, by the monotonic clock; writing: the same of a write that
+    is not done yet; else 0.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Stream:
         self._dialect = dialect
         self._began = False
         self._notes = dialect.tick(track.run)
-        self._written = time.monotonic()
+        self.written = time.monotonic()
         self._change: asyncio.Future[None] | None = None
         self._holds = False
         self._rest: Rest | None = None
@@ -91,21 +92,21 @@ class Stream:
 
     def take(self, most: int) -> bytes:
         """What there is to write now, of no more than `most` pieces."""
-        run, notes = self.track.run, self._notes
+        run, data = self.track.run, self._notes
+        count = run.count
+        if count == self.sent and run.end is None and not data:
+            return data
         self._notes = b""
-        data = notes
-        upto = min(run.count, self.sent + most)
+        upto = min(count, self.sent + most)
         if upto > self.sent:
             data += self._dialect.tokens(run, self.sent, upto)
             self.sent, self._began = upto, True
             if self._rest is not None:
                 run.let_go(upto)
-        if run.end is not None and run.count <= self.sent:
+        if run.end is not None and count <= self.sent:
             self.ended, self.failed = True, not isinstance(run.end, Done)
             data += self._dialect.end(run)
             self.release()
-        if data:
-            self._written = time.monotonic()
         return data
 
     def tick(self, now: float, keep_alive: float) -> None:
@@ -113,7 +114,7 @@ class Stream:
         if self.ended:
             return
         note = b"" if self._rest is not None else self._dialect.tick(self.track.run)
-        if not note and now - self._written >= keep_alive:
+        if not note and now - self.written >= keep_alive:
             note = KEEP_ALIVE
         if note:
             self._notes = note

@@ -181,14 +181,16 @@ class Streams:
 
     async def _write(self, streams: list[Stream], wire: Wire) -> None:
         """Write up to the end, as long as the client stays and the gateway does."""
-        while not (_over(streams) or self._closing or wire.gone.done()):
-            going = [stream for stream in streams if not stream.ended]
+        going = streams
+        while not (self._closing or wire.gone.done()):
             data = _take(going)
             if data:
                 await _send(going, wire, data)
-            elif _over(streams):
-                return
-            else:
+            if any([stream.ended for stream in going]):
+                if _over(going):
+                    return
+                going = [stream for stream in going if not stream.ended]
+            elif not data:
                 for stream in going:
                     stream.seek()
                 await _change(going)
@@ -263,7 +265,7 @@ def _take(going: list[Stream]) -> bytes:
 async def _send(going: list[Stream], wire: Wire, data: bytes) -> None:
     now = time.monotonic()
     for stream in going:
-        stream.writing = now
+        stream.writing = stream.written = now
     await wire.write(data)
     for stream in going:
         stream.writing = 0.0
