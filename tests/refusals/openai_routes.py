@@ -128,6 +128,11 @@ RESPONSE: tuple[Row, ...] = (
         {"input": "x", "previous_response_id": "resp_1"},
     ),
     bad(
+        "previous_response_id",
+        "There is no response '' here.",
+        {"input": "x", "previous_response_id": ""},
+    ),
+    bad(
         "background",
         "What runs in the background has to be stored.",
         {"input": "x", "background": True, "store": False},

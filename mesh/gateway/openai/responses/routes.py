@@ -51,7 +51,7 @@ async def create_response(request: AnyRequest, services: Wired) -> Response[byte
     body, asked, note = await services.aside.read(principal.user_id, data, read)
     key = idempotency_key(request)
     so_far: tuple[Message, ...] = ()
-    if body.previous_response_id:
+    if body.previous_response_id is not None:
         before = await _before(services, principal, body.previous_response_id)
         so_far = _conversation(before)
         asked, note = _following(before, so_far, asked, note)
