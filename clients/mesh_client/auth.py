@@ -1,12 +1,14 @@
 """Signing requests, and signing in anew when a token has run out: one flow for sync and async.
 
 It is written against httpx's `Auth`, whose flow is a generator without I/O: it yields requests
-and is sent their responses.
+and is sent their responses. Ours yields flights of others, too (`turns`), and goes on once they
+have landed. Its end, also by being closed in the middle, gives its own turn back.
 """
 
-import asyncio
-import threading
+import time
 from collections.abc import AsyncGenerator, Generator
+from contextlib import closing
+from typing import NamedTuple, TypeVar
 
 import httpx
 
@@ -14,10 +16,24 @@ from mesh_client import calls
 from mesh_client.credentials import Credentials, CredentialStore
 from mesh_client.errors import NotSignedIn, Rejected, rejection
 from mesh_client.objects import Renewed, TokenPair
+from mesh_client.turns import PATIENCE, Flight, turns_of
+
+R = TypeVar("R")
 
 Flow = Generator[httpx.Request, httpx.Response, None]
 
-Renewing = Generator[httpx.Request, httpx.Response, Credentials | None]
+
+class Waiting(NamedTuple):
+    """That somebody else's flight lands, at most until then (`time.monotonic`)."""
+
+    flight: Flight
+    until: float
+
+
+Steps = Generator[httpx.Request | Waiting, httpx.Response | None, R]
+"""What is to be done, one after the other. Sent: the response to a request, None after a wait."""
+
+Renewing = Steps[Credentials | None]
 
 _NO = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND)
 """How a gateway says that it lets nobody in by these tokens, or by name alone."""
@@ -41,31 +57,46 @@ class Renewal(httpx.Auth):
 
     `username` is who to sign in as, "": whoever is signed in, or where nobody is, `newcomer`.
     Raises NotSignedIn where no way leads in.
-
-    Of many requests at once that are refused one signs in anew, and the others take what it was
-    given: a token to refresh by is good for one use, and many sign-ins are work for nothing.
     """
 
     def __init__(self, store: CredentialStore, username: str = "", newcomer: str = "") -> None:
         self._store = store
+        self._turns = turns_of(store)
         self._username = username
         self._newcomer = newcomer
-        self._turn, self._async_turn = threading.Lock(), asyncio.Lock()
 
-    def _signed(self, request: httpx.Request) -> Credentials | None:
-        """By what the request is signed now."""
+    def _steps(self, request: httpx.Request) -> Steps[None]:
         sent = self._kept()
         _sign(request, sent)
-        return sent
-
-    def _sign_anew(
-        self, request: httpx.Request, refusal: httpx.Response, sent: Credentials | None
-    ) -> Flow:
-        """Sign what was refused, by other credentials."""
-        renewed = yield from self._renew(request.url, sent)
+        response = yield from _answered(request)
+        if not _asks_for_sign_in(response, signed=sent is not None):
+            return
+        renewed = yield from self._renewed(request, sent)
         if renewed is None:
-            raise _no_way_in(refusal, sent, self._username)
+            raise _no_way_in(response, sent, self._username)
         _sign(request, renewed)
+        yield request
+
+    def _renewed(self, request: httpx.Request, sent: Credentials | None) -> Renewing:
+        """New credentials, of one's own asking or of who was about to ask for them already.
+
+        None where the gateway lets nobody in by these.
+        """
+        tried, until = (self._username or self._newcomer, sent), time.monotonic() + PATIENCE
+        flight, own = self._turns.take()
+        while not own:
+            yield Waiting(flight, until)
+            if flight.refused == tried:
+                return None
+            in_vain = not flight.landed or time.monotonic() >= until
+            flight, own = self._turns.take(alone=in_vain)
+        try:
+            renewed = yield from self._renew(request, sent)
+            if renewed is None:
+                flight.refused = tried
+            return renewed
+        finally:
+            self._turns.give_back(flight)
 
     def _kept(self) -> Credentials | None:
         """The sign-in that is kept, unless it is another user's."""
@@ -73,8 +104,8 @@ class Renewal(httpx.Auth):
         other = kept is not None and self._username not in ("", kept.username)
         return None if other else kept
 
-    def _renew(self, url: httpx.URL, sent: Credentials | None) -> Renewing:
-        """New credentials: what another process has saved, else by refresh, else by login.
+    def _renew(self, request: httpx.Request, sent: Credentials | None) -> Renewing:
+        """New credentials: what somebody else has saved, else by refresh, else by login.
 
         None where the gateway lets nobody in by these. Raises Rejected where it does not tell.
         """
@@ -83,18 +114,18 @@ class Renewal(httpx.Auth):
             return kept
         renewed = None
         if kept is not None and kept.refresh_token:
-            renewed = yield from self._refresh(url, kept)
+            renewed = yield from self._refresh(request, kept)
         username = kept.username if kept is not None else self._username or self._newcomer
         by_name = kept is None or kept.by_name  # never as another who has the same name
         if renewed is None and username and by_name:
-            renewed = yield from self._login(url, username)
+            renewed = yield from self._login(request, username)
         if renewed is not None:
             self._store.save(renewed)
         return renewed
 
-    def _refresh(self, url: httpx.URL, kept: Credentials) -> Renewing:
+    def _refresh(self, request: httpx.Request, kept: Credentials) -> Renewing:
         call = calls.refresh(kept.refresh_token)
-        response = yield _request(url, call)
+        response = yield from _answered(_request(request, call))
         if not _lets_in(response):
             return None
         renewed = call.read(response.content)
@@ -106,9 +137,9 @@ class Renewal(httpx.Auth):
             by_name=kept.by_name,
         )
 
-    def _login(self, url: httpx.URL, username: str) -> Renewing:
+    def _login(self, request: httpx.Request, username: str) -> Renewing:
         call = calls.login(username)
-        response = yield _request(url, call)
+        response = yield from _answered(_request(request, call))
         if not _lets_in(response):
             return None
         return credentials(username, call.read(response.content))
@@ -116,36 +147,38 @@ class Renewal(httpx.Auth):
     # httpx reads either every response's body or none; a stream's must be left alone.
 
     def sync_auth_flow(self, request: httpx.Request) -> Flow:
-        sent = self._signed(request)
-        refusal = yield request
-        if not _asks_for_sign_in(refusal, signed=sent is not None):
-            return
-        refusal.read()
-        with self._turn:
-            flow = self._sign_anew(request, refusal, sent)
-            outgoing = next(flow, None)
-            while outgoing is not None:
-                response = yield outgoing
-                response.read()
-                outgoing = _sent(flow, response)
-        yield request
+        with closing(self._steps(request)) as steps:
+            step = next(steps)
+            while True:
+                response: httpx.Response | None = None
+                if isinstance(step, Waiting):
+                    step.flight.block(step.until)
+                else:
+                    response = yield step
+                    if _body_matters(request, step, response):
+                        response.read()
+                try:
+                    step = steps.send(response)
+                except StopIteration:
+                    return
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        sent = self._signed(request)
-        refusal = yield request
-        if not _asks_for_sign_in(refusal, signed=sent is not None):
-            return
-        await refusal.aread()
-        async with self._async_turn:
-            flow = self._sign_anew(request, refusal, sent)
-            outgoing = next(flow, None)
-            while outgoing is not None:
-                response = yield outgoing
-                await response.aread()
-                outgoing = _sent(flow, response)
-        yield request
+        with closing(self._steps(request)) as steps:
+            step = next(steps)
+            while True:
+                response: httpx.Response | None = None
+                if isinstance(step, Waiting):
+                    await step.flight.awaited(step.until)
+                else:
+                    response = yield step
+                    if _body_matters(request, step, response):
+                        await response.aread()
+                try:
+                    step = steps.send(response)
+                except StopIteration:
+                    return
 
 
 def signing(store: CredentialStore, username: str, token: str, newcomer: str = "") -> httpx.Auth:
@@ -196,15 +229,25 @@ def _asks_for_sign_in(response: httpx.Response, *, signed: bool) -> bool:
     return status == httpx.codes.UNAUTHORIZED or (status == httpx.codes.FORBIDDEN and not signed)
 
 
-def _sent(flow: Flow, response: httpx.Response) -> httpx.Request | None:
-    """What a flow asks next after a response; None: it is through."""
-    try:
-        return flow.send(response)
-    except StopIteration:
-        return None
+def _body_matters(
+    request: httpx.Request, outgoing: httpx.Request, response: httpx.Response
+) -> bool:
+    return outgoing is not request or response.status_code >= 400
 
 
-def _request(url: httpx.URL, call: calls.Call[TokenPair] | calls.Call[Renewed]) -> httpx.Request:
-    """A request to the same gateway."""
-    target = url.copy_with(path=call.path, query=None)
-    return httpx.Request(call.method, target, params=call.params, headers=call.headers)
+def _answered(request: httpx.Request) -> Steps[httpx.Response]:
+    """The response to a request."""
+    response = yield request
+    assert response is not None, "only a wait is answered with nothing"
+    return response
+
+
+def _request(
+    request: httpx.Request, call: calls.Call[TokenPair] | calls.Call[Renewed]
+) -> httpx.Request:
+    """A request to the gateway that another one goes to, as patient as that: others wait for it."""
+    target = request.url.copy_with(path=call.path, query=None)
+    patience = {"timeout": request.extensions.get("timeout", {})}
+    return httpx.Request(
+        call.method, target, params=call.params, headers=call.headers, extensions=patience
+    )

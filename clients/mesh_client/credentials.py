@@ -69,6 +69,11 @@ class FileStore:
         self._path = path or default_path()
         self._unsaved: Credentials | None = None
 
+    @property
+    def place(self) -> tuple[Path, str]:
+        """Which sign-in this is: the same for every store of the same entry."""
+        return self._path, self.url
+
     def load(self) -> Credentials | None:
         return self._unsaved or self._read().get(self.url)
 
