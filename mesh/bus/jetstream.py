@@ -223,12 +223,13 @@ class JetStream:
         got: list[Stored] = []
         loop = asyncio.get_running_loop()
         done: asyncio.Future[bool] = loop.create_future()
-        patience = asyncio.timeout(self.timeout)  # from each message to the next
+        heard = loop.time()  # patience goes from each message to the next
 
         def receive(msg: Msg) -> None:
+            nonlocal heard
             if done.done():
                 return
-            patience.reschedule(loop.time() + self.timeout)
+            heard = loop.time()
             if not _follows(msg, got[-1].seq if got else 0):
                 if got:
                     done.set_result(True)  # to be read on from there
@@ -243,13 +244,13 @@ class JetStream:
         subscription = await self.bus.listen(inbox, receive)
         query = {"seq": start, "next_by_subj": subject, "batch": BATCH, "max_bytes": BATCH_BYTES}
         try:
-            async with patience:
-                await self.bus.send(
-                    f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(query), inbox
-                )
-                more = await done
-        except TimeoutError:
-            raise Silence(f"reading {stream} from {start} was not answered") from None
+            await self.bus.send(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(query), inbox)
+            while not done.done():
+                left = heard + self.timeout - loop.time()
+                if left <= 0:
+                    raise Silence(f"reading {stream} from {start} was not answered")
+                await asyncio.wait({done}, timeout=left)
+            more = done.result()
         finally:
             done.cancel()
             if not self.bus.client.is_closed:

@@ -278,23 +278,24 @@ class Answer:
         return await self._stream(self._draft.job(built, left)) if left > 0 else "length"
 
     async def _stream(self, job: Job) -> Literal["stop", "length"]:
-        gate, longest = Gate(job.sampling.stop), self._frames.longest
+        gate, frames = Gate(job.sampling.stop), self._frames
+        longest, largest = frames.longest, frames.largest
         async with aclosing(self._engine.generate(job)) as steps:
             async for step in steps:
                 if self.left_behind:
                     raise asyncio.CancelledError
                 self._note(step)
-                fitted = self._deliver(gate.feed(step.text, step.ids, step.odds), longest)
+                fitted = self._deliver(gate.feed(step.text, step.ids, step.odds), longest, largest)
                 if fitted and step.finish and not gate.stopped:
-                    fitted = self._deliver(gate.finish(), longest)
+                    fitted = self._deliver(gate.finish(), longest, largest)
                 if not fitted:
                     return "length"
                 if gate.stopped:
                     return "stop"
                 if step.finish:
                     return step.finish
-                if self._frames.full:
-                    await self._frames.room()
+                if frames.full:
+                    await frames.room()
                     self._stepped = time.monotonic()  # it was us who kept the engine waiting
         raise EngineError("the engine ended without saying why")
 
@@ -302,14 +303,14 @@ class Answer:
         self._stepped = time.monotonic()
         self._draft.note(step, self._stepped)
 
-    def _deliver(self, pieces: list[Piece], longest: int) -> bool:
+    def _deliver(self, pieces: list[Piece], longest: int, largest: int) -> bool:
         """Write pieces; false once the answer is too long for what would come next."""
-        draft, most = self._draft, self._frames.largest
+        draft, rid, n = self._draft, self._request.rid, self.held.n
         for whole in pieces:
-            for piece in parts(whole, most):
+            for piece in parts(whole, largest):
                 text, ids, odds = piece
                 odds = (odds or Odds(0.0)) if self._likely else None
-                self._frames.put(self.rid, self.held.n, len(draft.pieces), text, ids, odds)
+                self._frames.put(rid, n, len(draft.pieces), text, ids, odds)
                 draft.add(piece)
                 self._meter.tokens += 1 if ids is None else len(ids)
                 if not draft.fits(longest):
