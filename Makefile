@@ -9,7 +9,7 @@ CASES ?= 12
 bin := $(VENV)/bin
 installed := $(VENV)/.installed
 
-.PHONY: help setup up test check conformance chaos chaos-cluster bench pin clean
+.PHONY: help setup up test check lint conformance chaos chaos-cluster bench pin clean
 
 help:  ## Show these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -20,15 +20,17 @@ up: $(installed)  ## Start the whole mesh on this machine.
 	@exec $(bin)/mesh up
 
 test: $(installed)  ## Run all tests (JOBS=2 at a time), and what failed once more.
-	$(bin)/python -m tools.suite -n $(JOBS) $(TESTS)
+	$(bin)/python -m tools.suite -n $(JOBS) --dist worksteal $(TESTS)
 
-check: $(installed)  ## Lint, types, floors, catalogue, golden messages and documents.
+check: lint  ## Lint, types, floors, catalogue, golden messages and documents.
+	$(bin)/python -m pytest -q tests/unit/protocol tests/unit/test_documentation.py tests/integration/test_permissions.py
+
+lint: $(installed)  ## What `check` does beside its tests.
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/lint-imports
 	$(bin)/python -m tools.generated --check
-	$(bin)/python -m pytest -q tests/unit/protocol tests/unit/test_documentation.py tests/integration/test_permissions.py
 
 conformance: $(installed)  ## Real clients against a whole mesh (CLIENTS=openai CASES=100).
 	$(bin)/python -m tests.conformance $(CLIENTS) --cases $(CASES) $(WRITE)
