@@ -62,10 +62,14 @@ async def renewing_on_a_loop(store: CredentialStore) -> Any:
     return flow
 
 
-async def refused_on_a_loop(store: CredentialStore) -> httpx.Request:
-    """What a request that is refused does next."""
+async def refused_on_a_loop(
+    store: CredentialStore, signed: threading.Event | None = None
+) -> httpx.Request:
+    """What a request that is refused does next. signed: set once it has its old token."""
     flow = Renewal(store).async_auth_flow(request())
     await anext(flow)
+    if signed is not None:
+        signed.set()
     try:
         return await flow.asend(refusal())
     finally:
@@ -111,10 +115,11 @@ def test_who_is_refused_beside_another_takes_what_that_one_gets(stores: Stores) 
 async def test_event_loops_wait_for_one_another_and_for_threads(stores: Stores) -> None:
     first = await renewing_on_a_loop(stores())
     here = asyncio.create_task(refused_on_a_loop(stores()))
-    other = asyncio.to_thread(asyncio.run, refused_on_a_loop(stores()))
+    signed = threading.Event()
+    other = asyncio.to_thread(asyncio.run, refused_on_a_loop(stores(), signed))
     there = asyncio.create_task(other)
     thread = asyncio.create_task(asyncio.to_thread(sent(stores()).send, refusal()))
-    await asyncio.sleep(0)
+    assert await asyncio.to_thread(signed.wait, 20)
     assert token(await first.asend(renewal())) == "a2"
     async with asyncio.timeout(20):
         assert [token(each) for each in (await here, await there, await thread)] == ["a2"] * 3
