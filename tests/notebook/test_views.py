@@ -15,6 +15,7 @@ from mesh_client.notebook.background import Background
 from mesh_client.notebook.chat import Chat
 from mesh_client.notebook.live import drive, line_of
 from mesh_client.notebook.pacing import LIMIT, Pacer
+from mesh_client.notebook.patience import Patience
 from mesh_client.notebook.plain import Plain
 from mesh_client.notebook.smooth import Smooth
 from tests.notebook.conftest import Page
@@ -125,8 +126,11 @@ def test_stop_in_the_page_stops_the_answer(here: NotebookMesh, page: Page) -> No
 def test_fifty_answers_stream_at_once_within_twenty_redraws_a_second(
     here: NotebookMesh, page: Page
 ) -> None:
-    here.chats()  # signs in once, not each of them for itself
-    answers = [Chat(mesh=here, model=SLOW).start(LONG, max_tokens=4000) for _ in range(50)]
+    patience = Patience()  # a store that falls behind refuses some of so many, for a moment
+    answers = [
+        Chat(mesh=here, model=SLOW).start_patiently(LONG, patience, max_tokens=4000)
+        for _ in range(50)
+    ]
     pacer, views = Pacer(), [Smooth(here) for _ in range(50)]
     drawing = [
         here.background.start(drive(answer, view, pacer))
