@@ -31,6 +31,10 @@ one token or a hundred; a reader sees no difference between 33 frames a second a
 """
 
 
+class Unwritten(Exception):
+    """What was put will not be stored here any more: the writing itself has failed."""
+
+
 Pen = tuple[str, int]
 """Under which an entry is written: the request, and the number of its claim."""
 
@@ -60,6 +64,7 @@ class FrameWriter:
         self._last = 0
         self._open: dict[Pen, OpenEntry] = {}
         self._writing: int | None = None
+        self._failed = False
         self._put = 0
         self._stored = 0
         self._wake = asyncio.Event()
@@ -122,18 +127,24 @@ class FrameWriter:
         self._put += 1
 
     async def room(self) -> None:
-        """Wait while it is `full`."""
+        """Wait while it is `full`. Raises Unwritten."""
         while self.full:
+            self._check()
             self._hurry.set()
             self._progress.clear()
             await self._progress.wait()
 
     async def stored(self, mark: int) -> None:
-        """Wait until the first `mark` pieces are in the log."""
+        """Wait until the first `mark` pieces are in the log. Raises Unwritten."""
         while self._lacks(mark):
+            self._check()
             self._hurry.set()
             self._progress.clear()
             await self._progress.wait()
+
+    def _check(self) -> None:
+        if self._failed:
+            raise Unwritten("writing its pieces into the log has failed")
 
     def _lacks(self, mark: int) -> bool:
         """Whether one of the first `mark` pieces may not be stored yet.
@@ -145,7 +156,15 @@ class FrameWriter:
         return any(entry.since < mark for entry in self._open.values())
 
     async def run(self) -> None:
-        """Write frames until cancelled."""
+        """Write frames until cancelled. If that fails, nobody waits for them any longer."""
+        try:
+            await self._write()
+        except Exception:
+            self._failed = True
+            self._progress.set()
+            raise
+
+    async def _write(self) -> None:
         clock = asyncio.get_running_loop().time
         due = 0.0
         while True:

@@ -7,6 +7,16 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+async def first(*events: asyncio.Event) -> None:
+    """Wait for any of the events."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
 async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """The result of `work`, or None if `stop` was set before it was there."""
     working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())

@@ -90,12 +90,15 @@ async def _serve(services: Services, stop: asyncio.Event) -> None:
     log.info(PRIVATE if settings.private else PUBLIC, settings.host, settings.port)
     broken = asyncio.create_task(services.bus.closed.wait())
     doubled = asyncio.create_task(services.living.namesake.wait())
+    lasting = services.requests.lasting
+    failed = asyncio.create_task(lasting.failed.wait())
     try:
-        if await _first(stop, serving, broken, doubled):
+        if await _first(stop, serving, broken, doubled, failed):
+            lasting.check()
             raise _doubled(settings) if doubled.done() else _failure(settings, serving)
     finally:
-        broken.cancel()
-        doubled.cancel()
+        for waiting in (broken, doubled, failed):
+            waiting.cancel()
         services.lookout.close()
         await services.streams.close()
         server.stop()  # type: ignore[no-untyped-call]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Follower, OnEvent, Track
 from mesh.bus.jetstream import JetStream
+from mesh.bus.lasting import Lasting
 from mesh.bus.replay import last_event, story
 from mesh.bus.rest import Rest
 from mesh.bus.trace import working_for
@@ -36,22 +37,25 @@ class Following(NamedTuple):
 
 
 class Logs:
-    """The logs that one gateway reads. `name`: its own reply address."""
+    """The logs that one gateway reads. `name`: its own reply address; `lasting`: has what keeps
+    them sound."""
 
-    def __init__(self, bus: Bus, js: JetStream, name: str, on_event: OnEvent) -> None:
+    def __init__(
+        self, bus: Bus, js: JetStream, name: str, on_event: OnEvent, lasting: Lasting
+    ) -> None:
         self._bus = bus
         self._js = js
         self._name = name
         self._on_event = on_event
+        self._lasting = lasting
         self._following: dict[str, Following] = {}
         self._opening = asyncio.Lock()
         self._resting = asyncio.Lock()
-        self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Follow this gateway's own address. Raises BusError."""
         await self.follower(self._name)
-        self._tidying = asyncio.create_task(self._tidy())
+        self._lasting.start(self._tidy())
 
     @property
     def own(self) -> Follower:
@@ -68,7 +72,7 @@ class Logs:
                 follower = Follower(self._bus, self._js, reply, self._on_event)
                 await follower.start()
                 with working_for(""):  # it goes on for whoever comes later
-                    watching = asyncio.create_task(follower.watch())
+                    watching = self._lasting.start(follower.watch())
                 self._following[reply] = Following(follower, watching, now)
             return self._following[reply].follower
 
@@ -83,13 +87,6 @@ class Logs:
                     del self._following[reply]
                     watching.cancel()
                     await follower.stop()
-
-    async def close(self) -> None:
-        tasks = [each.watching for each in self._following.values()]
-        tasks += [self._tidying] if self._tidying is not None else []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def find(self, rid: str) -> Track | None:
         """The track of any request whose log is still kept, or None.

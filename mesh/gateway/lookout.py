@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import Stored
+from mesh.bus.lasting import Lasting
 from mesh.bus.replay import read_event
 from mesh.bus.tail import Tail
 from mesh.bus.trace import working_for
@@ -49,9 +50,10 @@ class Happening(NamedTuple):
 class Lookout:
     """`happenings` and `runs` (unfinished requests by rid) are fresh while somebody watches."""
 
-    def __init__(self, tail: Tail, unfinished: Unfinished) -> None:
+    def __init__(self, tail: Tail, unfinished: Unfinished, lasting: Lasting) -> None:
         self._tail = tail
         self._unfinished = unfinished
+        self._lasting = lasting
         self._watchers = 0
         self._looking: asyncio.Task[None] | None = None
         self._tenants: dict[str, str] = {}
@@ -65,7 +67,7 @@ class Lookout:
         self._watchers += 1
         if self._looking is None:
             with working_for(""):  # it goes on for others when who looked first has left
-                self._looking = asyncio.create_task(self._look())
+                self._looking = self._lasting.start_again(self._look)
         try:
             yield
         finally:

@@ -17,6 +17,7 @@ from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.follow import OnEvent, Track
 from mesh.bus.jetstream import JetStream
+from mesh.bus.lasting import Lasting
 from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.anew import next_id, refusal, void
 from mesh.gateway.endings import Endings, due
@@ -55,7 +56,10 @@ class Tried(NamedTuple):
 
 
 class Requests:
-    """The requests that one gateway accepts; `logs` finds and `endings` ends them, and others'."""
+    """The requests that one gateway accepts; `logs` finds and `endings` ends them, and others'.
+
+    `lasting` has what the gateway does as long as it runs, and ends with `close`.
+    """
 
     def __init__(
         self,
@@ -74,18 +78,20 @@ class Requests:
         self._bus = bus
         self._js = js
         self._name = name
-        self.logs = Logs(bus, js, name, on_event)
+        self.lasting = Lasting()
+        self.logs = Logs(bus, js, name, on_event, self.lasting)
         self.endings = Endings(bus, js, self.writer, clock)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Follow this gateway's own address. Raises BusError."""
         await self.logs.start()
-        self.background(self.queue.budget.watch())
-        self.background(self.endings.watch())
+        self.lasting.start(self.queue.budget.watch())
+        self.lasting.start(self.endings.watch())
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that nobody waits for; it is cancelled with `close`."""
+        """Do something that nobody waits for, and that ends by itself; it is cancelled with
+        `close`, and costs nobody else anything if it fails."""
         self._task(work)
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -98,7 +104,7 @@ class Requests:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.logs.close()
+        await self.lasting.close()
 
     # --- accepting --------------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
         streams=Streams(requests, settings.keep_alive),
         waiting=waiting,
         seen=Seen(),
-        lookout=Lookout(Tail(bus, js), unfinished),
+        lookout=Lookout(Tail(bus, js), unfinished, requests.lasting),
         store=store,
         accounts=accounts,
         tokens=tokens,
@@ -208,18 +208,22 @@ async def _start(
     await bus.serve(subjects.RESUME_ALL, Resumer(js).answer, QUEUE)
     await bus.serve(subjects.REVIVE_ALL, letters.ask_again, QUEUE)
     for work in (
-        clock.keep(partial(brokers, js)),
         fleet.watch(),
-        models.refresh(),
         services.streams.tick(),
         usher.run(),
-        services.limiter.run(),
         living.run(),
         recover(unfinished, requests, take_over, living, name),
         sweeper.run(),
         services.accounts.run(),
         see_off(services, unfinished),
         services.conductor.run(),
-        services.traces.run(),
     ):
-        requests.background(work)
+        requests.lasting.start(work)
+    # Answers come and end without these for a while, and each of their rounds begins anew.
+    for make in (
+        partial(clock.keep, partial(brokers, js)),
+        models.refresh,
+        services.limiter.run,
+        services.traces.run,
+    ):
+        requests.lasting.start_again(make)

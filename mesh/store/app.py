@@ -8,7 +8,8 @@ from functools import partial
 from mesh.bus.connection import Bus
 from mesh.bus.insisting import Insisting
 from mesh.bus.jetstream import JetStream
-from mesh.bus.stopping import unless
+from mesh.bus.lasting import Lasting
+from mesh.bus.stopping import first, unless
 from mesh.bus.tail import Tail
 from mesh.bus.versions import refuse_other_protocol
 from mesh.metrics import served
@@ -37,7 +38,8 @@ QUEUE = "store"
 async def run(settings: StoreSettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set or the connection ends; what was begun is finished.
 
-    Raises MeshError when the database or the broker cannot be used.
+    Raises MeshError when the database or the broker cannot be used, or when what has to go on has
+    failed.
     """
     await asyncio.to_thread(schema.upgrade, settings.database_path)
     database = Database(settings.database_path)
@@ -69,6 +71,7 @@ async def _serve(
     await first_admin(accounts, settings.data_path)
     dispatcher = Dispatcher(database, follower, settings, accounts)
     meters = Meters(follower, database, settings.database_max_bytes)
+    lasting = Lasting()
 
     async def answer(subject: str, data: bytes) -> Reply:
         query, began = decode_query(data), time.perf_counter()
@@ -82,17 +85,16 @@ async def _serve(
         return reply
 
     with served(meters.registry, settings.metrics_port):
-        async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(follower.run()),
-                tasks.create_task(mirror.run()),
-                tasks.create_task(retention.run(database, settings)),
-                tasks.create_task(overwriting.run(database)),
-            ]
+        try:
+            lasting.start(follower.run())
+            lasting.start(mirror.run())
+            lasting.start_again(partial(retention.run, database, settings))
+            lasting.start(overwriting.run(database))
             await bus.serve(subjects.STORE_ALL, answer, QUEUE)
             log.info("The store keeps %s", database.path)
-            await unless(stop, bus.closed.wait())
-            for task in running:
-                task.cancel()
+            await first(stop, bus.closed, lasting.failed)
+            lasting.check()
+        finally:
+            await lasting.close()
     if not stop.is_set():
         raise MeshError(ErrorCode.BROKER_UNAVAILABLE, "The broker ended the connection for good.")

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, new_uid
 from mesh.bus.connection import UNSAYABLE, Oversized
-from mesh.bus.frames import FrameWriter
+from mesh.bus.frames import FrameWriter, Unwritten
 from mesh.protocol.abilities import lacking
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
@@ -173,7 +173,7 @@ class Answer:
     async def work(self) -> End | None:
         """Generate up to the end; the engine is done with it then. None: it is another's now.
 
-        Raises HandedOver when another worker is to go on.
+        Raises HandedOver when another worker is to go on, Unwritten when it cannot be written.
         """
         try:
             await self._take_over()
@@ -193,7 +193,7 @@ class Answer:
             return self._given_up(str(error))
         except Poison as poison:
             return self._failed(ErrorCode.WORKER_LOST, str(poison), poison=True)
-        except HandedOver:
+        except (HandedOver, Unwritten):
             raise
         except Exception as error:  # whatever an engine may throw
             log.exception("The engine broke down on %s", self.rid)

@@ -7,15 +7,17 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import mesh
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.clock import Clock
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
+from mesh.bus.lasting import Lasting
 from mesh.bus.presence import announce, withdraw
 from mesh.bus.pull import Puller
-from mesh.bus.stopping import unless
+from mesh.bus.stopping import first, unless
 from mesh.metrics import served
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, decode_hello_reply, decode_order
@@ -151,10 +153,21 @@ class Worker:
         claims = Claims(bus, self._js, writer, loader.info.fingerprint, self._clock)
         losses = Bounds(settings.poison_after, settings.poison_in_all)
         patience = Patience(settings.first_token_limit, settings.stall_limit, losses)
-        offer = Offer(loader, settings, self._new_puller, self._join, self._tell_presence)
+        self._lasting = Lasting()
+        offer = Offer(
+            loader, settings, self._new_puller, self._join, self._tell_presence, self._lasting
+        )
         self._offer = offer
         self._desk = Desk(
-            bus, self._js, claims, loader, patience, offer.ready, offer.wake, self._clock
+            bus,
+            self._js,
+            claims,
+            loader,
+            patience,
+            offer.ready,
+            offer.wake,
+            self._lasting,
+            self._clock,
         )
         self._desk.at_work = at_work
         self.meters = Meters(writer.user, loader, self._desk.running, self._desk.gaps)
@@ -168,8 +181,8 @@ class Worker:
     async def serve(self, stop: asyncio.Event) -> None:
         """Join, work until `stop` or an order to drain, then leave.
 
-        Raises MeshError when it may not join, or when the broker has given it up for good;
-        Drained after an order; Stuck when the engine is.
+        Raises MeshError when it may not join, when the broker has given it up for good, or when
+        what has to go on has failed; Drained after an order; Stuck when the engine is.
         """
         await self._bus.serve(subjects.orders(self._writer), self._obey)
         await self._bus.serve(subjects.ask(self._writer), self._answer_ask)
@@ -180,27 +193,11 @@ class Worker:
         self._bus.on_doubt(self._desk.doubt)
         self._started = self._clock()
         log.info("Serving %s as %s", self._loader.info.model, self._bus.user)
-        async with asyncio.TaskGroup() as group:
-            gauges = group.create_task(self._gauges.watch())
-            await self._gauges.looked()
-            story = group.create_task(self._tell_start())
-            presence = group.create_task(announce(self._bus, self._info))
-            renewing = group.create_task(self._desk.keep_alive())
-            clock = group.create_task(self._clock.keep(self._time))
-            engine = group.create_task(self._desk.watch_engine())
-            pulling = [
-                group.create_task(self._offer.run(self._desk)),
-                group.create_task(self._offer.rest(self._desk, self._idle_unload)),
-            ]
-            await _first(stop, self._ordered, self._desk.stuck, self._bus.closed)
-            for task in pulling:
-                task.cancel()
-            had = self._desk.running()
-            if not self._bus.closed.is_set():
-                await self._drain()
+        try:
+            had = await self._work(stop)
+        finally:
             self._desk.close()
-            for task in (presence, renewing, clock, engine, story, gauges):
-                task.cancel()
+            await self._lasting.close()
         self._check_connection()
         with suppress(TimeoutError, BusError):
             async with asyncio.timeout(GOODBYE):
@@ -215,11 +212,35 @@ class Worker:
             raise Stuck(why, self._ordered.is_set())
         if self._ordered.is_set():
             raise Drained
+        self._lasting.check()
+
+    async def _work(self, stop: asyncio.Event) -> int:
+        """Work until there is a reason to leave, and hand over; how many requests it had then."""
+        lasting, desk, offer = self._lasting, self._desk, self._offer
+        lasting.start_again(self._gauges.watch)
+        await self._gauges.looked()
+        lasting.start(self._tell_start())
+        lasting.start(announce(self._bus, self._info))
+        lasting.start(desk.keep_alive())
+        lasting.start_again(partial(self._clock.keep, self._time))
+        lasting.start(desk.watch_engine())
+        pulling = [
+            lasting.start(offer.run(desk)),
+            lasting.start(offer.rest(desk, self._idle_unload)),
+        ]
+        await first(stop, self._ordered, desk.stuck, self._bus.closed, lasting.failed)
+        for task in pulling:
+            task.cancel()
+        had = desk.running()
+        if not self._bus.closed.is_set():
+            await self._drain()
+        return had
 
     async def _drain(self) -> None:
         self._leaving = True
         await self._tell_presence()  # who waits for a worker should look for another at once
-        await self._desk.drain(0.0 if self._desk.stuck.is_set() else self._grace)
+        broken = self._desk.stuck.is_set() or self._lasting.failed.is_set()
+        await self._desk.drain(0.0 if broken else self._grace)
 
     def _check_connection(self) -> None:
         if self._bus.closed.is_set():
@@ -351,13 +372,3 @@ async def _closed(loader: Loader) -> bool:
     except (TimeoutError, EngineBroken):
         return False
     return True
-
-
-async def _first(*events: asyncio.Event) -> None:
-    """Wait for any of the events."""
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()

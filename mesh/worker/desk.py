@@ -7,12 +7,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.frames import FrameWriter
+from mesh.bus.frames import FrameWriter, Unwritten
 from mesh.bus.jetstream import JetStream
+from mesh.bus.lasting import Lasting
 from mesh.bus.pull import Item, ack, in_progress, nak, term
 from mesh.bus.trace import SPAN, TRACE, working_for
 from mesh.protocol.trace_context import TraceContext
@@ -46,7 +47,7 @@ class Desk:
     `left_behind`: it has not let go of some answer, and so of this process, when it was told to.
     ack_wait, in seconds, is the queue's patience, `patience` the one with the engine. `ready` is
     waited for before each claim; with NotReady it says that the model cannot be had just now.
-    `freed` is called whenever a slot became free.
+    `freed` is called whenever a slot became free; `lasting` has what writes the answers.
 
     `at_work` is told when the first request is in hand, and when the last one no more is; of one
     whose engine is stuck it is not, for that leaves with what it had.
@@ -61,6 +62,7 @@ class Desk:
         patience: Patience,
         ready: Callable[[], Awaitable[None]],
         freed: Callable[[], None],
+        lasting: Lasting,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.ack_wait = 6.0
@@ -72,13 +74,13 @@ class Desk:
         self._engine = engine
         self._ready = ready
         self._freed = freed
+        self._lasting = lasting
         self._clock = clock
         self._prompts = PromptBuilder(engine)
         self._answers: dict[str, Answer] = {}
         self._claiming: dict[str, Item] = {}
         self._look_again: set[str] = set()
         self._frames: dict[str, FrameWriter] = {}
-        self._writing: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._asides: set[asyncio.Task[None]] = set()
         self._meter = Meter()
@@ -175,7 +177,7 @@ class Desk:
 
     def close(self) -> None:
         """Let go of everything; what was not acknowledged comes to another worker by itself."""
-        for task in [*self._writing, *self._asides, *self._tasks]:
+        for task in [*self._asides, *self._tasks]:
             task.cancel()
 
     def doubt(self) -> None:
@@ -263,9 +265,13 @@ class Desk:
                     await self._acknowledge(item)
         except HandedOver as why:
             log.info("%s goes to another worker: %s", rid, why)
-            await frames.stored(frames.mark)
+            with suppress(Unwritten):
+                await frames.stored(frames.mark)
             if not why.failed:
                 self._claims.pass_on(rid)
+            await self._give_back(item)
+        except Unwritten as why:
+            log.error("%s goes to another worker: %s", rid, why)
             await self._give_back(item)
         finally:
             self._answers.pop(rid, None)
@@ -319,7 +325,7 @@ class Desk:
             frames = FrameWriter(self._js, reply, self._claims.writer, self._unsayable)
             self._frames[reply] = frames
             with working_for(""):  # it goes on for others
-                self._writing.append(asyncio.create_task(frames.run()))
+                self._lasting.start(frames.run())
         return frames
 
     def _unsayable(self, rid: str) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mesh.bus.lasting import Lasting
 from mesh.bus.pull import Puller
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Accepted, LoadModel, ModelCard, UnloadModel
@@ -46,7 +47,8 @@ class Offer:
     would not load; `changes`: how many changes have been made, or could not be.
 
     started_with: the settings of the worker, to which an order refers; join: asks the gateways to
-    let this worker serve the loader's model; tell: makes its presence known at once.
+    let this worker serve the loader's model; tell: makes its presence known at once; lasting: has
+    the pulling.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Offer:
         new_puller: Callable[[str], Puller],
         join: Callable[[], Awaitable[object]],
         tell: Callable[[], Awaitable[None]],
+        lasting: Lasting,
     ) -> None:
         self.target = ""
         self.trouble = ""
@@ -65,6 +68,7 @@ class Offer:
         self._new_puller = new_puller
         self._join = join
         self._tell = tell
+        self._lasting = lasting
         self._offered = True
         self._pullers: dict[str, Puller] = {}
         self._pulling: asyncio.Task[None] | None = None
@@ -262,7 +266,7 @@ class Offer:
         puller = self._pullers.get(model)
         if puller is None:
             puller = self._pullers[model] = self._new_puller(model)
-        self._pulling = asyncio.create_task(puller.run())
+        self._pulling = self._lasting.start(puller.run())
 
     async def _pull_no_more(self) -> None:
         """What was pulled and not taken yet is given out again by the broker."""

@@ -8,6 +8,7 @@ import pytest
 from mesh.bus.connection import Bus
 from mesh.bus.dialling import Client
 from mesh.bus.jetstream import JetStream
+from mesh.bus.lasting import Lasting
 from mesh.bus.pull import Item
 from mesh.protocol.messages import Message, Prompt, Request
 from mesh.protocol.poison import Bounds
@@ -63,7 +64,7 @@ async def test_only_what_the_engine_is_alive_on_is_renewed(
     js = JetStream(bus)
     claims = Granted(bus, js, Writer("w1", "i1"), engine.info.fingerprint)
     patience = Patience(first=LIMIT, between=LIMIT, losses=Bounds(2, 5))
-    desk = Desk(bus, js, claims, engine, patience, ready, lambda: None)
+    desk = Desk(bus, js, claims, engine, patience, ready, lambda: None, Lasting())
     desk.ack_wait = LIMIT / 4
     desk.take(ITEM)
     renewing = asyncio.create_task(desk.keep_alive())

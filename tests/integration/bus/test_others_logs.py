@@ -7,6 +7,7 @@ import pytest
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
+from mesh.bus.lasting import Lasting
 from mesh.gateway import logs as following
 from mesh.gateway.logs import Logs
 from mesh.protocol.messages import Cancelled, Queued
@@ -21,7 +22,8 @@ async def test_what_nobody_reads_is_let_go_and_is_found_again(
 ) -> None:
     monkeypatch.setattr(following, "LOOK", 0.05)
     monkeypatch.setattr(following, "UNREAD", 0.2)
-    logs = Logs(gateway, js, "gw1", lambda where, event, seq: None)
+    lasting = Lasting()
+    logs = Logs(gateway, js, "gw1", lambda where, event, seq: None, lasting)
     await logs.start()
     before = len(gateway.client._subs)
     request = a_request(reply="gw2")
@@ -40,4 +42,4 @@ async def test_what_nobody_reads_is_let_go_and_is_found_again(
     assert len(gateway.client._subs) == before
     again = await logs.find(request.rid)
     assert again is not None and isinstance(again.run.end, Cancelled)
-    await logs.close()
+    await lasting.close()
