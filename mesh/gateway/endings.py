@@ -43,7 +43,10 @@ OVERTIME = 5.0
 
 OBEYING = 10.0
 """Seconds that the holder of a request, or whoever takes it over, has to obey when it is asked to
-stop."""
+stop; and a gateway that has taken its pen, to end it."""
+
+LATER = 10.0
+"""Seconds until what failed for a reason that nobody foresaw is tried again."""
 
 FORGOTTEN = "The mesh's log has forgotten this request before its end; ask again."
 
@@ -56,6 +59,12 @@ def due(run: Run) -> float:
         return inf
     request = run.queued.request
     return request.deadline + OVERTIME if run.n else request.waits_until
+
+
+def stopping(run: Run) -> bool:
+    """Whether a request is to end before its time: it was asked to, or a gateway has taken its pen,
+    after which nobody else ends it."""
+    return run.cancel or run.pen != run.worker
 
 
 def _unclaimed(run: Run, pause: float) -> End:
@@ -100,11 +109,13 @@ class Endings:
         self._clock = clock
         self._replays = Replays(js)
         self._due: dict[str, Track] = {}
-        self._stop_by: dict[str, float] = {}
+        self._noticed: dict[str, tuple[int, float]] = {}
+        self._at_it: set[str] = set()
         self.pause: Callable[[str], float] = lambda model: RETRY_AFTER
 
     def see_to(self, track: Track) -> None:
-        """Make sure that a request has an end soon after its deadline."""
+        """Make sure that a request has an end soon after its deadline, or after it was asked to
+        stop: by whom, and at which gateway, makes no difference."""
         self._due.setdefault(track.rid, track)
 
     async def cancel(self, track: Track, by: str = "", withdrawn: bool = False) -> None:
@@ -134,7 +145,6 @@ class Endings:
             except Fenced:
                 await self._moved(track, last)
         if track.run.end is None:
-            self._stop_by.setdefault(track.rid, self._clock() + OBEYING)
             self.see_to(track)
         await self._tell(track)
 
@@ -164,25 +174,42 @@ class Endings:
                 for rid, track in list(self._due.items()):
                     if track.run.end is not None:
                         del self._due[rid]
-                        self._stop_by.pop(rid, None)
-                    elif now > min(due(track.run), self._stop_by.get(rid, inf)):
-                        del self._due[rid]
+                        self._noticed.pop(rid, None)
+                    elif rid not in self._at_it and now > self._by(track, now):
+                        self._at_it.add(rid)
                         ending.create_task(self.overdue(track))
+
+    def _by(self, track: Track, now: float) -> float:
+        """Unix time by which others should have ended a request. Called over and over: those who
+        are to stop have their time from when that is first seen here."""
+        run = track.run
+        if not stopping(run):
+            return due(run)
+        mine = run.pen is not None and run.pen[1] == self._writer
+        anothers = 0 if mine or run.pen == run.worker else run.n
+        known, since = self._noticed.get(track.rid, (None, now))
+        if known != anothers:  # another gateway is about to end it, and may die of that
+            since = now
+            self._noticed[track.rid] = anothers, now
+        return min(due(run), since + OBEYING)
 
     async def overdue(self, track: Track) -> None:
         """End a request whose time is over, unless it has ended: who had been frozen may hear of
-        that just now."""
+        that just now. It is seen to until its end was read, for it may have moved on."""
         run = track.run
-        if run.end is not None:
-            return
-        if run.queued is not None:
-            try:
-                ended = await (self._end_claimed(track) if run.n else self._end_unclaimed(track))
-                if not ended:
-                    await self._look_for(track)
-            except BusError as error:  # one that cannot be ended must not keep the others from it
-                log.error("%s could not be ended: %s", track.rid, error)
-        self.see_to(track)  # until the end was read, for it may have moved on
+        try:
+            if run.end is not None or run.queued is None:
+                return
+            ended = await (self._end_claimed(track) if run.n else self._end_unclaimed(track))
+            if not ended:
+                await self._look_for(track)
+        except BusError as error:  # one that cannot be ended must not keep the others from it
+            log.error("%s could not be ended: %s", track.rid, error)
+        except Exception:
+            log.exception("%s could not be ended; trying again in %g s", track.rid, LATER)
+            await asyncio.sleep(LATER)
+        finally:
+            self._at_it.discard(track.rid)
 
     async def _end_unclaimed(self, track: Track) -> bool:
         run = track.run

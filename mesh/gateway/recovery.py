@@ -7,6 +7,7 @@ and one that nobody ends in time.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from mesh.bus.connection import BusError
 from mesh.gateway.living import Living
@@ -33,9 +34,7 @@ async def recover(
         try:
             runs = (await unfinished.read()).items()
             mine = [rid for rid, run in runs if run.queued and run.queued.request.reply == name]
-            for start in range(0, len(mine), AT_ONCE):
-                some = mine[start : start + AT_ONCE]
-                await asyncio.gather(*(requests.take_back(rid) for rid in some))
+            await take_back_all(requests, mine)
             if mine:
                 log.info("Took back %d open requests", len(mine))
             await take_over.catch_up()
@@ -43,3 +42,21 @@ async def recover(
         except (BusError, MeshError) as error:
             log.debug("Looking for open requests: %s", error)
             await asyncio.sleep(1.0)
+
+
+async def take_back_all(requests: Requests, rids: Sequence[str]) -> None:
+    """Take back many, some of them together; what befalls one costs the others nothing.
+
+    Raises BusError, MeshError (broker_unavailable): once all were tried, if some are to be again.
+    """
+    again: BusError | MeshError | None = None
+    for start in range(0, len(rids), AT_ONCE):
+        some = rids[start : start + AT_ONCE]
+        came = await asyncio.gather(*map(requests.take_back, some), return_exceptions=True)
+        for rid, error in zip(some, came, strict=True):
+            if isinstance(error, BusError | MeshError):
+                again = error
+            elif error is not None:
+                log.error("%s could not be taken back", rid, exc_info=error)
+    if again is not None:
+        raise again

@@ -20,7 +20,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
 from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.anew import next_id, refusal, void
-from mesh.gateway.endings import Endings, due
+from mesh.gateway.endings import Endings, due, stopping
 from mesh.gateway.keys import led_elsewhere
 from mesh.gateway.limits.limiter import Limiter
 from mesh.gateway.logs import PATIENCE, Logs
@@ -182,7 +182,8 @@ class Requests:
         """See to a request whose gateway is gone, or was started again.
 
         What nobody can read on is cancelled, as if its client had hung up: it has, unless we
-        accepted it ourselves since we were started.
+        accepted it ourselves since we were started. Of what was asked to stop its holder is told
+        again: whoever was asked may have died before it told it.
         """
         ours = self.logs.own.tracks.get(rid) is not None
         track = await self.logs.find(rid)
@@ -190,7 +191,9 @@ class Requests:
             return
         request = track.run.queued.request
         self.endings.see_to(track)
-        if self._clock() > due(track.run):
+        if track.run.cancel:
+            await self.endings.cancel(track)
+        if stopping(track.run) or self._clock() > due(track.run):
             return
         if is_orphan(track.run):
             if not ours:

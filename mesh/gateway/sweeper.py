@@ -9,16 +9,18 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from typing import Any
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, StreamInfo
 from mesh.bus.lease import Lease
 from mesh.bus.queue import Inventory
 from mesh.gateway.dead_letters import DeadLetters
-from mesh.gateway.endings import due
+from mesh.gateway.endings import due, stopping
 from mesh.gateway.leftovers import Leftovers
 from mesh.gateway.living import Living
+from mesh.gateway.recovery import take_back_all
 from mesh.gateway.requests import Requests, is_orphan
 from mesh.gateway.unfinished import Unfinished
 from mesh.protocol import subjects
@@ -39,6 +41,9 @@ HANDED_ON = 600.0
 
 LOOKING = 1.0
 """Seconds of a sweep in which items of the queue are looked at; the next one goes on."""
+
+QUEUEING = 3.0
+"""Seconds of a sweep in which requests are queued again: the lease has to be renewed."""
 
 SWEEPING = "sweeping"
 """The lease of the one who sweeps."""
@@ -72,6 +77,7 @@ class Sweeper:
         self._letters = letters
         self._patience = patience
         self._clock = clock
+        self._stopping: set[str] = set()
 
     async def run(self) -> None:
         """Sweep now and then, until cancelled."""
@@ -80,13 +86,34 @@ class Sweeper:
             if not await self._lease.hold():
                 self._unfinished.forget(self._clock() - HANDED_ON)
                 continue
-            try:
-                queue = await self._js.stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)
-                await self._sweep(await self._unfinished.read(), queue)
-                await self._leftovers.clear(self._clock())
-                await self._keep_letters()
-            except (BusError, MeshError) as error:
-                log.debug("Sweeping: %s", error)
+            await self._try(self._sweep())
+
+    async def _sweep(self) -> None:
+        """See once to all that is unfinished, to each kind for itself. Raises BusError."""
+        queue = await self._look_at_queue()  # before them: what is younger is not missing there
+        runs = await self._unfinished.read()
+        await self._try(self._end(runs))
+        await self._try(self._keep_letters())
+        if queue is not None:
+            await self._try(self._queue_again(runs, queue))
+            await self._try(self._leftovers.clear(self._clock()))
+
+    async def _try(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what is tried again with the next sweep; that it fails now costs nothing else."""
+        try:
+            await work
+        except (BusError, MeshError, TimeoutError) as error:
+            log.debug("Sweeping: %s", error)
+        except Exception:
+            log.exception("A part of the sweep failed; trying again with the next one")
+
+    async def _look_at_queue(self) -> StreamInfo | None:
+        """The queue as it is; None while it has no leader, which the log does not wait for."""
+        try:
+            return await self._js.stream_info(subjects.REQ_STREAM, subjects.REQ_ALL)
+        except BusError as error:
+            log.debug("Looking at the queue: %s", error)
+            return None
 
     async def _keep_letters(self) -> None:
         """Keep what ended as poison; one that cannot be kept now comes last the next time.
@@ -101,10 +128,10 @@ class Sweeper:
                 self._unfinished.poisoned[rid] = at
                 raise
 
-    async def _sweep(self, runs: dict[str, Run], queue: StreamInfo) -> None:
-        """See to all unfinished requests once, of gateways that are gone to more of them.
+    async def _end(self, runs: dict[str, Run]) -> None:
+        """See to it that unfinished requests end whose time is over, of gateways that are gone
+        more of them; and those that were to stop at the sweep before already.
 
-        queue: how it was just before they were read.
         Raises BusError, MeshError (broker_unavailable).
         """
         now = self._clock()
@@ -118,13 +145,24 @@ class Sweeper:
             for rid, run in open_.items()
             if forsaken(run, self._living.gone_for, self._patience)
         ]
-        for rid in {*overdue, *orphans}:
-            await self._requests.take_back(rid)
+        before = self._stopping
+        self._stopping = {rid for rid, run in open_.items() if stopping(run)}
+        disobeyed = before & self._stopping
+        await take_back_all(self._requests, list({*overdue, *orphans, *disobeyed}))
+
+    async def _queue_again(self, runs: dict[str, Run], queue: StreamInfo) -> None:
+        """Queue again what the queue has lost; it looked so just before the runs were read.
+
+        Raises BusError, MeshError (broker_unavailable), TimeoutError.
+        """
+        now = self._clock()
         settled = [
-            run for run in open_.values() if run.queued and _settled(run.queued.request, run, now)
+            run for run in runs.values() if run.queued and _settled(run.queued.request, run, now)
         ]
-        for request in await self._lost(settled, queue, runs):
-            await self._requests.queue_again(request.rid)
+        lost = await self._lost(settled, queue, runs)
+        async with asyncio.timeout(QUEUEING):
+            for request in lost:
+                await self._requests.queue_again(request.rid)
 
     async def _lost(
         self, runs: Iterable[Run], queue: StreamInfo, alive: Collection[str]

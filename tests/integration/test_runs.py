@@ -9,7 +9,10 @@ import httpx
 import pytest
 
 from mesh.gateway.requests import Requests
+from mesh.gateway.runs import conductor
+from mesh.gateway.runs.conductor import Conductor
 from mesh.protocol.messages import Cancelled
+from mesh.protocol.tool_story import ToolStory
 from tests.calling import CALL, CLOCK, WEATHER, settled
 from tests.truth import read_truth
 from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
@@ -297,3 +300,26 @@ async def test_a_run_that_is_stopped_before_its_asking_stands_in_the_log_leaves_
                 truth = await read_truth(mesh.broker)
         (asked,) = truth.runs.values()
         assert isinstance(asked.end, Cancelled)
+
+
+async def test_a_run_goes_on_after_a_step_that_failed_for_a_reason_nobody_foresaw(
+    new_mesh: Callable[..., Mesh], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own gateway alone sees to it while it lives, whoever has the lease."""
+    further, failed = Conductor._further, list[str]()
+
+    async def failing(self: Conductor, story: ToolStory, known: int) -> None:
+        if not failed:
+            failed.append(story.run.id)
+            raise ValueError("nobody foresaw that")
+        await further(self, story, known)
+
+    monkeypatch.setattr(conductor, "LATER", 0.2)
+    monkeypatch.setattr(conductor, "AGAIN", 600.0)
+    monkeypatch.setattr(Conductor, "_further", failing)
+    mesh = new_mesh()
+    mesh.start("store", "gateway", ECHO)
+    async with await mesh.client("runs-fail") as http:
+        run = await begin(http, "hello there")
+    assert run["status"] == "completed"
+    assert [f"run_{each}" for each in failed] == [run["id"]]

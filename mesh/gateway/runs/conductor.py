@@ -39,6 +39,9 @@ EVERY = 2.0
 AGAIN = 30.0
 """Seconds between two looks through all runs where nobody else is found gone: it costs."""
 
+LATER = 10.0
+"""Seconds until a step that failed for a reason that nobody foresaw is tried again."""
+
 LONGEST_PAUSE = 5.0
 """Seconds between two tries to ask in a run for which there is no room just now."""
 
@@ -166,6 +169,9 @@ class Conductor:
                 except (BusError, MeshError) as error:
                     log.debug("The run %s waits: %s", run_id, error)
                     await asyncio.sleep(LOOK)
+                except Exception:  # nobody else sees to it while we live
+                    log.exception("The run %s came no further; trying again", run_id)
+                    await asyncio.sleep(LATER)
         finally:
             self._requests.limiter.release([rid_of(run_id, 0)])  # it was over before it was asked
             del self._news[run_id]

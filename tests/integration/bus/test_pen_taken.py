@@ -7,17 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.bus.appender import append_event
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replays, last_event, story
 from mesh.bus.track import Track
+from mesh.gateway import endings as endings_
 from mesh.gateway.endings import OBEYING, Endings
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancel, Cancelled, Done, Failed
+from mesh.protocol.messages import Cancel, Cancelled, Done, Failed, Queued, RunEvent
 from mesh.protocol.run import Run
-from tests.integration.bus.conftest import Connect
+from mesh.protocol.subjects import Writer
+from tests.integration.bus.conftest import Connect, a_request
 from tests.integration.bus.test_follow import GATEWAY, Author
 
 RID = "r1"
@@ -148,3 +151,100 @@ async def test_what_was_withdrawn_by_an_append_that_nobody_answered_ends(
     await Endings(gateway, js, GATEWAY).cancel(track, withdrawn=True)
     author.leave()
     assert isinstance((await whole(js)).end, Cancelled)
+
+
+async def ended_by(gateway: Bus, js: JetStream, track: Track) -> Run:
+    """Let a gateway see to a request whose deadline is far, for longer than others have to obey."""
+    clock = [1000.0]
+    endings = Endings(gateway, js, GATEWAY, lambda: clock[0])
+    endings.see_to(track)
+    watching = asyncio.create_task(endings.watch())
+    try:
+        await asyncio.sleep(1.5)
+        assert (await whole(js)).end is None, "others have their time"
+        clock[0] += OBEYING + 1
+        async with asyncio.timeout(10):
+            while (run := await whole(js)).end is None:
+                await asyncio.sleep(0.05)
+        return run
+    finally:
+        watching.cancel()
+
+
+async def appended(js: JetStream, event: RunEvent, last: int) -> Track:
+    """The request as it stands after an event of a gateway that has died since."""
+    await append_event(js, "gw1", RID, Writer("gateway", "dead"), event, last)
+    run = await story(js, RID)
+    assert run is not None
+    track = Track(RID, run.queued_at)
+    track.run = run
+    return track
+
+
+async def test_what_a_gateway_that_died_was_asked_to_stop_is_stopped_by_another(
+    gateway: Bus, js: JetStream, author: Author
+) -> None:
+    known = await story(js, RID)
+    assert known is not None
+    run = await ended_by(gateway, js, await appended(js, Cancel(uid="k"), known.last))
+    assert isinstance(run.end, Cancelled) and run.end.text == "0 1 2 "
+
+
+async def test_what_a_gateway_has_taken_the_pen_of_and_died_is_ended_by_another(
+    gateway: Bus, js: JetStream, author: Author
+) -> None:
+    """What its worker writes since counts for nothing, and its end neither."""
+    known = await story(js, RID)
+    assert known is not None and known.claim is not None
+    taking = replace(known.claim, uid="k", n=known.n + 1)
+    run = await ended_by(gateway, js, await appended(js, taking, known.last))
+    assert isinstance(run.end, Failed) and run.end.text == "0 1 2 " and run.sealed()
+
+
+async def test_one_that_cannot_be_ended_costs_no_other_its_end(
+    gateway: Bus,
+    js: JetStream,
+    author: Author,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is said which, and it is tried again."""
+    monkeypatch.setattr(endings_, "LATER", 0.5)
+    bad, tried = await queued(js, "bad"), []
+    good = await story(js, RID)
+    assert good is not None
+
+    def pause(model: str) -> float:
+        tried.append(model)
+        raise ValueError("nobody foresaw that")
+
+    endings = Endings(gateway, js, GATEWAY, lambda: 5e9)
+    endings.pause = pause
+    endings.see_to(bad)
+    watching = asyncio.create_task(endings.watch())
+    try:
+        async with asyncio.timeout(20):
+            while not tried:
+                await asyncio.sleep(0.05)
+            track = Track(RID, good.queued_at)
+            track.run = good
+            endings.see_to(track)
+            while (await whole(js)).end is None or len(tried) < 2:
+                await asyncio.sleep(0.05)
+        assert not watching.done()
+        (said, *_) = [each.getMessage() for each in caplog.records if each.exc_info]
+        assert said.startswith("bad could not be ended")
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def queued(js: JetStream, rid: str) -> Track:
+    """A request that nobody has claimed."""
+    event = Queued(uid=rid, request=a_request(rid))
+    await append_event(js, "gw1", rid, GATEWAY, event, 0)
+    run = await story(js, rid)
+    assert run is not None
+    track = Track(rid, run.queued_at)
+    track.run = run
+    return track
