@@ -50,6 +50,7 @@ from mesh.gateway.tokens import Tokens, signing_key
 from mesh.gateway.traces.telling import Traces
 from mesh.gateway.trusted_clients import TrustedClients
 from mesh.gateway.unfinished import Unfinished
+from mesh.gateway.unhindered import tell_all
 from mesh.gateway.usher import Hear, Usher
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
@@ -145,18 +146,19 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
 
 def _both(crowd: Crowd, counts: Counts) -> Hear:
     def hear(rid: str, event: RunEvent, seq: int, at: float) -> None:
-        crowd.hear(rid, event, seq)
-        counts.hear(rid, event, seq, at)
+        tell_all(partial(crowd.hear, rid, event, seq), partial(counts.hear, rid, event, seq, at))
 
     return hear
 
 
 def _told(usher: Usher, meters: Meters, traces: Traces, failures: Failures) -> OnEvent:
     def hear(where: RunSubject, event: RunEvent, seq: int) -> None:
-        usher.hear(where, event, seq)
-        meters.hear(where, event)
-        traces.hear(where, event)
-        failures.hear(where, event)
+        tell_all(
+            partial(usher.hear, where, event, seq),
+            partial(meters.hear, where, event),
+            partial(traces.hear, where, event),
+            partial(failures.hear, where, event),
+        )
 
     return hear
 
