@@ -15,6 +15,7 @@ from mesh.bus.partings import on_parting
 from mesh.bus.presence import Fleet
 from mesh.bus.pull import nak
 from mesh.gateway.logs import Logs
+from mesh.protocol import subjects
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,13 @@ class TakeOver:
                 continue
             self._fleet.parted(writer)
             for track in held:
-                if track.run.pen is None or track.run.pen[1] != writer or track.run.claim is None:
+                claim = track.run.claim
+                if track.run.pen is None or track.run.pen[1] != writer or claim is None:
                     continue  # somebody was quicker while we asked
+                if not subjects.acknowledges(claim.ack_reply, claim.model, claim.item):
+                    continue  # a gateway may write where a worker may not: not at its bidding
                 try:
-                    await nak(self._bus, track.run.claim.ack_reply)
+                    await nak(self._bus, claim.ack_reply)
                     released.add(track.rid)
                 except BusError as error:
                     log.debug("%s could not be given to others: %s", track.rid, error)

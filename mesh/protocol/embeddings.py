@@ -2,6 +2,9 @@
 texts of one HTTP request are shared by all workers of the model.
 """
 
+from msgspec.structs import force_setattr
+
+from mesh.protocol import numbers
 from mesh.protocol.messages import Refused, Wire
 
 
@@ -15,10 +18,13 @@ class Embed(Wire, frozen=True, kw_only=True, tag="embed"):
 
 class Embedded(Wire, frozen=True, kw_only=True, tag="embedded"):
     """A text's embedding. vector: little-endian 32-bit floats, of length 1 all together; tokens:
-    how many the text has."""
+    how many the text has, or the nearest number that can be meant."""
 
     vector: bytes = b""
     tokens: int = 0
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "tokens", numbers.tokens(self.tokens))
 
 
 EmbedReply = Embedded | Refused

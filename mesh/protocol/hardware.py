@@ -5,12 +5,14 @@ How busy and how full something is, is a fraction of 1.
 
 from msgspec import Struct
 
+from mesh.protocol.numbers import Finite, Number
+
 
 class Gpu(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A GPU and its memory in bytes."""
 
     name: str
-    memory: int = 0
+    memory: Number = 0
 
 
 class Machine(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -19,9 +21,9 @@ class Machine(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     system: str
     cpu: str = ""
-    cores: int = 0
-    memory: int = 0
-    swap: int = 0
+    cores: Number = 0
+    memory: Number = 0
+    swap: Number = 0
     driver: str = ""
     gpus: tuple[Gpu, ...] = ()
 
@@ -29,17 +31,17 @@ class Machine(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class GpuLoad(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How busy a GPU is, and how many bytes of its memory are in use."""
 
-    usage: float = 0.0
-    memory: int = 0
+    usage: Finite = 0.0
+    memory: Number = 0
 
 
 class Load(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How busy the whole machine is, and how full its memory, whoever does that. gpus: in the order
     of the machine's."""
 
-    cpu: float = 0.0
-    memory: float = 0.0
-    swap: float = 0.0
+    cpu: Finite = 0.0
+    memory: Finite = 0.0
+    swap: Finite = 0.0
     gpus: tuple[GpuLoad, ...] = ()
 
 

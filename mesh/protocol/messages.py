@@ -1,16 +1,19 @@
 """The messages of the mesh, as frozen tagged Structs. JSON on the wire.
 
 Within a protocol version fields are only added, with defaults; an unknown field is ignored, an
-unknown tag is an error. Times are Unix seconds, durations are seconds, both floats.
+unknown tag is an error. Times are Unix seconds, durations are seconds, both floats. How large a
+number may be, `mesh.protocol.numbers` says.
 """
 
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.grammar import Grammar
 from mesh.protocol.hardware import Load, Machine
+from mesh.protocol.numbers import Finite, Moment, Number, Small, seconds, tokens
 from mesh.protocol.subjects import Priority
 
 
@@ -110,10 +113,10 @@ class Request(Wire, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     max_tokens: int | None = None
     fit: Literal["truncate", "refuse"] = "truncate"
-    created: float
-    deadline: float
+    created: Moment
+    deadline: Moment
     trace: str = ""
-    queue_deadline: float = 0.0
+    queue_deadline: Moment = 0.0
     raw: bool = False
     tools: tuple[Tool, ...] = ()
     grammar: Grammar | None = None
@@ -136,7 +139,7 @@ class UserMessage(Wire, frozen=True, kw_only=True):
     id: str
     content: str
     parent_id: str | None = None
-    created: float
+    created: Moment
 
 
 class Turn(Wire, frozen=True, kw_only=True):
@@ -160,7 +163,7 @@ class Charge(Wire, frozen=True, kw_only=True):
 class Prompt(Wire, frozen=True, kw_only=True, tag="prompt"):
     """An item of the queue: the request, and the sequence of its `queued` event to claim on."""
 
-    queued: int
+    queued: Number
     request: Request
 
 
@@ -169,25 +172,43 @@ class Prompt(Wire, frozen=True, kw_only=True, tag="prompt"):
 
 class Usage(Wire, frozen=True, kw_only=True):
     """Tokens counted by the engine. `cached_tokens` of the prompt were not computed anew;
-    `reasoning_tokens` of the completion were thoughts, where an upstream tells."""
+    `reasoning_tokens` of the completion were thoughts, where an upstream tells.
+
+    Of a count that cannot be meant the nearest is taken that can, by whoever makes or reads it.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
 
+    def __post_init__(self) -> None:
+        force_setattr(self, "prompt_tokens", tokens(self.prompt_tokens))
+        force_setattr(self, "completion_tokens", tokens(self.completion_tokens))
+        force_setattr(self, "cached_tokens", tokens(self.cached_tokens))
+        force_setattr(self, "reasoning_tokens", tokens(self.reasoning_tokens))
+
 
 class Timings(Wire, frozen=True, kw_only=True):
     """Seconds: waiting in the queue, from claim to first token, and from first token to the end.
 
     gap: the longest between two tokens, None where there were not two or nobody measured it. After
-    a take-over they are those of the last worker; `queue` counts from the request.
+    a take-over they are those of the last worker; `queue` counts from the request. Of a time that
+    cannot be meant, as one that a clock makes which is set, the nearest is taken that can.
     """
 
     queue: float = 0.0
     first_token: float | None = None
     generate: float = 0.0
     gap: float | None = None
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "queue", seconds(self.queue))
+        force_setattr(self, "generate", seconds(self.generate))
+        if self.first_token is not None:
+            force_setattr(self, "first_token", seconds(self.first_token))
+        if self.gap is not None:
+            force_setattr(self, "gap", seconds(self.gap))
 
 
 class Seal(Wire, frozen=True, kw_only=True):
@@ -197,7 +218,7 @@ class Seal(Wire, frozen=True, kw_only=True):
     commas, or None where the engine does not give every id.
     """
 
-    count: int
+    count: Number
     text: str
     ids: str | None = None
 
@@ -231,13 +252,13 @@ class Claim(Event, frozen=True, kw_only=True, tag="claim"):
     the claims before it ended because their engine had failed (None: whoever claims does not say).
     """
 
-    n: int
-    item: int
+    n: Number
+    item: Number
     ack_reply: str
     model: str
     fingerprint: str = ""
     lost: bool = False
-    failures: int | None = None
+    failures: Number | None = None
 
 
 class Cancel(Event, frozen=True, kw_only=True, tag="cancel"):
@@ -259,14 +280,14 @@ class Terminal(Event, frozen=True, kw_only=True):
     usage: Usage = Usage()
     timings: Timings = Timings()
     seal: Seal | None = None
-    n: int = 0
+    n: Number = 0
 
 
 class Done(Terminal, frozen=True, kw_only=True, tag="done"):
     """The answer is whole. `truncated` counts the messages left out so that it would fit."""
 
     finish: Literal["stop", "length"]
-    truncated: int = 0
+    truncated: Small = 0
 
 
 class Failed(Terminal, frozen=True, kw_only=True, tag="failed"):
@@ -280,7 +301,7 @@ class Failed(Terminal, frozen=True, kw_only=True, tag="failed"):
     detail: str = ""
     param: str | None = None
     poison: bool = False
-    retry_after: float | None = None
+    retry_after: Finite | None = None
 
 
 class Cancelled(Terminal, frozen=True, kw_only=True, tag="cancelled"):
@@ -307,8 +328,8 @@ class Entry(Struct, frozen=True, array_like=True, gc=False):
     """
 
     rid: str
-    n: int
-    index: int
+    n: Number
+    index: Number
     texts: list[str]
     ids: list[tuple[int, ...]] | None = None
 
@@ -353,9 +374,9 @@ class ModelCard(Wire, frozen=True, kw_only=True):
     name: str
     fingerprint: str
     engine: str
-    context_length: int
-    size: int = 0
-    memory: int = 0
+    context_length: Number
+    size: Number = 0
+    memory: Number = 0
     abilities: tuple[str, ...] = ()
 
 
@@ -372,22 +393,22 @@ class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
 
     name: str
     inc: str
-    protocol: int
+    protocol: Number
     version: str
     models: tuple[ModelCard, ...]
-    slots: int
-    running: int = 0
-    speed: float = 0.0
+    slots: Number
+    running: Number = 0
+    speed: Finite = 0.0
     draining: bool = False
-    started: float
+    started: Moment
     host: str = ""
-    pid: int = 0
+    pid: Number = 0
     hardware: str = ""
     state: Literal["serving", "resting", "loading", "unloading", "unloaded"] = "serving"
     target: str = ""
     trouble: str = ""
-    changes: int = 0
-    memory: int = 0
+    changes: Number = 0
+    memory: Number = 0
     lanes: bool = False
     machine: Machine | None = None
     load: Load | None = None
@@ -506,7 +527,7 @@ class Loss(Struct, frozen=True, array_like=True):
     pieces there were."""
 
     holder: str
-    place: int
+    place: Number
 
 
 class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
@@ -522,10 +543,10 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     the last one's place; lost_in_all: how many. Older gateways give these two alone.
     """
 
-    last: int
-    n: int = 0
+    last: Number
+    n: Number = 0
     claimant: str = ""
-    item: int = 0
+    item: Number = 0
     claim_uid: str = ""
     cancel: bool = False
     end: str = ""
@@ -573,10 +594,10 @@ class Refused(Wire, frozen=True, kw_only=True, tag="refused"):
 class Attempt(Wire, frozen=True, kw_only=True):
     """One claim on a request. at: Unix time; lost: the holder before it was gone without a word."""
 
-    n: int
+    n: Number
     worker: str
     inc: str
-    at: float
+    at: Moment
     lost: bool = False
 
 

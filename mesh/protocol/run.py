@@ -27,6 +27,7 @@ from mesh.protocol.messages import (
     RunEvent,
     Seal,
 )
+from mesh.protocol.numbers import LEAP
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
 
@@ -124,9 +125,11 @@ class Run:
             return self._deleted(writer, seq) if isinstance(event, Deleted) else Applied.IGNORED
         match event:
             case Queued():
-                self.queued, self.queued_at = event, seq
+                if self.queued is None:  # nobody asks for something else under its name
+                    self.queued, self.queued_at = event, seq
             case Claim():
-                if event.n <= self.n:
+                if not self.n < event.n <= self.n + LEAP:
+                    self.passed(seq)  # it counts for nothing, but stands there
                     return Applied.IGNORED
                 if event.lost and self.pen is not None:
                     self.losses.append(Loss(str(self.pen[1]), self.count))

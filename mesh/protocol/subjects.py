@@ -5,6 +5,7 @@ share a broker without hearing each other. `HELLO` alone carries no version: it 
 worker of any version asks whether it may join.
 """
 
+import re
 from typing import Literal, NamedTuple, Self
 from zlib import crc32
 
@@ -125,6 +126,23 @@ def handed_out_by(consumer: str) -> str:
     """All prompts that a consumer hands out, over all tenants."""
     model, plus, lane = consumer.partition("+")
     return f"{PREFIX}.req.{model}+.{lane}.*" if plus else f"{PREFIX}.req.{model}.>"
+
+
+_ACK = re.compile(
+    rf"\$JS\.ACK\.{REQ_STREAM}\.([A-Za-z0-9_=+-]+)\.[0-9]+\.([0-9]+)(?:\.[0-9]+){{3}}"
+)
+
+
+def acknowledges(address: str, model: str, item: int) -> bool:
+    """Whether an address is the broker's, for what becomes of an item of a model's queue.
+
+    Of one that somebody else names this is to be asked first: whoever writes there may write where
+    that one may not.
+    """
+    match = _ACK.fullmatch(address)
+    if match is None:
+        return False
+    return match[1].partition("+")[0] == token(model) and match[2] == str(item)
 
 
 # --- RUN: the log --------------------------------------------------------------------------------

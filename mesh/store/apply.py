@@ -22,6 +22,7 @@ from mesh.protocol.messages import (
     WorkerStarted,
     WorkerStopped,
 )
+from mesh.protocol.numbers import LEAP
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
 from mesh.protocol.tools import ActionDone, ActionsNeeded, KeyLed, RunBegun, RunOver
@@ -152,8 +153,10 @@ def _open_run(rows: Rows, record: Record) -> Run | None:
 
 def _claimed(rows: Rows, record: Record, claim: Claim) -> None:
     run = _open_run(rows, record)
-    if run is None or claim.n <= run.attempts or record.writer.user == WRITER:
-        return  # a gateway claims what it ends at once
+    if run is None or not run.attempts < claim.n <= run.attempts + LEAP:
+        return
+    if record.writer.user == WRITER:
+        return  # it claims what it ends at once
     run.state, run.attempts, run.claimed_at = "running", claim.n, record.at
     run.worker, run.inc = record.writer
     workers.claimed(rows, record, run)

@@ -3,6 +3,7 @@
 from mesh.protocol.messages import Charge
 from mesh.store.models import ClientUsage, Run
 from mesh.store.rows import Rows
+from mesh.store.usage import added
 
 
 def asked(rows: Rows, tenant: str, charge: Charge) -> None:
@@ -28,5 +29,5 @@ def ended(rows: Rows, run: Run) -> None:
         return
     row = rows.usage.get((run.tenant, run.client, run.client_user or ""))
     if row is not None:
-        row.prompt_tokens += run.prompt_tokens
-        row.completion_tokens += run.completion_tokens
+        row.prompt_tokens = added(row.prompt_tokens, run.prompt_tokens)
+        row.completion_tokens = added(row.completion_tokens, run.completion_tokens)

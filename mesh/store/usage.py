@@ -11,6 +11,9 @@ from mesh.protocol.messages import Cancelled, Done, Failed
 from mesh.store.models import Base, Run
 from mesh.store.records import Record
 
+MOST = 2**63 - 1
+"""What a database keeps in 64 bits."""
+
 Spent = tuple[str, str, str, str]
 """Day, tenant, key and model."""
 
@@ -57,9 +60,14 @@ def ended(row: UsageDay, run: Run) -> None:
     """A request has ended, for the first time: what it took is used, however it ended."""
     row.requests += 1
     row.failed += run.state == "failed"
-    row.prompt_tokens += run.prompt_tokens
-    row.completion_tokens += run.completion_tokens
-    row.cached_tokens += run.cached_tokens
+    row.prompt_tokens = added(row.prompt_tokens, run.prompt_tokens)
+    row.completion_tokens = added(row.completion_tokens, run.completion_tokens)
+    row.cached_tokens = added(row.cached_tokens, run.cached_tokens)
+
+
+def added(so_far: int, tokens: int) -> int:
+    """A sum of tokens that the database can keep, whatever stands there from earlier versions."""
+    return min(so_far + tokens, MOST)
 
 
 def begun(of: Spent) -> UsageDay:
