@@ -102,6 +102,15 @@ async def test_the_tokens_of_an_answer_are_those_that_the_upstream_counts(
         {},
         {"completion_tokens": None, "completion_tokens_details": None},
         {"completion_tokens": -5, "completion_tokens_details": {"reasoning_tokens": -1}},
+        *(
+            {
+                "prompt_tokens": strange,
+                "prompt_tokens_details": {"cached_tokens": strange},
+                "completion_tokens": strange,
+                "completion_tokens_details": {"reasoning_tokens": strange},
+            }
+            for strange in (-1, 10**20, 10**400, 2.5, "7", True, [1])
+        ),
     ],
 )
 async def test_an_upstream_that_counts_nothing_has_told_nothing(
@@ -110,6 +119,7 @@ async def test_an_upstream_that_counts_nothing_has_told_nothing(
     upstream.deltas, upstream.usage = [{"content": "word"}], usage
     *_, last = await collect(engine, job(engine, "Hi", 99))
     assert (last.completion_tokens, last.reasoning_tokens) == (None, None)
+    assert (last.prompt_tokens, last.cached_tokens) == (None, None)
 
 
 async def test_it_cannot_go_on_from_a_prefix(engine: OpenAIEngine) -> None:

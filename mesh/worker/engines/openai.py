@@ -10,6 +10,7 @@ from asyncio import Semaphore, Task, create_task, wait
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from hashlib import sha256
+from typing import Any
 
 import httpx
 import msgspec
@@ -19,6 +20,7 @@ from mesh.bus.trace import SPAN
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.hidden import without_userinfo
+from mesh.protocol.numbers import MOST_TOKENS
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
 from mesh.worker.engines.openai_body import body_of
@@ -46,27 +48,29 @@ class _Choice(Struct, frozen=True):
 
 
 class _Details(Struct, frozen=True):
-    cached_tokens: int | None = None
+    cached_tokens: Any = None
 
 
 class _Thoughts(Struct, frozen=True):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Any = None
 
 
 class _Usage(Struct, frozen=True):
-    """Some upstreams tell it with every chunk, of all so far; most with the last alone."""
+    """Some upstreams tell it with every chunk, of all so far; most with the last alone.
 
-    prompt_tokens: int | None = None
+    What can be no count is not told: we count ourselves then.
+    """
+
+    prompt_tokens: Any = None
     prompt_tokens_details: _Details | None = None
-    completion_tokens: int | None = None
+    completion_tokens: Any = None
     completion_tokens_details: _Thoughts | None = None
 
     @property
     def told(self) -> tuple[int | None, int | None]:
         """Tokens of the answer and of its thoughts; None where that is not told, or is none."""
         details = self.completion_tokens_details or _Thoughts()
-        answer, thoughts = self.completion_tokens or 0, details.reasoning_tokens or 0
-        return (answer if answer > 0 else None, thoughts if thoughts > 0 else None)
+        return _count(self.completion_tokens) or None, _count(details.reasoning_tokens) or None
 
 
 class _Error(Struct, frozen=True):
@@ -216,11 +220,18 @@ def _last(finish: Finish | None, usage: _Usage, said: Said) -> Step:
         closing,
         None,
         finish,
-        usage.prompt_tokens,
-        details.cached_tokens,
+        _count(usage.prompt_tokens),
+        _count(details.cached_tokens),
         completion_tokens=answer,
         reasoning_tokens=thoughts,
     )
+
+
+def _count(said: object) -> int | None:
+    """What an upstream says that it counted; None where that can be no count of an answer's."""
+    if not isinstance(said, int) or isinstance(said, bool):
+        return None
+    return said if 0 <= said <= MOST_TOKENS else None
 
 
 def _finish(reason: str | None) -> Finish | None:
