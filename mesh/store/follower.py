@@ -70,6 +70,7 @@ class Follower:
         self._asked = asyncio.Event()
         self._looks_begun = 0
         self._looks_ended = 0
+        self._open: tuple[int, int] | None = None
         self.behind = 0
         self.events = 0
         self.failures = 0
@@ -141,11 +142,17 @@ class Follower:
         if batch:
             self._at = await whole(commit.commit(self._database, self._at, batch))
             self.events += len(batch)
-        else:
-            self._looks_ended = look
+        self._look_over(look, self._at.seq if batch else head.last, head.last)
         self.behind = head.last - self._at.seq if batch else 0
         self._announce()
         return len(batch)
+
+    def _look_over(self, look: int, applied: int, end: int) -> None:
+        """Note which looks have ended: all is applied that the log had then. `_open`: the first
+        that has not, and the log's end at it. A busy log has more at each look, and never none."""
+        first, then = self._open = self._open or (look, end)
+        if applied >= then:
+            self._looks_ended, self._open = (look if applied >= end else first), None
 
     async def _start_over(self, created: str) -> None:
         """Another stream, or one that lost its tail: what was read of it may not follow on ours.
@@ -154,6 +161,7 @@ class Follower:
         """
         if self._at.log:
             log.warning("The log was created anew or lost its end; reading it from the beginning")
+        self._open = None
         self._at = await whole(commit.start_over(self._database, self._at, created))
 
     def _announce(self) -> None:

@@ -18,7 +18,8 @@ async def read(answer: Answer, begin: Begin) -> None:
     """Begin an answer and hear it to its end; errors become part of the answer.
 
     Nothing is waited for once it is closed: who awaits this knows of its end before any view does,
-    and takes nothing from the line that a view says last.
+    and takes nothing from the line that a view says last. Nor between the acknowledgement of a stop
+    and closing: who has stopped it finds it ended.
     """
     try:
         await _hear(answer, begin)
@@ -35,10 +36,10 @@ async def _hear(answer: Answer, begin: Begin) -> None:
     try:
         async for event in remote:
             answer.hear(event)
-        await _acknowledged(answer)
     finally:
         learning.cancel()
         await asyncio.gather(learning, return_exceptions=True)
+    await _acknowledged(answer)
 
 
 async def _learn_token(answer: Answer, remote: AsyncAnswer) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from mesh.bus.connection import Silence
 from mesh.bus.jetstream import Stored
+from mesh.bus.tail import Head
 from mesh.protocol.chats import GetRun, RunRow
 from mesh.protocol.errors import ErrorCode
 from mesh.store import commit
@@ -40,6 +41,26 @@ async def test_tokens_between_events_do_not_hold_the_store_up(store: Store) -> N
     store.log.tokens(100)
     await store.follower.caught_up()
     assert await position(store.database) == ("first", 103, 3)
+
+
+class BusyLog(MemoryLog):
+    """Has another answer, and tokens of the next, whenever somebody looks."""
+
+    async def read(self, after: int, limit: int) -> list[Stored]:
+        story.answered(self, f"busy{self.last}")
+        return await super().read(after, limit)
+
+    async def head(self) -> Head:
+        self.tokens(3)
+        return await super().head()
+
+
+async def test_a_log_that_never_rests_is_caught_up_with(path: Path) -> None:
+    async with running(path, BusyLog()) as store:
+        async with asyncio.timeout(5):
+            await store.follower.caught_up()
+        applied, (_, seq, _) = store.follower.applied, await position(store.database)
+        assert 0 < applied <= seq
 
 
 class RepeatingLog(MemoryLog):
