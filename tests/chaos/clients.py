@@ -14,6 +14,10 @@ from tests.chaos.generating import body_of, note_last, refused
 from tests.chaos.plan import ECHO, LETTERS, Ask
 from tests.chaos.web import Broken, Response
 
+GRANTED = 60.0
+"""Seconds in which a stop, or a look at a message, has to be granted: the gateway that is asked may
+be frozen for 25 s, and its broker away after that."""
+
 PATIENCE = 150.0
 """Seconds after which a client believes no more that its answer will have an end, as a rule."""
 
@@ -241,7 +245,7 @@ class People:
                     transcript.pieces.append((number, event["text"]))
                     if len(transcript.pieces) == stop_after:
                         self.hung_up[transcript.number] = time.time()
-                        soon = time.monotonic() + 30
+                        soon = time.monotonic() + GRANTED
                         stop = self.door.insist("POST", f"{path}/cancel", None, signed, soon)
                         stopping = asyncio.create_task(stop)
                 elif kind == "message":
@@ -256,7 +260,7 @@ class People:
 
     async def _by_message(self, path: str, signed: dict[str, str], transcript: Transcript) -> None:
         """It has ended, and what the stream has told is all of it, or nothing."""
-        message = await self.door.insist("GET", path, None, signed, time.monotonic() + 30)
+        message = await self.door.insist("GET", path, None, signed, time.monotonic() + GRANTED)
         transcript.whole = message["content"]
         if message["state"] in ("complete", "cancelled"):
             transcript.ended = "done" if message["state"] == "complete" else "cancelled"
