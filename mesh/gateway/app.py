@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -14,7 +13,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from mesh.bus.connection import Bus
-from mesh.bus.stopping import unless
+from mesh.bus.stopping import first, unless
 from mesh.gateway.door import Door
 from mesh.gateway.elsewhere import check_elsewhere
 from mesh.gateway.errors import HANDLERS, AnyRequest
@@ -88,32 +87,22 @@ async def _serve(services: Services, stop: asyncio.Event) -> None:
     )
     serving = asyncio.create_task(server.serve())
     log.info(PRIVATE if settings.private else PUBLIC, settings.host, settings.port)
-    broken = asyncio.create_task(services.bus.closed.wait())
-    doubled = asyncio.create_task(services.living.namesake.wait())
+    served, namesake = asyncio.Event(), services.living.namesake
+    serving.add_done_callback(lambda _: served.set())
     lasting = services.requests.lasting
-    failed = asyncio.create_task(lasting.failed.wait())
     try:
-        if await _first(stop, serving, broken, doubled, failed):
-            lasting.check()
-            raise _doubled(settings) if doubled.done() else _failure(settings, serving)
+        await first(stop, served, services.bus.closed, namesake, lasting.failed)
+        lasting.check()
+        if namesake.is_set():
+            raise _doubled(settings)
+        if served.is_set() or services.bus.closed.is_set():
+            raise _failure(settings, serving)
     finally:
-        for waiting in (broken, doubled, failed):
-            waiting.cancel()
         services.lookout.close()
         await services.streams.close()
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving], timeout=LEAVE)
         serving.cancel()
-
-
-async def _first(stop: asyncio.Event, *work: asyncio.Task[Any]) -> bool:
-    """Wait for any of the tasks: True; False if `stop` was set before."""
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([stopping, *work], return_when=asyncio.FIRST_COMPLETED)
-        return any(task.done() for task in work)
-    finally:
-        stopping.cancel()
 
 
 def _failure(settings: GatewaySettings, serving: asyncio.Task[None]) -> MeshError:

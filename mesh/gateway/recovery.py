@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 AT_ONCE = 64
 """Requests whose stories are read together."""
 
+TAKING = 5.0
+"""Seconds that one of them may take: others wait for it, and a sweeper has a lease to renew."""
+
 
 async def recover(
     unfinished: Unfinished, requests: Requests, take_over: TakeOver, living: Living, name: str
@@ -52,10 +55,13 @@ async def take_back_all(requests: Requests, rids: Sequence[str]) -> None:
     again: BusError | MeshError | None = None
     for start in range(0, len(rids), AT_ONCE):
         some = rids[start : start + AT_ONCE]
-        came = await asyncio.gather(*map(requests.take_back, some), return_exceptions=True)
+        taking = (asyncio.wait_for(requests.take_back(rid), TAKING) for rid in some)
+        came = await asyncio.gather(*taking, return_exceptions=True)
         for rid, error in zip(some, came, strict=True):
             if isinstance(error, BusError | MeshError):
                 again = error
+            elif isinstance(error, TimeoutError):
+                log.warning("%s could not be taken back in %g s", rid, TAKING)
             elif error is not None:
                 log.error("%s could not be taken back", rid, exc_info=error)
     if again is not None:

@@ -6,7 +6,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mesh.metrics import GAPS
-from mesh.protocol.messages import Done, Message, Request
+from mesh.protocol.messages import Done
 from mesh.settings import WorkerSettings
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Step
@@ -14,16 +14,8 @@ from mesh.worker.engines.echo import EchoEngine
 from mesh.worker.gaps import Gaps
 from mesh.worker.meter import Meter
 from mesh.worker.meters import Meters
+from tests.unit.test_draft_usage import REQUEST
 
-REQUEST = Request(
-    rid="r1",
-    reply="gw1",
-    tenant="t",
-    model="m",
-    messages=(Message(role="user", content="?"),),
-    created=0.0,
-    deadline=4e9,
-)
 NAME = "mesh_worker_token_gap_seconds"
 
 Samples = dict[tuple[str, str, str], float]

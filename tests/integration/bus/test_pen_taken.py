@@ -124,14 +124,7 @@ async def test_what_nobody_obeys_is_cancelled_long_before_its_deadline(
     asked = await story(js, RID)
     assert asked is not None and asked.cancel
     track.run = asked
-    watching = asyncio.create_task(endings.watch())
-    await asyncio.sleep(1.5)
-    assert (await whole(js)).end is None, "its holder has its time"
-    clock[0] += OBEYING + 1
-    async with asyncio.timeout(10):
-        while (run := await whole(js)).end is None:
-            await asyncio.sleep(0.05)
-    watching.cancel()
+    run = await ended_in_time(js, endings, clock)
     assert isinstance(run.end, Cancelled) and run.end.usage.completion_tokens == 3
 
 
@@ -153,11 +146,8 @@ async def test_what_was_withdrawn_by_an_append_that_nobody_answered_ends(
     assert isinstance((await whole(js)).end, Cancelled)
 
 
-async def ended_by(gateway: Bus, js: JetStream, track: Track) -> Run:
-    """Let a gateway see to a request whose deadline is far, for longer than others have to obey."""
-    clock = [1000.0]
-    endings = Endings(gateway, js, GATEWAY, lambda: clock[0])
-    endings.see_to(track)
+async def ended_in_time(js: JetStream, endings: Endings, clock: list[float]) -> Run:
+    """Let a gateway watch for longer than others have to obey, and not less."""
     watching = asyncio.create_task(endings.watch())
     try:
         await asyncio.sleep(1.5)
@@ -169,6 +159,14 @@ async def ended_by(gateway: Bus, js: JetStream, track: Track) -> Run:
         return run
     finally:
         watching.cancel()
+
+
+async def ended_by(gateway: Bus, js: JetStream, track: Track) -> Run:
+    """Let a gateway see to a request whose deadline is far."""
+    clock = [1000.0]
+    endings = Endings(gateway, js, GATEWAY, lambda: clock[0])
+    endings.see_to(track)
+    return await ended_in_time(js, endings, clock)
 
 
 async def appended(js: JetStream, event: RunEvent, last: int) -> Track:
