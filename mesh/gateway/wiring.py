@@ -83,7 +83,8 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
     accounts = Accounts(bus, js, store)
     counts = Counts(messages(settings.limit_messages)[1], clock)
     limiter = Limiter(counts, settings, accounts, store, clock)
-    hear = _both(crowd, counts)
+    quota = Quota(store, settings.client_quota, counts.is_open)
+    hear = _room(crowd, counts, quota)
     usher = Usher(js, Tail(bus, js), hear, settings.gateway_name, unfinished.hear, clock)
     meters = Meters(settings.gateway_name)
     traces = Traces(settings.otlp, settings.gateway_name, clock)
@@ -116,7 +117,7 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
         sites={name: Site(each) for name, each in providers(settings).items()},
         rules=rules,
         living=living,
-        quota=Quota(store, settings.client_quota, counts.is_open),
+        quota=quota,
         limiter=limiter,
         abreast=Abreast(settings.req_max_per_tenant),
         telling=telling,
@@ -144,9 +145,15 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
     return services
 
 
-def _both(crowd: Crowd, counts: Counts) -> Hear:
+def _room(crowd: Crowd, counts: Counts, quota: Quota) -> Hear:
+    """Those that count: who waits, what is under way, what is held."""
+
     def hear(rid: str, event: RunEvent, seq: int, at: float) -> None:
-        tell_all(partial(crowd.hear, rid, event, seq), partial(counts.hear, rid, event, seq, at))
+        tell_all(
+            partial(crowd.hear, rid, event, seq),
+            partial(quota.hear, rid, event, seq),
+            partial(counts.hear, rid, event, seq, at),
+        )
 
     return hear
 

@@ -11,6 +11,7 @@ from mesh.gateway.seen import MOST, Seen
 from mesh.gateway.store import Store
 from mesh.protocol.clients import ClientUsage, GetClient
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import End, RunEvent
 
 
 class Quota:
@@ -21,6 +22,7 @@ class Quota:
         self.most = most
         self._is_open = is_open
         self._held: dict[str, dict[str, int]] = {}
+        self._whose: dict[str, str] = {}
         self._coming: set[str] = set()
         self._store = store
         self._ended = Seen()
@@ -41,10 +43,8 @@ class Quota:
             del self._used[next(iter(self._used))]
         return found
 
-    async def left(self, tenant: str, client: str) -> int | None:
-        """The tokens that a client has left; None: no limit. Raises MeshError."""
-        if not self.most:
-            return None
+    async def left(self, tenant: str, client: str) -> int:
+        """The tokens that a client has left of `most`. Raises MeshError."""
         try:
             found = await self.used(tenant, client)
         except MeshError as error:
@@ -53,38 +53,60 @@ class Quota:
             return self.most - self._used.get(_key(tenant, client), 0)
         return self.most - (found.tokens if found is not None else 0)
 
-    def held(self, tenant: str, client: str) -> dict[str, int]:
-        """The tokens that a client's questions under way hold, by their requests' ids."""
-        key = _key(tenant, client)
-        found = self._held.get(key, {})
+    def held(self, tenant: str, client: str) -> int:
+        """The tokens that a client's questions under way hold."""
+        found = self._held.get(_key(tenant, client), {})
         for rid in [rid for rid in found if not (rid in self._coming or self._is_open(rid))]:
-            del found[rid]
-        if not found:
-            self._held.pop(key, None)
-        return dict(found)
+            self._drop(rid)  # counted as under way no longer, though no end of it was heard
+        return sum(found.values())
+
+    def holds(self, rid: str) -> int:
+        """The tokens that one question holds."""
+        return self._held.get(self._whose.get(rid, ""), {}).get(rid, 0)
 
     def hold(self, tenant: str, client: str, rid: str, tokens: int) -> None:
         """Hold tokens for a question, until it is let go; if it has begun, until it ends."""
-        while len(self._held) > MOST:
-            del self._held[next(iter(self._held))]
-        self._held.setdefault(_key(tenant, client), {})[rid] = tokens
+        while len(self._whose) > MOST:
+            self._drop(next(iter(self._whose)))
+        self._keep(_key(tenant, client), rid, tokens)
         self._coming.add(rid)
 
     def begun(self, tenant: str, client: str, rid: str, under: str) -> None:
         """A question was accepted, under an id of which the log tells the end."""
         self._coming.discard(rid)
-        held = self._held.get(_key(tenant, client), {})
-        if rid in held:
-            held[under] = held.pop(rid)
+        tokens = self._drop(rid)
+        if tokens is not None:
+            self._keep(_key(tenant, client), under, tokens)
 
-    def let_go(self, tenant: str, client: str, rid: str) -> None:
+    def let_go(self, rid: str) -> None:
         """A question was not accepted."""
-        self._coming.discard(rid)
-        self._held.get(_key(tenant, client), {}).pop(rid, None)
+        self._drop(rid)
+
+    def hear(self, rid: str, event: RunEvent, seq: int) -> None:
+        """An event of any request, stored at `seq`. With its end a question holds nothing more, and
+        from that moment on what is left is asked for as of then: never is neither counted."""
+        if isinstance(event, End) and (key := self._whose.get(rid)) is not None:
+            self._ended.heard(key, seq)
+            self._drop(rid)
 
     def ended(self, tenant: str, client: str, seq: int) -> None:
-        """An answer's end stands in the log at `seq`: the next question counts it."""
+        """A client is being told of an end that stands in the log at `seq`, which another gateway
+        may have held for: the next question counts it."""
         self._ended.heard(_key(tenant, client), seq)
+
+    def _keep(self, key: str, rid: str, tokens: int) -> None:
+        self._held.setdefault(key, {})[rid] = tokens
+        self._whose[rid] = key
+
+    def _drop(self, rid: str) -> int | None:
+        """What a question held, if it held anything."""
+        self._coming.discard(rid)
+        key = self._whose.pop(rid, "")
+        found = self._held.get(key, {})
+        tokens = found.pop(rid, None)
+        if not found:
+            self._held.pop(key, None)
+        return tokens
 
 
 def _key(tenant: str, client: str) -> str:

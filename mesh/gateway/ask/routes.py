@@ -5,7 +5,6 @@ what was generated up to then is charged; with an `Idempotency-Key` the answer g
 body under the same key is the same answer, charged once.
 """
 
-from collections.abc import Callable
 from datetime import date
 from functools import partial
 from secrets import token_hex
@@ -139,7 +138,7 @@ async def _accept(services: Services, principal: Principal, sent: Sent, client: 
         client.check()
         track = await services.requests.submit(made, body=sent.digest, charge=sent.question.charge)
     except BaseException:
-        quota.let_go(*whose, made.rid)
+        quota.let_go(made.rid)
         raise
     quota.begun(*whose, made.rid, track.rid)
     queued = track.run.queued
@@ -157,33 +156,40 @@ async def _request(services: Services, principal: Principal, sent: Sent) -> Requ
     model = await services.model(principal, question.model, sent.key)
     messages = question.messages(date.today())
     made = services.new_request(principal, model, messages, key=sent.key, trace=sent.trace)
-    quota, whose = services.quota, (principal.user_id, question.charge.client)
-    before = quota.held(*whose)
-    left = await quota.left(*whose)
-    if left is not None:
-        # What ended since is not in `left` for sure, what began since is not in `before`.
-        tokens = await _needed(services, made, left, lambda: before | quota.held(*whose))
-        quota.hold(*whose, made.rid, tokens)
+    if services.quota.most:
+        await _reserve(services, (principal.user_id, question.charge.client), made)
     return made
 
 
-async def _needed(
-    services: Services, request: Request, left: int, held: Callable[[], dict[str, int]]
-) -> int:
-    """Twice the tokens of the prompt: some for the answer. Raises MeshError (quota_exhausted)
-    unless they are left, and rate_limited where others hold them; nothing is awaited after that.
+async def _reserve(services: Services, whose: tuple[str, str], request: Request) -> None:
+    """Hold twice the tokens of a prompt, some for the answer. Raises MeshError (quota_exhausted)
+    unless they are left, and rate_limited where those who came before hold them.
 
-    A text has no more tokens than bytes; only where that is not enough they are counted, which may
-    be refused as well (rate_limited, forbidden, share_full, no_worker).
+    It is held first, and then asked what is left: so each question counts those before it, and
+    none that ends meanwhile is missing in both.
     """
+    quota = services.quota
     text = "\n".join(message.content for message in request.messages)
-    most = 2 * len(text.encode())
-    if most + sum(held().values()) <= left:
-        return most // CHARACTERS
+    most = 2 * len(text.encode())  # a text has no more tokens than bytes
+    ahead = quota.held(*whose) - quota.holds(request.rid)
+    quota.hold(*whose, request.rid, most // CHARACTERS)
+    try:
+        left = await quota.left(*whose)
+        if most + ahead > left:
+            needed = await _needed(services, request, text, left, ahead)
+            quota.hold(*whose, request.rid, needed)
+    except BaseException:
+        quota.let_go(request.rid)
+        raise
+
+
+async def _needed(services: Services, request: Request, text: str, left: int, ahead: int) -> int:
+    """Twice the tokens of a text, counted. Raises MeshError as `_reserve`, and as counting may be
+    refused (rate_limited, forbidden, share_full, no_worker)."""
     if left <= 0:
         raise MeshError(ErrorCode.QUOTA_EXHAUSTED, NO_TOKENS)
     needed = 2 * await _counted(services, request, text, left)
-    if needed + sum(held().values()) > left:
+    if needed + ahead > left:
         raise MeshError(ErrorCode.RATE_LIMITED, HELD, retry_after=SOON)
     return needed
 
