@@ -31,8 +31,8 @@ PRIORITY = "x-priority"
 """The header that says with which priority something is asked."""
 
 IN_PERSON = (
-    "Neither a key nor a trusted client makes keys or lifts their limits, or gives anybody a "
-    "password or a role: sign in, and send the access token."
+    "Neither a key nor a trusted client makes keys or lifts their limits, lets a worker in, or "
+    "gives anybody a password or a role: sign in, and send the access token."
 )
 """What may not be done with a key, be it a trusted client's, lest it outlive itself."""
 

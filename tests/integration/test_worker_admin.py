@@ -126,6 +126,24 @@ async def test_only_admins_let_workers_in(registered: Mesh) -> None:
         assert ECHO in {worker["name"] for worker in ok(await http.get("/admin/workers"))}
 
 
+async def test_a_key_lets_no_worker_in_for_its_own_would_outlive_it(
+    registered: Mesh, attic: str
+) -> None:
+    async with admin(registered) as http:
+        _, secret = await make_key(http, scopes=["ask", "chats", "mesh", "account", "admin"])
+        async with registered.anonymous() as by_key:
+            by_key.headers["Authorization"] = f"Bearer {secret}"
+            said = await by_key.put("/admin/workers", json={"name": attic})
+            assert "sign in" in refusal(said, 403, "forbidden")
+            assert attic not in {each["name"] for each in ok(await by_key.get("/admin/workers"))}
+            own = await enrol(http, attic)
+            said = await by_key.put("/admin/workers", json={"name": attic})
+            refusal(said, 403, "forbidden")
+            assert accepts(registered, attic, own)
+            assert (await by_key.delete(f"/admin/workers/{attic}")).status_code == 200
+    assert not accepts(registered, attic, own)
+
+
 async def test_where_nobody_keeps_the_brokers_users_it_is_said(mesh: Mesh) -> None:
     async with admin(mesh) as http:
         response = await http.put("/admin/workers", json={"name": "attic"})

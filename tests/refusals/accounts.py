@@ -10,8 +10,8 @@ HIDDEN = "A name is text in UTF-8 without control and invisible characters."
 DEBUG = "The debug login is there on loopback only; this gateway serves a network."
 NOT_A_DAY = "{} is a day of the calendar, written as 2026-11-21; {} is none."
 IN_PERSON = (
-    "Neither a key nor a trusted client makes keys or lifts their limits, or gives anybody a "
-    "password or a role: sign in, and send the access token."
+    "Neither a key nor a trusted client makes keys or lifts their limits, lets a worker in, or "
+    "gives anybody a password or a role: sign in, and send the access token."
 )
 NO_REFRESH = "Send your refresh token as: Refresh: …"
 NO_USER = "There is no user 'nobody'; `mesh user list` shows them."
@@ -203,6 +203,9 @@ ROWS: dict[str, Table] = {
         bad(None, NO_WORKERS_NAME, {"name": "two words"}),
         bad(None, NO_WORKERS_NAME, {"name": ""}),
         bad(None, NO_WORKERS_NAME, {"name": "gateway"}),
+        refused(
+            ErrorCode.FORBIDDEN, IN_PERSON, {"name": "attic"}, "asked with a key", by="full key"
+        ),
     ),
     "DELETE /admin/workers/{worker_id}": (
         refused(
