@@ -148,8 +148,10 @@ TEXT = _COMMON | {
     "logprobs": _used("0 to 5 of the likeliest tokens in each place."),
     "suffix": _refused("Nothing is filled in before a text."),
     "best_of": _refused("Ask for several answers with `n`, and choose.", 1),
+    "provider": _refused("Who serves a model is not chosen; `model` names it."),
+    "thread_id": _refused("A run answers a thread: `POST /v1/runs`."),
 }
-"""Of `POST /v1/completions`."""
+"""Of `POST /v1/completions`; the last two are of servers of runs, which had a route of this path."""
 
 
 RESPONSES = {
