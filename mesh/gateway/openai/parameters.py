@@ -151,7 +151,7 @@ TEXT = _COMMON | {
     "provider": _refused("Who serves a model is not chosen; `model` names it."),
     "thread_id": _refused("A run answers a thread: `POST /v1/runs`."),
 }
-"""Of `POST /v1/completions`; the last two are of servers of runs, which had a route of this path."""
+"""Of `POST /v1/completions`; the last two are of servers of runs, which had this path."""
 
 
 RESPONSES = {
