@@ -20,9 +20,10 @@ from mesh.bus.jetstream import JetStream, Stored, republished
 from mesh.bus.log_end import LogEnd
 from mesh.bus.replay import Replayer, anchor, apply, last_event
 from mesh.bus.track import Track as Track
+from mesh.bus.tracks import SHORT, Tracks
 from mesh.bus.tracks import OnEvent as OnEvent
-from mesh.bus.tracks import Tracks
 from mesh.protocol import subjects
+from mesh.protocol.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -264,9 +265,9 @@ class Follower:
                     where = subjects.parse_run(stored.subject)
                     unheard = stored.seq not in self._heard
                     for track in self.tracks.apply(where, stored, unheard):
-                        track.held = []  # until all before it is there
+                        held = self.tracks.hold(track, where, stored)
                         event = stored.seq if where.kind == "evt" else 0
-                        self._broken[track.rid] = track, track.held, event
+                        self._broken[track.rid] = track, held, event
                 self._sound = batch[-1].seq
             if not 0 < await self._after(self._sound) <= target:
                 self._sound = target
@@ -296,14 +297,13 @@ class Follower:
             if track.held is not held:  # somebody has asked for it, and reads it just now
                 return
             self.tracks.mend(track, run)
-            whole = all([apply({track.rid: track.run}, stored) for stored in held])
+            whole = _continue(track.rid, track.run, run.read, held)
             if (whole and track.run.last >= known) or track.run.end is not None:
                 break
             await asyncio.sleep(PATIENCE)
         else:
             self.tracks.lose(track)
-        track.held = None
-        track.wake()
+        self._hold_no_more(track)
         if track.run.end is not None and not track.readers:
             self.tracks.drop(track)
 
@@ -340,18 +340,31 @@ class Follower:
             except BaseException:
                 self._let_go(track)
                 raise
-            if all([apply({rid: track.run}, stored) for stored in held]):
+            if _continue(rid, track.run, track.run.read, held):
                 break
             known = held[-1].seq  # which it is missing before: the leader told less than it had
-        track.held = None
-        track.wake()
+        self._hold_no_more(track)
         if track.run.end is not None:  # it is whole, and whoever asked has it
             self.tracks.drop(track)
         return track
 
+    def _hold_no_more(self, track: Track) -> None:
+        """Its story was read: let its readers see it."""
+        if track.run.short:
+            log.error("The end of %s counts pieces that the log does not have", track.rid)
+            self.tracks.lose(track, SHORT)
+        track.held = None
+        track.wake()
+
     def _let_go(self, track: Track) -> None:
         track.held = None
         self.forsake(track)
+
+
+def _continue(rid: str, run: Run, read: int, held: list[Stored]) -> bool:
+    """Apply to a request what was held while its story was read up to a sequence; False if
+    something before it is missing. What was read is there, as far as it counts."""
+    return all([apply({rid: run}, stored) for stored in held if stored.seq > read])
 
 
 def _now() -> float:

@@ -43,10 +43,10 @@ def read_frame(stored: Stored) -> Frame | None:
         return None
 
 
-def apply(runs: Mapping[str, Run], stored: Stored) -> bool:
+def apply(runs: Mapping[str, Run], stored: Stored, in_order: bool = False) -> bool:
     """Apply one stored message to those of the given requests (by rid) that it is about.
 
-    False if something before it is missing in one of them.
+    False if something before it is missing in one of them. in_order: as in `Run.event`.
     """
     where = subjects.parse_run(stored.subject)
     found: list[Applied] = []
@@ -57,7 +57,7 @@ def apply(runs: Mapping[str, Run], stored: Stored) -> bool:
             case WorkerStarted() | WorkerStopped() | WorkerLost():
                 pass
             case event:
-                found.append(runs[where.rid].event(event, where.writer, stored.seq))
+                found.append(runs[where.rid].event(event, where.writer, stored.seq, in_order))
     elif where.kind == "tok":
         frame = read_frame(stored)
         for at, entry in enumerate(frame.entries if frame else ()):
@@ -195,7 +195,7 @@ class Replayer:
                     lacked = inf
                 async for batch in self._js.read(subjects.RUN_STREAM, log_of, at, target):
                     for stored in batch:
-                        apply(wanted.runs, stored)
+                        apply(wanted.runs, stored, in_order=True)
                     at = batch[-1].seq + 1
                     if all(run.end is not None for run in wanted.runs.values()):
                         target = at - 1  # what comes after an end counts for nothing
@@ -217,6 +217,8 @@ class Replayer:
                 lacked = inf  # who says nothing does not say that it lacks anything
                 log.debug("Replaying %s: %s", self._reply, error)
                 await asyncio.sleep(RETRY)
+        for run in wanted.runs.values():
+            run.read = target or 0
         wanted.finished = True
 
     async def _end(self, known: int) -> int:

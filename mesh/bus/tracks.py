@@ -34,6 +34,12 @@ BELIED = (
 )
 """What is said where words were told before the claim was heard of that had taken the pen away."""
 
+SHORT = (
+    "The end of this answer counts pieces that the mesh's log does not have: its worker wrote what "
+    "is not so, or they are lost. Ask again."
+)
+"""What is said where all was read, and it is less than the end says."""
+
 OnEvent = Callable[[RunSubject, RunEvent, int], None]
 
 
@@ -153,9 +159,22 @@ class Tracks:
             track.held.append(stored)
         elif track is not None and not self._advance(track, where, stored, event):
             return [track]
-        if self._on_event is not None and event is not None:
-            self._on_event(where, event, stored.seq)
+        if event is not None:
+            self._tell(where, event, stored.seq)
         return []
+
+    def hold(self, track: Track, where: RunSubject, stored: Stored) -> list[Stored]:
+        """Hold back what comes of a request from now on, until its whole story was read, which has
+        this message too, before which something is missing. Returns what is held."""
+        event = read_event(stored) if where.kind == "evt" else None
+        if event is not None and not isinstance(event, WorkerStarted | WorkerStopped | WorkerLost):
+            self._tell(where, event, stored.seq)
+        track.held = []
+        return track.held
+
+    def _tell(self, where: RunSubject, event: RunEvent, seq: int) -> None:
+        if self._on_event is not None:
+            self._on_event(where, event, seq)
 
     def _advance(
         self, track: Track, where: RunSubject, stored: Stored, event: RunEvent | None
@@ -189,9 +208,9 @@ class Tracks:
         else:
             track.run = run
 
-    def lose(self, track: Track) -> None:
-        """Tell whoever reads a request that the log has lost it, and follow it no longer."""
-        track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=LOST)
+    def lose(self, track: Track, why: str = LOST) -> None:
+        """Tell whoever reads a request why it cannot be read, and follow it no longer."""
+        track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=why)
         self.drop(track)
 
     # --- a log that was replaced ------------------------------------------------------------------
@@ -221,9 +240,7 @@ class Tracks:
             end = track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=LOST)
             track.wake()
             self.drop(track)
-            if self._on_event is not None:
-                nobody = RunSubject(self._reply, "evt", track.rid, Writer("", ""))
-                self._on_event(nobody, end, upto)
+            self._tell(RunSubject(self._reply, "evt", track.rid, Writer("", "")), end, upto)
 
 
 def _belied(track: Track, event: RunEvent | None, seq: int) -> bool:

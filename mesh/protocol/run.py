@@ -65,6 +65,7 @@ class Run:
     to learn how the request stands; its texts stay empty and no seal waits for them.
     fingerprints: of all claims, in order; losses: of holders, in order; deleted: it is not to be
     shown any more; withdrawn: it was cancelled because others that belong to it were refused.
+    read: the sequence up to which the log was read for it, in order; 0 where it was heard only.
     """
 
     queued: Queued | None = None
@@ -86,6 +87,7 @@ class Run:
     losses: list[Loss] = field(default_factory=list)
     deleted: bool = False
     withdrawn: bool = False
+    read: int = 0
 
     @property
     def n(self) -> int:
@@ -119,8 +121,12 @@ class Run:
                 del self.ids[:gone]
             self.dropped += gone
 
-    def event(self, event: RunEvent, writer: Writer, seq: int) -> Applied:
-        """Apply an event stored at sequence `seq` of the log."""
+    def event(self, event: RunEvent, writer: Writer, seq: int, in_order: bool = False) -> Applied:
+        """Apply an event stored at sequence `seq` of the log.
+
+        in_order: all that the log has before it was put in, if the first event was. An end over
+        more pieces than that counts all the same then: whoever writes an end writes nothing after.
+        """
         if seq <= self.last or self.end is not None:
             return self._deleted(writer, seq) if isinstance(event, Deleted) else Applied.IGNORED
         match event:
@@ -141,7 +147,8 @@ class Run:
                 self.cancel = True
                 self.withdrawn = self.withdrawn or withdrawn
             case Done() | Failed() | Cancelled():
-                if not self.bare and event.seal and self.count < event.seal.count:
+                all_there = self.bare or (in_order and self.queued is not None)
+                if not all_there and event.seal and self.count < event.seal.count:
                     return Applied.GAP
                 self.end, self.end_writer = event, writer
         self.last = seq
@@ -187,6 +194,13 @@ class Run:
         """The seal over everything applied so far."""
         ids = None if self.ids is None else ids_checksum(self.ids)
         return Seal(count=len(self.texts), text=text_checksum(self.text), ids=ids)
+
+    @property
+    def short(self) -> bool:
+        """Whether its end counts pieces that the log does not have, and never will."""
+        if self.bare or self.end is None or self.end.seal is None:
+            return False
+        return self.count < self.end.seal.count
 
     def sealed(self) -> bool:
         """Whether the terminal event's seal, if it carries one, fits what was read."""
