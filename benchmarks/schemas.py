@@ -4,8 +4,10 @@
 
 Starts a mesh of its own with the bundled model, which is held to one random schema after the other,
 of all the documented keywords, and holds every answer that ended with `stop` against its schema
-by a validator of others. As many schemas again have a keyword that is not known, and have to be
-refused by its name. Exit status 1 if one answer was not valid, or not refused.
+by a validator of others. Under a schema without bounds a model so small talks on for ever: who was
+cut off is asked again, with what ends strings, objects and lists made likelier, until it ends. As
+many schemas again have a keyword that is not known, and have to be refused by its name. Exit
+status 1 if one answer did not end, was not valid, or not refused.
 """
 
 import argparse
@@ -26,42 +28,77 @@ from tests.schemas import UNDOCUMENTED, Schema, check, documented
 
 AT_ONCE = 8
 COUNT = 1_000
-TOKENS = 200
-"""Of an answer at most: a tiny model may talk without an end within a string or a list."""
+TRIES = ((200, 0), (900, 8), (900, 24))
+"""One after the other until an answer ends: its tokens at most, and the pull (`logit_bias`) of the
+marks that end something; of nearly all the model's room, and twice what it ever prefers."""
+
+QUOTE, MARKS = '"', "]}"
+"""A quote is pulled a quarter more: it begins a string, too, and then has to win there as well."""
+
+VALID = "valid"
 
 WORDS = ("Tell me about Ada.", "What is the weather?", "Count to ten.", "Describe a fox.")
 
 
-async def ask(http: httpx.AsyncClient, schema: Schema, seed: int) -> httpx.Response:
+async def ids(http: httpx.AsyncClient) -> dict[str, float]:
+    """The id of each mark that ends something, each a token by itself, and its part of a pull."""
+    found = {}
+    for mark in QUOTE + MARKS:
+        answer = await http.post("/tokenize", json={"prompt": mark})
+        (token,) = answer.raise_for_status().json()["tokens"]
+        found[str(token)] = 1.25 if mark == QUOTE else 1.0
+    return found
+
+
+async def ask(
+    http: httpx.AsyncClient,
+    schema: Schema,
+    seed: int,
+    tokens: int = TRIES[0][0],
+    bias: dict[str, float] | None = None,
+) -> httpx.Response:
     """One answer under a schema."""
     format = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     body = {
         "messages": [{"role": "user", "content": WORDS[seed % len(WORDS)]}],
         "response_format": format,
-        "max_tokens": TOKENS,
+        "max_tokens": tokens,
         "temperature": 1.0,
         "seed": seed,
+        "logit_bias": bias or {},
     }
     return await http.post("/v1/chat/completions", json=body)
 
 
-async def valid(http: httpx.AsyncClient, seed: int) -> str:
+async def valid(http: httpx.AsyncClient, marks: dict[str, float], seed: int) -> str:
     """What came of a schema of documented keywords."""
     schema = documented(Random(seed))
-    answer = await ask(http, schema, seed)
-    if answer.status_code != 200:
-        return f"refused: {answer.text} for {json.dumps(schema)}"
-    choice: dict[str, Any] = answer.json()["choices"][0]
-    if choice["finish_reason"] != "stop":
-        return "cut off"
+    for tokens, pull in TRIES:
+        bias = {token: part * pull for token, part in marks.items() if pull}
+        answer = await ask(http, schema, seed, tokens, bias)
+        if answer.status_code != 200:
+            return f"refused: {answer.text} for {json.dumps(schema)}"
+        choice: dict[str, Any] = answer.json()["choices"][0]
+        if choice["finish_reason"] == "stop":
+            told = f"{VALID}, when pulled to its end" if pull else VALID
+            return (
+                told
+                if keeps_to(choice["message"]["content"], schema)
+                else (f"not valid: {choice['message']['content']} under {json.dumps(schema)}")
+            )
+    return f"cut off, however it was asked: {json.dumps(schema)}"
+
+
+def keeps_to(text: str, schema: Schema) -> bool:
+    """Whether an answer is JSON, and valid under a schema."""
     try:
-        check(json.loads(choice["message"]["content"]), schema)
+        check(json.loads(text), schema)
     except (ValueError, jsonschema.ValidationError):
-        return f"not valid: {choice['message']['content']} under {json.dumps(schema)}"
-    return "valid"
+        return False
+    return True
 
 
-async def refused(http: httpx.AsyncClient, seed: int) -> str:
+async def refused(http: httpx.AsyncClient, marks: dict[str, float], seed: int) -> str:
     """What came of a schema with a keyword that is not known, somewhere in it."""
     random = Random(seed)
     name = random.choice(list(UNDOCUMENTED))
@@ -80,10 +117,11 @@ async def run(url: str, count: int, seed: int) -> Counter[str]:
     found: Counter[str] = Counter()
     waiting = iter([(kind, seed + at) for at in range(count) for kind in (valid, refused)])
     async with httpx.AsyncClient(base_url=url, timeout=120.0) as http:
+        marks = await ids(http)
 
         async def some() -> None:
             for kind, number in waiting:
-                found[await kind(http, number)] += 1
+                found[await kind(http, marks, number)] += 1
 
         await asyncio.gather(*(some() for _ in range(AT_ONCE)))
     return found
@@ -96,10 +134,12 @@ def measure(folder: Path, count: int = COUNT, seed: int = 1) -> list[Aim]:
     print(f"\nAnswers under {count:,} random schemas, and as many that are to be refused")
     for what, times in found.most_common(40):
         print(f"{times:5} {what}")
-    ended = count - found["cut off"]
-    right, turned_away = found["valid"] / max(1, ended), found["refused by name"] / count
+    right = sum(times for what, times in found.items() if what.startswith(VALID)) / count
+    turned_away = found["refused by name"] / count
     return [
-        Aim(f"{ended:,} constrained answers that ended, share that is valid", right, 1.0, True),
+        Aim(
+            f"{count:,} random schemas, share of answers that ended and are valid", right, 1.0, True
+        ),
         Aim(f"{count:,} schemas with unknown keywords, share refused", turned_away, 1.0, True),
     ]
 
