@@ -324,3 +324,19 @@ async def test_a_run_goes_on_after_a_step_that_failed_for_a_reason_nobody_foresa
         run = await begin(http, "unforeseen")
     assert run["status"] == "completed"
     assert [f"run_{each}" for each in failed] == [run["id"]]
+
+
+async def test_a_run_whose_steps_always_fail_is_over_at_its_deadline(
+    new_mesh: Callable[..., Mesh], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(self: Conductor, story: ToolStory, known: int) -> None:
+        raise ValueError("nobody foresaw that, and it does not pass")
+
+    monkeypatch.setattr(Conductor, "_further", failing)
+    mesh = new_mesh(run_timeout=2.0)
+    mesh.start("store", "gateway", ECHO)
+    async with await mesh.client("runs-doomed") as http:
+        body = {"model": ECHO, "messages": [{"role": "user", "content": "x"}]}
+        run = (await http.post("/v1/runs", json=body)).json()
+        over = await settled(http, run["id"])
+    assert (over["status"], over["last_error"]) == ("expired", None)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from math import inf
 
 from mesh.bus.appender import Fenced, new_secret_uid
 from mesh.bus.connection import Bus, BusError
@@ -156,6 +157,7 @@ class Conductor:
             await news.beyond(known, seconds)
 
     async def _tend(self, run_id: str) -> None:
+        story: ToolStory | None = None
         try:
             while True:
                 try:
@@ -171,10 +173,23 @@ class Conductor:
                     await asyncio.sleep(LOOK)
                 except Exception:  # nobody else sees to it while we live
                     log.exception("The run %s came no further; trying again", run_id)
-                    await asyncio.sleep(LATER)
+                    await self._later(story)
         finally:
             self._requests.limiter.release([rid_of(run_id, 0)])  # it was over before it was asked
             del self._news[run_id]
+
+    async def _later(self, story: ToolStory | None) -> None:
+        """Wait until it is worth trying a step again, up to the run's deadline; behind that, end
+        it: what always fails would be tried for ever."""
+        left = inf if story is None else story.run.deadline - self._clock()
+        if story is not None and left < 0:
+            try:
+                return await self._expire(story)
+            except Fenced:
+                return
+            except (BusError, MeshError) as error:
+                log.debug("The run %s could not be ended: %s", story.run.id, error)
+        await asyncio.sleep(min(LATER, max(LOOK, left)))
 
     async def _further(self, story: ToolStory, known: int) -> None:
         """The next step of a run. Raises Fenced if another has taken it, BusError, MeshError."""
@@ -182,9 +197,7 @@ class Conductor:
         if story.pending:
             due = min(story.steps[-1].deadline, run.deadline)
             if now > due:
-                await self._tell(
-                    story, RunOver(uid=new_secret_uid(), state="expired", text=_said(story))
-                )
+                await self._expire(story)
                 return
             self._callers.call(story)
             await self.changed(run.id, known, min(LOOK, due - now))
@@ -212,9 +225,7 @@ class Conductor:
             pause = min(why.retry_after or LOOK, LONGEST_PAUSE, left)
             await self.changed(story.run.id, known, pause)
         else:
-            await self._tell(
-                story, RunOver(uid=new_secret_uid(), state="expired", text=_said(story))
-            )
+            await self._expire(story)
 
     async def _ask(self, story: ToolStory) -> End:
         """Ask the model, if nobody has yet, and wait for the end of its answer.
@@ -292,6 +303,9 @@ class Conductor:
                     detail=end.detail or end.code.sentence,
                     usage=end.usage,
                 )
+
+    async def _expire(self, story: ToolStory) -> None:
+        await self._tell(story, RunOver(uid=new_secret_uid(), state="expired", text=_said(story)))
 
     async def _fail(self, story: ToolStory, code: ErrorCode, detail: str) -> None:
         await self._tell(
