@@ -66,6 +66,29 @@ def test_who_is_not_listed_is_not(listed: str) -> None:
     assert not is_welcome("github", Identity(account="2", name="Nobody"), listed or "@")
 
 
+@pytest.mark.parametrize(
+    ("email", "listed"),
+    [
+        ("eve@straße.de", "@strasse.de"),  # two domains, which anybody may buy
+        ("eve@strasse.de", "@straße.de"),
+        ("eve@ſtrasse.de", "@strasse.de"),
+        ("eve@\u212aeys.example", "@keys.example"),  # a kelvin sign
+        ("\u212aim@example.org", "kim@example.org"),
+        ("eve@EXAMPLE.ORG.evil.example", "@example.org"),
+    ],
+)
+def test_an_address_that_only_looks_alike_is_not_welcome(email: str, listed: str) -> None:
+    assert not is_welcome("oidc", Identity(account="1", name="Eve", email=email), listed)
+
+
+def test_an_address_that_is_not_ascii_is_welcome_as_it_is_spelled() -> None:
+    for email, listed in (
+        ("Ada@straße.de", "@straße.DE"),
+        ("ada@XN--strae-oqa.de", "@xn--STRAE-oqa.de"),
+    ):
+        assert is_welcome("oidc", Identity(account="1", name="Ada", email=email), listed)
+
+
 def test_by_openid_connect_an_id_is_welcome_and_no_name_that_people_choose() -> None:
     claims = Claims(sub="Id-1", preferred_username="boss", name="Boss")
     who = id_token.identity(claims)
