@@ -2,7 +2,8 @@
 
 It is written against httpx's `Auth`, whose flow is a generator without I/O: it yields requests
 and is sent their responses. Ours yields flights of others, too (`turns`), and goes on once they
-have landed. Its end, also by being closed in the middle, gives its own turn back.
+have landed; so it does with other processes (`locks`). Its end, also by being closed in the middle,
+gives its own turn back.
 """
 
 import time
@@ -13,8 +14,9 @@ from typing import NamedTuple, TypeVar
 import httpx
 
 from mesh_client import calls
-from mesh_client.credentials import Credentials, CredentialStore
+from mesh_client.credentials import Credentials, CredentialStore, FileStore
 from mesh_client.errors import NotSignedIn, Rejected, rejection
+from mesh_client.locks import PAUSE, Moment
 from mesh_client.objects import Renewed, TokenPair
 from mesh_client.turns import PATIENCE, Flight, turns_of
 
@@ -24,9 +26,10 @@ Flow = Generator[httpx.Request, httpx.Response, None]
 
 
 class Waiting(NamedTuple):
-    """That somebody else's flight lands, at most until then (`time.monotonic`)."""
+    """That somebody else's flight lands, or a moment passes, at most until then
+    (`time.monotonic`)."""
 
-    flight: Flight
+    flight: Flight | Moment
     until: float
 
 
@@ -90,12 +93,17 @@ class Renewal(httpx.Auth):
                 return None
             in_vain = not flight.landed or time.monotonic() >= until
             flight, own = self._turns.take(alone=in_vain)
+        lock = self._store.lock() if isinstance(self._store, FileStore) else None
         try:
+            while lock is not None and not lock.take() and time.monotonic() < until:
+                yield Waiting(Moment(), time.monotonic() + PAUSE)
             renewed = yield from self._renew(request, sent)
             if renewed is None:
                 flight.refused = tried
             return renewed
         finally:
+            if lock is not None:
+                lock.let_go()
             self._turns.give_back(flight)
 
     def _kept(self) -> Credentials | None:

@@ -6,6 +6,7 @@ the file is created with mode 0600 and replaced as a whole.
 
 import os
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,10 @@ from msgspec import Struct
 from platformdirs import user_config_path
 
 from mesh_client.config import system_user
+from mesh_client.locks import Lock, locked
+
+PATIENCE = 2.0
+"""Seconds that one waits for another process to have written the file."""
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
@@ -79,16 +84,26 @@ class FileStore:
 
     def save(self, credentials: Credentials | None) -> None:
         self._unsaved = None
-        entries = self._read()
-        if credentials is None:
-            entries.pop(self.url, None)
-        else:
-            entries[self.url] = credentials
         try:
-            self._write(entries)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with locked(self._beside("lock"), PATIENCE):
+                entries = self._read()
+                if credentials is None:
+                    entries.pop(self.url, None)
+                else:
+                    entries[self.url] = credentials
+                self._write(entries)
         except OSError as error:
             self._unsaved = credentials
             self.trouble = f"{self._path} cannot be written ({error.strerror})"
+
+    def lock(self) -> Lock:
+        """What a process holds while it renews this sign-in, for a refresh token is good for one
+        use."""
+        return Lock(self._beside(f"{sha256(self.url.encode()).hexdigest()[:16]}.lock"))
+
+    def _beside(self, suffix: str) -> Path:
+        return self._path.with_name(f".{self._path.name}.{suffix}")
 
     def _read(self) -> dict[str, Credentials]:
         """All entries. A file that is damaged or unreadable counts as empty: signing in again
@@ -99,7 +114,6 @@ class FileStore:
             return {}
 
     def _write(self, entries: dict[str, Credentials]) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self._path.parent)  # created with mode 0600
         try:
             with os.fdopen(handle, "wb") as file:

@@ -2,7 +2,8 @@
 next one, and the others wait for it. No HTTP here.
 
 A refresh token is good for one use; who uses it again may sign everybody out who has it. So all
-clients of a process, on whatever threads and event loops, take turns for a sign-in that they share.
+clients of a process, on whatever threads and event loops, take turns for a sign-in that they share;
+of processes, one renews it at a time (`locks`).
 A turn is given back when its flight ends, however it does; whoever waits in vain goes alone.
 """
 

@@ -17,7 +17,9 @@ from mesh_client.credentials import Credentials
 from tests.fleet import wait_until
 from tests.whole_mesh import Mesh
 
-MANY, THREADS, PROCESSES = 50, 16, 3
+MANY, THREADS = 50, 16
+NAMES = ["p0", "p1", "p2", "p3"]
+"""Of processes."""
 
 ASK = """
 import sys
@@ -102,29 +104,43 @@ def test_processes_that_refresh_at_once_stay_signed_in(
     mesh = new_mesh()
     store = FileStore(mesh.url, tmp_path / "credentials.json")
     old = run_out(mesh, store)
-    names = [f"p{at}" for at in range(PROCESSES)]
-    asking = [
-        subprocess.Popen(
-            [sys.executable, "-c", ASK, mesh.url, str(tmp_path), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for name in names
-    ]
-    try:
-        wait_until("they are there", lambda: all((tmp_path / name).exists() for name in names))
-        for each in asking:
-            assert each.stdin is not None
-            each.stdin.write("\n")
-            each.stdin.flush()
-        said = [each.communicate(timeout=60)[0] for each in asking]
-    finally:
-        for each in asking:
-            each.kill()
-            each.wait()
+    said = asked_at_once(mesh, tmp_path)
     assert len(set(said)) == 1 and said[0]
     kept = store.load()
     assert kept is not None and kept.refresh_token != old.refresh_token
     renewed = httpx.get(f"{mesh.url}/auth/refresh", headers={"Refresh": kept.refresh_token})
     assert renewed.status_code == 200, "what they kept is what comes next"
+
+
+def test_processes_refresh_once(strict: Mesh, tmp_path: Path) -> None:
+    """A second use would be none of the leeway, and sign them all out."""
+    run_out(strict, FileStore(strict.url, tmp_path / "credentials.json"))
+    before = refreshes(strict)
+    said = asked_at_once(strict, tmp_path)
+    assert len(set(said)) == 1 and said[0]
+    assert refreshes(strict) - before == 1
+    assert not list(tmp_path.glob(".*")), "locks are gone with their holders"
+
+
+def asked_at_once(mesh: Mesh, folder: Path) -> list[str]:
+    """What processes say that ask at the same time with the sign-in that is kept in a folder."""
+    asking = [
+        subprocess.Popen(
+            [sys.executable, "-c", ASK, mesh.url, str(folder), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in NAMES
+    ]
+    try:
+        wait_until("they are there", lambda: all((folder / name).exists() for name in NAMES))
+        for each in asking:
+            assert each.stdin is not None
+            each.stdin.write("\n")
+            each.stdin.flush()
+        return [each.communicate(timeout=60)[0] for each in asking]
+    finally:
+        for each in asking:
+            each.kill()
+            each.wait()
