@@ -80,7 +80,7 @@ async def valid(http: httpx.AsyncClient, marks: dict[str, float], seed: int) -> 
             return f"refused: {answer.text} for {json.dumps(schema)}"
         choice: dict[str, Any] = answer.json()["choices"][0]
         if choice["finish_reason"] == "stop":
-            told = f"{VALID}, when pulled to its end" if pull else VALID
+            told = f"{VALID}, pulled to its end by {pull}" if pull else VALID
             return (
                 told
                 if keeps_to(choice["message"]["content"], schema)

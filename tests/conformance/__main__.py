@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.conformance import environments, results
 from tests.conformance.environments import NotMade
-from tests.conformance.results import Results
+from tests.conformance.results import Counts, Results
 from tests.conformance.served import SCRIPTED, ServedMesh, served
 from tools.pin import resolve
 
@@ -109,8 +109,13 @@ class Run:
             sys.stdout.write(done.stdout + done.stderr)
             self.failed.append(CANARY)
             return
-        probes = [probe["status"] for probe in json.loads(done.stdout)["results"]]
-        counts = {"passed": probes.count("pass"), "failed": 0, "skipped": 0}
+        probes = json.loads(done.stdout)["results"]
+        why = [
+            f"{probe['id']}: {probe['summary']}" for probe in probes if probe["status"] != "pass"
+        ]
+        counts = Counts(passed=len(probes) - len(why), failed=0, skipped=len(why))
+        if why:
+            counts["why"] = dict.fromkeys(why, 1)
         self.results[environments.CANARY.replace("@", " ")] = {"CompatCanary's probes": counts}
 
 

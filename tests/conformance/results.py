@@ -2,12 +2,25 @@
 
 import json
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 KEPT = Path(__file__).parent / "results.json"
 
-Counts = dict[str, int]
+
+class Counts(TypedDict):
+    """How many tests passed, failed or were skipped. why: how often each reason to skip one was
+    given; routes, of_routes: how many routes were asked, of how many there are."""
+
+    passed: int
+    failed: int
+    skipped: int
+    why: NotRequired[dict[str, int]]
+    routes: NotRequired[int]
+    of_routes: NotRequired[int]
+
+
 Results = dict[str, dict[str, Counts]]
-"""By client and its version, by what is shown: how many tests passed, failed or were skipped."""
+"""By client and its version, by what is shown."""
 
 
 def kept() -> Results:

@@ -8,9 +8,15 @@ import pytest
 
 from tests.conformance import environments, results
 from tests.conformance.__main__ import CLIENTS, ENVIRONMENTS, files_of
+from tests.conformance.results import Results
 from tools import conformance_table
 
-FRESH = {"openai 9.9": {"chat": {"passed": 2, "failed": 0, "skipped": 1}}}
+FRESH: Results = {
+    "openai 9.9": {
+        "chat": {"passed": 2, "failed": 0, "skipped": 1, "why": {"It takes no images.": 1}},
+        "routes": {"passed": 1, "failed": 0, "skipped": 0, "routes": 8, "of_routes": 9},
+    }
+}
 
 
 @pytest.fixture
@@ -26,14 +32,24 @@ def test_the_same_again_is_no_difference(kept: Path) -> None:
 
 
 def test_what_a_client_shows_no_more_is_said(kept: Path) -> None:
-    fewer = {"openai 9.9": {"chat": {"passed": 1, "failed": 1, "skipped": 1}}}
+    fewer: Results = {"openai 9.9": {"chat": {"passed": 1, "failed": 1, "skipped": 1}}}
     assert "chat" in results.differences(fewer)[0]
     assert results.differences({"openai 10.0": FRESH["openai 9.9"]})
     assert results.differences({}) == []  # it did not run
 
 
 def test_the_table_names_who_showed_what(kept: Path) -> None:
-    assert "| chat | openai 9.9 (2, 1 skipped) |" in conformance_table.supported()
+    table = conformance_table.supported()
+    assert "| chat | openai 9.9 (2, 1 skipped) |" in table
+    assert "| routes | openai 9.9 (8 of 9 routes) |" in table
+    assert "\n- openai 9.9, chat: It takes no images (1)" in table
+
+
+def test_whatever_was_skipped_says_why_and_every_route_was_asked() -> None:
+    kept = [counts for shown in results.kept().values() for counts in shown.values()]
+    assert all(sum(c.get("why", {}).values()) == c["skipped"] for c in kept)
+    of_all = [(c["routes"], c["of_routes"]) for c in kept if "routes" in c]
+    assert of_all and all(asked == there > 100 for asked, there in of_all)
 
 
 def test_what_is_kept_was_shown_by_the_pinned_versions() -> None:

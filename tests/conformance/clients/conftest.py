@@ -3,7 +3,8 @@ anything of the project.
 
 Each file names its client (`CLIENT`, a distribution); each test says what it shows with the marker
 `shows`, or its file says so for all of them (`SHOWS`; with `AS_ONE` they count as one). What came
-of them is written to the file that CONFORMANCE_RESULTS names.
+of them is written to the file that CONFORMANCE_RESULTS names: of what was skipped also why, and how
+often, and of a file that has a function `tried` how many routes were asked, of how many.
 """
 
 import json
@@ -18,7 +19,7 @@ import pytest
 BASE = os.environ.get("CONFORMANCE_URL", "http://127.0.0.1:8000")
 """The mesh."""
 
-_results: dict[str, dict[str, dict[str, int]]] = {}
+_results: dict[str, dict[str, dict[str, Any]]] = {}
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +82,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             counts = client.setdefault(feature, {"passed": 0, "failed": 0, "skipped": 0})
             once = getattr(module.obj, "AS_ONE", False)
             counts[report.outcome] = 1 if once else counts[report.outcome] + 1
+            if report.skipped:
+                why = counts.setdefault("why", {})
+                why[_why(report)] = why.get(_why(report), 0) + 1
+            if once and hasattr(module.obj, "tried"):
+                counts |= module.obj.tried()
     return report  # type: ignore[no-any-return]
+
+
+def _why(report: Any) -> str:
+    """Why a test was skipped, or may fail."""
+    if hasattr(report, "wasxfail"):
+        return str(report.wasxfail)
+    return str(report.longrepr[2]).removeprefix("Skipped: ")
 
 
 def pytest_sessionfinish() -> None:
