@@ -125,6 +125,19 @@ async def test_tokens_count_when_an_answer_has_ended() -> None:
     await world.ask()
 
 
+async def test_many_at_once_pass_a_limit_of_tokens_as_far_as_may_be_under_way() -> None:
+    """As docs/limits.md says: nothing is reserved, and what was let in is answered whole."""
+    free, bounded = World(limit_tokens=100), World(limit_tokens=100, limit_concurrent=3)
+    for world, many in ((free, 1000), (bounded, 3)):
+        rids = [await world.ask() for _ in range(many)]
+        if world is bounded:
+            await world.refused()
+        for rid in rids:
+            world.end(rid, 90)
+        assert world.left()["tokens"] == 0
+        await world.refused()
+
+
 async def test_who_has_as_many_under_way_as_may_be_waits_for_an_end() -> None:
     world = World(limit_concurrent=2)
     first, _ = await world.ask(), await world.ask()
