@@ -12,7 +12,7 @@ from mesh.bus.connection import BusError, Disconnected, NoResponders, Silence
 from mesh.bus.jetstream import TRANSIENT_LAST, WRONG_LAST, ApiError, JetStream, fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import LogEvent
+from mesh.protocol.messages import LogEvent, Queued
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tools import ToolEvent
 
@@ -76,7 +76,9 @@ async def append_event(
 ) -> int:
     """Append an event of a request if `expected` is the sequence of its last one; 0: it has none.
 
-    Returns the new sequence; waits out a broker that is away. Raises Fenced.
+    A request begins at one address only, and from then on what somebody writes of it at another
+    counts for nothing, and stands in nobody's way. Returns the new sequence; waits out a broker
+    that is away. Raises Fenced.
     """
-    headers = fence(expected, subjects.events_of(rid))
+    headers = fence(expected, subjects.events_of(rid, "*" if isinstance(event, Queued) else reply))
     return await persist(js, subjects.event(reply, rid, writer), encode(event), headers)

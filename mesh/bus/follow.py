@@ -317,10 +317,10 @@ class Follower:
         self._backlog.clear()
 
     async def _attach(self, rid: str) -> Track | None:
-        last = await last_event(self._js, rid)
+        last = await last_event(self._js, rid, self._reply)
         if last is None:
             return None
-        found = await anchor(self._js, rid, last.seq)
+        found = await anchor(self._js, rid, last.seq, self._reply)
         if found is None:
             return None
         track = self.tracks.any(rid) or self.tracks.begin(rid, found[0].seq)

@@ -21,15 +21,17 @@ class Forgotten(LookupError):
 
 
 class Rest:
-    """One reading of an answer. run: as far as it has come, with the pieces asked for last.
+    """One reading of an answer. run: as far as it has come, with the pieces asked for last; reply:
+    the address at which it is told.
 
     turn: shared by all who read so, as each holds some hundred messages of the log meanwhile.
     """
 
-    def __init__(self, js: JetStream, rid: str, turn: asyncio.Lock) -> None:
+    def __init__(self, js: JetStream, rid: str, reply: str, turn: asyncio.Lock) -> None:
         self.run = Run(ids=None)
         self._js = js
         self._rid = rid
+        self._reply = reply
         self._turn = turn
         self._first = 0
         self._last = 0
@@ -43,34 +45,35 @@ class Rest:
         """
         while True:
             try:
-                log_of, target = await self._find()
+                target = await self._find()
                 while self.run.count < upto and self.run.end is None:
                     async with self._turn:
-                        read = await self._batch(log_of, target)
+                        read = await self._batch(target)
                         self._apply(read, index, upto)
                     if not read:
-                        await self._check(log_of, target)
+                        await self._check(target)
                 return
             except BusError as error:
                 log.debug("Reading %s on: %s", self._rid, error)
                 await asyncio.sleep(RETRY)
 
-    async def _find(self) -> tuple[str, int]:
-        """Under which subject the answer is, and up to where; from its beginning in another log."""
-        last = await last_event(self._js, self._rid)
+    async def _find(self) -> int:
+        """The sequence up to which the answer is; from its beginning in another log."""
+        last = await last_event(self._js, self._rid, self._reply)
         if last is None:
             raise Forgotten(self._rid)
         if last.seq != self._last:
-            found = await anchor(self._js, self._rid, last.seq)
+            found = await anchor(self._js, self._rid, last.seq, self._reply)
             if found is None:
                 raise Forgotten(self._rid)
             if found[0].seq != self._first:
                 self.run = Run(ids=None)
                 self._first = self._at = found[0].seq
             self._last = last.seq
-        return subjects.log_of(subjects.parse_run(last.subject).reply), last.seq
+        return last.seq
 
-    async def _batch(self, log_of: str, target: int) -> list[Stored]:
+    async def _batch(self, target: int) -> list[Stored]:
+        log_of = subjects.log_of(self._reply)
         async for batch in self._js.read(subjects.RUN_STREAM, log_of, self._at, target):
             return batch
         return []
@@ -84,8 +87,9 @@ class Rest:
             if self.run.count >= upto or self.run.end is not None:
                 return
 
-    async def _check(self, log_of: str, target: int) -> None:
+    async def _check(self, target: int) -> None:
         """Nothing came: raise Forgotten unless a replica has answered that lags behind."""
+        log_of = subjects.log_of(self._reply)
         more = await self._js.next(subjects.RUN_STREAM, log_of, self._at)
         if more is None or more.seq > target:
             raise Forgotten(self._rid)

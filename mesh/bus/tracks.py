@@ -7,6 +7,7 @@ missing before one is told to whoever put it in.
 from collections.abc import Callable
 
 from mesh.bus.jetstream import Stored
+from mesh.bus.one_by_one import passed_over
 from mesh.bus.replay import read_event, read_frame
 from mesh.bus.track import Track
 from mesh.protocol.errors import ErrorCode
@@ -123,9 +124,13 @@ class Tracks:
         unheard: it is read again, and was not heard live. What was said before a claim that was
         heard comes too late then, and counts for nothing, though the log counts it.
         """
-        if where.kind == "tok":
-            return self._apply_frame(where, stored, unheard)
-        return self._apply_event(where, stored)
+        try:
+            if where.kind == "tok":
+                return self._apply_frame(where, stored, unheard)
+            return self._apply_event(where, stored)
+        except Exception:  # it would be read again, and again, and nothing behind it
+            passed_over(stored)
+            return []
 
     def _apply_frame(self, where: RunSubject, stored: Stored, unheard: bool) -> list[Track]:
         frame = read_frame(stored)

@@ -239,7 +239,9 @@ class Endings:
 
     async def _look_for(self, track: Track) -> None:
         """End for its readers what the log has forgotten: nobody can write an end there."""
-        if track.run.end is None and await last_event(self._js, track.rid) is None:
+        queued = track.run.queued
+        reply = "*" if queued is None else queued.request.reply
+        if track.run.end is None and await last_event(self._js, track.rid, reply) is None:
             log.warning("The log has forgotten %s before its end: is it kept too short?", track.rid)
             track.run.end = Failed(uid="", code=ErrorCode.INTERNAL, detail=FORGOTTEN)
             track.wake()

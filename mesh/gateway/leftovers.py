@@ -15,7 +15,7 @@ from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.replay import last_event, read_event
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Deleted, End, Prompt
+from mesh.protocol.messages import Deleted, End, Prompt, Request
 
 log = logging.getLogger(__name__)
 
@@ -53,24 +53,25 @@ async def take_out(js: JetStream, rid: str, seq: int) -> None:
     hand just now loses nothing: its claim is refused, and its acknowledgement does no harm.
     """
     item = await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, seq)
-    if item is not None and item.seq == seq and _rid(item) == rid:
+    found = None if item is None else _request(item)
+    if item is not None and item.seq == seq and found is not None and found.rid == rid:
         await js.delete(subjects.REQ_STREAM, seq)
 
 
 async def _is_over(js: JetStream, item: Stored, now: float) -> bool:
     """Whether the request has had its end for a while, or the log knows of it no more."""
-    rid = _rid(item)
-    if rid is None:
+    request = _request(item)
+    if request is None:
         return False  # a neighbour's: whoever is handed it puts it aside
-    last = await last_event(js, rid)
+    last = await last_event(js, request.rid, request.reply)
     if last is None:
         return True
     return isinstance(read_event(last), End | Deleted) and last.at + LINGER < now
 
 
-def _rid(item: Stored) -> str | None:
-    """Whose item it is; None where it cannot be read."""
+def _request(item: Stored) -> Request | None:
+    """What an item asks for; None where it cannot be read."""
     try:
-        return decode(item.data, Prompt).request.rid
+        return decode(item.data, Prompt).request
     except msgspec.DecodeError:
         return None

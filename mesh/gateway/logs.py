@@ -10,11 +10,12 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Follower, OnEvent, Track
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
-from mesh.bus.replay import last_event, story
+from mesh.bus.replay import anchor, last_event, story
 from mesh.bus.rest import Rest
 from mesh.bus.trace import working_for
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.messages import Request
 from mesh.protocol.run import Run
 
 PATIENCE = 10.0
@@ -101,10 +102,17 @@ class Logs:
                 last = await last_event(self._js, rid)
                 if last is None:
                     return None
-                reply = subjects.parse_run(last.subject).reply
-                return await (await self.follower(reply)).attach(rid)
+                track = await self._attach(rid, subjects.parse_run(last.subject).reply)
+                if track is not None or (began := await anchor(self._js, rid)) is None:
+                    return track
+                return await self._attach(rid, began[1].request.reply)
         except (BusError, TimeoutError) as error:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
+
+    async def _attach(self, rid: str, reply: str) -> Track | None:
+        """The track of a request that began at an address; None for one that did not. Raises
+        BusError."""
+        return await (await self.follower(reply)).attach(rid)
 
     async def look(self, rid: str) -> Run | None:
         """How any request stands, live or by its events alone, or None. Nothing is followed.
@@ -120,9 +128,9 @@ class Logs:
         except (BusError, TimeoutError) as error:
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
 
-    def rest(self, rid: str) -> Rest:
+    def rest(self, request: Request) -> Rest:
         """What reads the rest of an answer that has ended, a part at a time, holding no more."""
-        return Rest(self._js, rid, self._resting)
+        return Rest(self._js, request.rid, request.reply, self._resting)
 
     def release(self, track: Track) -> None:
         """A reader has left: forget what has ended and is read by nobody."""

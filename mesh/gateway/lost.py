@@ -33,7 +33,7 @@ async def report_lost(js: JetStream, writer: Writer, worker: WorkerInfo) -> None
 
 async def _settle(js: JetStream, writer: Writer, worker: WorkerInfo) -> None:
     story = subjects.process(Writer(worker.name, worker.inc))
-    last = await last_event(js, story)
+    last = await last_event(js, story, subjects.FLEET)
     if last is not None and isinstance(read_event(last), WorkerStopped | WorkerLost):
         return
     log.warning("The worker %s was lost", worker.name)

@@ -141,10 +141,12 @@ class Stream:
     def _leave(self) -> None:
         """Leave a long answer that has ended to the log; what is short is not worth the reading."""
         run = self.track.run
-        if self._rest is None and self._began and run.end is not None and run.count > WINDOW:
+        if self._rest is not None or not self._began or run.queued is None:
+            return
+        if run.end is not None and run.count > WINDOW:
             log.debug("A slow reader of %s is left to the log", self.track.rid)
             self.release()
-            self._rest = self._logs.rest(self.track.rid)
+            self._rest = self._logs.rest(run.queued.request)
             self.track.run = Run(queued=run.queued)
 
     def seek(self) -> None:

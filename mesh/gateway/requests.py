@@ -208,14 +208,16 @@ class Requests:
 
         Raises BusError.
         """
-        last = await last_event(self._js, rid)
+        found = await anchor(self._js, rid)
+        if found is None:
+            return
+        began, request = found[0].seq, found[1].request
+        last = await last_event(self._js, rid, request.reply)
         if last is None or isinstance(read_event(last), End | Deleted):
             return  # it has ended meanwhile
-        found = await anchor(self._js, rid, last.seq)
-        if found is not None:  # its own sequence: a first claim on any other would be believed
-            code = await self.queue.put(found[1].request, found[0].seq, None, again=new_uid())
-            if code is None:
-                log.warning("The queue had lost %s, or had no room for it; it is queued again", rid)
+        # its own sequence: a first claim on any other would be believed
+        if await self.queue.put(request, began, None, again=new_uid()) is None:
+            log.warning("The queue had lost %s, or had no room for it; it is queued again", rid)
 
     async def _begin(self, request: Request, queued: Queued, refusable: bool) -> Track:
         """Append the anchor and follow it, unless the same request comes from elsewhere just now.

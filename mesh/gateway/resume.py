@@ -38,7 +38,7 @@ class Resumer:
 
     async def _goodbye(self, claimant: Writer) -> WorkerStopped | None:
         """What the claimant's process has said when it left; None: nothing yet."""
-        last = await last_event(self._js, subjects.process(claimant))
+        last = await last_event(self._js, subjects.process(claimant), subjects.FLEET)
         said = None if last is None else read_event(last)
         return said if isinstance(said, WorkerStopped) else None
 

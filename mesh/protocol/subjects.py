@@ -158,13 +158,14 @@ def event(reply: str, rid: str, writer: Writer) -> str:
     return f"{PREFIX}.run.{reply}.evt.{rid}.{writer.user}.{writer.inc}"
 
 
-def events_of(rid: str) -> str:
-    """The fence of a request: all its events, whoever wrote them, whatever reply address.
+def events_of(rid: str, reply: str = "*") -> str:
+    """The fence of a request: all its events at its address, whoever wrote them; without the
+    address, of what should not have begun at any.
 
     The request stands before the writer, because the server's check of the expected sequence
     slows with the number of subjects under the filter's literal prefix.
     """
-    return f"{PREFIX}.run.*.evt.{rid}.>"
+    return f"{PREFIX}.run.{reply}.evt.{rid}.>"
 
 
 def tokens(reply: str, writer: Writer) -> str:

@@ -119,6 +119,7 @@ def _run(request: Request, turn: Turn | None, chat: Chat | None, charge: Charge 
         model=request.model,
         parameters=_parameters(request, turn),
         trace=request.trace,
+        reply=request.reply,
         created_at=request.created,
         deadline=request.deadline,
         state="queued",
@@ -147,8 +148,17 @@ def _parameters(request: Request, turn: Turn | None) -> WorkParameters:
 
 def _open_run(rows: Rows, record: Record) -> Run | None:
     """The run of an event, unless it has ended, or its chat was deleted, or it was never seen."""
-    run = rows.runs.get(record.rid)
+    run = _run_of(rows, record)
     return None if run is None or run.state in ENDED else run
+
+
+def _run_of(rows: Rows, record: Record) -> Run | None:
+    """The run that an event is about. Raises Unreadable where it is not told at the run's address:
+    those who follow it there do not read that."""
+    run = rows.runs.get(record.rid)
+    if run is not None and run.reply not in (None, record.reply):
+        raise Unreadable(f"{record.rid} is told at {run.reply}, and this is at {record.reply}")
+    return run
 
 
 def _claimed(rows: Rows, record: Record, claim: Claim) -> None:
@@ -189,7 +199,7 @@ def _ended(rows: Rows, record: Record, end: End) -> None:
 
 def _deleted(rows: Rows, record: Record) -> None:
     """The words of an answer go, its measures stay. A chat's messages are deleted by their chat."""
-    run = rows.runs.get(record.rid)
+    run = _run_of(rows, record)
     by_gateway = record.writer.user == WRITER
     if run is not None and run.chat_id is None and run.state in ENDED and by_gateway:
         run.text = ""

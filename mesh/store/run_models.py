@@ -12,7 +12,8 @@ class Run(Base):
 
     state: queued, running, done, failed or cancelled. attempts: the highest claim; worker, inc,
     claimed_at: of that claim. pieces and the checksums are the seal of the pen's holder. client,
-    client_user: whom of the tenant's the tokens are charged to; key: the API key's id.
+    client_user: whom of the tenant's the tokens are charged to; key: the API key's id; reply: the
+    address at which the run is told, None where that was not kept yet.
     """
 
     __tablename__ = "runs"
@@ -26,6 +27,7 @@ class Run(Base):
     model: Mapped[str]
     parameters: Mapped[WorkParameters] = mapped_column(Encoded(WorkParameters))
     trace: Mapped[str]
+    reply: Mapped[str | None]
     created_at: Mapped[float] = mapped_column(index=True)
     deadline: Mapped[float]
     state: Mapped[str]

@@ -13,7 +13,7 @@ import msgspec
 
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream, fence
-from mesh.bus.replay import last_event
+from mesh.bus.replay import anchor, last_event
 from mesh.protocol import subjects
 from mesh.protocol.chats import GetRun, RunRow
 from mesh.protocol.codec import decode
@@ -49,6 +49,9 @@ def done(count: int, seconds: float, **more: object) -> Said:
 HOLDING = [claim(2, SWEEPING)]
 """Takes a request, and says nothing of it any more."""
 
+BESIDE = "another-gateway"
+"""An address that is not that of the request."""
+
 HOSTILE = {
     "claims that nobody can read": [claim(n) for n in TOO_LARGE] + [claim(2, item=10**400)],
     "claims that count for nothing": [claim(0), claim(1), claim(EXACT - 1), *HOLDING],
@@ -56,6 +59,9 @@ HOSTILE = {
     "an end that counts too much": [*HOLDING, done(2**63 - 1, 1e308)],
     "an end that counts far too much": [*HOLDING, done(10**400, 1e308)],
     "an end that counts backwards": [*HOLDING, done(-1, -1e308)],
+    "a word at another's address": [*HOLDING, {"type": "cancel", "uid": "s", "reply": BESIDE}],
+    "an end at another's address": [*HOLDING, done(1, 1.0, reply=BESIDE)],
+    "a claim at another's address": [*HOLDING, claim(3, reply=BESIDE)],
 }
 """What it writes to a request that another is at work on, in order."""
 
@@ -67,10 +73,13 @@ async def spoil(processes: Processes, rid: str, messages: list[Said]) -> None:
     gateway = await Bus.connect([broker.url], *broker.credentials("gateway"))
     try:
         for message in messages:
-            last = await last_event(JetStream(gateway), rid)
+            began = await anchor(JetStream(gateway), rid)
+            assert began is not None
+            own = began[1].request.reply
+            last = await last_event(JetStream(gateway), rid, own)
             assert last is not None
-            subject = subjects.event(subjects.parse_run(last.subject).reply, rid, MAD)
-            headers = fence(last.seq, subjects.events_of(rid))
+            subject = subjects.event(message.get("reply", own), rid, MAD)
+            headers = fence(last.seq, subjects.events_of(rid, own))
             await JetStream(mad).append(subject, msgspec.json.encode(message), headers)
         await asyncio.sleep(1.0)
     finally:

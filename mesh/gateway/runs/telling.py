@@ -10,6 +10,7 @@ from msgspec import DecodeError
 from mesh.bus.appender import Fenced, append_event, new_secret_uid, new_uid
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.one_by_one import one_by_one
 from mesh.bus.replay import events, last_event
 from mesh.gateway.keys import check_whole, led_elsewhere
 from mesh.protocol import subjects
@@ -82,7 +83,7 @@ class Telling:
 
     async def noted(self, id: str) -> str:
         """The thread that was noted under such an id, or "". Raises MeshError."""
-        stored = await in_time(last_event(self._js, id))
+        stored = await in_time(last_event(self._js, id, subjects.TOOLS))
         if stored is None:
             return ""
         try:
@@ -132,16 +133,17 @@ class Telling:
         address = subjects.log_of(subjects.TOOLS)
         end = await self._js.end(subjects.RUN_STREAM)
         stories: dict[str, ToolStory] = {}
+
+        def hear(stored: Stored) -> None:
+            rid = subjects.parse_run(stored.subject).rid
+            _apply(stories.setdefault(rid, ToolStory()), stored)
+
         async for batch in self._js.read(subjects.RUN_STREAM, address, 1, end):
-            for stored in batch:
-                rid = subjects.parse_run(stored.subject).rid
-                _apply(stories.setdefault(rid, ToolStory()), stored)
+            one_by_one(batch, hear)
         return [each for each in stories.values() if each.begun is not None and each.over is None]
 
     async def _read(self, run_id: str) -> ToolStory | None:
-        found = await events(self._js, run_id)
-        if not found or subjects.parse_run(found[-1].subject).reply != subjects.TOOLS:
-            return None
+        found = await events(self._js, run_id, subjects.TOOLS)
         story = ToolStory()
         for stored in found:
             _apply(story, stored)

@@ -4,16 +4,17 @@ import asyncio
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.frames import BACKLOG, FrameWriter
-from mesh.bus.jetstream import ApiError, JetStream
-from mesh.bus.replay import apply
+from mesh.bus.jetstream import ApiError, JetStream, fence
+from mesh.bus.replay import apply, story
 from mesh.bus.topology import declare, run_stream
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_frame, encode
-from mesh.protocol.messages import Claim, Odds, Queued
+from mesh.protocol.messages import Cancel, Claim, Odds, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
@@ -22,12 +23,16 @@ from tests.integration.bus.conftest import Connect, a_request
 from tests.proxy import Proxy
 
 GATEWAY = Writer("gateway", "a")
+AT_ANOTHER = subjects.event("gw2", "r1", Writer("w2", "a"))
 RUN: dict[str, object] = msgspec.to_builtins(run_stream(Limits()))
 
 
-async def queue(js: JetStream, rid: str) -> int:
-    event = Queued(uid=new_uid(), request=a_request(rid))
-    return await append_event(js, "gw1", rid, GATEWAY, event, 0)
+def queued(rid: str, reply: str) -> Queued:
+    return Queued(uid=new_uid(), request=replace(a_request(rid), reply=reply))
+
+
+async def queue(js: JetStream, rid: str, reply: str = "gw1") -> int:
+    return await append_event(js, reply, rid, GATEWAY, queued(rid, reply), 0)
 
 
 def claim(n: int = 1) -> Claim:
@@ -70,10 +75,30 @@ async def test_of_many_claims_on_one_sequence_exactly_one_stands(
     assert sum(isinstance(outcome, Fenced) for outcome in outcomes) == 3
 
 
-async def test_the_fence_holds_across_reply_addresses(js: JetStream) -> None:
+async def test_a_request_begins_at_one_address_only(js: JetStream) -> None:
     await queue(js, "r1")
     with pytest.raises(Fenced):
-        await append_event(js, "gw2", "r1", Writer("gateway", "b"), claim(), 0)
+        await queue(js, "r1", "gw2")
+
+
+async def test_what_somebody_writes_of_it_at_another_stands_in_nobody_s_way(
+    js: JetStream, connect: Connect
+) -> None:
+    """And is none of it, for whoever asks how it stands: neither in front of what was written
+    since, nor as its last event, nor as another beginning."""
+    mad, sane = JetStream(await connect("w2")), JetStream(await connect("w1"))
+    last = await queue(js, "r1")
+    stray = await mad.append(AT_ANOTHER, encode(claim()), fence(last, subjects.events_of("r1")))
+    last = await append_event(sane, "gw1", "r1", Writer("w1", "a"), claim(), last)
+    assert last > stray
+    for event in (queued("r1", "gw2"), claim(7), Cancel(uid="c")):
+        await mad.append(AT_ANOTHER, encode(event), {})
+        run = await story(js, "r1")
+        assert run is not None and run.queued is not None
+        assert (run.n, run.last, run.cancel, run.queued.request.reply) == (1, last, False, "gw1")
+    last = await append_event(js, "gw1", "r1", GATEWAY, Cancel(uid="c"), last)
+    run = await story(js, "r1")
+    assert run is not None and (run.n, run.last, run.cancel) == (1, last, True)
 
 
 async def test_however_much_waits_it_is_stored_in_frames_that_the_broker_takes(

@@ -47,7 +47,7 @@ class Log(MemoryLog):
 
 
 def rest(log: Log, turn: asyncio.Lock | None = None) -> Rest:
-    return Rest(log.js, "r1", turn or asyncio.Lock())
+    return Rest(log.js, "r1", "gw1", turn or asyncio.Lock())
 
 
 async def read_all(found: Rest, at: int, window: int) -> list[str]:

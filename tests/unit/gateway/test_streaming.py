@@ -10,8 +10,9 @@ from mesh.gateway.generate import GenerateDialect
 from mesh.gateway.logs import Logs
 from mesh.gateway.place import FORGOTTEN, KEEP_ALIVE, SLOW, WINDOW, Stream
 from mesh.gateway.seen import Seen
-from mesh.protocol.messages import Done
+from mesh.protocol.messages import Done, Queued, Request
 from mesh.protocol.run import Run
+from tests.unit.test_draft_usage import REQUEST
 
 TEXTS = [f"{k} " for k in range(3 * WINDOW + 7)]
 DONE = Done(uid="u", finish="stop")
@@ -29,7 +30,7 @@ class Remembering:
         track.readers -= 1
         self.released.append(track)
 
-    def rest(self, rid: str) -> Rest:
+    def rest(self, request: Request) -> Rest:
         return cast(Rest, _Rest(self))
 
 
@@ -50,6 +51,7 @@ class _Rest:
 def streamed(run: Run, logs: Remembering) -> Stream:
     track = Track("r1", 1)
     track.run = run
+    run.queued = Queued(uid="q", request=REQUEST)
     stream = Stream(cast(Logs, logs), track, GenerateDialect(Seen()), 0)
     stream.hold()
     return stream

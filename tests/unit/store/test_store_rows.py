@@ -12,6 +12,7 @@ from mesh.protocol.chats import (
     RunRow,
     WorkerEvents,
 )
+from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Deleted, Done, End, Failed, Timings, Usage
 from mesh.protocol.run import text_checksum
@@ -276,3 +277,19 @@ async def test_an_event_the_database_cannot_hold_harms_no_other(store: Store) ->
     rows = await store.rows()
     assert [row["seq"] for row in rows["skipped_events"]] == [stray]
     assert [(row["rid"], row["state"]) for row in rows["runs"]] == [("r1", "done"), ("r3", "done")]
+
+
+async def test_what_is_told_of_a_run_at_another_address_counts_for_nothing(store: Store) -> None:
+    store.log.append(story.queued("r1"), "r1")
+    store.log.append(story.claim(), "r1", W1)
+    elsewhere = subjects.event("gw2", "r1", W1)
+    store.log.put(elsewhere, encode(story.claim(2)))
+    stray = store.log.put(elsewhere, encode(story.done("what nobody has read")))
+    running = await run_of(store, "r1")
+    assert (running.state, running.attempts) == ("running", 1)
+    store.log.append(story.done("hello back"), "r1", W1)
+    ended = await run_of(store, "r1")
+    assert (ended.state, ended.text) == ("done", "hello back")
+    skipped = (await store.rows())["skipped_events"]
+    assert [row["seq"] for row in skipped] == [stray - 1, stray]
+    assert all(row["reason"].endswith("told at gw1, and this is at gw2") for row in skipped)

@@ -60,7 +60,7 @@ async def _mark(services: Services, reply: str, rid: str) -> None:
     event, writer = Deleted(uid=new_uid()), services.requests.writer
     try:
         async with asyncio.timeout(PATIENCE):
-            while last := await last_event(services.js, rid):
+            while last := await last_event(services.js, rid, reply):
                 try:
                     seq = await append_event(services.js, reply, rid, writer, event, last.seq)
                 except Fenced:
