@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import Collection
 
+from msgspec import DecodeError
+
 from mesh.bus.appender import Fenced, persist
 from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, Stored, fence
 from mesh.protocol import subjects
@@ -56,6 +58,10 @@ async def forget(js: JetStream, tenants: Collection[str]) -> None:
 
 
 def _read(stored: Stored) -> DeadLetter | None:
-    """The letter; None for the mark in the place of one that is gone."""
-    letter = decode_letter(stored.data)
+    """The letter; None for the mark in the place of one that is gone, and for what nobody can read."""
+    try:
+        letter = decode_letter(stored.data)
+    except DecodeError as error:
+        log.warning("The dead letter at %d cannot be read: %s", stored.seq, error)
+        return None
     return letter if isinstance(letter, DeadLetter) else None

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import Stored
 from mesh.bus.lasting import Lasting
+from mesh.bus.one_by_one import one_by_one
 from mesh.bus.replay import read_event
 from mesh.bus.tail import Tail
 from mesh.bus.trace import working_for
@@ -97,14 +98,16 @@ class Lookout:
             await asyncio.sleep(PACE)
 
     def _tell(self, batch: list[Stored]) -> None:
-        for stored in batch:
-            where = subjects.parse_run(stored.subject)
-            event = read_event(stored) if where.reply != subjects.TOOLS else None
-            if event is None or (isinstance(event, Claim) and where.writer.user == WRITER):
-                continue  # what a gateway claims it ends at once
-            if isinstance(event, Queued):
-                self._tenants[where.rid] = event.request.tenant
-            tenant = self._tenants.get(where.rid, "")
-            self.happenings.append(Happening(stored.seq, stored.at, where, event, tenant))
+        one_by_one(batch, self._tell_one)
         while len(self._tenants) > 10 * KEPT:
             del self._tenants[next(iter(self._tenants))]
+
+    def _tell_one(self, stored: Stored) -> None:
+        where = subjects.parse_run(stored.subject)
+        event = read_event(stored) if where.reply != subjects.TOOLS else None
+        if event is None or (isinstance(event, Claim) and where.writer.user == WRITER):
+            return  # what a gateway claims it ends at once
+        if isinstance(event, Queued):
+            self._tenants[where.rid] = event.request.tenant
+        tenant = self._tenants.get(where.rid, "")
+        self.happenings.append(Happening(stored.seq, stored.at, where, event, tenant))

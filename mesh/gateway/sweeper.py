@@ -162,7 +162,12 @@ class Sweeper:
         lost = await self._lost(settled, queue, runs)
         async with asyncio.timeout(QUEUEING):
             for request in lost:
-                await self._requests.queue_again(request.rid)
+                try:
+                    await self._requests.queue_again(request.rid)
+                except (BusError, MeshError, TimeoutError):
+                    raise
+                except Exception:
+                    log.exception("%s could not be queued again", request.rid)
 
     async def _lost(
         self, runs: Iterable[Run], queue: StreamInfo, alive: Collection[str]
@@ -175,7 +180,10 @@ class Sweeper:
         for run in runs:
             if run.queued is not None:
                 request = run.queued.request
-                of_place[self._requests.queue.lanes.found_at(request)].append(run)
+                try:
+                    of_place[self._requests.queue.lanes.found_at(request)].append(run)
+                except ValueError as error:  # it ends at its deadline, like all that nobody takes
+                    log.debug("%s can wait nowhere: %s", request.rid, error)
         doubtful = {
             place: wanted
             for place, wanted in of_place.items()

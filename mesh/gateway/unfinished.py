@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 
 from mesh.bus.jetstream import Stored
+from mesh.bus.one_by_one import one_by_one
 from mesh.bus.replay import apply
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
@@ -65,17 +66,19 @@ class Unfinished:
         self._at, self._runs = 0, {}
 
     def _apply(self, batch: Sequence[Stored]) -> None:
-        for stored in batch:
-            where = subjects.parse_run(stored.subject)
-            if where.reply not in subjects.NO_REQUESTS:
-                run = self._runs.setdefault(where.rid, Run(bare=True))
-                apply(self._runs, stored)
-                if _is_poison(run):
-                    self.poisoned.setdefault(where.rid, stored.at)
+        one_by_one(batch, self._apply_one)
         # Of what the log has forgotten the beginning, nothing can be done about it; and behind an
         # end that was read before there may come that the answer was deleted.
         self._runs = {rid: run for rid, run in self._runs.items() if run.queued and not run.end}
         self._at = batch[-1].seq
+
+    def _apply_one(self, stored: Stored) -> None:
+        where = subjects.parse_run(stored.subject)
+        if where.reply not in subjects.NO_REQUESTS:
+            run = self._runs.setdefault(where.rid, Run(bare=True))
+            apply(self._runs, stored)
+            if _is_poison(run):
+                self.poisoned.setdefault(where.rid, stored.at)
 
 
 def _is_poison(run: Run) -> bool:

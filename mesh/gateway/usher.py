@@ -13,6 +13,7 @@ import msgspec
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.one_by_one import one_by_one
 from mesh.bus.replay import read_event
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
@@ -107,12 +108,14 @@ class Usher:
         return await self._tail.last() + 1
 
     def _tell(self, batch: Sequence[Stored], own: bool) -> None:
-        for stored in batch:
+        def tell(stored: Stored) -> None:
             where = subjects.parse_run(stored.subject)
             if where.reply in subjects.NO_REQUESTS or (where.reply == self._name and not own):
-                continue
+                return
             event = read_event(stored)
             if event is not None and not isinstance(event, FleetEvent):
                 self._tell_room(where.rid, event, stored.seq, stored.at)
+
+        one_by_one(batch, tell)
         self._pass_on(self._at, batch)
         self._at = batch[-1].seq

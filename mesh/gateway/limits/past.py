@@ -1,6 +1,7 @@
 """Tells a gateway that starts what was asked and used of late, from the log."""
 
-from mesh.bus.jetstream import JetStream
+from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.one_by_one import one_by_one
 from mesh.bus.replay import read_event
 from mesh.gateway.limits.counts import Counts
 from mesh.protocol import subjects
@@ -11,12 +12,15 @@ async def tell(js: JetStream, counts: Counts, since: float) -> None:
     """Tell of what came since a Unix time; what was heard already does no harm. Raises BusError."""
     upto = await js.end(subjects.RUN_STREAM)
     start = await _since(js, since, upto)
+
+    def hear(stored: Stored) -> None:
+        where = subjects.parse_run(stored.subject)
+        event = read_event(stored) if where.reply not in subjects.NO_REQUESTS else None
+        if event is not None and not isinstance(event, FleetEvent):
+            counts.hear(where.rid, event, stored.seq, stored.at)
+
     async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, start, upto):
-        for stored in batch:
-            where = subjects.parse_run(stored.subject)
-            event = read_event(stored) if where.reply not in subjects.NO_REQUESTS else None
-            if event is not None and not isinstance(event, FleetEvent):
-                counts.hear(where.rid, event, stored.seq, stored.at)
+        one_by_one(batch, hear)
 
 
 async def _since(js: JetStream, at: float, upto: int) -> int:

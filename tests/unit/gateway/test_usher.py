@@ -26,7 +26,7 @@ class Past:
     """A broker whose log has these events, a minute apart; the first one's request waits."""
 
     def __init__(self) -> None:
-        subject = subjects.event("gw1", "r1", Writer("gw1", "i"))
+        subject = subjects.event("gw1", "r1", Writer("gateway", "i"))
         self.log = [
             Stored(seq, subject, encode(event), 60.0 * seq) for seq, event in enumerate(EVENTS, 1)
         ]
