@@ -72,46 +72,58 @@ def apply(runs: Mapping[str, Run], stored: Stored, in_order: bool = False) -> bo
 def _apply(runs: Mapping[str, Run], stored: Stored, in_order: bool) -> bool:
     where = subjects.parse_run(stored.subject)
     found: list[Applied] = []
-    if where.kind == "evt" and where.rid in runs:
+    if where.kind == "evt" and (run := _at(runs, where.rid, where.reply)) is not None:
         match read_event(stored):
             case None:
-                runs[where.rid].passed(stored.seq)
+                run.passed(stored.seq)
             case WorkerStarted() | WorkerStopped() | WorkerLost():
                 pass
             case event:
-                found.append(runs[where.rid].event(event, where.writer, stored.seq, in_order))
+                found.append(run.event(event, where.writer, stored.seq, in_order))
     elif where.kind == "tok":
         frame = read_frame(stored)
         for at, entry in enumerate(frame.entries if frame else ()):
-            run = runs.get(entry.rid)
+            run = _at(runs, entry.rid, where.reply)
             if run is not None and frame is not None:
                 found.append(run.entry(entry, where.writer, frame.odds_of(at)))
     return Applied.GAP not in found
 
 
-async def last_event(js: JetStream, rid: str) -> Stored | None:
-    """The leader's last event of a request, or None where the log has none (any more)."""
-    return await js.last(subjects.RUN_STREAM, subjects.events_of(rid))
+def _at(runs: Mapping[str, Run], rid: str, reply: str) -> Run | None:
+    """The request of which something was written at an address, if that is its own: what a worker
+    that has gone mad writes of it elsewhere counts for nothing."""
+    run = runs.get(rid)
+    began = None if run is None else run.queued
+    return None if began is not None and began.request.reply != reply else run
 
 
-async def anchor(js: JetStream, rid: str, upto: int) -> tuple[Stored, Queued] | None:
-    """The `queued` event of a request, or None where the log has it no more.
+async def last_event(js: JetStream, rid: str, reply: str = "*") -> Stored | None:
+    """The leader's last event of a request, at its address if that is known; None where the log has
+    none (any more)."""
+    return await js.last(subjects.RUN_STREAM, subjects.events_of(rid, reply))
+
+
+async def anchor(
+    js: JetStream, rid: str, upto: float = inf, reply: str = "*"
+) -> tuple[Stored, Queued] | None:
+    """The `queued` event of a request, at its address if that is known; None where the log has it
+    no more. It was fenced against all addresses, so at none there is an earlier one.
 
     By the leader's word, for a replica that lags behind may not have it yet.
     """
-    first = await js.next(subjects.RUN_STREAM, subjects.events_of(rid), 1)
+    first = await js.next(subjects.RUN_STREAM, subjects.events_of(rid, reply), 1)
     event = None if first is None or first.seq > upto else read_event(first)
     return (first, event) if first is not None and isinstance(event, Queued) else None
 
 
-async def events(js: JetStream, rid: str) -> list[Stored]:
+async def events(js: JetStream, rid: str, reply: str = "*") -> list[Stored]:
     """All events of a request in order, by the leader's word; none where the log has it not.
 
     Each was fenced with the one before, so they are a chain, and are followed from the last one
     back: to look for them forwards the broker would pass over all that lies between them. What the
     log has forgotten is missing at the beginning. Raises BusError.
     """
-    last = await last_event(js, rid)
+    last = await last_event(js, rid, reply)
     found = [] if last is None else [last]
     while found and found[-1].expected:
         before = await js.get(subjects.RUN_STREAM, found[-1].expected)
@@ -126,10 +138,22 @@ async def story(js: JetStream, rid: str) -> Run | None:
 
     Cheap, however long the answer and the log are. Raises BusError.
     """
-    run, found = Run(bare=True), await events(js, rid)
+    found = await events(js, rid)
+    if found and not _all_of_one(found):
+        began = await anchor(js, rid)
+        if began is not None:
+            found = await events(js, rid, began[1].request.reply)
+    run = Run(bare=True)
     for stored in found:
         apply({rid: run}, stored)
     return run if found else None
+
+
+def _all_of_one(found: list[Stored]) -> bool:
+    """Whether these are a request from its beginning on; the last one of all addresses, and what
+    was before that, may be of another."""
+    places = {subjects.parse_run(stored.subject).reply for stored in found}
+    return len(places) == 1 and isinstance(read_event(found[0]), Queued)
 
 
 @dataclass

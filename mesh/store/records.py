@@ -21,12 +21,14 @@ from mesh.protocol.tools import RunBegun, ToolEvent
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An event of the log. at: Unix time by the broker; rid: whose story it belongs to."""
+    """An event of the log. at: Unix time by the broker; rid: whose story it belongs to; reply: the
+    address at which it is told."""
 
     seq: int
     at: float
     rid: str
     writer: Writer
+    reply: str
     event: LogEvent | ToolEvent
 
     @property
@@ -63,7 +65,7 @@ def read(stored: Stored) -> Record:
         raise Unreadable(f"a {type(event).__name__} of another story than {stored.subject} tells")
     if isinstance(event, Queued) and where.writer.user != WRITER:
         raise Unreadable(f"{where.writer.user} queues nothing: it is no gateway")
-    return Record(stored.seq, stored.at, where.rid, where.writer, event)
+    return Record(stored.seq, stored.at, where.rid, where.writer, where.reply, event)
 
 
 def _story(event: LogEvent | ToolEvent, where: RunSubject) -> tuple[str, bool, str]:

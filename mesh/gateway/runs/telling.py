@@ -83,7 +83,7 @@ class Telling:
 
     async def noted(self, id: str) -> str:
         """The thread that was noted under such an id, or "". Raises MeshError."""
-        stored = await in_time(last_event(self._js, id))
+        stored = await in_time(last_event(self._js, id, subjects.TOOLS))
         if stored is None:
             return ""
         try:
@@ -143,9 +143,7 @@ class Telling:
         return [each for each in stories.values() if each.begun is not None and each.over is None]
 
     async def _read(self, run_id: str) -> ToolStory | None:
-        found = await events(self._js, run_id)
-        if not found or subjects.parse_run(found[-1].subject).reply != subjects.TOOLS:
-            return None
+        found = await events(self._js, run_id, subjects.TOOLS)
         story = ToolStory()
         for stored in found:
             _apply(story, stored)
