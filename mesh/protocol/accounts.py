@@ -127,13 +127,16 @@ class AccountMark(Wire, frozen=True, kw_only=True, tag="account_mark"):
 class SignIn(Asks[User], frozen=True, kw_only=True, tag="sign_in"):
     """The user behind an account of an identity provider; created when new. -> User
 
-    known_only: not_found instead of a new one.
+    known_only: not_found instead of a new one; issuer: the address of the site that has told who it
+    is, "": none has, or it is not known. An account is of the site through which it first signed
+    in: forbidden, where the provider's name leads to another one by now.
     """
 
     provider: str
     account: str
     display_name: str
     known_only: bool = False
+    issuer: str = ""
 
 
 class LogIn(Asks[User], frozen=True, kw_only=True, tag="log_in"):

@@ -72,7 +72,7 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     oidc_name: Annotated[
         str,
         Meta(
-            pattern="^(?!(debug|password|client|google|github|discord|trusted)$)[a-z0-9-]{1,20}$",
+            pattern="^(?!(api|debug|password|client|google|github|discord|trusted)$)[a-z0-9-]{1,20}$",
             description="Name of the OpenID Connect issuer to sign in through.",
         ),
     ] = "oidc"

@@ -10,6 +10,8 @@ from mesh.store.tables import Base, Encoded
 class User(Base):
     """A person, known by an account of an identity provider.
 
+    issuer: the address of that provider when they first signed in, for its name may lead elsewhere
+    one day, where the account is somebody else's; null: not known, or it has none.
     valid_from: access tokens made before are worth nothing; ended: sign-ins whose access tokens
     are worth nothing either, and until when to remember that; allowance: what they may ask for,
     where that was said of them.
@@ -25,6 +27,7 @@ class User(Base):
     role: Mapped[str]
     created_at: Mapped[float]
     valid_from: Mapped[float] = mapped_column(default=0.0)
+    issuer: Mapped[str | None]
     ended: Mapped[dict[str, float] | None] = mapped_column(Encoded(dict[str, float]))
     allowance: Mapped[Allowance | None] = mapped_column(Encoded(Allowance))
 

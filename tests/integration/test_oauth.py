@@ -18,7 +18,7 @@ from tests.conftest import Broker, free_port
 from tests.fleet import wait_until
 from tests.identity import answers, sites
 from tests.identity import issuer as issuer
-from tests.identity_server import CLIENT_SECRET
+from tests.identity_server import CLIENT_ID, CLIENT_SECRET
 from tests.whole_mesh import Mesh
 
 
@@ -246,6 +246,26 @@ async def test_a_site_that_does_not_work_is_503_and_named_a_try_again(
         response = await http.get("/auth/login/oidc")
     refusal(response, 503, "provider_unavailable")
     assert response.headers["retry-after"]
+
+
+async def test_a_name_that_leads_to_another_site_hands_nobodys_account_over(
+    issuer: str, others: str, new_mesh: Callable[..., Mesh]
+) -> None:
+    """Whoever has the same id there is somebody else (OpenID Connect Core 1.0, section 5.7)."""
+    here = {"oidc_client_id": CLIENT_ID, "oidc_client_secret": CLIENT_SECRET}
+    mesh = new_mesh(**here, oidc_issuer=issuer, oauth_allow="*", allowed_hosts="127.0.0.1")
+    mesh.start("store", "gateway")
+    browser = Browser(mesh)
+    ada = await account(mesh, ok(await browser.sign_in("oidc", "ada")))
+    await browser.http.aclose()
+    mesh.stop("gateway")
+    mesh.limit(oidc_issuer=others)
+    mesh.start("gateway")
+    async with mesh.anonymous() as http, httpx.AsyncClient(timeout=60) as elsewhere:
+        away = await http.get("/auth/login/oidc")
+        back = await elsewhere.post(away.headers["location"], data={"sub": ada["account"]})
+        refused = await http.get(back.headers["location"])
+    assert issuer in refusal(refused, 403, "forbidden")
 
 
 # --- a provider that others wrote -----------------------------------------------------------------

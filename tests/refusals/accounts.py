@@ -13,6 +13,10 @@ IN_PERSON = (
     "Neither a key nor a trusted client makes keys or lifts their limits, lets a worker in, or "
     "gives anybody a password or a role: sign in, and send the access token."
 )
+ONLY_ADMIN = (
+    "… is the only admin who can sign in; make somebody else one first, with `mesh user role NAME "
+    "admin`."
+)
 NO_REFRESH = "Send your refresh token as: Refresh: …"
 NO_USER = "There is no user 'nobody'; `mesh user list` shows them."
 NO_WAY = "Nobody can sign in here by that way."
@@ -65,7 +69,7 @@ ROWS: dict[str, Table] = {
     "DELETE /account": (
         refused(
             ErrorCode.CONFLICT,
-            "… is the only admin; make somebody else one first, with `mesh user role NAME admin`.",
+            ONLY_ADMIN,
             what="the only admin's own account",
             by="admin",
         ),
@@ -155,7 +159,7 @@ ROWS: dict[str, Table] = {
     "DELETE /admin/users/{user_id}": (
         refused(
             ErrorCode.CONFLICT,
-            "… is the only admin; make somebody else one first, with `mesh user role NAME admin`.",
+            ONLY_ADMIN,
             ids={"user_id": "admin"},
             what="the only admin",
         ),
@@ -190,7 +194,7 @@ ROWS: dict[str, Table] = {
         bad("role", "Invalid enum value 'king'.", {"role": "king"}),
         refused(
             ErrorCode.CONFLICT,
-            "… is the only admin; make somebody else one first, with `mesh user role NAME admin`.",
+            ONLY_ADMIN,
             {"role": "user"},
             "the only admin",
             ids={"user_id": "admin"},
@@ -253,7 +257,7 @@ ROWS: dict[str, Table] = {
     "DELETE /v1/users/{user_id}": (
         refused(
             ErrorCode.CONFLICT,
-            "… is the only admin; make somebody else one first, with `mesh user role NAME admin`.",
+            ONLY_ADMIN,
             what="the only admin",
             by="admin",
             ids={"user_id": "$admin"},

@@ -13,11 +13,13 @@ from mesh.gateway.errors import AnyRequest
 from mesh.gateway.names import cleaned
 from mesh.gateway.oauth.attempt import LASTS, Attempt
 from mesh.gateway.oauth.identity import Identity, is_welcome
+from mesh.gateway.oauth.providers import Provider
 from mesh.gateway.oauth.site import Site
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.sessions import NOT_KEPT, Renewed, TokenPair
 from mesh.protocol.accounts import SignIn, User
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.hidden import without_userinfo
 
 ATTEMPT, TICKET = "mesh_login", "mesh_ticket"
 BACK = "/auth/callback"
@@ -66,7 +68,7 @@ async def provider_callback(
         said = error if _SAID.fullmatch(error) else "no code"
         raise MeshError(ErrorCode.INVALID_TOKEN, f"{provider} did not let you in: {said}.")
     who = await site.who(code, iss, attempt, _redirect_uri(services, request, provider))
-    pair = await sessions.begin(services, await _user(services, provider, who))
+    pair = await sessions.begin(services, await _user(services, site.provider, who))
     spent = _cookie(services, request, ATTEMPT, "", BACK, 0)
     if "text/html" not in request.headers.get("accept", ""):
         return Response(pair, cookies=[spent], headers=NOT_KEPT)
@@ -86,14 +88,15 @@ async def ticket(request: AnyRequest, services: Wired) -> Response[Renewed]:
     return Response(renewed, cookies=[spent], headers=NOT_KEPT)
 
 
-async def _user(services: Services, provider: str, who: Identity) -> User:
+async def _user(services: Services, provider: Provider, who: Identity) -> User:
     """The user of somebody from another site. Raises MeshError (forbidden) for strangers."""
-    welcome = is_welcome(provider, who, services.settings.oauth_allow)
+    welcome = is_welcome(provider.name, who, services.settings.oauth_allow)
     query = SignIn(
-        provider=provider,
+        provider=provider.name,
         account=who.account,
         display_name=cleaned(who.name, who.account),
         known_only=not welcome,
+        issuer=without_userinfo(provider.url),
     )
     try:
         return await services.store.ask(query)
@@ -102,8 +105,8 @@ async def _user(services: Services, provider: str, who: Identity) -> User:
             raise
         raise MeshError(
             ErrorCode.FORBIDDEN,
-            f"You have no account here. Ask an admin to let you in: at {provider} you are number "
-            f"{who.account}.",
+            f"You have no account here. Ask an admin to let you in: at {provider.name} you are "
+            f"number {who.account}.",
         ) from None
 
 

@@ -27,12 +27,18 @@ from mesh.store.queries.tokens import sign_out
 from mesh.store.refusals import bad, no_such
 
 MOST_LISTED = 1000
+NO_WAY_IN = ("api", "client", "debug")
+"""Providers of those who have neither a password nor a site to sign in through: who was made by
+`POST /v1/users`, a trusted client's user, and who is known by name alone, which is on loopback."""
 NAME = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufffd:/]{1,100}")
 """A name to sign in with: one word, without what a link or `provider:account` would trip over."""
 
 
 async def sign_in(session: AsyncSession, query: SignIn, now: float) -> wire.User:
-    """The user behind an account; created when new, and called as the provider calls them now."""
+    """The user behind an account; created when new, and called as the provider calls them now.
+
+    Raises MeshError: not_found, forbidden (`_check_issuer`).
+    """
     user = await session.scalar(
         select(User).where(User.provider == query.provider, User.account == query.account)
     )
@@ -41,8 +47,21 @@ async def sign_in(session: AsyncSession, query: SignIn, now: float) -> wire.User
             raise no_such("user")
         user = _new(query.provider, query.account, "user", now)
         session.add(user)
+    _check_issuer(user, query.issuer)
+    user.issuer = user.issuer or query.issuer or None
     user.display_name = query.display_name
     return view.user(user)
+
+
+def _check_issuer(user: User, issuer: str) -> None:
+    """Raise MeshError (forbidden) for an account of another site than the one that was asked: an id
+    is a person's only together with its issuer (OpenID Connect Core 1.0, section 5.7)."""
+    if issuer and user.issuer not in (None, issuer):
+        raise MeshError(
+            ErrorCode.FORBIDDEN,
+            f"The account {user.provider}:{user.account} is that of somebody at {user.issuer}, and "
+            f"{user.provider} leads to {issuer} now. Ask an admin for an account of your own.",
+        )
 
 
 def _new(provider: str, account: str, role: wire.Role, now: float) -> User:
@@ -161,12 +180,17 @@ async def set_role(session: AsyncSession, query: SetRole, now: float, news: News
 
 
 async def check_not_last_admin(session: AsyncSession, user: User) -> None:
-    """Raise MeshError (conflict) for the only admin with a password."""
-    if user.role == "admin" and await count_admins(session) == 1:
+    """Raise MeshError (conflict) for the only admin, and the only one who can sign in."""
+    if user.role != "admin":
+        return
+    others = select(func.count()).where(User.role == "admin", User.id != user.id)
+    if user.provider not in NO_WAY_IN:
+        others = others.where(User.provider.not_in(NO_WAY_IN))
+    if not await session.scalar(others):
         raise MeshError(
             ErrorCode.CONFLICT,
-            f"{user.display_name} is the only admin; make somebody else one first, with "
-            "`mesh user role NAME admin`.",
+            f"{user.display_name} is the only admin who can sign in; make somebody else one first, "
+            "with `mesh user role NAME admin`.",
         )
 
 

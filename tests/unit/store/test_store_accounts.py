@@ -11,6 +11,7 @@ from mesh.protocol.accounts import (
     GetUser,
     ListUsers,
     LogIn,
+    RemoveUser,
     RevokeRefresh,
     SaveRefresh,
     SetPassword,
@@ -69,6 +70,23 @@ async def test_the_same_name_at_another_provider_is_another_user(store: Store) -
     alice = await store.user()
     other = await store.ask(SignIn(provider="github", account="alice", display_name="a"), User)
     assert other.id != alice.id
+
+
+async def test_an_account_is_of_the_site_through_which_it_first_signed_in(store: Store) -> None:
+    def through(issuer: str, account: str = "7") -> SignIn:
+        return SignIn(provider="oidc", account=account, display_name="Ada", issuer=issuer)
+
+    ada = await store.ask(through("https://one.example"), User)
+    for known_only in (True, False):
+        query = replace(through("https://two.example"), known_only=known_only)
+        assert await store.refusal(query) == ErrorCode.FORBIDDEN
+    assert await store.ask(through("https://one.example"), User) == ada
+    # of a gateway of the version before, which names no site, and of an account made beforehand
+    assert await store.ask(through(""), User) == ada
+    made = await store.ask(AddUser(account="8", provider="oidc"), User)
+    assert (await store.ask(through("https://two.example", "8"), User)).id == made.id
+    query = through("https://one.example", "8")
+    assert await store.refusal(query) == ErrorCode.FORBIDDEN
 
 
 async def test_an_unknown_user_is_not_found(store: Store) -> None:
@@ -216,6 +234,20 @@ async def test_the_last_admin_stays_one(store: Store) -> None:
     assert await store.refusal(SetRole(user="root", role="user")) == ErrorCode.CONFLICT
     await add(store, "other", role="admin")
     await store.ask(SetRole(user="root", role="user"), User)
+
+
+async def test_the_last_admin_who_can_sign_in_stays_one(store: Store) -> None:
+    await add(store, "root", role="admin")
+    for provider in ("api", "client", "debug"):  # no password, and no site to sign in through
+        made = SignIn(provider=provider, account="idle", display_name="Idle")
+        await store.ask(made, User)
+        await store.ask(SetRole(user=f"{provider}:idle", role="admin"), User)
+    for query in (SetRole(user="root", role="user"), RemoveUser(user="root")):
+        assert await store.refusal(query) == ErrorCode.CONFLICT
+    await store.ask(RemoveUser(user="api:idle"), Ok)
+    await store.ask(AddUser(account="7", provider="github", role="admin"), User)
+    await store.ask(SetRole(user="root", role="user"), User)
+    assert await store.refusal(SetRole(user="github:7", role="user")) == ErrorCode.CONFLICT
 
 
 # --- refresh tokens -------------------------------------------------------------------------------
