@@ -1,4 +1,7 @@
-"""How often one may try to sign in: failures are counted per name and per address. Pure.
+"""How often one may try to sign in: failures are counted per name and address, and of each. Pure.
+
+Who guesses at somebody's name from one address keeps nobody else out who has that name; from many
+addresses they are kept to a number that finds no password.
 
 An attempt counts as a failure from its beginning on, so that a thousand at once are no way round;
 one that succeeds is taken back.
@@ -12,8 +15,9 @@ from mesh.protocol.errors import ErrorCode, MeshError
 WINDOW = 600.0
 """Seconds in which failures are counted."""
 
-PER_NAME, PER_ADDRESS = 10, 100
-"""Failures within the window; many people may share an address, as behind a proxy."""
+PER_NAME, PER_ADDRESS, EVERYWHERE = 10, 100, 100
+"""Failures within the window: for a name from one address, from an address, for a name from
+everywhere. Many people may share an address, as behind a proxy."""
 
 MOST_KEPT = 100_000
 """Names and addresses that are remembered; beyond that the oldest are forgotten."""
@@ -43,12 +47,12 @@ class Attempts:
         self._forget()
 
     def passed(self, name: str, address: str) -> None:
-        """The attempt was right: the name begins anew, the address gets it back."""
+        """The attempt was right: the name begins anew at this address, all else gets it back."""
         for key, _ in _counted(name, address):
             failures = self._failures.get(key)
             if failures:
                 failures.pop()
-        self._failures.pop(f"name {name}", None)
+        self._failures.pop(_here(name, address), None)
 
     def _of(self, key: str, now: float) -> deque[float]:
         failures = self._failures.get(key, deque())
@@ -61,7 +65,12 @@ class Attempts:
             del self._failures[next(iter(self._failures))]
 
 
+def _here(name: str, address: str) -> str:
+    return f"name {address} {name}"
+
+
 def _counted(name: str, address: str) -> Iterable[tuple[str, int]]:
-    yield f"name {name}", PER_NAME
+    yield _here(name, address), PER_NAME
+    yield f"everywhere {name}", EVERYWHERE
     if address:
         yield f"address {address}", PER_ADDRESS

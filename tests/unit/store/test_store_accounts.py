@@ -24,7 +24,7 @@ from mesh.protocol.chats import Ok
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.keys import session_of
-from mesh.store.attempts import PER_ADDRESS, PER_NAME, WINDOW
+from mesh.store.attempts import EVERYWHERE, PER_ADDRESS, PER_NAME, WINDOW
 from mesh.store.mirror import all_news
 from mesh.store.queries import tokens
 from mesh.store.queries.tokens import LATE
@@ -194,13 +194,32 @@ async def test_who_signs_in_by_another_way_has_no_password_to_change(store: Stor
 
 async def test_after_too_many_failures_even_the_right_password_waits(store: Store) -> None:
     await add(store)
-    wrong = LogIn(account="ada", password="wrong", address="192.0.2.1")
-    right = LogIn(account="ada", password=PASSWORD, address="192.0.2.2")
-    for _ in range(PER_NAME):
-        assert await store.refusal(wrong) == ErrorCode.INVALID_TOKEN
-    assert await store.refusal(right) == ErrorCode.RATE_LIMITED
+    for address in ("", "192.0.2.1"):
+        wrong = LogIn(account="ada", password="wrong", address=address)
+        for _ in range(PER_NAME):
+            assert await store.refusal(wrong) == ErrorCode.INVALID_TOKEN
+        right = replace(wrong, password=PASSWORD)
+        assert await store.refusal(right) == ErrorCode.RATE_LIMITED
+        store.now += WINDOW + 1
+        await store.ask(right, User)
+
+
+async def test_who_guesses_elsewhere_locks_nobody_out_alone(store: Store) -> None:
+    await add(store)
+    guesses = [
+        LogIn(account="ada", password="x" * 2000, address=f"192.0.2.{number}")
+        for number in range(EVERYWHERE // PER_NAME)
+    ]
+    here = LogIn(account="ada", password=PASSWORD, address="198.51.100.1")
+    for guess in guesses:
+        await store.ask(here, User)
+        for _ in range(PER_NAME):
+            assert await store.refusal(guess) == ErrorCode.INVALID_TOKEN
+        assert await store.refusal(guess) == ErrorCode.RATE_LIMITED
+    # of many addresses together there is an end all the same, whoever has signed in meanwhile
+    assert await store.refusal(here) == ErrorCode.RATE_LIMITED
     store.now += WINDOW + 1
-    await store.ask(right, User)
+    await store.ask(here, User)
 
 
 async def test_who_signs_in_begins_anew(store: Store) -> None:
