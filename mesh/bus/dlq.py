@@ -58,7 +58,7 @@ async def forget(js: JetStream, tenants: Collection[str]) -> None:
 
 
 def _read(stored: Stored) -> DeadLetter | None:
-    """The letter; None for the mark in the place of one that is gone, and for what nobody can read."""
+    """The letter; None for the mark in the place of one that is gone, and for garbage."""
     try:
         letter = decode_letter(stored.data)
     except DecodeError as error:

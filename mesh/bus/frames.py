@@ -47,7 +47,8 @@ class FrameWriter:
     sent at once.
 
     unsayable: called with a request of which a piece is more than the broker takes. That piece is
-    not written, nor what is put behind it under the same claim; it counts as stored.
+    not written, nor what is put behind it under the same claim; it counts as stored. last: the
+    sequence of the last frame that this process has written there, 0: none.
     """
 
     def __init__(
@@ -56,12 +57,13 @@ class FrameWriter:
         reply: str,
         writer: Writer,
         unsayable: Callable[[str], None] = lambda rid: None,
+        last: int = 0,
     ) -> None:
         self._js = js
         self._unsayable = unsayable
         self._unsaid: set[Pen] = set()
         self._subject = subjects.tokens(reply, writer)
-        self._last = 0
+        self._last = last
         self._open: dict[Pen, OpenEntry] = {}
         self._writing: int | None = None
         self._failed = False
@@ -70,6 +72,16 @@ class FrameWriter:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._progress = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was put is stored."""
+        return not self._open and self._writing is None
+
+    @property
+    def last(self) -> int:
+        """The sequence of the last frame, 0 where there is none; sure while it is `idle`."""
+        return self._last
 
     @property
     def mark(self) -> int:

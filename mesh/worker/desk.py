@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.frames import FrameWriter, Unwritten
+from mesh.bus.frame_writers import FrameWriters
+from mesh.bus.frames import Unwritten
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
 from mesh.bus.pull import Item, ack, in_progress, nak, term
-from mesh.bus.trace import SPAN, TRACE, working_for
+from mesh.bus.trace import SPAN, TRACE
 from mesh.protocol.trace_context import TraceContext
 from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Settled
@@ -69,18 +70,16 @@ class Desk:
         self.stuck = asyncio.Event()
         self._patience = patience
         self._bus = bus
-        self._js = js
         self._claims = claims
         self._engine = engine
         self._ready = ready
         self._freed = freed
-        self._lasting = lasting
         self._clock = clock
         self._prompts = PromptBuilder(engine)
         self._answers: dict[str, Answer] = {}
         self._claiming: dict[str, Item] = {}
         self._look_again: set[str] = set()
-        self._frames: dict[str, FrameWriter] = {}
+        self._frames = FrameWriters(js, claims.writer, self._unsayable, lasting)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asides: set[asyncio.Task[None]] = set()
         self._meter = Meter()
@@ -242,7 +241,7 @@ class Desk:
             del self._claiming[rid]
             told = rid in self._look_again
             self._look_again.discard(rid)
-        frames = self._frames_for(item.prompt.request.reply)
+        frames = self._frames.at(request.reply)
         answer = Answer(
             held,
             self._claims,
@@ -275,6 +274,8 @@ class Desk:
             await self._give_back(item)
         finally:
             self._answers.pop(rid, None)
+            needed = {each.held.item.prompt.request.reply for each in self._answers.values()}
+            self._frames.let_go(needed)
             self.left_behind = self.left_behind or answer.left_behind
             if answer.engine_broken:
                 self.stuck.set()
@@ -318,15 +319,6 @@ class Desk:
                 await in_progress(self._bus, item.ack_reply)
             except BusError:
                 return
-
-    def _frames_for(self, reply: str) -> FrameWriter:
-        frames = self._frames.get(reply)
-        if frames is None:
-            frames = FrameWriter(self._js, reply, self._claims.writer, self._unsayable)
-            self._frames[reply] = frames
-            with working_for(""):  # it goes on for others
-                self._lasting.start(frames.run())
-        return frames
 
     def _unsayable(self, rid: str) -> None:
         answer = self._answers.get(rid)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.bus.connection import Bus
 from mesh.bus.dialling import Client
@@ -15,7 +16,7 @@ from mesh.protocol.poison import Bounds
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker import desk as of_desk
-from mesh.worker.answer import Patience
+from mesh.worker.answer import Answer, Patience
 from mesh.worker.claim import Claims, Held
 from mesh.worker.desk import Desk
 from mesh.worker.engines.echo import EchoEngine
@@ -79,3 +80,31 @@ async def test_only_what_the_engine_is_alive_on_is_renewed(
     finally:
         renewing.cancel()
         desk.close()
+
+
+async def test_nothing_is_kept_for_addresses_at_which_nobody_waits_any_more(
+    engine: EchoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway without a name of its own has another address with each start."""
+
+    async def ready() -> None: ...
+
+    async def work(answer: Answer) -> None:
+        return None  # another has taken it over
+
+    monkeypatch.setattr(Answer, "work", work)
+    bus, lasting = Bus(Client(), "w1"), Lasting()
+    js = JetStream(bus)
+    claims = Granted(bus, js, Writer("w1", "i1"), engine.info.fingerprint)
+    patience = Patience(first=LIMIT, between=LIMIT, losses=Bounds(2, 5))
+    desk = Desk(bus, js, claims, engine, patience, ready, lambda: None, lasting)
+    before = len(asyncio.all_tasks())
+    for start in range(50):
+        request = replace(REQUEST, rid=f"r{start}", reply=f"gw-{start}")
+        desk.take(Item(Prompt(queued=1, request=request), "ack.me", 1, 1))
+        while desk.running():
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    assert len(asyncio.all_tasks()) == before
+    desk.close()
+    await lasting.close()
