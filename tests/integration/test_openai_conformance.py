@@ -1,15 +1,16 @@
 """Every answer of the OpenAI routes, held strictly to the types of OpenAI's own client."""
 
+import json
 from typing import Any
 
 import httpx
 import pytest
-from openai.types import Completion, Model
+from openai.types import Completion, CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
-from tests.whole_mesh import ECHO, Mesh
+from tests.whole_mesh import ECHO, SLOW, Mesh
 
 TOOL: dict[str, Any] = {
     "type": "function",
@@ -79,3 +80,20 @@ def test_responses(mesh: Mesh, parameters: dict[str, Any]) -> None:
 
 def test_models(mesh: Mesh) -> None:
     check(Model, httpx.get(f"{mesh.url}/v1/models/{ECHO}", timeout=60).text)
+
+
+def test_embeddings(mesh: Mesh) -> None:
+    check(CreateEmbeddingResponse, post(mesh, "/v1/embeddings", {"input": ["one", "two"]}))
+
+
+def test_a_response_that_is_kept(mesh: Mesh) -> None:
+    made = json.loads(post(mesh, "/v1/responses", {"input": "one two"}))["id"]
+    check(Response, httpx.get(f"{mesh.url}/v1/responses/{made}", timeout=60).text)
+
+
+def test_a_response_that_is_cancelled(mesh: Mesh) -> None:
+    body = {"model": SLOW, "input": "/repeat word", "background": True}
+    made = json.loads(post(mesh, "/v1/responses", body))["id"]
+    answer = httpx.post(f"{mesh.url}/v1/responses/{made}/cancel", timeout=60)
+    assert answer.status_code == 200
+    check(Response, answer.text)
