@@ -18,12 +18,14 @@ from nats.aio.subscription import Subscription
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream, Stored, republished
 from mesh.bus.log_end import LogEnd
+from mesh.bus.one_by_one import passed_over
 from mesh.bus.replay import Replayer, anchor, apply, last_event
 from mesh.bus.track import Track as Track
 from mesh.bus.tracks import SHORT, Tracks
 from mesh.bus.tracks import OnEvent as OnEvent
 from mesh.protocol import subjects
 from mesh.protocol.run import Run
+from mesh.protocol.subjects import RunSubject
 
 log = logging.getLogger(__name__)
 
@@ -221,11 +223,12 @@ class Follower:
         """Apply a message that came live; False if something before it is missing."""
         if stored.seq <= self._applied:
             return True
-        where = subjects.parse_run(stored.subject)
-        if where.kind == "tok" and not self.tracks.in_chain(stored):
-            return False
-        if self.tracks.unvouched(where, stored) or self.tracks.apply(where, stored):
-            return False
+        where = _where(stored)
+        if where is not None:
+            if where.kind == "tok" and not self.tracks.in_chain(stored):
+                return False
+            if self.tracks.unvouched(where, stored) or self.tracks.apply(where, stored):
+                return False
         self._applied = stored.seq
         self._heard.add(stored.seq)
         return True
@@ -262,7 +265,9 @@ class Follower:
             log_of = subjects.log_of(self._reply)
             async for batch in self._js.read(subjects.RUN_STREAM, log_of, at + 1, target):
                 for stored in batch:
-                    where = subjects.parse_run(stored.subject)
+                    where = _where(stored)
+                    if where is None:
+                        continue
                     unheard = stored.seq not in self._heard
                     for track in self.tracks.apply(where, stored, unheard):
                         held = self.tracks.hold(track, where, stored)
@@ -365,6 +370,15 @@ def _continue(rid: str, run: Run, read: int, held: list[Stored]) -> bool:
     """Apply to a request what was held while its story was read up to a sequence; False if
     something before it is missing. What was read is there, as far as it counts."""
     return all([apply({rid: run}, stored) for stored in held if stored.seq > read])
+
+
+def _where(stored: Stored) -> RunSubject | None:
+    """What a message's subject says; None, with an error, for one that is no subject of the log."""
+    try:
+        return subjects.parse_run(stored.subject)
+    except ValueError:
+        passed_over(stored)
+        return None
 
 
 def _now() -> float:

@@ -187,8 +187,8 @@ class Conductor:
                 return await self._expire(story)
             except Fenced:
                 return
-            except (BusError, MeshError) as error:
-                log.debug("The run %s could not be ended: %s", story.run.id, error)
+            except Exception as error:
+                log.warning("The run %s could not be ended: %s", story.run.id, error)
         await asyncio.sleep(min(LATER, max(LOOK, left)))
 
     async def _further(self, story: ToolStory, known: int) -> None:

@@ -1,10 +1,12 @@
 """Who reads the log for a gateway goes on behind an entry that it cannot handle."""
 
+import asyncio
 import logging
 from typing import cast
 
 import pytest
 
+from mesh.bus.follow import Follower
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.lasting import Lasting
 from mesh.bus.log_end import Head
@@ -18,6 +20,7 @@ from mesh.protocol.codec import encode
 from mesh.protocol.messages import Queued, RunEvent
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
+from tests.unit.bus.memory import Clockwork, MemoryLog
 
 GATEWAY = Writer("gateway", "i")
 ODD = "m1.run.gw1.evt.r.gateway.i.more"
@@ -107,3 +110,30 @@ def test_a_follower_s_tracks_go_on_behind_an_event_that_cannot_be_handled(
     assert heard == [1, 3]
     (said,) = complaints(caplog)
     assert said.startswith("The log's message 1 ")
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_follower_follows_on_behind_it(live: bool, caplog: pytest.LogCaptureFixture) -> None:
+    loop, memory = Clockwork(), MemoryLog()
+
+    async def follow() -> None:
+        follower = Follower(memory.bus, memory.js, "gw1")
+        await follower.start()
+        track = follower.track("r3")
+        for stored in LOG:
+            memory.store(stored.subject, stored.data, 0)
+        if live:
+            for stored in memory.messages:
+                memory.tell(stored)
+        else:
+            follower.doubt()
+        async with asyncio.timeout(60):
+            while track.run.queued is None:
+                await track.changed()
+            while follower._filling is not None:
+                await asyncio.sleep(0.1)
+
+    loop.run_until_complete(follow())
+    loop.close()
+    (said,) = complaints(caplog)
+    assert said.startswith("The log's message 2 ")
