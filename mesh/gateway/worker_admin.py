@@ -77,8 +77,10 @@ class EnrolledRead(Struct, frozen=True, kw_only=True):
 
 @put("/admin/workers", body=NewWorker)
 async def enrol_worker(request: AnyRequest, services: Wired) -> Response[EnrolledRead]:
-    """Let a worker join, from any machine; one that may already gets another key. For admins, in
-    person."""
+    """Let a worker join, from any machine; one that may already gets another key.
+
+    For admins, in person.
+    """
     admin = services.doorman.in_person(request)
     body = await read_body(request, NewWorker)
     made = await _ask(services, Enrol(name=body.name), Enrolled)
