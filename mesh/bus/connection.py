@@ -288,5 +288,9 @@ def _in_front(headers: dict[str, str] | None) -> int:
 
 
 def status(msg: Msg) -> str:
-    """The inline status of a broker's own message ("503", "404", "100"), or ""."""
-    return (msg.headers or {}).get("Status", "")
+    """The inline status of a broker's own message ("503", "404", "100"), or "".
+
+    A stored message is none of the broker's own, whatever its writer has put into its headers.
+    """
+    headers = msg.headers or {}
+    return "" if "Nats-Sequence" in headers else headers.get("Status", "")

@@ -307,8 +307,9 @@ def _end_of_batch(msg: Msg, done: asyncio.Future[bool]) -> None:
 def fence(expected: int, subject: str = "") -> dict[str, str]:
     """Headers that let an append pass only if `expected` is the last sequence.
 
-    The last one under `subject` (a filter with wildcards, the same from every writer), or under
-    the append's own subject when that is "".
+    The last one under `subject` (a filter with wildcards, spelled the same by all who may write at
+    the same time: a cluster tells their appends apart by it), or under the append's own subject
+    when that is "".
     """
     headers = {EXPECTED: str(expected)}
     if subject:
@@ -319,25 +320,25 @@ def fence(expected: int, subject: str = "") -> dict[str, str]:
 def republished(msg: Msg) -> Stored:
     """A message as it comes on a `live.` subject, after it was stored."""
     headers = msg.headers or {}
-    expected = headers.get(EXPECTED)
+    seq = int(headers["Nats-Sequence"])
     return Stored(
-        seq=int(headers["Nats-Sequence"]),
+        seq=seq,
         subject=headers["Nats-Subject"],
         data=msg.data,
-        expected=None if expected is None else int(expected),
+        expected=_fenced(headers.get(EXPECTED), seq),
         previous=int(headers["Nats-Last-Sequence"]),
     )
 
 
 def _direct(msg: Msg) -> Stored:
     headers = msg.headers or {}
-    expected = headers.get(EXPECTED)
+    seq = int(headers["Nats-Sequence"])
     return Stored(
-        seq=int(headers["Nats-Sequence"]),
+        seq=seq,
         subject=headers["Nats-Subject"],
         data=msg.data,
         at=unix(headers["Nats-Time-Stamp"]),
-        expected=None if expected is None else int(expected),
+        expected=_fenced(headers.get(EXPECTED), seq),
     )
 
 
@@ -347,17 +348,28 @@ def _stored(raw: _Raw) -> Stored:
         subject=raw.subject,
         data=base64.b64decode(raw.data),
         at=unix(raw.time),
-        expected=_expected(base64.b64decode(raw.hdrs)),
+        expected=_expected(base64.b64decode(raw.hdrs), raw.seq),
     )
 
 
-def _expected(headers: bytes) -> int | None:
+def _expected(headers: bytes, seq: int) -> int | None:
     """The sequence that an append was fenced with, in its stored header block (ADR-4)."""
     for line in headers.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name == EXPECTED.encode():
-            return int(value)
+            return _fenced(value.decode("ascii", "replace").strip(), seq)
     return None
+
+
+def _fenced(said: str | None, seq: int) -> int | None:
+    """The sequence that the append stored at `seq` says to have been fenced with: one before it.
+
+    The broker takes what is no number for no fence at all; a writer gone mad may have put it there.
+    """
+    if said is None or not (said.isascii() and said.isdigit() and len(said) <= len(str(seq))):
+        return None
+    found = int(said)
+    return found if found < seq else None
 
 
 def unix(stamp: str) -> float:
