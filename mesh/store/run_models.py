@@ -58,8 +58,9 @@ class ToolRun(Base):
 
     thread: of the tenant's, which the question (what was said last) and the text were added to, or
     the id of a `Thread`; on_thread: whether it is that, and the tenant took part in it when the run
-    began; assistant: who answered there; state: in_progress, requires_action, completed,
-    incomplete, failed, cancelled or expired; text: the last answer, or what there was of it.
+    began; assistant: who answered there; question: "" on a `Thread`, whose messages have the words,
+    which may be another's; state: in_progress, requires_action, completed, incomplete, failed,
+    cancelled or expired; text: the last answer, or what there was of it.
     """
 
     __tablename__ = "tool_runs"

@@ -60,13 +60,17 @@ def _further(
 
 def _begun(rows: Rows, event: RunBegun) -> ToolRun:
     run = event.run
+    on_thread = (run.thread, run.tenant) in rows.participants
+    # What was said last on a thread may be another's, and goes when that message goes. By its
+    # assistant a run is known to be on one that the tenant had to leave since, or that is gone.
+    words = run.messages[-1:] if not (on_thread or run.assistant) else ()
     return ToolRun(
         id=run.id,
         tenant=run.tenant,
         thread=run.thread,
-        on_thread=(run.thread, run.tenant) in rows.participants,
+        on_thread=on_thread,
         assistant=run.assistant,
-        question=run.messages[-1].content if run.messages else "",
+        question=words[0].content if words else "",
         model=run.model,
         state="in_progress",
         text="",

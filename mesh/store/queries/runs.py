@@ -77,6 +77,7 @@ async def get_thread(session: AsyncSession, query: GetThread) -> ThreadHistory:
             ToolRun.tenant == query.tenant,
             ToolRun.thread == query.thread,
             ToolRun.state.in_(("completed", "incomplete")),
+            ToolRun.question != "",  # else it was on a thread that the tenant had to leave
             ToolRun.text != "",
         )
         .order_by(ToolRun.created_at.desc(), ToolRun.id)

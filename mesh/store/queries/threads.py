@@ -22,6 +22,7 @@ from mesh.protocol.threads import (
 from mesh.protocol.tool_story import Status, rid_of
 from mesh.store.models import Action, Run, ToolRun, User
 from mesh.store.queries import find, once
+from mesh.store.queries.askings import forget_words
 from mesh.store.queries.paging import check_limit, page
 from mesh.store.queries.thread_messages import add
 from mesh.store.refusals import bad, no_such
@@ -127,9 +128,10 @@ async def remove_of(session: AsyncSession, user: str) -> tuple[str, ...]:
 
 
 async def _remove(session: AsyncSession, row: Thread) -> tuple[str, ...]:
-    """Delete a thread and its runs; returns those of them that are not over."""
-    running = select(ToolRun.id).where(_of(row), ToolRun.state.not_in(OVER))
-    unfinished = tuple(await session.scalars(running))
+    """Delete a thread, its runs, and the words of what they asked; returns the runs not over."""
+    found = (await session.execute(select(ToolRun.id, ToolRun.state).where(_of(row)))).all()
+    unfinished = tuple(run_id for run_id, state in found if state not in OVER)
+    await forget_words(session, [run_id for run_id, _ in found])
     await session.execute(delete(ToolRun).where(_of(row)))
     await session.delete(row)
     return unfinished
