@@ -115,6 +115,31 @@ def _bounded(random: Random) -> Schema:
     return {"type": "array", "items": numbers, "minItems": 1, "maxItems": 4}
 
 
+BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+
+def several_types(random: Random) -> Schema:
+    """One of several types, with keywords of any of them, and often with bounds of numbers."""
+    words: Schema = {
+        "properties": {"a": {"type": "integer"}},
+        "required": ["a"],
+        "additionalProperties": {"type": "null"},
+        "items": {"type": "boolean"},
+        "minItems": 1,
+        "maxItems": 2,
+        "minLength": 2,
+        "maxLength": 3,
+    }
+    low = random.randint(-30, 30)
+    numbers = dict(zip(BOUNDS, (low, low + 20, low + 1, low + 15), strict=True))
+    kinds = ["object", "array", "string", "integer", "number", "boolean", "null"]
+    found: Schema = {"type": random.sample(kinds, random.randint(2, 4))}
+    for source, most in ((words, len(words)), (numbers, 2)):
+        names = random.sample(list(source), random.randint(0, most))
+        found |= {name: source[name] for name in names}
+    return found
+
+
 UNDOCUMENTED: dict[str, Any] = {
     "pattern": "^a+$",
     "multipleOf": 3,

@@ -1,4 +1,6 @@
-"""The types of JSON Schema. Pure."""
+"""The types of JSON Schema, and its references. Pure."""
+
+from urllib.parse import unquote
 
 
 def is_of(value: object, kind: str) -> bool:
@@ -18,3 +20,9 @@ def is_of(value: object, kind: str) -> bool:
         case list():
             return kind == "array"
     return kind == "object"
+
+
+def steps(reference: str) -> list[str]:
+    """The names through which a reference leads, from the whole schema: `#/$defs/a%20b`."""
+    names = unquote(reference).split("/")[1:]
+    return [name.replace("~1", "/").replace("~0", "~") for name in names]

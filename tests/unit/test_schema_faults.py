@@ -66,6 +66,7 @@ def fault(schema: object, text: str) -> str:
         ({"allOf": [{"type": "null"}]}, "1", "the whole has to be of type null"),
         ({"type": "object"}, '{"a": 1', "the whole is not JSON"),
         ({}, "[" * 100_000 + "]" * 100_000, "the whole is"),
+        ({"$ref": "#/$defs/a%20b", "$defs": {"a b": {"type": "null"}}}, "null", ""),
         ({"$ref": "#/nowhere"}, "1", "the whole is not allowed here"),
     ],
 )

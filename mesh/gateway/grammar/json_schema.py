@@ -9,10 +9,10 @@ from mesh.gateway.grammar.choices import alike
 from mesh.gateway.grammar.json_text import Json
 from mesh.gateway.grammar.keywords import (
     ANNOTATIONS,
-    KEYWORDS,
     Schema,
     SchemaError,
     bounds,
+    known,
     only,
     refuse,
     text,
@@ -22,7 +22,11 @@ from mesh.gateway.grammar.keywords import (
 from mesh.gateway.grammar.numbers import between
 from mesh.gateway.grammar.sound import faults
 from mesh.protocol.grammar import Alternative, Grammar
-from mesh.protocol.json_types import is_of
+from mesh.protocol.json_types import is_of, steps
+
+NO_ID = (
+    "Only the whole schema may have an $id, for references within are read from it; leave it out."
+)
 
 
 def grammar(schema: object) -> Grammar:
@@ -63,6 +67,8 @@ class _Compiler:
             return self._json.any_value()
         if not isinstance(schema, dict):
             refuse(where, "A schema is an object, or true.")
+        if "$id" in schema and schema is not self._root:
+            refuse(f"{where}.$id", NO_ID)
         keys = schema.keys() - ANNOTATIONS
         if not keys:
             return self._json.any_value()
@@ -94,8 +100,7 @@ class _Compiler:
 
     def _typed(self, schema: Schema, keys: set[str], where: str) -> int:
         kinds = types(schema, keys, where)
-        known = {"type"}.union(*(KEYWORDS[kind] for kind in kinds))
-        only(keys, known, where)
+        only(keys, {"type"} | known(kinds), where)
         rules: list[Alternative] = [(self._of_type(kind, schema, where),) for kind in kinds]
         return self._b.rule(*rules)
 
@@ -211,10 +216,11 @@ class _Compiler:
 
     def _find(self, name: str, where: str) -> object:
         found = self._root
-        for part in name.split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
+        for part in steps(name):
             if not isinstance(found, dict) or part not in found:
                 refuse(where, f"There is nothing at {name}.")
+            if found is not self._root and isinstance(found.get("$id"), str):  # no property's name
+                refuse(where, NO_ID)
             found = found[part]
         return found
 

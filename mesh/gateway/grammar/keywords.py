@@ -9,7 +9,7 @@ LONGEST = 1000
 
 Schema = dict[str, Any]
 
-ANNOTATIONS = {
+ANNOTATIONS = {  # an $id only of the whole
     "title",
     "description",
     "default",
@@ -42,6 +42,16 @@ class SchemaError(Exception):
     def __init__(self, where: str, detail: str) -> None:
         super().__init__(detail)
         self.where = where
+
+
+def known(kinds: list[str]) -> set[str]:
+    """The keywords that a value of any of these types can be kept to.
+
+    Each keyword speaks of one type and is nothing to the others, but for the bounds: they hold for
+    every number, and only integers can be kept to them.
+    """
+    found = {word for kind in kinds for word in KEYWORDS[kind]}
+    return found - set(KEYWORDS["integer"]) if "number" in kinds else found
 
 
 def types(schema: Schema, keys: set[str], where: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mesh.protocol.json_types import is_of
+from mesh.protocol.json_types import is_of, steps
 
 MOST = 100_000
 """Looks that are taken: at a part of a value under a schema, one of its types, a name that it has
@@ -186,8 +186,7 @@ class _Held:
     def _led_to(self, name: str) -> Any:
         """What a reference leads to; False, under which nothing is valid, if that is nothing."""
         found = self._root
-        for part in name.split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
+        for part in steps(name):
             if not isinstance(found, dict) or part not in found:
                 return False
             found = found[part]
