@@ -28,8 +28,10 @@ HEADER = "TrustedClient"
 PROVIDER = "client"
 LONGEST_ID = 200
 REMEMBERED = 60.0
-"""Seconds for which the store is not asked again who a client's user is."""
+"""Seconds for which the store is not asked again who a client's user is; while it cannot be asked,
+what it said last goes on counting."""
 MOST_REMEMBERED = 10_000
+"""Users; beyond that those are forgotten first of whom the store was asked longest ago."""
 
 UNREADABLE = f"The header {HEADER} has to be base64 of a JSON object with api_key, client, user_id."
 NO_USERNAME = f"The username in the header {HEADER} has to be text without control characters."
@@ -103,19 +105,32 @@ class TrustedClients:
 
     async def _principal(self, claims: Claims) -> Principal:
         now = time.monotonic()
-        known = self._known.get(claims.account)
+        known = self._as_known(claims)
         if known is not None and known.until > now:
-            # Another role counts at once, and who was deleted is gone.
-            if known.mark == self._accounts.mark(known.principal.user_id):
-                return known.principal
+            return known.principal
         told = self._accounts.told
-        user = await self._store.ask(sign_in(claims, known_only=True))
+        try:
+            user = await self._store.ask(sign_in(claims, known_only=True))
+        except MeshError as error:
+            known = self._as_known(claims)  # more may have been heard meanwhile
+            if known is None or error.code is not ErrorCode.STORE_UNAVAILABLE:
+                raise
+            return known.principal
         principal = Principal(user.id, user.display_name, user.role, trusted=True)
         if told == self._accounts.told:  # else what the store said may be old by now
             self._remember(claims.account, principal, now + REMEMBERED)
         return principal
 
+    def _as_known(self, claims: Claims) -> Known | None:
+        """What the store said of a user, however long ago, unless anything was heard of them since:
+        another role counts at once, and who was deleted is gone."""
+        known = self._known.get(claims.account)
+        if known is None or known.mark != self._accounts.mark(known.principal.user_id):
+            return None
+        return known
+
     def _remember(self, account: str, principal: Principal, until: float) -> None:
+        self._known.pop(account, None)
         while len(self._known) >= MOST_REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[account] = Known(principal, self._accounts.mark(principal.user_id), until)

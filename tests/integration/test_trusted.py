@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from mesh.bus.connection import Bus
+from mesh.gateway import trusted_clients
 from mesh.gateway.store import Store
 from mesh.protocol.accounts import CreateKey, RevokeKey, SetRole
 from mesh.protocol.keys import new_key
@@ -211,3 +212,53 @@ async def test_a_site_s_user_who_leaves_is_gone_and_may_come_again(
         ok(await http.delete("/account", headers=ada))
         refusal(await http.get("/chats", headers=ada), 404, "not_found")
         assert ok(await http.post("/auth/trusted", headers=ada))["id"] != first["id"]
+
+
+async def test_while_the_store_is_down_a_site_s_users_go_on_as_they_were_known(
+    mesh: Mesh, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trusted_clients, "REMEMBERED", 0.0)  # whoever comes again is asked for
+    website = await site(store)
+    ada, bob, eve, dan = (website.header(name) for name in ("ada", "bob", "eve", "dan"))
+    body = {"prompt": "one two", "model": ECHO}
+    async with mesh.anonymous() as http:
+        for user in (ada, bob, eve, dan):
+            known = ok(await http.post("/auth/trusted", headers=user))["id"]
+            if user is not bob:
+                ok(await http.get("/v1/models", headers=user))
+            if user is eve:
+                await store.ask(SetRole(user=known, role="admin"))
+        ok(await http.delete("/account", headers=dan))
+        mesh.stop("store")
+        try:
+            for _ in range(2):
+                assert (await http.post("/generate", json=body, headers=ada)).status_code == 200
+            for other in (bob, eve, dan):  # never seen here; another role since; gone
+                assert (await http.get("/v1/models", headers=other)).status_code == 503
+        finally:
+            mesh.start("store")
+        ok(await http.get("/v1/models", headers=bob))
+        refusal(await http.get("/chats", headers=dan), 404, "not_found")
+
+
+async def test_whom_a_gateway_knows_of_a_site_s_users_are_the_latest(
+    mesh: Mesh, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trusted_clients, "REMEMBERED", 0.0)
+    monkeypatch.setattr(trusted_clients, "MOST_REMEMBERED", 2)
+    website = await site(store)
+    ada, bob, eve = (website.header(name) for name in ("ada", "bob", "eve"))
+    async with mesh.anonymous() as http:
+        for user in (ada, bob, eve):
+            ok(await http.post("/auth/trusted", headers=user))
+        for user in (ada, bob, ada, eve):
+            ok(await http.get("/v1/models", headers=user))
+        mesh.stop("store")
+        try:
+            codes = [
+                (await http.get("/v1/models", headers=user)).status_code for user in (ada, eve)
+            ]
+            assert codes == [200, 200]
+            assert (await http.get("/v1/models", headers=bob)).status_code == 503
+        finally:
+            mesh.start("store")
