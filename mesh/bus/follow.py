@@ -320,6 +320,10 @@ class Follower:
         self._end.lost = False
         self._heard.clear()
         self._backlog.clear()
+        # Of those whose story was to be read again, what was known and held is of the other log.
+        self._broken = {rid: (track, held, 0) for rid, (track, held, _) in self._broken.items()}
+        for _, held, _ in self._broken.values():
+            held.clear()
 
     async def _attach(self, rid: str) -> Track | None:
         last = await last_event(self._js, rid, self._reply)

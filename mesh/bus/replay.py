@@ -28,23 +28,29 @@ RETRY = 0.2
 
 
 def read_event(stored: Stored) -> LogEvent | None:
-    """The event in a stored message; None, with a warning, where it cannot be read, or says that
-    something is queued which is not its writer's to queue."""
+    """The event in a stored message; None, with a warning, where it cannot be read, or says what
+    is not its writer's to say, or not there."""
     try:
         event = decode_event(stored.data)
     except msgspec.DecodeError as error:
         log.warning("The log's message %d cannot be read: %s", stored.seq, error)
         return None
-    if isinstance(event, Queued) and not _may_queue(stored, event):
-        log.warning("The log's message %d is nobody's to queue: %s", stored.seq, stored.subject)
+    if not _in_place(stored, event):
+        log.warning("The log's message %d is out of place: %s", stored.seq, stored.subject)
         return None
     return event
 
 
-def _may_queue(stored: Stored, event: Queued) -> bool:
-    """Whether it is a gateway that asks, and for what the subject says."""
+def _in_place(stored: Stored, event: LogEvent) -> bool:
+    """Whether it is a gateway that asks, and for what the subject says; and whether what befalls
+    workers is told where that belongs."""
     where = subjects.parse_run(stored.subject)
-    return where.writer.user == WRITER and where.rid == event.request.rid
+    match event:
+        case Queued(request=request):
+            return where.writer.user == WRITER and where.rid == request.rid
+        case WorkerStarted() | WorkerStopped() | WorkerLost():
+            return where.reply == subjects.FLEET
+    return True
 
 
 def read_frame(stored: Stored) -> Frame | None:
@@ -74,10 +80,8 @@ def _apply(runs: Mapping[str, Run], stored: Stored, in_order: bool) -> bool:
     found: list[Applied] = []
     if where.kind == "evt" and (run := _at(runs, where.rid, where.reply)) is not None:
         match read_event(stored):
-            case None:
+            case None | WorkerStarted() | WorkerStopped() | WorkerLost():
                 run.passed(stored.seq)
-            case WorkerStarted() | WorkerStopped() | WorkerLost():
-                pass
             case event:
                 found.append(run.event(event, where.writer, stored.seq, in_order))
     elif where.kind == "tok":
@@ -116,12 +120,43 @@ async def anchor(
     return (first, event) if first is not None and isinstance(event, Queued) else None
 
 
-async def events(js: JetStream, rid: str, reply: str = "*") -> list[Stored]:
-    """All events of a request in order, by the leader's word; none where the log has it not.
+async def events(js: JetStream, rid: str) -> list[Stored]:
+    """All events of a request in order, by the leader's word; none where the log has it not. What
+    the log has forgotten is missing at the beginning. Raises BusError."""
+    found = await chain(js, rid)
+    if found and not _all_of_one(rid, found):
+        began = await anchor(js, rid)
+        if began is not None:
+            return await _forwards(js, rid, began[1].request.reply, began[0])
+    return found
 
-    Each was fenced with the one before, so they are a chain, and are followed from the last one
-    back: to look for them forwards the broker would pass over all that lies between them. What the
-    log has forgotten is missing at the beginning. Raises BusError.
+
+def _all_of_one(rid: str, found: list[Stored]) -> bool:
+    """Whether these are a request from its beginning on. Who has gone mad may have written among
+    them, or elsewhere, what was fenced with nothing, or with another request."""
+    places = {subjects.parse_run(stored.subject)[:3] for stored in found}
+    told = len(places) == 1 and places.pop()[2] == rid
+    return told and isinstance(read_event(found[0]), Queued)
+
+
+async def _forwards(js: JetStream, rid: str, reply: str, first: Stored) -> list[Stored]:
+    """All events of a request from its first one on, one after the other: that takes its time."""
+    last = await last_event(js, rid, reply)
+    found = [first]
+    while last is not None and found[-1].seq < last.seq:
+        wanted = subjects.events_of(rid, reply)
+        more = await js.next(subjects.RUN_STREAM, wanted, found[-1].seq + 1)
+        if more is None:
+            break
+        found.append(more)
+    return found
+
+
+async def chain(js: JetStream, rid: str, reply: str = "*") -> list[Stored]:
+    """What was told under an id, of all addresses or one, each fenced with the one before.
+
+    They are followed from the last one back: to look for them forwards the broker would pass over
+    all that lies between them. Raises BusError.
     """
     last = await last_event(js, rid, reply)
     found = [] if last is None else [last]
@@ -139,21 +174,10 @@ async def story(js: JetStream, rid: str) -> Run | None:
     Cheap, however long the answer and the log are. Raises BusError.
     """
     found = await events(js, rid)
-    if found and not _all_of_one(found):
-        began = await anchor(js, rid)
-        if began is not None:
-            found = await events(js, rid, began[1].request.reply)
     run = Run(bare=True)
     for stored in found:
         apply({rid: run}, stored)
     return run if found else None
-
-
-def _all_of_one(found: list[Stored]) -> bool:
-    """Whether these are a request from its beginning on; the last one of all addresses, and what
-    was before that, may be of another."""
-    places = {subjects.parse_run(stored.subject).reply for stored in found}
-    return len(places) == 1 and isinstance(read_event(found[0]), Queued)
 
 
 @dataclass

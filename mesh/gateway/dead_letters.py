@@ -22,8 +22,10 @@ from mesh.protocol.messages import (
     AskAgain,
     AskedAgain,
     Attempt,
+    Cancelled,
     Claim,
     DeadLetter,
+    Done,
     Failed,
     LetterGone,
     Queued,
@@ -119,30 +121,19 @@ class DeadLetters:
 
     async def _letter(self, rid: str) -> DeadLetter | None:
         """What the log tells of a request that has ended as poison."""
-        found = await events(self._js, rid)
-        end = read_event(found[-1]) if found else None
-        if not isinstance(end, Failed):
-            return None
         queued: Queued | None = None
         attempts: list[Attempt] = []
-        for stored in found:
+        for stored in await events(self._js, rid):
             match read_event(stored):
                 case Queued() as queued:
                     pass
                 case Claim() as claim:
                     attempts.append(_attempt(stored, claim))
-        if queued is None:
-            return None
-        return DeadLetter(
-            request=queued.request,
-            turn=queued.turn,
-            at=found[-1].at,
-            why=end.detail,
-            text=end.text,
-            attempts=tuple(attempts),
-            note=queued.note,
-            charge=queued.charge,
-        )
+                case Failed() as end if queued is not None:
+                    return _letter(queued, attempts, end, stored.at)
+                case Done() | Cancelled():
+                    break  # what somebody writes behind an end counts for nothing
+        return None
 
 
 def _ever_shorter(letter: DeadLetter) -> Iterator[DeadLetter]:
@@ -153,6 +144,19 @@ def _ever_shorter(letter: DeadLetter) -> Iterator[DeadLetter]:
     total, last = len(letter.attempts), letter.attempts[-FEW:]
     short += f", nor more than the last {len(last)} of its {total} claims"
     yield replace(letter, text="", why=f"{letter.why} {short}.", attempts=last)
+
+
+def _letter(queued: Queued, attempts: list[Attempt], end: Failed, at: float) -> DeadLetter:
+    return DeadLetter(
+        request=queued.request,
+        turn=queued.turn,
+        at=at,
+        why=end.detail,
+        text=end.text,
+        attempts=tuple(attempts),
+        note=queued.note,
+        charge=queued.charge,
+    )
 
 
 def _attempt(stored: Stored, claim: Claim) -> Attempt:

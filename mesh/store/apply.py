@@ -62,7 +62,11 @@ def apply(rows: Rows, record: Record) -> None:
 def _queued(rows: Rows, event: Queued) -> None:
     request, turn = event.request, event.turn
     deleted = request.tenant in rows.gone or (turn is not None and turn.chat_id in rows.deleted)
-    if deleted or request.rid in rows.runs:
+    if deleted:
+        return
+    if (run := rows.runs.get(request.rid)) is not None:
+        if run.state not in ENDED:  # it is asked for anew, in a log that had lost it
+            run.reply = request.reply
         return
     chat = None if turn is None else _chat(rows, turn)
     if turn is not None and chat is not None:

@@ -59,6 +59,10 @@ HOSTILE = {
     "an end that counts too much": [*HOLDING, done(2**63 - 1, 1e308)],
     "an end that counts far too much": [*HOLDING, done(10**400, 1e308)],
     "an end that counts backwards": [*HOLDING, done(-1, -1e308)],
+    "what befalls workers": [
+        *HOLDING,
+        {"type": "worker_stopped", "uid": "s", "name": "mad", "inc": "i1", "reason": "stopped"},
+    ],
     "a word at another's address": [*HOLDING, {"type": "cancel", "uid": "s", "reply": BESIDE}],
     "an end at another's address": [*HOLDING, done(1, 1.0, reply=BESIDE)],
     "a claim at another's address": [*HOLDING, claim(3, reply=BESIDE)],

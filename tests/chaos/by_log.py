@@ -50,6 +50,7 @@ def row_of(story: Story) -> Row:
         model=request.model,
         parameters=_parameters(queued),
         trace=request.trace,
+        reply=request.reply,
         created_at=request.created,
         deadline=request.deadline,
         state=_state(story),

@@ -23,6 +23,7 @@ class Row(NamedTuple):
     model: str
     parameters: WorkParameters
     trace: str
+    reply: str | None
     created_at: float
     deadline: float
     state: str

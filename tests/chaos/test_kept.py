@@ -31,6 +31,7 @@ ROW = Row(
     model="echo",
     parameters=WorkParameters(model="echo"),
     trace="",
+    reply="gw1",
     created_at=ASKED,
     deadline=ASKED + 120,
     state="done",

@@ -18,6 +18,7 @@ from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.living import Living
 from mesh.gateway.sweeper import Sweeper
 from mesh.gateway.unfinished import Unfinished
+from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Claim, DeadLetter, Failed, Message, Queued, Request
@@ -136,3 +137,16 @@ async def test_one_that_the_broker_does_not_answer_keeps_no_other_from_it(
     first, second, third = [await poisoned(js, 10) for _ in range(3)]
     async with sweeping(js, monkeypatch, failing=first):
         await until_kept(js, second, third)
+
+
+@pytest.mark.parametrize("where", ["gw1", "gw2"])
+async def test_what_somebody_writes_behind_its_end_hides_none(
+    js: JetStream, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    rid = await poisoned(js, 10, 2, 10)
+    stray = Claim(uid=new_uid(), n=9, item=1, ack_reply="a", model="m")
+    await js.append(subjects.event(where, rid, Writer("gateway", "mad")), encode(stray), {})
+    async with sweeping(js, monkeypatch):
+        await until_kept(js, rid)
+    letter = (await kept(js))[rid]
+    assert ([attempt.n for attempt in letter.attempts], letter.why) == ([1, 2], FAILED)

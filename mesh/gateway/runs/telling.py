@@ -11,7 +11,7 @@ from mesh.bus.appender import Fenced, append_event, new_secret_uid, new_uid
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.one_by_one import one_by_one
-from mesh.bus.replay import events, last_event
+from mesh.bus.replay import chain, last_event
 from mesh.gateway.keys import check_whole, led_elsewhere
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_event, encode
@@ -143,7 +143,7 @@ class Telling:
         return [each for each in stories.values() if each.begun is not None and each.over is None]
 
     async def _read(self, run_id: str) -> ToolStory | None:
-        found = await events(self._js, run_id, subjects.TOOLS)
+        found = await chain(self._js, run_id, subjects.TOOLS)
         story = ToolStory()
         for stored in found:
             _apply(story, stored)

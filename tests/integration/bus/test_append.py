@@ -14,7 +14,7 @@ from mesh.bus.replay import apply, story
 from mesh.bus.topology import declare, run_stream
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_frame, encode
-from mesh.protocol.messages import Cancel, Claim, Odds, Queued
+from mesh.protocol.messages import Cancel, Claim, Odds, Queued, WorkerStopped
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
@@ -99,6 +99,26 @@ async def test_what_somebody_writes_of_it_at_another_stands_in_nobody_s_way(
     last = await append_event(js, "gw1", "r1", GATEWAY, Cancel(uid="c"), last)
     run = await story(js, "r1")
     assert run is not None and (run.n, run.last, run.cancel) == (1, last, True)
+
+
+async def test_what_somebody_writes_of_it_out_of_its_order_hides_nothing(
+    js: JetStream, connect: Connect
+) -> None:
+    """Fenced with nothing, with another request, or told of a worker: whoever is next to write
+    has to follow on it, so it is behind the last event for everybody."""
+    other = await queue(js, "r0")
+    began = last = await queue(js, "r1")
+    mad = JetStream(await connect("w2"))
+    subject = subjects.event("gw1", "r1", Writer("w2", "a"))
+    gone = WorkerStopped(uid="s", name="w2", inc="a", reason="stopped")
+    for n, behind in enumerate(("", "r0", "r1")):
+        for event in (claim(n + 1), gone):
+            seq = other if behind == "r0" else last
+            headers = fence(seq, subjects.events_of(behind)) if behind else {}
+            last = await mad.append(subject, encode(event), headers)
+            run = await story(js, "r1")
+            assert run is not None and run.queued is not None
+            assert (run.queued_at, run.n, run.last) == (began, n + 1, last)
 
 
 async def test_however_much_waits_it_is_stored_in_frames_that_the_broker_takes(

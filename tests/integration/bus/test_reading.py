@@ -64,6 +64,9 @@ class Forgetful(JetStream):
     async def get(self, stream: str, seq: int) -> Stored | None:
         return await super().get(stream, seq) if seq + 2 > await self.end(stream) else None
 
+    async def next(self, stream: str, subject: str, start: int) -> Stored | None:
+        return await super().next(stream, subject, max(start, await self.end(stream) - 1))
+
 
 async def told(js: JetStream, rid: str) -> list[int]:
     """Tell a request's story, and return the sequences of its events."""

@@ -293,3 +293,20 @@ async def test_what_is_told_of_a_run_at_another_address_counts_for_nothing(store
     skipped = (await store.rows())["skipped_events"]
     assert [row["seq"] for row in skipped] == [stray - 1, stray]
     assert all(row["reason"].endswith("told at gw1, and this is at gw2") for row in skipped)
+
+
+async def test_a_run_asked_for_anew_in_a_log_that_had_lost_it_is_told_where_it_is_now(
+    store: Store,
+) -> None:
+    store.log.append(story.queued("r1"), "r1")
+    store.log.append(story.claim(), "r1", W1)
+    again = story.queued("r1")
+    again = replace(again, request=replace(again.request, reply="gw2"))
+    for event, writer in ((again, story.GATEWAY), (story.done("hello back"), W2)):
+        store.log.put(subjects.event("gw2", "r1", writer), encode(event))
+    ended = await run_of(store, "r1")
+    assert (ended.state, ended.text) == ("done", "hello back")
+    assert (await store.rows())["skipped_events"] == []
+    late = story.queued("r1")
+    store.log.put(subjects.event("gw1", "r1", story.GATEWAY), encode(late))
+    assert (await run_of(store, "r1")) == ended
