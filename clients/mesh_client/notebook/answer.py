@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mesh_client.async_client import AsyncAnswer
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mesh_client.notebook.plots import Plot
+
+HEARD = 2.0
+"""Seconds in which the end of an answer is heard whose stop was acknowledged; without a connection
+it comes later, and nobody waits for that."""
 
 AGAIN = 1.0
 """Seconds between two tries to stop an answer while the gateway is away."""
@@ -129,6 +134,9 @@ class Answer(Hearing):
         self.stopped = await self._remote.cancel()
         self.note("stopped", str(self.stopped))
         self.news()
+        with suppress(TimeoutError):  # who has stopped it finds it ended
+            async with asyncio.timeout(HEARD):
+                await self.over()
         return self.stopped
 
     async def _stop_patiently(self) -> None:
