@@ -141,10 +141,9 @@ def _all_of_one(rid: str, found: list[Stored]) -> bool:
 
 async def _forwards(js: JetStream, rid: str, reply: str, first: Stored) -> list[Stored]:
     """All events of a request from its first one on, one after the other: that takes its time."""
-    last = await last_event(js, rid, reply)
+    last, wanted = await last_event(js, rid, reply), subjects.events_of(rid, reply)
     found = [first]
     while last is not None and found[-1].seq < last.seq:
-        wanted = subjects.events_of(rid, reply)
         more = await js.next(subjects.RUN_STREAM, wanted, found[-1].seq + 1)
         if more is None:
             break
