@@ -66,7 +66,7 @@ class Oversized(BusError):
 class Bus:
     """A connection. Make one with `connect`; it reconnects for ever by itself.
 
-    `user` is the broker user and `inc` new at each start: together they sign the log.
+    `user` is the broker user; `inbox` the prefix of every reply address.
     """
 
     def __init__(self, client: Client, user: str) -> None:

@@ -38,9 +38,8 @@ PATIENCE = 0.3
 TRUST = 5.0
 """Seconds after a comparison with the log in which what comes live is believed.
 
-What was missed before may be a claim, and what comes then the words of one who has lost the pen.
-It takes longer to lose the pen without having died, and the log is compared more often; where it
-was not, because its leader could not be asked or we were frozen, it is read first.
+A missed claim would have us count words of a worker that has lost the pen. No living worker loses
+it within TRUST, and we compare every CHECK; where no comparison succeeded, the log is read first.
 """
 
 REBUILDS = 200

@@ -237,7 +237,6 @@ class FrameWriter:
 
     async def _append(self, frame: Frame) -> None:
         """Append a frame after the last one. Nobody else writes this subject, so a refusal
-
         names either our own frame, which had landed unanswered, or 0: the subject has expired.
         """
         data = encode(frame)

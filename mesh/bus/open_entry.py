@@ -17,7 +17,7 @@ _NAMED = 128
 class OpenEntry:
     """An entry that still grows. ids is None once a piece came without them.
 
-    since: so many pieces had been put, of all answers, before the first of these, or fewer.
+    since: `FrameWriter.mark` when its first piece was put; less after `cut`.
     """
 
     __slots__ = ("ids", "index", "odds", "since", "texts")

@@ -39,7 +39,8 @@ async def withdraw(bus: Bus, name: str) -> None:
 
 
 class Fleet:
-    """The workers present, by name. `changed` hears of each that came, renewed, left or was lost.
+    """The workers present, by name. `on_come` hears of each that came or offers other models,
+    `on_lost` of each that fell silent or was replaced.
 
     A worker that said nothing for PRESENCE_TTL seconds is lost; one that withdrew has left.
     """

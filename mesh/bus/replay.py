@@ -42,8 +42,8 @@ def read_event(stored: Stored) -> LogEvent | None:
 
 
 def _in_place(stored: Stored, event: LogEvent) -> bool:
-    """Whether it is a gateway that asks, and for what the subject says; and whether what befalls
-    workers is told where that belongs."""
+    """Whether this writer may write this event here: gateways alone queue, under the request's own
+    id; workers' comings and goings stand under FLEET alone."""
     where = subjects.parse_run(stored.subject)
     match event:
         case Queued(request=request):
@@ -94,8 +94,8 @@ def _apply(runs: Mapping[str, Run], stored: Stored, in_order: bool) -> bool:
 
 
 def _at(runs: Mapping[str, Run], rid: str, reply: str) -> Run | None:
-    """The request of which something was written at an address, if that is its own: what a worker
-    that has gone mad writes of it elsewhere counts for nothing."""
+    """The run this message is about; None if it stands at another address than the run's own: what
+    a worker that has gone mad writes there counts for nothing."""
     run = runs.get(rid)
     began = None if run is None else run.queued
     return None if began is not None and began.request.reply != reply else run

@@ -104,7 +104,7 @@ class Tracks:
         return stored.previous <= self.chains.get(stored.subject, self.since)
 
     def settle(self, upto: int) -> None:
-        """All up to a sequence was put in: which frame before was a writer's last, says no more."""
+        """Everything up to a sequence was applied: links to frames before it need no check."""
         self.since = upto
         self.chains = {subject: seq for subject, seq in self.chains.items() if seq > upto}
 

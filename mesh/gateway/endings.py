@@ -54,7 +54,7 @@ NOT_TAKEN = "No worker took it in time; try again later."
 
 
 def due(run: Run) -> float:
-    """Unix time by which a request should have an end by others' hands; inf: not known yet."""
+    """Unix time from which a gateway ends the request itself; inf: not known yet."""
     if run.queued is None:
         return inf
     request = run.queued.request

@@ -49,7 +49,6 @@ def cancellation(run: Run) -> Cancellation:
 
 async def _stop(services: Services, request: AnyRequest, track: Track, by: str) -> None:
     """Cancel and wait for the end, for a while. Raises MeshError (broker_unavailable) where that
-
     it is to be cancelled could not be stored yet; it is tried on, as long as this gateway lives.
     """
     stored = asyncio.Event()

@@ -129,8 +129,8 @@ class Sweeper:
                 raise
 
     async def _end(self, runs: dict[str, Run]) -> None:
-        """See to it that unfinished requests end whose time is over, of gateways that are gone
-        more of them; and those that were to stop at the sweep before already.
+        """End what is overdue, what only a lost gateway's clients could read, and what was to stop
+        at the last sweep already.
 
         Raises BusError, MeshError (broker_unavailable).
         """
@@ -204,7 +204,8 @@ class Sweeper:
 
 
 def forsaken(run: Run, gone_for: Callable[[str], float], patience: float) -> bool:
-    """Whether nobody can read a request on, and nobody is awaited any more who still might."""
+    """Whether nobody can come back for the answer and its gateway has been gone for `patience`
+    seconds."""
     if run.queued is None or not is_orphan(run):
         return False
     gone = gone_for(run.queued.request.reply)

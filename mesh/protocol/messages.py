@@ -34,8 +34,8 @@ class ToolCall(Wire, frozen=True, kw_only=True):
 
 class Tool(Wire, frozen=True, kw_only=True):
     """A function that the model may call. parameters: JSON text of its arguments' JSON Schema;
-    strict: that they have to be of it was asked for by name; engines with grammars see to it of
-    every call."""
+    strict: the caller asked that arguments match `parameters`; engines with grammars enforce it
+    anyway."""
 
     name: str
     description: str = ""
@@ -174,7 +174,7 @@ class Usage(Wire, frozen=True, kw_only=True):
     """Tokens counted by the engine. `cached_tokens` of the prompt were not computed anew;
     `reasoning_tokens` of the completion were thoughts, where an upstream tells.
 
-    Of a count that cannot be meant the nearest is taken that can, by whoever makes or reads it.
+    Counts out of range are clamped to the nearest possible, by whoever makes or reads them.
     """
 
     prompt_tokens: int = 0
@@ -193,8 +193,8 @@ class Timings(Wire, frozen=True, kw_only=True):
     """Seconds: waiting in the queue, from claim to first token, and from first token to the end.
 
     gap: the longest between two tokens, None where there were not two or nobody measured it. After
-    a take-over they are those of the last worker; `queue` counts from the request. Of a time that
-    cannot be meant, as one that a clock makes which is set, the nearest is taken that can.
+    a take-over they are those of the last worker; `queue` counts from the request. Times
+    out of range, as a clock that was set makes them, are clamped to the nearest possible.
     """
 
     queue: float = 0.0
@@ -274,7 +274,7 @@ class Cancel(Event, frozen=True, kw_only=True, tag="cancel"):
 
 class Terminal(Event, frozen=True, kw_only=True):
     """What the three ends have in common. `seal` is there if the pen's holder wrote it, and knows
-    what was written before."""
+    what was written before. n: of the claim it was written under, 0: none."""
 
     text: str = ""
     usage: Usage = Usage()
@@ -475,7 +475,7 @@ class UnloadModel(Wire, frozen=True, kw_only=True, tag="unload_model"):
 
 
 class Accepted(Wire, frozen=True, kw_only=True, tag="accepted"):
-    """The order is being carried out; it has been when the presence counts so many changes."""
+    """The order was taken. To load or unload is done once `WorkerInfo.changes` reaches `change`."""
 
     change: int = 0
 

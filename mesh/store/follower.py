@@ -28,7 +28,6 @@ POLL = 1.0
 """Seconds between two looks at the log when nothing wakes us."""
 GATHER = 0.25
 """Seconds in which events gather before they are read: a busy log is not read one event (and one
-
 transaction) at a time, and a short answer is one row written once. Nobody who asks waits for it.
 """
 BACKOFF = (0.1, 5.0)

@@ -1,4 +1,5 @@
-"""One answer, from its claim to its end: generate, log every piece, finish, acknowledge.
+"""One answer, from its claim to its end: generate, log every piece, append the end. The desk
+acknowledges.
 
 Stop strings, the deadline, cancelling and handing over are decided here; which tokens come is
 the engine's affair, who may write them that of the claims, and what there is so far the draft's.

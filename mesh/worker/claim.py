@@ -235,7 +235,7 @@ class Claims:
     def _held(self, item: Item, n: int, last: int, cancel: bool, past: Past) -> Held:
         rid = item.prompt.request.rid
         self._passed_on.pop(rid, None)
-        log.debug("%s is claimed, for the %d. time", rid, n)
+        log.debug("%s is claimed with n = %d", rid, n)
         return Held(item, n, last, n > 1, cancel, past.failures)
 
     # --- what was given back ----------------------------------------------------------------------

@@ -50,8 +50,8 @@ class Desk:
     waited for before each claim; with NotReady it says that the model cannot be had just now.
     `freed` is called whenever a slot became free; `lasting` has what writes the answers.
 
-    `at_work` is told when the first request is in hand, and when the last one no more is; of one
-    whose engine is stuck it is not, for that leaves with what it had.
+    `at_work(True)` is called with the first answer, `at_work(False)` when the last is gone; not
+    once the engine is stuck: the process leaves then.
     """
 
     def __init__(
