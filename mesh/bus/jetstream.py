@@ -117,12 +117,6 @@ class StreamConfig(Struct):
     max_msgs_per_subject: int = -1
 
 
-class StreamCluster(Struct):
-    """leader: name of the server that leads the stream; "" on a single one, or while none does."""
-
-    leader: str = ""
-
-
 class StreamInfo(Struct):
     """What the broker says of a stream. `created` identifies it: a new stream has a new one.
 
@@ -133,12 +127,7 @@ class StreamInfo(Struct):
     state: StreamState
     created: str
     ts: str = ""
-    cluster: StreamCluster = field(default_factory=StreamCluster)
     error: _Error | None = None
-
-
-class Delivered(Struct):
-    stream_seq: int = 0
 
 
 class ConsumerInfo(Struct):
@@ -147,7 +136,6 @@ class ConsumerInfo(Struct):
     name: str
     num_pending: int = 0
     num_ack_pending: int = 0
-    delivered: Delivered = field(default_factory=Delivered)
     error: _Error | None = None
 
 

@@ -159,9 +159,9 @@ class Puller:
             self._talk.took(lane, weight)
 
 
-async def ack(bus: Bus, ack_reply: str, timeout: float = 2.0) -> None:
+async def ack(bus: Bus, ack_reply: str) -> None:
     """Acknowledge an item and wait until the broker has it. Raises BusError."""
-    await bus.request(ack_reply, b"+ACK", timeout)
+    await bus.request(ack_reply, b"+ACK")
 
 
 async def in_progress(bus: Bus, ack_reply: str) -> None:

@@ -29,11 +29,6 @@ class _Item(Wire, frozen=True, kw_only=True, tag="prompt"):
     request: _Whose
 
 
-async def items_under(js: JetStream, subject: str) -> set[str]:
-    """The ids of the requests that lie in the queue under a subject. Raises BusError."""
-    return {rid async for _, rid in _items(js, subject, 1) if rid}
-
-
 async def _items(js: JetStream, subject: str, start: int) -> AsyncIterator[tuple[int, str]]:
     """Sequences and request ids of the items from `start` on; "" where one cannot be read."""
     while (item := await js.next(subjects.REQ_STREAM, subject, start)) is not None:

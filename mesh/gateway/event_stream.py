@@ -39,10 +39,6 @@ class EventStream(Response[bytes]):
         super().__init__(b"", media_type="text/event-stream", headers=HEADERS)
         self._writer = writer
 
-    async def write_to(self, wire: Wire) -> None:
-        """Write it as a part of another stream."""
-        await self._writer(wire)
-
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> ASGIResponse:
         """The framework's hook; all that it does with what it gets is to call it."""
         return _Application(self._writer)  # type: ignore[return-value]

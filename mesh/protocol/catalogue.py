@@ -58,10 +58,6 @@ class Channel:
         """A concrete subject, with these tokens and made-up others."""
         return fill(self.pattern, EXAMPLES | tokens)
 
-    def of_subscriber(self, user: str) -> str:
-        """A concrete subject as a subscriber of this name may hear it, with made-up others."""
-        return self.example(worker=user) if "<worker>" in self.pattern else self.example()
-
 
 EXAMPLES = {
     "model": "tiny",

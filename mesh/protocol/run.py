@@ -65,6 +65,7 @@ class Run:
     to learn how the request stands; its texts stay empty and no seal waits for them.
     fingerprints: of all claims, in order; losses: of holders, in order; deleted: it is not to be
     shown any more; withdrawn: it was cancelled because others that belong to it were refused.
+    end_writer: who wrote the end; only whoever checks the log asks for it (`tests/truth.py`).
     read: the sequence up to which the log was read for it, in order; 0 where it was heard only.
     """
 

@@ -250,9 +250,6 @@ PARTINGS = "$SYS.ACCOUNT.MESH.DISCONNECT"
 """Where the broker says that a connection of the account MESH has ended."""
 
 
-TOOL_ALL = f"{PREFIX}.tool.*"
-
-
 def tool(name: str) -> str:
     """Where a tool is asked to do its work; whoever serves it answers."""
     return f"{PREFIX}.tool.{token(name)}"

@@ -10,7 +10,6 @@ import httpx
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
-from mesh.bus.pull import ack
 from mesh.bus.topology import LEASE_TTL
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
@@ -109,7 +108,7 @@ async def lose_the_item(broker: Broker) -> bool:
             return False
         consumer = "".join(item.subject.split(".")[2:4])  # the model's, of the lane
         with suppress(BusError):  # not handed out yet
-            await ack(js.bus, f"$JS.ACK.REQ.{consumer}.1.{item.seq}.1.0.0", timeout=0.5)
+            await js.bus.request(f"$JS.ACK.REQ.{consumer}.1.{item.seq}.1.0.0", b"+ACK", 0.5)
         return await js.next(subjects.REQ_STREAM, subjects.REQ_ALL, item.seq) is None
 
 

@@ -11,7 +11,6 @@ from mesh.bus.connection import Bus
 from mesh.bus.dlq import letters
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
-from mesh.bus.queue import items_under
 from mesh.bus.topology import declare
 from mesh.gateway import dead_letters
 from mesh.gateway.crowd import Crowd
@@ -28,6 +27,7 @@ from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker
 from tests.limiting import unlimited
+from tests.queued import items_under
 
 NOTE, CHARGE = "what the route wants to find", Charge(client="acme", user="ada")
 

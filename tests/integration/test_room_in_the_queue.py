@@ -12,7 +12,6 @@ from mesh.bus.follow import Track
 from mesh.bus.jetstream import ApiError, JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.pull import Item, Puller, ack
-from mesh.bus.queue import items_under
 from mesh.bus.topology import declare, declare_model
 from mesh.cli.fleet import look
 from mesh.gateway.crowd import Crowd
@@ -30,6 +29,7 @@ from mesh.settings import Limits
 from mesh.worker.claim import Claims, Settled
 from tests.conftest import Broker
 from tests.limiting import unlimited
+from tests.queued import items_under
 
 MOST = 4
 

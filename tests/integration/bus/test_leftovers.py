@@ -5,7 +5,6 @@ import time
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
-from mesh.bus.queue import items_under
 from mesh.bus.replay import last_event
 from mesh.gateway.leftovers import LINGER, MOST, Leftovers
 from mesh.protocol import subjects
@@ -13,6 +12,7 @@ from mesh.protocol.codec import decode, encode
 from mesh.protocol.messages import Cancelled, Deleted, Prompt, Queued
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
+from tests.queued import items_under
 
 LATER = 2 * LINGER
 
