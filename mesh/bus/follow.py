@@ -54,6 +54,11 @@ class Follower:
     """Keeps the tracks of one reply address up to date.
 
     on_event hears every event of the address once it was applied, tracked or not.
+
+    _sound: all of this address up to it is applied, checked against the log; _applied: the last
+    sequence applied, which may lie beyond a hole where it came live; _heard: the sequences applied
+    live beyond _sound; _backlog: what came live during a fill; _broken: by rid, (track, what is
+    held back since, the sequence of the event that could not be applied, 0: a frame).
     """
 
     def __init__(
