@@ -18,7 +18,7 @@ from nats.aio.subscription import Subscription
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream, Stored, republished
 from mesh.bus.log_end import LogEnd
-from mesh.bus.one_by_one import passed_over
+from mesh.bus.one_by_one import passing_over
 from mesh.bus.replay import Replayer, anchor, apply, last_event
 from mesh.bus.track import Track as Track
 from mesh.bus.tracks import SHORT, Tracks
@@ -382,11 +382,9 @@ def _continue(rid: str, run: Run, read: int, held: list[Stored]) -> bool:
 
 def _where(stored: Stored) -> RunSubject | None:
     """What a message's subject says; None, with an error, for one that is no subject of the log."""
-    try:
+    with passing_over(stored):
         return subjects.parse_run(stored.subject)
-    except ValueError:
-        passed_over(stored)
-        return None
+    return None
 
 
 def _now() -> float:

@@ -3,6 +3,7 @@ but itself: whoever stopped at it would be started again, and stop at it again."
 
 import logging
 from collections.abc import Callable, Iterable
+from types import TracebackType
 
 from mesh.bus.jetstream import Stored
 
@@ -13,16 +14,34 @@ def one_by_one(batch: Iterable[Stored], handle: Callable[[Stored], None]) -> Non
     """Handle each message, in order. One at which that fails is passed over, and told in the log of
     this process, with its sequence."""
     for stored in batch:
-        try:
+        with passing_over(stored):
             handle(stored)
-        except Exception:
-            passed_over(stored)
 
 
-def passed_over(stored: Stored) -> None:
-    """Tell of a message at which something has just failed; only while that is being handled."""
-    log.exception(
-        "The log's message %d on %s cannot be handled and is passed over",
-        stored.seq,
-        stored.subject,
-    )
+class passing_over:
+    """While a message is handled: should that fail, it is told in the log of this process, and what
+    follows the `with` goes on without it."""
+
+    __slots__ = ("_stored",)
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored = stored
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        log.error(
+            "The log's message %d on %s cannot be handled and is passed over",
+            self._stored.seq,
+            self._stored.subject,
+            exc_info=error,
+        )
+        return True

@@ -14,11 +14,12 @@ import msgspec
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import WHATEVER_COMES, JetStream, Stored
 from mesh.bus.log_end import LASTS, Outdated
-from mesh.bus.one_by_one import passed_over
+from mesh.bus.one_by_one import passing_over
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, decode_frame
-from mesh.protocol.messages import Frame, LogEvent, Queued, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.protocol.messages import FleetEvent, Frame, LogEvent, Queued, RunEvent
 from mesh.protocol.run import Applied, Run
+from mesh.protocol.subjects import RunSubject
 from mesh.protocol.tool_story import WRITER
 
 log = logging.getLogger(__name__)
@@ -41,15 +42,21 @@ def read_event(stored: Stored) -> LogEvent | None:
     return event
 
 
+def request_event(stored: Stored, where: RunSubject) -> RunEvent | None:
+    """The event of a request in a stored message; None for what is told of workers and of runs that
+    call tools, and for what `read_event` makes nothing of."""
+    event = None if where.reply in subjects.NO_REQUESTS else read_event(stored)
+    return None if isinstance(event, FleetEvent) else event
+
+
 def _in_place(stored: Stored, event: LogEvent) -> bool:
     """Whether this writer may write this event here: gateways alone queue, under the request's own
     id; workers' comings and goings stand under FLEET alone."""
     where = subjects.parse_run(stored.subject)
-    match event:
-        case Queued(request=request):
-            return where.writer.user == WRITER and where.rid == request.rid
-        case WorkerStarted() | WorkerStopped() | WorkerLost():
-            return where.reply == subjects.FLEET
+    if isinstance(event, Queued):
+        return where.writer.user == WRITER and where.rid == event.request.rid
+    if isinstance(event, FleetEvent):
+        return where.reply == subjects.FLEET
     return True
 
 
@@ -68,22 +75,20 @@ def apply(runs: Mapping[str, Run], stored: Stored, in_order: bool = False) -> bo
     False if something before it is missing in one of them. in_order: as in `Run.event`. One that
     cannot be handled is passed over, and changes nothing.
     """
-    try:
+    with passing_over(stored):
         return _apply(runs, stored, in_order)
-    except Exception:
-        passed_over(stored)
-        return True
+    return True
 
 
 def _apply(runs: Mapping[str, Run], stored: Stored, in_order: bool) -> bool:
     where = subjects.parse_run(stored.subject)
     found: list[Applied] = []
     if where.kind == "evt" and (run := _at(runs, where.rid, where.reply)) is not None:
-        match read_event(stored):
-            case None | WorkerStarted() | WorkerStopped() | WorkerLost():
-                run.passed(stored.seq)
-            case event:
-                found.append(run.event(event, where.writer, stored.seq, in_order))
+        event = read_event(stored)
+        if event is None or isinstance(event, FleetEvent):
+            run.passed(stored.seq)
+        else:
+            found.append(run.event(event, where.writer, stored.seq, in_order))
     elif where.kind == "tok":
         frame = read_frame(stored)
         for at, entry in enumerate(frame.entries if frame else ()):

@@ -7,7 +7,7 @@ missing before one is told to whoever put it in.
 from collections.abc import Callable
 
 from mesh.bus.jetstream import Stored
-from mesh.bus.one_by_one import passed_over
+from mesh.bus.one_by_one import passing_over
 from mesh.bus.replay import read_event, read_frame
 from mesh.bus.track import Track
 from mesh.protocol.errors import ErrorCode
@@ -17,11 +17,9 @@ from mesh.protocol.messages import (
     Done,
     End,
     Failed,
+    FleetEvent,
     Queued,
     RunEvent,
-    WorkerLost,
-    WorkerStarted,
-    WorkerStopped,
 )
 from mesh.protocol.run import Applied, Run, text_checksum
 from mesh.protocol.subjects import RunSubject, Writer
@@ -124,13 +122,11 @@ class Tracks:
         unheard: it is read again, and was not heard live. What was said before a claim that was
         heard comes too late then, and counts for nothing, though the log counts it.
         """
-        try:
+        with passing_over(stored):  # it would be read again, and again, and nothing behind it
             if where.kind == "tok":
                 return self._apply_frame(where, stored, unheard)
             return self._apply_event(where, stored)
-        except Exception:  # it would be read again, and again, and nothing behind it
-            passed_over(stored)
-            return []
+        return []
 
     def _apply_frame(self, where: RunSubject, stored: Stored, unheard: bool) -> list[Track]:
         frame = read_frame(stored)
@@ -157,7 +153,7 @@ class Tracks:
 
     def _apply_event(self, where: RunSubject, stored: Stored) -> list[Track]:
         event = read_event(stored)
-        if isinstance(event, WorkerStarted | WorkerStopped | WorkerLost):
+        if isinstance(event, FleetEvent):
             return []
         track = self._tracks.get(where.rid)
         if track is not None and track.held is not None:
@@ -172,7 +168,7 @@ class Tracks:
         """Hold back what comes of a request from now on, until its whole story was read, which has
         this message too, before which something is missing. Returns what is held."""
         event = read_event(stored) if where.kind == "evt" else None
-        if event is not None and not isinstance(event, WorkerStarted | WorkerStopped | WorkerLost):
+        if event is not None and not isinstance(event, FleetEvent):
             self._tell(where, event, stored.seq)
         track.held = []
         return track.held

@@ -22,6 +22,7 @@ from mesh.protocol.messages import (
     Done,
     End,
     Failed,
+    FleetEvent,
     LogEvent,
     Queued,
     WorkerInfo,
@@ -141,7 +142,7 @@ def _entries(stored: Stored, where: RunSubject) -> list[Line]:
 
 
 def _event(stored: Stored, where: RunSubject, event: LogEvent) -> Line:
-    fleet = isinstance(event, WorkerStarted | WorkerStopped | WorkerLost)
+    fleet = isinstance(event, FleetEvent)
     return Line(
         seq=stored.seq,
         at=stored.at,

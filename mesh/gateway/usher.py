@@ -14,11 +14,11 @@ import msgspec
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.one_by_one import one_by_one
-from mesh.bus.replay import read_event
+from mesh.bus.replay import request_event
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import FleetEvent, Prompt, RunEvent
+from mesh.protocol.messages import Prompt, RunEvent
 from mesh.protocol.subjects import RunSubject
 
 log = logging.getLogger(__name__)
@@ -110,10 +110,10 @@ class Usher:
     def _tell(self, batch: Sequence[Stored], own: bool) -> None:
         def tell(stored: Stored) -> None:
             where = subjects.parse_run(stored.subject)
-            if where.reply in subjects.NO_REQUESTS or (where.reply == self._name and not own):
+            if where.reply == self._name and not own:
                 return
-            event = read_event(stored)
-            if event is not None and not isinstance(event, FleetEvent):
+            event = request_event(stored, where)
+            if event is not None:
                 self._tell_room(where.rid, event, stored.seq, stored.at)
 
         one_by_one(batch, tell)

@@ -2,10 +2,9 @@
 
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.one_by_one import one_by_one
-from mesh.bus.replay import read_event
+from mesh.bus.replay import request_event
 from mesh.gateway.limits.counts import Counts
 from mesh.protocol import subjects
-from mesh.protocol.messages import FleetEvent
 
 
 async def tell(js: JetStream, counts: Counts, since: float) -> None:
@@ -15,8 +14,8 @@ async def tell(js: JetStream, counts: Counts, since: float) -> None:
 
     def hear(stored: Stored) -> None:
         where = subjects.parse_run(stored.subject)
-        event = read_event(stored) if where.reply not in subjects.NO_REQUESTS else None
-        if event is not None and not isinstance(event, FleetEvent):
+        event = request_event(stored, where)
+        if event is not None:
             counts.hear(where.rid, event, stored.seq, stored.at)
 
     async for batch in js.read(subjects.RUN_STREAM, subjects.RUN_EVENTS, start, upto):

@@ -16,6 +16,7 @@ from mesh.protocol.messages import (
     Done,
     End,
     Failed,
+    FleetEvent,
     LogEvent,
     Message,
     ModelCard,
@@ -53,7 +54,7 @@ class MemoryLog:
 
     def append(self, event: LogEvent | bytes, rid: str, writer: Writer = GATEWAY) -> int:
         """Add an event of a request (or garbage, as bytes); returns its sequence."""
-        fleet = isinstance(event, WorkerStarted | WorkerStopped | WorkerLost)
+        fleet = isinstance(event, FleetEvent)
         subject = subjects.event(FLEET if fleet else "gw1", rid, writer)
         return self.put(subject, encode(event) if isinstance(event, Struct) else event)
 
