@@ -2,6 +2,7 @@
 holder, also where that is killed.
 
 Where there are none (no `fcntl`, a folder that cannot be written) everybody goes on without.
+Not shared with `mesh.cli.locks`, which a worker needs where this package's libraries are not.
 """
 
 import asyncio

@@ -261,10 +261,16 @@ class JetStream:
         """One call of `$JS.API.<verb>`; raises ApiError on a refusal."""
         data = msgspec.json.encode(query)
         answer = await self.bus.request(f"$JS.API.{verb}", data, self.timeout)
-        head = msgspec.json.decode(answer.data, type=_Head)
-        if head.error and head.error.err_code != NOT_FOUND:
-            raise ApiError(head.error.err_code, head.error.description)
+        why = refusal(answer.data)
+        if why is not None and why.code != NOT_FOUND:
+            raise why
         return msgspec.json.decode(answer.data, type=kind)
+
+
+def refusal(answer: bytes) -> ApiError | None:
+    """Why JetStream refuses, by an answer of its API; None where it does not."""
+    error = msgspec.json.decode(answer, type=_Head).error
+    return None if error is None else ApiError(error.err_code, error.description)
 
 
 def _follows(msg: Msg, last: int) -> bool:

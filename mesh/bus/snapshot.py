@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from nats.aio.msg import Msg
 
 from mesh.bus.connection import Bus, BusError, Silence, status
-from mesh.bus.jetstream import ApiError, JetStream, StreamInfo, StreamState
+from mesh.bus.jetstream import JetStream, StreamInfo, StreamState, refusal
 
 CHUNK = 256 << 10
 """Bytes of a chunk; the broker has at most thirty-two of them under way."""
@@ -47,15 +47,6 @@ class _Offer(Struct):
 
 class _Accepted(Struct):
     deliver_subject: str
-
-
-class _Head(Struct):
-    error: "_Trouble | None" = None
-
-
-class _Trouble(Struct):
-    err_code: int = 0
-    description: str = ""
 
 
 async def take(js: JetStream, stream: str, write: Callable[[bytes], object]) -> Snapshot:
@@ -119,6 +110,6 @@ async def _next(arrived: "asyncio.Queue[Msg]", stream: str) -> Msg | None:
 
 def _check(answer: Msg) -> None:
     """Raise ApiError if the broker would not have a chunk. An empty answer asks for the next."""
-    head = msgspec.json.decode(answer.data, type=_Head) if answer.data else _Head()
-    if head.error:
-        raise ApiError(head.error.err_code, head.error.description)
+    why = refusal(answer.data) if answer.data else None
+    if why is not None:
+        raise why

@@ -1,4 +1,7 @@
-"""Locks that go with their holder, even when it is killed: flock on a folder or a file."""
+"""Locks that go with their holder, even when it is killed: flock on a folder or a file.
+
+Not shared with `mesh_client.locks`: `mesh worker` starts where the client's libraries are not.
+"""
 
 import fcntl
 import os

@@ -380,6 +380,9 @@ class ModelCard(Wire, frozen=True, kw_only=True):
     abilities: tuple[str, ...] = ()
 
 
+WorkerState = Literal["serving", "resting", "loading", "unloading", "unloaded"]
+
+
 class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
     """A worker's presence, renewed every few seconds; gone, it is dead or cut off.
 
@@ -404,7 +407,7 @@ class WorkerInfo(Wire, frozen=True, kw_only=True, tag="worker"):
     host: str = ""
     pid: Number = 0
     hardware: str = ""
-    state: Literal["serving", "resting", "loading", "unloading", "unloaded"] = "serving"
+    state: WorkerState = "serving"
     target: str = ""
     trouble: str = ""
     changes: Number = 0

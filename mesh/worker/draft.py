@@ -8,6 +8,7 @@ from itertools import chain
 from msgspec.json import encode as encode_json
 from msgspec.structs import replace
 
+from mesh.bus.open_entry import CHARACTER, TOKEN_ID
 from mesh.protocol.messages import End, Request, RunStatus, Timings, Usage
 from mesh.protocol.run import Run
 from mesh.worker.engines.base import Job, Step
@@ -18,8 +19,8 @@ from mesh.worker.prompt import BuiltPrompt
 CHARACTERS = 4
 """Characters of a prompt that are taken for a token, until an engine without a tokenizer counts."""
 
-_ESCAPED, _AROUND, _ID = 6, 6, 12
-"""Bytes of JSON that a character may take, and what stands around a piece, and a token's id."""
+_AROUND = 6
+"""Bytes of JSON that stand around a piece."""
 
 
 class Draft:
@@ -64,7 +65,7 @@ class Draft:
     def add(self, piece: Piece) -> None:
         """Write one piece more."""
         self.pieces.append(piece)
-        self._at_most += _ESCAPED * len(piece.text) + _AROUND + _ID * len(piece.ids or ())
+        self._at_most += CHARACTER * len(piece.text) + _AROUND + TOKEN_ID * len(piece.ids or ())
 
     def fits(self, size: int) -> bool:
         """Whether what is written fits one message of so many bytes, as whoever takes over gets it,
@@ -165,4 +166,4 @@ class Draft:
 
 def _measured(piece: Piece) -> int:
     """The bytes that a piece takes in a message of JSON."""
-    return len(encode_json(piece.text)) + _AROUND + _ID * len(piece.ids or ())
+    return len(encode_json(piece.text)) + _AROUND + TOKEN_ID * len(piece.ids or ())

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,7 +17,7 @@ from msgspec.structs import replace
 from mesh.bus.lasting import Lasting
 from mesh.bus.pull import Puller
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Accepted, LoadModel, ModelCard, UnloadModel
+from mesh.protocol.messages import Accepted, LoadModel, ModelCard, UnloadModel, WorkerState
 from mesh.settings import WorkerSettings
 from mesh.worker.desk import Desk, NotReady
 from mesh.worker.engines import choose
@@ -29,8 +28,6 @@ log = logging.getLogger(__name__)
 
 RETRY = 15.0
 """Seconds after which a model that would not load again is tried once more."""
-
-State = Literal["serving", "resting", "loading", "unloading", "unloaded"]
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -81,7 +78,7 @@ class Offer:
     # --- what others want to know -----------------------------------------------------------------
 
     @property
-    def state(self) -> State:
+    def state(self) -> WorkerState:
         if self.target or self._loader.loading:
             return "loading"
         if self._busy:
