@@ -19,7 +19,7 @@ from mesh.bus.pull import Item, ack, in_progress, nak, term
 from mesh.bus.trace import SPAN, TRACE
 from mesh.protocol.trace_context import TraceContext
 from mesh.worker.answer import Answer, HandedOver, Patience
-from mesh.worker.claim import Claims, Settled
+from mesh.worker.claim import Claims, Held, Settled
 from mesh.worker.engines.base import Engine
 from mesh.worker.gaps import Gaps
 from mesh.worker.meter import Meter
@@ -223,64 +223,86 @@ class Desk:
 
     async def _handle(self, item: Item) -> None:
         request = item.prompt.request
-        rid = request.rid
         TRACE.set(request.trace)
         SPAN.set(TraceContext(request.traceparent, request.tracestate))
         try:
+            held = await self._claim(item)
+            # No pause in between: what is neither being claimed nor answered is not held.
+            answer = None if held is None else self._seat_down(held)
+        finally:
+            self._look_again.discard(request.rid)
+        if answer is not None:
+            await self._answer(answer)
+
+    async def _claim(self, item: Item) -> Held | None:
+        """Claim an item; None where it is not ours to answer, or not now."""
+        rid = item.prompt.request.rid
+        try:
             await self._ready()
-            held = await self._claims.claim(item)
+            return await self._claims.claim(item)
         except NotReady:
             await self._give_back(item)
-            return
         except Settled as settled:
             log.debug("%s: %s", rid, settled)
             if settled.ack:
                 await self._acknowledge(item)
-            return
         finally:
             del self._claiming[rid]
-            told = rid in self._look_again
-            self._look_again.discard(rid)
-        frames = self._frames.at(request.reply)
+        return None
+
+    def _seat_down(self, held: Held) -> Answer:
+        """Take the place of an answer that is about to begin."""
+        request = held.item.prompt.request
         answer = Answer(
             held,
             self._claims,
             self._engine,
             self._prompts,
-            frames,
+            self._frames.at(request.reply),
             self._meter,
             self._patience,
             self._clock,
         )
-        self._answers[rid] = answer
+        self._answers[request.rid] = answer
         if len(self._answers) == 1:
             self.at_work(True)
-        if told:
+        if request.rid in self._look_again:
             self._aside(answer.check())
+        return answer
+
+    async def _answer(self, answer: Answer) -> None:
+        """Work on an answer up to its end, or until others are to go on with it."""
+        item = answer.held.item
+        request = item.prompt.request
+        frames = self._frames.at(request.reply)
         try:
             end = await answer.work()
             with self._slot_given_up():
                 if end is not None and await answer.finish(end):
                     await self._acknowledge(item)
         except HandedOver as why:
-            log.info("%s goes to another worker: %s", rid, why)
+            log.info("%s goes to another worker: %s", request.rid, why)
             with suppress(Unwritten):
                 await frames.stored(frames.mark)
             if not why.failed:
-                self._claims.pass_on(rid)
+                self._claims.pass_on(request.rid)
             await self._give_back(item)
         except Unwritten as why:
-            log.error("%s goes to another worker: %s", rid, why)
+            log.error("%s goes to another worker: %s", request.rid, why)
             await self._give_back(item)
         finally:
-            self._answers.pop(rid, None)
-            needed = {each.held.item.prompt.request.reply for each in self._answers.values()}
-            self._frames.let_go(needed)
-            self.left_behind = self.left_behind or answer.left_behind
-            if answer.engine_broken:
-                self.stuck.set()
-            if not (self._answers or self.stuck.is_set()):
-                self.at_work(False)
+            self._get_up(answer)
+
+    def _get_up(self, answer: Answer) -> None:
+        """Leave the place of an answer, and what was kept for it alone."""
+        self._answers.pop(answer.held.item.prompt.request.rid, None)
+        needed = {each.held.item.prompt.request.reply for each in self._answers.values()}
+        self._frames.let_go(needed)
+        self.left_behind = self.left_behind or answer.left_behind
+        if answer.engine_broken:
+            self.stuck.set()
+        if not (self._answers or self.stuck.is_set()):
+            self.at_work(False)
 
     @contextmanager
     def _slot_given_up(self) -> Iterator[None]:
