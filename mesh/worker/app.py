@@ -10,17 +10,17 @@ from contextlib import suppress
 from functools import partial
 
 import mesh
-from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.appender import new_uid
 from mesh.bus.clock import Clock
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
-from mesh.bus.presence import announce, withdraw
+from mesh.bus.presence import announce
 from mesh.bus.pull import Puller
 from mesh.bus.stopping import first, unless
 from mesh.metrics import served
 from mesh.protocol import subjects
-from mesh.protocol.codec import decode, decode_hello_reply, decode_order
+from mesh.protocol.codec import decode, decode_order
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import (
     Accepted,
@@ -28,14 +28,10 @@ from mesh.protocol.messages import (
     Ask,
     CancelRun,
     Drain,
-    Hello,
     LoadModel,
-    Refused,
     UnloadModel,
     Welcome,
     WorkerInfo,
-    WorkerStarted,
-    WorkerStopped,
 )
 from mesh.protocol.poison import Bounds
 from mesh.protocol.subjects import Writer
@@ -44,8 +40,12 @@ from mesh.worker.answer import Patience
 from mesh.worker.claim import Claims
 from mesh.worker.desk import Desk
 from mesh.worker.engines.base import EngineBroken
+from mesh.worker.leaving import Drained as Drained
+from mesh.worker.leaving import Interrupted as Interrupted
+from mesh.worker.leaving import Stuck as Stuck
 from mesh.worker.loader import Loader
 from mesh.worker.machine import Gauges
+from mesh.worker.membership import Membership
 from mesh.worker.memory import resident
 from mesh.worker.meters import Meters
 from mesh.worker.offer import Offer
@@ -111,23 +111,6 @@ async def run(
             os._exit(0 if stop.is_set() else status)
 
 
-class Interrupted(Exception):
-    """It was asked to stop while a thread still loads the model: nothing was begun yet."""
-
-
-class Drained(Exception):
-    """The worker left because it was told to: whoever keeps it running should not start it."""
-
-
-class Stuck(Exception):
-    """The engine makes no step any more, and cannot be trusted to close either. ordered: the worker
-    was told to leave besides."""
-
-    def __init__(self, why: str, ordered: bool) -> None:
-        super().__init__(why)
-        self.ordered = ordered
-
-
 class Worker:
     """One worker process in the mesh, from its hello to its goodbye.
 
@@ -154,8 +137,10 @@ class Worker:
         losses = Bounds(settings.poison_after, settings.poison_in_all)
         patience = Patience(settings.first_token_limit, settings.stall_limit, losses)
         self._lasting = Lasting()
+        member = Membership(bus, self._js, writer, self._clock, loader, self._info, self._welcomed)
+        self._member = member
         offer = Offer(
-            loader, settings, self._new_puller, self._join, self._tell_presence, self._lasting
+            loader, settings, self._new_puller, member.join, member.tell_presence, self._lasting
         )
         self._offer = offer
         self._desk = Desk(
@@ -176,7 +161,6 @@ class Worker:
         self._started = self._clock()
         self._ordered = asyncio.Event()
         self._leaving = False
-        self._told = 0
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Join, work until `stop` or an order to drain, then leave.
@@ -188,7 +172,7 @@ class Worker:
         await self._bus.serve(subjects.ask(self._writer), self._answer_ask)
         texts = Texts(self._loader, self._offer.ready)
         await self._bus.serve(subjects.encode(self._writer), texts.answer)
-        if not await self._join(stop):
+        if not await self._member.join(stop):
             return self._check_connection()
         self._bus.on_doubt(self._desk.doubt)
         self._started = self._clock()
@@ -201,7 +185,7 @@ class Worker:
         self._check_connection()
         with suppress(TimeoutError, BusError):
             async with asyncio.timeout(GOODBYE):
-                await self._tell_stop()
+                await self._member.tell_stop(self._reason())
         if had:
             await asyncio.sleep(LINGER)
         if self._desk.stuck.is_set():
@@ -219,10 +203,10 @@ class Worker:
         lasting, desk, offer = self._lasting, self._desk, self._offer
         lasting.start_again(self._gauges.watch)
         await self._gauges.looked()
-        lasting.start(self._tell_start())
+        lasting.start(self._member.tell_start())
         lasting.start(announce(self._bus, self._info))
         lasting.start(desk.keep_alive())
-        lasting.start_again(partial(self._clock.keep, self._time))
+        lasting.start_again(partial(self._clock.keep, self._member.time))
         lasting.start(desk.watch_engine())
         pulling = [
             lasting.start(offer.run(desk)),
@@ -238,7 +222,7 @@ class Worker:
 
     async def _drain(self) -> None:
         self._leaving = True
-        await self._tell_presence()  # who waits for a worker should look for another at once
+        await self._member.tell_presence()  # who waits for a worker should look for another at once
         broken = self._desk.stuck.is_set() or self._lasting.failed.is_set()
         await self._desk.drain(0.0 if broken else self._grace)
 
@@ -250,74 +234,17 @@ class Worker:
                 "with `mesh join --remove`; join it again, or start it again.",
             )
 
-    async def _join(self, stop: asyncio.Event | None = None) -> bool:
-        """Ask a gateway to be let in with the loader's model; wait for one. False if stopped;
-        raises MeshError."""
-        stop = stop or asyncio.Event()
-        waiting = False
-        while not (stop.is_set() or self._bus.closed.is_set()):
-            try:
-                await self._clock.learn(self._let_in)
-                return True
-            except BusError:
-                if not waiting:
-                    log.info("No gateway answers yet; waiting for one")
-                waiting = True
-            await asyncio.sleep(0.2)
-        return False
-
-    async def _let_in(self) -> float:
-        """Be let in with the loader's model; the time, as the gateway has it."""
-        welcome = await self._hello(self._loader.info.model)
+    def _welcomed(self, welcome: Welcome) -> None:
         self._desk.ack_wait = welcome.ack_wait
-        return welcome.now
 
-    async def _time(self) -> float:
-        return (await self._hello()).now
-
-    async def _hello(self, *models: str) -> Welcome:
-        """Say hello to a gateway, with the models to serve. Raises BusError, MeshError."""
-        hello = Hello(protocol=subjects.VERSION, version=mesh.__version__, models=models)
-        answer = await self._bus.request(subjects.hello(self._bus.user), hello)
-        reply = decode_hello_reply(answer.data)
-        if isinstance(reply, Refused):
-            raise MeshError(reply.code, reply.detail)
-        return reply
+    def _reason(self) -> str:
+        """Why it leaves."""
+        if self._desk.stuck.is_set():
+            return "stuck"
+        return "drained" if self._ordered.is_set() else "stopped"
 
     def _new_puller(self, model: str) -> Puller:
         return Puller(self._bus, model, self._desk.free, self._desk.take, self._desk.spoilt)
-
-    async def _tell_presence(self) -> None:
-        with suppress(BusError):
-            await self._bus.publish(subjects.presence(self._bus.user), self._info())
-
-    async def _tell_start(self) -> None:
-        event = WorkerStarted(uid=new_uid(), info=self._info())
-        try:
-            self._told = await self._tell(event, 0)
-        except Fenced as fenced:  # an earlier try had landed
-            self._told = fenced.found or 0
-
-    async def _tell_stop(self) -> None:
-        """Say goodbye in the log and to every list of workers."""
-        await withdraw(self._bus, self._bus.user)
-        why = "drained" if self._ordered.is_set() else "stopped"
-        if self._desk.stuck.is_set():
-            why = "stuck"
-        event = WorkerStopped(
-            uid=new_uid(), name=self._writer.user, inc=self._writer.inc, reason=why
-        )
-        try:
-            await self._tell(event, self._told)
-        except Fenced as fenced:
-            if fenced.found:
-                log.info("This worker had been given up for lost already")
-            else:  # it has worked for longer than the log keeps its start
-                await self._tell(event, 0)
-
-    async def _tell(self, event: WorkerStarted | WorkerStopped, expected: int) -> int:
-        story = subjects.process(self._writer)
-        return await append_event(self._js, subjects.FLEET, story, self._writer, event, expected)
 
     async def _obey(self, subject: str, data: bytes) -> Accepted | None:
         match decode_order(data):
