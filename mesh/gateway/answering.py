@@ -85,7 +85,6 @@ async def _once(
     turn = refused.run.queued.turn if refused is not None and refused.run.queued else None
     if refused is None or turn is None or question.user_message is None:
         return question
-    services.seen.note(turn, refused.run.last)
     try:
         await stored(services, user, question.chat_id, turn.user_message.id)
     except MeshError as error:
@@ -96,7 +95,7 @@ async def _once(
         user_id=question.user_id,
         chat_id=question.chat_id,
         parent_id=turn.user_message.id,
-        min_seq=services.seen.last(question.chat_id),
+        min_seq=await services.latest.of(question.chat_id),
     )
 
 
@@ -193,7 +192,7 @@ async def stored(services: Services, user: Principal, chat_id: str, message_id: 
         user_id=user.user_id,
         chat_id=chat_id,
         message_id=message_id,
-        min_seq=services.seen.last(chat_id),
+        min_seq=await services.latest.of(chat_id),
     )
     return await services.store.ask(query)
 

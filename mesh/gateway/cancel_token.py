@@ -70,8 +70,6 @@ async def cancel_by_token(request: AnyRequest, services: Wired) -> Cancellation:
     if run is None or run.end is not None or run.cancel:
         raise MeshError(ErrorCode.CONFLICT, _SPENT)
     run = await stop(services, request, run, rid, by="cancel token")
-    if run.queued is not None and run.queued.turn is not None:
-        services.seen.note(run.queued.turn, run.last)
     return cancellation(run)
 
 

@@ -77,7 +77,7 @@ async def list_chats(
             limit=limit,
             after=_chat_at(after, "after"),
             before=_chat_at(before, "before"),
-            min_seq=services.seen.last(user.user_id),
+            min_seq=await services.latest.of(user.user_id),
         )
     )
     chats = tuple(chat_read(chat) for chat in page.chats)
@@ -115,7 +115,7 @@ async def update_chat(request: AnyRequest, services: Wired, chat_id: FromPath[st
             hidden=change.hidden,
             allow_data_use=change.allow_data_use,
             active_thread_tail_message_id=change.active_thread_tail_message_id,
-            min_seq=services.seen.last(chat_id),
+            min_seq=await services.latest.of(chat_id),
         )
     )
 
@@ -124,7 +124,7 @@ async def update_chat(request: AnyRequest, services: Wired, chat_id: FromPath[st
 async def delete_chat(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -> None:
     """Delete a chat and all that belongs to it for good; answers that are written are stopped."""
     user = services.doorman.signed_in(request)
-    seq = services.seen.last(chat_id)
+    seq = await services.latest.of(chat_id)
     query = DeleteChat(user_id=user.user_id, chat_id=chat_id, min_seq=seq)
     done = await services.store.ask(query)
     cancel_all(services, done.unfinished, by="chat deleted")

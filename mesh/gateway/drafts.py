@@ -64,7 +64,7 @@ async def drafts(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -
         user_id=user.user_id,
         chat_id=chat_id,
         parent_id=body.parent_id,
-        min_seq=services.seen.last(chat_id),
+        min_seq=await services.latest.of(chat_id),
         answers=body.n,
     )
     tracks = await services.streams.begin(_begin(services, request, user, body, question))
@@ -137,6 +137,5 @@ def _shown(services: Services, tracks: Sequence[Track]) -> Drafts:
         queued = track.run.queued
         if queued is None or queued.turn is None:
             raise keys.led_elsewhere()
-        services.seen.note(queued.turn, track.run.last)
         shown.append(message_read(from_log.answer(track.run, queued.turn), cards))
     return Drafts(tuple(shown))

@@ -102,7 +102,6 @@ class ChatDialect:
         cards = self._services.models.cards()
         if self._stored is not None:
             return message_read(self._stored, cards)
-        self._services.seen.note(self._turn, run.last)
         return message_read(from_log.answer(run, self._turn), cards)
 
 
@@ -131,7 +130,6 @@ async def message_events(
         return await _by_store(services, user, chat_id, message_id)
     message = None
     if found.run.end is not None:
-        services.seen.note(found.turn, found.run.last)
         message = await _kept(services, user, chat_id, message_id)
         if after is None:
             return _nothing()

@@ -31,7 +31,6 @@ from mesh.gateway.headers import (
 from mesh.gateway.numbered import ChatNumber, Place
 from mesh.gateway.openai.asked import Count, Seed, Share, StopStrings, TopK
 from mesh.gateway.presets import Temperature
-from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stream import CUT, refused
 from mesh.gateway.taking_back import taken_back
@@ -82,11 +81,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class GenerateDialect:
-    """The events of `/generate`. seen: whoever was told the end of what a chat keeps may read it
-    there at once."""
-
-    def __init__(self, seen: Seen) -> None:
-        self._seen = seen
+    """The events of `/generate`."""
 
     def tokens(self, run: Run, index: int, upto: int) -> bytes:
         return b"".join(
@@ -97,8 +92,6 @@ class GenerateDialect:
         )
 
     def end(self, run: Run) -> bytes:
-        if run.queued is not None and run.queued.turn is not None:
-            self._seen.note(run.queued.turn, run.last)
         match run.end:
             case Done():
                 return b"data: %b\n\n" % _encode(DoneEvent(True, run.count))
@@ -146,8 +139,7 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     async with Client(request, services.settings.hold_headers) as client:
         track = await _accepted(services, client, asking, left)
     parting = CUT if key else error_event(stopping().detail)  # who has a key comes back
-    dialect = GenerateDialect(services.seen)
-    return services.streams.response(track, dialect, after, bool(key), parting)
+    return services.streams.response(track, GenerateDialect(), after, bool(key), parting)
 
 
 async def _read(request: AnyRequest) -> GenerateBody:

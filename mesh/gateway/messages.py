@@ -80,7 +80,7 @@ async def prompter_message(
             chat_id=chat_id,
             parent_id=body.parent_id,
             content=body.content,
-            min_seq=services.seen.last(chat_id),
+            min_seq=await services.latest.of(chat_id),
             id=services.rid(user, keys.message(key)) if key else "",
         )
     )
@@ -104,7 +104,7 @@ async def assistant_message(
         user_id=user.user_id,
         chat_id=chat_id,
         parent_id=body.parent_id,
-        min_seq=services.seen.last(chat_id),
+        min_seq=await services.latest.of(chat_id),
     )
     track = await services.streams.begin(begin(services, request, user, body, question))
     return _exchange(services, track).assistant_message
@@ -130,7 +130,7 @@ async def exchange(request: AnyRequest, services: Wired, chat_id: FromPath[str])
         chat_id=chat_id,
         user_message=said,
         beside=body.beside,
-        min_seq=services.seen.last(chat_id),
+        min_seq=await services.latest.of(chat_id),
     )
     track = await services.streams.begin(begin(services, request, user, body, question))
     return _exchange(services, track)
@@ -158,7 +158,6 @@ async def cancel(
         tokens = message.usage.completion_tokens if message.usage else 0
         return Cancellation(message.state == "cancelled", message.state, tokens)
     run = await stop(services, request, found.run, message_id, user.user_id)
-    services.seen.note(found.turn, run.last)
     return cancellation(run)
 
 
@@ -195,7 +194,6 @@ def _exchange(services: Services, track: Track) -> Exchange:
     queued = track.run.queued
     if queued is None or queued.turn is None:
         raise keys.led_elsewhere()
-    services.seen.note(queued.turn, track.run.last)
     cards = services.models.cards()
     return Exchange(
         message_read(from_log.question(queued.turn), cards),

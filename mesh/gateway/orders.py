@@ -61,6 +61,4 @@ async def cancel_request(request: AnyRequest, services: Wired, rid: FromPath[str
     if not own and not operates(services, request, principal):
         raise MeshError(ErrorCode.NOT_FOUND, "There is no such request.")
     run = await stop(services, request, run, rid, by=principal.name)
-    if run.queued is not None and run.queued.turn is not None:
-        services.seen.note(run.queued.turn, run.last)
     return cancellation(run)

@@ -46,7 +46,7 @@ async def search_chats(
         words=q[:LONGEST],
         include_hidden=include_hidden,
         limit=limit,
-        min_seq=services.seen.last(user.user_id),
+        min_seq=await services.latest.of(user.user_id),
     )
     with named_as_sent(words="q"):
         found = await services.store.ask(query)

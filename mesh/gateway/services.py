@@ -18,6 +18,7 @@ from mesh.gateway.accounts import Accounts
 from mesh.gateway.ask.quota import Quota
 from mesh.gateway.door import Rules
 from mesh.gateway.doorman import Doorman
+from mesh.gateway.latest import Latest
 from mesh.gateway.limits.limiter import Limiter
 from mesh.gateway.living import Living
 from mesh.gateway.lookout import Lookout
@@ -28,7 +29,6 @@ from mesh.gateway.openai.aside import Aside
 from mesh.gateway.requests import Requests
 from mesh.gateway.runs.conductor import Conductor
 from mesh.gateway.runs.telling import Telling
-from mesh.gateway.seen import Seen
 from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
 from mesh.gateway.tokens import Principal, Tokens
@@ -54,7 +54,7 @@ class Services:
     requests: Requests
     streams: Streams
     waiting: WaitingRoom
-    seen: Seen
+    latest: Latest
     lookout: Lookout
     store: Store
     accounts: Accounts

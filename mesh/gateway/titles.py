@@ -94,7 +94,7 @@ def _noted(track: Track, now: str | None) -> str | None:
 
 
 async def _chat(services: Services, user: Principal, chat_id: str) -> ChatTree:
-    seq = services.seen.last(chat_id)
+    seq = await services.latest.of(chat_id)
     return await services.store.ask(GetChat(user_id=user.user_id, chat_id=chat_id, min_seq=seq))
 
 

@@ -1,6 +1,7 @@
 """The requests that have a beginning in the log and no end, by their events alone.
 
-Reads, for all in one gateway who want to know, and does nothing about them.
+Reads, for all in one gateway who want to know, and does nothing about them. As it reads everything
+that befalls requests, it also notes how far chats and users are told of.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from mesh.bus.jetstream import Stored
 from mesh.bus.one_by_one import one_by_one
 from mesh.bus.replay import apply
 from mesh.bus.tail import Tail
+from mesh.gateway.seen import Seen
 from mesh.protocol import subjects
 from mesh.protocol.messages import Failed
 from mesh.protocol.run import Run
@@ -21,12 +23,15 @@ class Unfinished:
     """All of them, of all addresses.
 
     poisoned: those that were seen to end as poison, with the Unix time of that; whoever sees to
-    them takes them out, and who does not lets them go by `forget`.
+    them takes them out, and who does not lets them go by `forget`. seen: the last event of each
+    chat and user, as far as was read. whole: all of the log was read once.
     """
 
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
         self._reading = asyncio.Lock()
+        self._begun = self._done = 0
+        self.seen = Seen()
         self._created = ""
         self._at = 0
         self._heard = 0
@@ -34,18 +39,33 @@ class Unfinished:
         self.poisoned: dict[str, float] = {}
 
     async def read(self) -> dict[str, Run]:
+        """All of them, once all was read that stands in the log now. Raises BusError."""
+        await self.catch_up()
+        return dict(self._runs)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the log was read from its beginning to its end once."""
+        return self._done > 0
+
+    async def catch_up(self) -> None:
         """Read on, from the last time to the log's end. Raises BusError.
 
-        The first time is from the log's beginning; whoever comes meanwhile waits for that.
+        The first time is from the log's beginning; whoever comes meanwhile waits for that. One
+        reading serves all who asked before it began.
         """
+        wanted = self._begun + 1
         async with self._reading:
+            if self._done >= wanted:
+                return
+            self._begun = number = self._begun + 1
             head = await self._tail.head()
             if head.created != self._created or head.last < self._at:  # replaced, or restored
                 self._start_over()
                 self._created = head.created
             while batch := await self._tail.read(self._at, BATCH):
                 self._apply(batch)
-        return dict(self._runs)
+            self._done = number
 
     def hear(self, after: int, batch: Sequence[Stored]) -> None:
         """What another has read of the log beyond a sequence, to be spared reading it again.
@@ -64,6 +84,7 @@ class Unfinished:
 
     def _start_over(self) -> None:
         self._at, self._runs = 0, {}
+        self.seen.clear()  # the store can never come to the sequences of another log
 
     def _apply(self, batch: Sequence[Stored]) -> None:
         one_by_one(batch, self._apply_one)
@@ -77,6 +98,8 @@ class Unfinished:
         if where.reply not in subjects.NO_REQUESTS:
             run = self._runs.setdefault(where.rid, Run(bare=True))
             apply(self._runs, stored)
+            if run.queued is not None and run.queued.turn is not None:
+                self.seen.note(run.queued.turn, stored.seq)
             if _is_poison(run):
                 self.poisoned.setdefault(where.rid, stored.at)
 

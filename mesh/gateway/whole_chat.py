@@ -16,7 +16,7 @@ async def whole_chat(services: Services, user_id: str, chat_id: str) -> ChatTree
                 user_id=user_id,
                 chat_id=chat_id,
                 after=after,
-                min_seq=services.seen.last(chat_id),
+                min_seq=await services.latest.of(chat_id),
             )
         )
         messages += tree.messages

@@ -23,6 +23,7 @@ from mesh.gateway.door import Rules
 from mesh.gateway.doorman import Doorman
 from mesh.gateway.failures import Failures
 from mesh.gateway.lanes import Lanes
+from mesh.gateway.latest import Latest
 from mesh.gateway.limits.counts import Counts
 from mesh.gateway.limits.limiter import Limiter, messages
 from mesh.gateway.living import Living
@@ -40,7 +41,6 @@ from mesh.gateway.resume import Resumer
 from mesh.gateway.runs.conductor import Conductor
 from mesh.gateway.runs.telling import Telling
 from mesh.gateway.seeing_off import see_off
-from mesh.gateway.seen import Seen
 from mesh.gateway.services import Services
 from mesh.gateway.store import Store
 from mesh.gateway.stream import Streams
@@ -107,7 +107,7 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
         requests=requests,
         streams=Streams(requests, settings.keep_alive),
         waiting=waiting,
-        seen=Seen(),
+        latest=Latest(unfinished),
         lookout=Lookout(Tail(bus, js), unfinished, requests.lasting),
         store=store,
         accounts=accounts,

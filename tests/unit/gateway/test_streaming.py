@@ -9,7 +9,6 @@ from mesh.bus.track import Track
 from mesh.gateway.generate import GenerateDialect
 from mesh.gateway.logs import Logs
 from mesh.gateway.place import FORGOTTEN, KEEP_ALIVE, SLOW, WINDOW, Stream
-from mesh.gateway.seen import Seen
 from mesh.protocol.messages import Done, Queued, Request
 from mesh.protocol.run import Run
 from tests.unit.test_draft_usage import REQUEST
@@ -52,7 +51,7 @@ def streamed(run: Run, logs: Remembering) -> Stream:
     track = Track("r1", 1)
     track.run = run
     run.queued = Queued(uid="q", request=REQUEST)
-    stream = Stream(cast(Logs, logs), track, GenerateDialect(Seen()), 0)
+    stream = Stream(cast(Logs, logs), track, GenerateDialect(), 0)
     stream.hold()
     return stream
 
