@@ -15,6 +15,7 @@ from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Failed
 from tests.acceptance.conftest import Process, Processes, until
 from tests.acceptance.reading import SLOW, Reading, said
+from tests.chaos.story import read_stories
 from tests.chaos.wires import Wire
 from tests.truth import truth_of
 
@@ -93,6 +94,47 @@ def test_a_request_that_kills_two_workers_never_reaches_a_third(processes: Proce
     assert dlq(processes, "list") == []
 
 
+async def test_the_row_stands_whoever_else_has_weighed_it_since(processes: Processes) -> None:
+    """Two are killed at one place. The third asks whether they are back and is cut off, the fourth
+    is told to leave meanwhile: the fifth, whom the third answers again, counts two."""
+    await asyncio.to_thread(processes.gateway, "--worker-wait", "50")
+    reading = Reading(processes.url, 20)
+    await asyncio.to_thread(make_known, processes)
+    reading.start()
+    await asyncio.to_thread(kill_who_claims, processes, 2)
+    wire = Wire(processes.broker.port)
+    await wire.start()
+    try:
+        way = ("--nats", f"nats://127.0.0.1:{wire.port}")
+        await asyncio.to_thread(processes.worker, "w3", *SLOW, *way)
+        await claimed(processes, 3)
+        wire.broken = True
+        wire.cut()
+        leaving = await asyncio.to_thread(processes.worker, "w4", *SLOW, "--grace", "0")
+        await claimed(processes, 4)
+        await asyncio.to_thread(leaving.stop)
+        wire.broken = False
+        await asyncio.to_thread(processes.worker, "w5", *SLOW)
+        await asyncio.to_thread(reading.finish)
+    finally:
+        await wire.close()
+    assert "2 workers were lost" in reading.last["error"]
+    (told,) = await read_stories(processes.broker)
+    assert [(each.writer.user, each.lost, each.place) for each in told.claims][:4] == [
+        ("w1", False, 0),
+        ("w2", True, 0),
+        ("w3", True, 0),
+        ("w4", True, 0),
+    ]
+    assert not any(each.lost for each in told.claims[4:]), "who is told to leave is not lost"
+
+
+async def claimed(processes: Processes, times: int) -> None:
+    """Wait until the one request was claimed so often."""
+    while len(await asyncio.to_thread(claims, processes)) < times:
+        await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize("trouble", [cut, freeze])
 async def test_who_was_away_for_a_moment_has_not_died_of_it(
     processes: Processes, trouble: Callable[[Held], Awaitable[None]]
@@ -116,8 +158,7 @@ async def test_who_was_away_for_a_moment_has_not_died_of_it(
         reading = Reading(processes.url, 20)
         reading.start()
         for number in (1, 2):
-            while len(await asyncio.to_thread(claims, processes)) < number:
-                await asyncio.sleep(0.05)
+            await claimed(processes, number)
             holder = (await asyncio.to_thread(claims, processes))[-1]
             await trouble(held[holder])
         await asyncio.to_thread(reading.finish)

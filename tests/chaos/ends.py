@@ -6,7 +6,7 @@ fail; who hung up was heard.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import inf
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancelled, Done, Failed, Request
 from tests.chaos.faults import CLIENTS, Left, Window
 from tests.chaos.plan import ECHO, Ask
-from tests.chaos.story import Story
+from tests.chaos.story import Claimed, Story
 
 HEARD = 3.0
 """Seconds after hanging up, or asking to stop, within which an answer may still come to its end,
@@ -210,25 +210,38 @@ def _refused(story: Story, windows: Sequence[Window], names: set[str]) -> bool:
 
 
 def _lost_in_a_row(story: Story, windows: Sequence[Window]) -> int:
-    """How many of its holders were lost one after the other before the last one, and killed, or
-    frozen, by the time that it asked whether they are back."""
-    count = 0
-    for held, following in reversed(list(pairwise(story.claims))):
-        theirs = [each for each in windows if each.name == held.writer.user]
-        lost = any(each.meets(held.at, following.at) for each in theirs)
-        dead = any(each.kind in DEADLY and held.at <= each.start <= story.ended for each in theirs)
-        if not (lost and dead):
-            break
-        count += 1
-    return count
+    """How many of its holders were lost in a row at one place, and killed, or frozen, by the time
+    that it was asked whether they are back. Whoever gave it back, or is back, stands in no row and
+    ends none: such are those who asked, and came to no end of that."""
+    places = [
+        following.place
+        for held, following in _lost(story, windows)
+        if any(
+            each.name == held.writer.user
+            and each.kind in DEADLY
+            and held.at <= each.start <= story.ended
+            for each in windows
+        )
+    ]
+    return sum(1 for _ in takewhile(lambda place: place == places[-1], reversed(places)))
 
 
 def _lost_in_all(story: Story, windows: Sequence[Window]) -> int:
-    """How many of its holders were in any trouble before the next one claimed."""
-    return sum(
-        any(each.name == held.writer.user and each.meets(held.at, following.at) for each in windows)
+    """How many of its holders were lost, wherever they were."""
+    return len(_lost(story, windows))
+
+
+def _lost(story: Story, windows: Sequence[Window]) -> list[tuple[Claimed, Claimed]]:
+    """The claims whose holder was lost by the word of the next one, which is with them, and was in
+    trouble before it: that word alone explains nothing."""
+    return [
+        (held, following)
         for held, following in pairwise(story.claims)
-    )
+        if following.lost
+        and any(
+            each.name == held.writer.user and each.meets(held.at, following.at) for each in windows
+        )
+    ]
 
 
 def _request(story: Story) -> Request:

@@ -1,6 +1,6 @@
 """Made-up stories and troubles, and what the checker finds in them, for tests. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import cycle, islice
 
 from msgspec.structs import replace
@@ -36,6 +36,7 @@ def story(
     *,
     ended: float = ENDED,
     holders: Sequence[str] = ("w1",),
+    gave_back: Collection[str] = (),
     chat: bool = False,
     client: Client = "reader",
     stop_asked: float = 0.0,
@@ -43,18 +44,20 @@ def story(
 ) -> Story:
     """An echo's answer of so many pieces, claimed by these workers, one each second.
 
-    client: who has asked for it; parent: of its question, in a chat.
+    gave_back: those of them who did so; all others were lost, but for the last. client: who has
+    asked for it; parent: of its question, in a chat.
     """
     run, ask = Run(), Ask(1, 0.0, client, 60, 5)
     run.event(_queued(ask, chat, parent), Writer("gateway", "a"), 1)
+    lost = [False, *(user not in gave_back for user in holders)]
     for n, user in enumerate(holders, 1):
-        claim = Claim(uid=f"claim{n}", n=n, item=1, ack_reply="a", model=ECHO)
+        claim = Claim(uid=f"claim{n}", n=n, item=1, ack_reply="a", model=ECHO, lost=lost[n - 1])
         run.event(claim, Writer(user, "a"), n + 1)
     run.texts, run.ids = [f"{word}~1 " for word in islice(cycle(ask.words), count)], None
     usage = Usage(prompt_tokens=3, completion_tokens=count)
     last = replace(end, text=run.text, seal=run.seal(), usage=usage, timings=TIMINGS)
     run.event(last, Writer("w1", "a"), len(holders) + 2)
-    claims = [Claimed(ASKED + k, Writer(user, "a")) for k, user in enumerate(holders)]
+    claims = [Claimed(ASKED + k, Writer(user, "a"), lost[k]) for k, user in enumerate(holders)]
     return Story("r1", run, claims, 1, ended, [], ASKED, stop_asked)
 
 

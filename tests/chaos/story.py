@@ -31,10 +31,15 @@ class Reachable(Protocol):
 
 
 class Claimed(NamedTuple):
-    """A claim that counted: when the broker stored it, and whose it was."""
+    """A claim that counted: when the broker stored it, and whose it was.
+
+    lost: it says that the holder before was lost without a word; place: pieces that there were.
+    """
 
     at: float
     writer: Writer
+    lost: bool = False
+    place: int = 0
 
 
 @dataclass
@@ -91,7 +96,9 @@ class TimedTruth(Truth):
         elif isinstance(event, Claim):
             claims = self._claimed.setdefault(where.rid, [])
             if event.n > len(claims):
-                claims.append(Claimed(stored.at, where.writer))
+                run = self.runs.get(where.rid)
+                place = 0 if run is None else run.count
+                claims.append(Claimed(stored.at, where.writer, event.lost, place))
         elif isinstance(event, Queued):
             self._asked.setdefault(where.rid, stored.at)
         elif where.rid in self.runs:

@@ -1,6 +1,7 @@
 """What the checker takes for a fault, and what for a consequence of what happened. Pure."""
 
 import random
+from math import inf
 
 import pytest
 from msgspec.structs import replace
@@ -137,6 +138,42 @@ def test_poison_has_lost_workers_in_a_row() -> None:
     killed = trouble("w1", "kill worker", ASKED + 1.7, late)
     gone = Known(windows=[cut, killed, second], poison_after=2)
     assert checked(poison, "reader", "error: x", known=gone).clean, "it could not answer any more"
+
+
+def test_poison_stands_whoever_else_has_weighed_it_since() -> None:
+    """Two are killed at one place. The third asks whether they are back and is cut off, the fourth
+    is told to leave meanwhile; the fifth, whom the third answers again, counts two."""
+    holders = ("w3", "w2", "w4", "w1", "w5")
+    poison = story(4, failed(ErrorCode.WORKER_LOST), holders=holders, gave_back=("w1",))
+    poison.ended = ASKED + 9
+    windows = [
+        trouble("w3", "kill worker", ASKED + 0.5, ASKED + 3),
+        trouble("w2", "kill worker", ASKED + 1.9, ASKED + 5),
+        trouble("w4", "sever worker", ASKED + 2.5, ASKED + 8),
+        trouble("w1", "stop worker", ASKED + 3.5, ASKED + 6),
+    ]
+    assert checked(poison, "reader", "error: x", known=Known(windows=windows, poison_after=2)).clean
+    without = Known(windows=windows[1:], poison_after=2)
+    assert blamed(checked(poison, "reader", "error: x", known=without), "worker_lost")
+
+
+@pytest.mark.parametrize(("after", "in_all"), [(2, inf), (inf, 2)])
+def test_who_gave_poison_back_was_not_lost(after: float, in_all: float) -> None:
+    holders = ("w1", "w2", "w3")
+    poison = story(2, failed(ErrorCode.WORKER_LOST), holders=holders, gave_back=("w1",))
+    poison.ended = late = ASKED + 3
+    killed = [trouble(f"w{n}", "kill worker", ASKED + n - 0.5, late) for n in (1, 2)]
+    known = Known(windows=killed, poison_after=after, poison_in_all=in_all)
+    assert blamed(checked(poison, "reader", "error: x", known=known), "worker_lost")
+
+
+def test_poison_has_lost_them_at_one_place() -> None:
+    poison = story(2, failed(ErrorCode.WORKER_LOST), holders=("w1", "w2", "w3"))
+    poison.ended = late = ASKED + 3
+    poison.claims[-1] = poison.claims[-1]._replace(place=1)
+    killed = [trouble(f"w{n}", "kill worker", ASKED + n - 0.5, late) for n in (1, 2)]
+    known = Known(windows=killed, poison_after=2)
+    assert blamed(checked(poison, "reader", "error: x", known=known), "worker_lost")
 
 
 def test_who_was_refused_without_a_key_may_be_in_the_log_all_the_same() -> None:
