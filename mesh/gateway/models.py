@@ -137,6 +137,8 @@ class Models:
         return candidates[0]
 
     async def _wait_for_worker(self, name: str) -> None:
+        if self.workers(name):
+            return
         try:
             async with asyncio.timeout(self._worker_wait), self._came:
                 await self._came.wait_for(lambda: bool(self.workers(name)))

@@ -28,7 +28,7 @@ class WaitingRoom:
         self._laned = laned
         self._clock = clock
         self._model: dict[str, str] = {}
-        self._lines: dict[str, _Line] = {}
+        self._lines: defaultdict[str, _Line] = defaultdict(_Line)
 
     def hear(self, rid: str, event: RunEvent, seq: int) -> None:
         """Take note of an event of any request, stored at `seq`; a request's in their order."""
@@ -59,7 +59,7 @@ class WaitingRoom:
         return self._line(model).places(self._clock(), self._laned(model))
 
     def _line(self, model: str) -> "_Line":
-        return self._lines.setdefault(model, _Line())
+        return self._lines[model]
 
 
 class _Waiting(NamedTuple):

@@ -37,6 +37,7 @@ SOON = 2.0
 AGAIN = 10.0
 """Seconds until the store is asked again what was used today, after it did not answer."""
 
+_NONE_SAID = Allowance()
 
 CHARACTERS = 4
 """Characters of a prompt that are taken for a token, where nobody has counted them."""
@@ -303,5 +304,7 @@ def messages(setting: str) -> tuple[int, float]:
 
 
 def _with(own: Allowance, usual: Allowance) -> Allowance:
+    if own == _NONE_SAID:
+        return usual
     lacking = {name: value for name, value in asdict(usual).items() if getattr(own, name) is None}
     return replace(own, **lacking)

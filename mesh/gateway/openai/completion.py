@@ -136,23 +136,24 @@ class Chunks:
         self._over = b',"logprobs":null,"finish_reason":"%b"}]' + usage + b"}\n\n"
 
     def tokens(self, run: Run, index: int, upto: int) -> bytes:
+        events = [self._opening()]
+        if self._speech is not None:
+            index = self._spoken(events, self._speech, run, index, upto)
         texts = run.pieces(index, upto)
         encode, before, after = _encode, self._content, self._going_on
-        if self._speech is not None and not self._speech.plain:
-            return self._opening() + one_line_each(self._spoken(self._speech, run, index, upto))
         if self._likely:
-            events = [
+            events += [
                 self._id(at) + before + encode(text) + self._logprobs % self._odds(run, at)
                 for at, text in enumerate(texts, index)
             ]
         elif self._numbered:
-            events = [
+            events += [
                 b"id: %d\n%b%b%b" % (at, before, encode(text), after)
                 for at, text in enumerate(texts, index)
             ]
         else:
-            events = [before + encode(text) + after for text in texts]
-        return self._opening() + one_line_each(b"".join(events))
+            events += [before + encode(text) + after for text in texts]
+        return one_line_each(b"".join(events))
 
     def end(self, run: Run) -> bytes:
         match run.end:
@@ -167,18 +168,21 @@ class Chunks:
     def tick(self, run: Run) -> bytes:
         return b""
 
-    def _spoken(self, speech: Speech, run: Run, index: int, upto: int) -> bytes:
-        """The deltas of pieces; of those before them the parts are told apart first."""
+    def _spoken(self, events: list[bytes], speech: Speech, run: Run, index: int, upto: int) -> int:
+        """Add the deltas of pieces, as long as their parts have to be told apart; those of the
+        pieces before them are told apart first. Returns the first piece that is content alone."""
         for text in run.pieces(self._heard, index):
             speech.feed(text)
-        self._heard = upto
-        events = []
-        for at, text in enumerate(run.pieces(index, upto), index):
-            delta = speech.feed(text)
+        while index < upto and not speech.plain:
+            delta = speech.feed(*run.pieces(index, index + 1))
             if delta:
-                odds = self._odds(run, at) if self._likely else b"null"
-                events.append(self._id(at) + self._said(delta, odds))
-        return b"".join(events)
+                odds = self._odds(run, index) if self._likely else b"null"
+                events.append(self._id(index) + self._said(delta, odds))
+            index += 1
+        self._heard = index
+        if speech.plain:
+            self._speech = None
+        return index
 
     def _said(self, delta: Delta, odds: bytes = b"null") -> bytes:
         """A chunk of whatever came."""
@@ -231,6 +235,8 @@ class Chunks:
 
 def one_line_each(events: bytes) -> bytes:
     """Escape what some clients' readers of lines take for an end of line, though SSE does not."""
+    if events.isascii():  # most are, and that is seen ten times as soon as the rest
+        return events
     if b"\xe2\x80" in events or b"\xc2\x85" in events:
         for character, escaped in _ENDS_OF_LINES:
             events = events.replace(character, escaped)

@@ -110,6 +110,16 @@ def test_what_follows_the_thoughts_is_written_as_where_there_are_none(thoughts: 
     assert again.tokens(run, 2, 3) == without.tokens(run, 2, 3)
 
 
+@pytest.mark.parametrize("cut", range(7))
+def test_it_makes_no_difference_how_many_pieces_are_told_at_once(cut: int) -> None:
+    texts = ["<think>", "so", "</think>", "\n", "it", " is", "\u2028"]
+    together, apart = (Chunks(Book(asked(), REQUEST, THINKS), 0) for _ in range(2))
+    run = Run(texts=texts)
+    whole = together.tokens(run, 0, len(texts))
+    assert whole == apart.tokens(run, 0, cut) + apart.tokens(run, cut, len(texts))
+    assert whole.count(b'"reasoning_content":"so"') == 1 and b"\\u2028" in whole
+
+
 def test_usage_comes_last_and_without_a_choice() -> None:
     usage = Usage(prompt_tokens=3, completion_tokens=2, cached_tokens=1)
     done = Done(uid="u", finish="length", usage=usage)
