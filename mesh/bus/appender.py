@@ -12,7 +12,7 @@ from mesh.bus.connection import BusError, Disconnected, NoResponders, Silence
 from mesh.bus.jetstream import TRANSIENT_LAST, WRONG_LAST, ApiError, JetStream, fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import LogEvent, Queued
+from mesh.protocol.messages import LogEvent, Queued, Request, RunEvent
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tools import ToolEvent
 
@@ -82,3 +82,10 @@ async def append_event(
     """
     headers = fence(expected, subjects.events_of(rid, "*" if isinstance(event, Queued) else reply))
     return await persist(js, subjects.event(reply, rid, writer), encode(event), headers)
+
+
+async def append_to(
+    js: JetStream, request: Request, writer: Writer, event: RunEvent, expected: int
+) -> int:
+    """`append_event` at the request's own address. Raises Fenced."""
+    return await append_event(js, request.reply, request.rid, writer, event, expected)

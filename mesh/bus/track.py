@@ -1,6 +1,7 @@
 """One request as a follower keeps it, and those who wait for it to change."""
 
 import asyncio
+from collections.abc import Callable
 
 from mesh.bus.jetstream import Stored
 from mesh.protocol.run import Run
@@ -32,6 +33,11 @@ class Track:
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiters.append(future)
         return future
+
+    async def until(self, holds: Callable[[Run], bool]) -> None:
+        """Wait until something holds of the run."""
+        while not holds(self.run):
+            await self.changed()
 
     def wake(self) -> None:
         waiters, self._waiters = self._waiters, []

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from mesh.bus.follow import Track
 from mesh.gateway.body import named_as_sent
-from mesh.gateway.errors import AnyRequest, request_id
+from mesh.gateway.errors import AnyRequest, broker_away, request_id
 from mesh.gateway.headers import body_digest, idempotency_key
 from mesh.gateway.instructions import system_message
 from mesh.gateway.options import AnswerOptions
@@ -113,10 +113,9 @@ async def heard(track: Track) -> None:
     """Wait until a request's first event, which was stored just now, has come back to us."""
     try:
         async with asyncio.timeout(HEARING):
-            while track.run.queued is None:
-                await track.changed()
+            await track.until(lambda run: run.queued is not None)
     except TimeoutError:
-        raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
+        raise broker_away() from None
 
 
 def request_of(
@@ -236,5 +235,5 @@ async def _cancel(services: Services, rid: str, by: str, later: Sequence[Track] 
     for each in later:
         await heard(each)
     if all(track.run.queued_at < each.run.queued_at for each in later):
-        with services.streams.reading(track):
+        with services.requests.logs.reading(track):
             await services.requests.endings.cancel(track, by)

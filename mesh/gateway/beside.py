@@ -9,7 +9,7 @@ import logging
 
 from msgspec.structs import replace
 
-from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.appender import Fenced, append_to, new_uid
 from mesh.bus.connection import BusError
 from mesh.gateway.logs import PATIENCE
 from mesh.gateway.services import Services
@@ -30,8 +30,8 @@ async def tell(services: Services, request: Request, tokens: int) -> None:
     done = Done(uid=new_uid(), finish="stop", usage=spent, timings=took)
     try:
         async with asyncio.timeout(PATIENCE):
-            at = await append_event(js, request.reply, rid, writer, begun, 0)
-            at = await append_event(js, request.reply, rid, writer, done, at)
+            at = await append_to(js, request, writer, begun, 0)
+            at = await append_to(js, request, writer, done, at)
     except (BusError, TimeoutError, Fenced) as error:
         log.warning("%s took %d tokens, which the log was not told: %s", rid, tokens, error)
         services.limiter.ended(rid, tokens)

@@ -14,7 +14,7 @@ from math import inf
 
 from msgspec.structs import replace
 
-from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.appender import Fenced, append_to, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Track
 from mesh.bus.jetstream import JetStream
@@ -30,7 +30,6 @@ from mesh.protocol.messages import (
     End,
     Failed,
     Request,
-    RunEvent,
     Usage,
 )
 from mesh.protocol.run import Run
@@ -137,9 +136,10 @@ class Endings:
             try:
                 if (claimed or withdrawn) and not run.cancel:
                     asked = Cancel(uid=new_uid(), by=by, withdrawn=withdrawn)
-                    last = await self._append(request, asked, last)
+                    last = await append_to(self._js, request, self._writer, asked, last)
                 if not claimed:
-                    await self._append(request, Cancelled(uid=new_uid(), text=run.text), last)
+                    end = Cancelled(uid=new_uid(), text=run.text)
+                    await append_to(self._js, request, self._writer, end, last)
                     await self._take_out(track)
                 break
             except Fenced:
@@ -159,7 +159,7 @@ class Endings:
 
     async def _end(self, request: Request, end: End, expected: int) -> bool:
         try:
-            await self._append(request, end, expected)
+            await append_to(self._js, request, self._writer, end, expected)
             return True
         except Fenced:
             log.debug("%s moved on before it could be ended", request.rid)
@@ -230,7 +230,7 @@ class Endings:
         request = run.queued.request
         taking = replace(run.claim, uid=new_uid(), n=run.n + 1, lost=False)
         try:
-            taken = await self._append(request, taking, run.last)
+            taken = await append_to(self._js, request, self._writer, taking, run.last)
         except Fenced:
             return False
         whole = await self._replays.run(track.rid, run.queued, run.queued_at, taken)
@@ -266,10 +266,4 @@ class Endings:
 
     async def _moved(self, track: Track, last: int) -> None:
         """Wait until the track is past an event that made an append fail."""
-        while track.run.last <= last and track.run.end is None:
-            await track.changed()
-
-    async def _append(self, request: Request, event: RunEvent, expected: int) -> int:
-        return await append_event(
-            self._js, request.reply, request.rid, self._writer, event, expected
-        )
+        await track.until(lambda run: run.last > last or run.end is not None)

@@ -89,6 +89,11 @@ def stopping() -> MeshError:
     return MeshError(ErrorCode.GATEWAY_STOPPING, retry_after=STARTED)
 
 
+def broker_away() -> MeshError:
+    """For those who ask what cannot be read or written just now."""
+    return MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0)
+
+
 class ErrorBody(Struct, omit_defaults=True):
     """An error on the mesh's own routes. param: the field at fault, where it is one."""
 
@@ -226,7 +231,7 @@ def on_mesh_error(request: AnyRequest, error: MeshError) -> Response[bytes]:
 
 def on_bus_error(request: AnyRequest, error: BusError) -> Response[bytes]:
     log.warning("%s: the broker did not answer: %s", request_id(request), error)
-    return answer(request, MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0))
+    return answer(request, broker_away())
 
 
 def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:

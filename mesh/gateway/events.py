@@ -137,7 +137,7 @@ async def message_events(
     if track is None:
         return _nothing()
     last = -1 if after is None else after
-    with services.streams.reading(track):
+    with services.requests.logs.reading(track):
         if track.run.end is not None and after is not None and len(track.run.texts) <= after + 1:
             return _nothing()
     dialect = ChatDialect(services, found.turn, message)

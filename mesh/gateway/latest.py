@@ -9,8 +9,8 @@ import asyncio
 from contextlib import suppress
 
 from mesh.bus.connection import BusError
+from mesh.gateway.errors import broker_away
 from mesh.gateway.unfinished import Unfinished
-from mesh.protocol.errors import ErrorCode, MeshError
 
 PATIENCE = 2.0
 """Seconds that reading on may take. The first reading of a gateway that has just started, from a
@@ -32,11 +32,7 @@ class Latest:
                     await self._unfinished.catch_up()
                     return self._unfinished.seen.last(id)
         except BusError as error:
-            raise _away() from error
+            raise broker_away() from error
         if self._unfinished.whole:
-            raise _away()
+            raise broker_away()
         return self._unfinished.seen.last(id)
-
-
-def _away() -> MeshError:
-    return MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0)

@@ -4,6 +4,8 @@ Only finds and follows; what is written to a log is decided elsewhere.
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from mesh.bus.connection import Bus, BusError
@@ -13,8 +15,8 @@ from mesh.bus.lasting import Lasting
 from mesh.bus.replay import anchor, last_event, story
 from mesh.bus.rest import Rest
 from mesh.bus.trace import working_for
+from mesh.gateway.errors import broker_away
 from mesh.protocol import subjects
-from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Request
 from mesh.protocol.run import Run
 
@@ -107,7 +109,7 @@ class Logs:
                     return track
                 return await self._attach(rid, began[1].request.reply)
         except (BusError, TimeoutError) as error:
-            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
+            raise broker_away() from error
 
     async def _attach(self, rid: str, reply: str) -> Track | None:
         """The track of a request that began at an address; None for one that did not. Raises
@@ -126,11 +128,20 @@ class Logs:
             async with asyncio.timeout(PATIENCE):
                 return await story(self._js, rid)
         except (BusError, TimeoutError) as error:
-            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
+            raise broker_away() from error
 
     def rest(self, request: Request) -> Rest:
         """What reads the rest of an answer that has ended, a part at a time, holding no more."""
         return Rest(self._js, request.rid, request.reply, self._resting)
+
+    @contextmanager
+    def reading(self, track: Track) -> Iterator[None]:
+        """Keep a track as long as it is read."""
+        track.readers += 1
+        try:
+            yield
+        finally:
+            self.release(track)
 
     def release(self, track: Track) -> None:
         """A reader has left: forget what has ended and is read by nobody."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.appender import Fenced, append_to, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.follow import OnEvent, Track
 from mesh.bus.jetstream import JetStream
@@ -21,6 +21,7 @@ from mesh.bus.lasting import Lasting
 from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.anew import next_id, refusal, void
 from mesh.gateway.endings import Endings, due, stopping
+from mesh.gateway.errors import broker_away
 from mesh.gateway.keys import led_elsewhere
 from mesh.gateway.limits.limiter import Limiter
 from mesh.gateway.logs import PATIENCE, Logs
@@ -34,7 +35,6 @@ from mesh.protocol.messages import (
     Failed,
     Queued,
     Request,
-    RunEvent,
     Turn,
 )
 from mesh.protocol.run import Run
@@ -230,7 +230,7 @@ class Requests:
         track = follower.track(request.rid)
         track.readers += 1
         seq = 0
-        appending = asyncio.create_task(self._append(request, queued, 0))
+        appending = asyncio.create_task(append_to(self._js, request, self.writer, queued, 0))
         try:
             async with asyncio.timeout(PATIENCE):
                 seq = await asyncio.shield(appending)
@@ -239,7 +239,7 @@ class Requests:
             pass
         except TimeoutError:
             self.background(self._settle(request, queued, appending))
-            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
+            raise broker_away() from None
         except asyncio.CancelledError:
             self.background(self._settle(request, queued, appending))
             raise
@@ -291,8 +291,7 @@ class Requests:
 
         One that has ended is followed no longer: its track is whole, and whoever asked has it.
         """
-        track.readers += 1
-        try:
+        with self.logs.reading(track):
             found = await self._first_event(track)
             if found.body != body:
                 raise led_elsewhere()
@@ -300,8 +299,6 @@ class Requests:
                 self.endings.see_to(track)
                 await self.queue.put(found.request, track.run.queued_at, track)
             return track
-        finally:
-            self.logs.release(track)
 
     async def _first_event(self, track: Track) -> Queued:
         """What was queued; it may still be on its way back to us."""
@@ -311,12 +308,7 @@ class Requests:
                     await track.changed()
                 return track.run.queued
         except TimeoutError:
-            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
-
-    async def _append(self, request: Request, event: RunEvent, expected: int) -> int:
-        return await append_event(
-            self._js, request.reply, request.rid, self.writer, event, expected
-        )
+            raise broker_away() from None
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -328,8 +320,7 @@ async def _told(track: Track) -> None:
     """Wait until we have heard of an end ourselves, for whoever asks again at once."""
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
-            while track.run.end is None and not track.run.cancel:
-                await track.changed()
+            await track.until(lambda run: run.end is not None or run.cancel)
 
 
 def is_orphan(run: Run) -> bool:

@@ -60,12 +60,9 @@ class Streams:
 
     @contextmanager
     def reading(self, track: Track) -> Iterator[None]:
-        """Keep a track as long as it is read."""
-        track.readers += 1
-        try:
+        """As `Logs.reading`."""
+        with self._requests.logs.reading(track):
             yield
-        finally:
-            self._requests.logs.release(track)
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -116,10 +113,9 @@ class Streams:
 
     async def _cancel(self, track: Track) -> None:
         """Cancel, and wait for the end: its holder asks a gateway, perhaps us, before it stops."""
-        with self.reading(track):
+        with self._requests.logs.reading(track):
             await self._requests.endings.cancel(track, "hang-up")
-            while track.run.end is None:
-                await track.changed()
+            await track.until(lambda run: run.end is not None)
 
     def _see_out(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -217,9 +213,8 @@ class Streams:
         client.gone.add_done_callback(lambda _: track.wake())
         self._waiting[client] = track
         try:
-            with self.reading(track):
-                while not (holds(track.run) or self._closing or client.gone.done()):
-                    await track.changed()
+            with self._requests.logs.reading(track):
+                await track.until(lambda run: holds(run) or self._closing or client.gone.done())
         finally:
             del self._waiting[client]
 

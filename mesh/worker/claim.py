@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mesh.bus.appender import Fenced, append_event, new_uid
+from mesh.bus.appender import Fenced, append_to, new_uid
 from mesh.bus.asking import ABSENT, AGAIN, RETURNING, Says, ask
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
@@ -150,7 +150,7 @@ class Claims:
     async def append(self, item: Item, event: RunEvent, expected: int) -> int:
         """Append an event to the item's request, and tell `on_event`. Raises Fenced."""
         request = item.prompt.request
-        seq = await append_event(self._js, request.reply, request.rid, self.writer, event, expected)
+        seq = await append_to(self._js, request, self.writer, event, expected)
         self.on_event(request, event)
         return seq
 

@@ -253,16 +253,13 @@ class Conductor:
             key=run.key,
         )
         track = await self._requests.submit(request, body=run.id, one_id=True)
-        track.readers += 1
-        try:
+        with self._requests.logs.reading(track):
             told = await self._telling.read(run.id)
             if told is None or told.over is not None:  # it was stopped before this stood in the log
                 await self._requests.endings.cancel(track, "run over")
             while track.run.end is None:
                 await track.changed()
             return track.run.end
-        finally:
-            self._requests.logs.release(track)
 
     def _what_next(self, story: ToolStory, end: End) -> ToolEvent:
         """What follows from the end of an answer."""

@@ -12,6 +12,7 @@ from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.one_by_one import one_by_one
 from mesh.bus.replay import chain, last_event
+from mesh.gateway.errors import broker_away
 from mesh.gateway.keys import check_whole, led_elsewhere
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_event, encode
@@ -58,7 +59,7 @@ class Telling:
             pass
         story = await self.read(run.id)
         if story is None or story.begun is None:
-            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0)
+            raise broker_away()
         if story.begun.body != body:
             raise led_elsewhere()
         check_whole(story.begun.whole, whole)
@@ -167,4 +168,4 @@ async def in_time(work: Coroutine[Any, Any, T]) -> T:
     except Fenced:
         raise
     except (BusError, TimeoutError) as error:
-        raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
+        raise broker_away() from error

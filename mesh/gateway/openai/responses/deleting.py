@@ -14,7 +14,7 @@ from msgspec import Struct
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import BusError
 from mesh.bus.replay import last_event
-from mesh.gateway.errors import AnyRequest
+from mesh.gateway.errors import AnyRequest, broker_away
 from mesh.gateway.logs import PATIENCE
 from mesh.gateway.openai.responses.finding import find
 from mesh.gateway.openai.responses.story import PREFIX
@@ -70,4 +70,4 @@ async def _mark(services: Services, reply: str, rid: str) -> None:
                     own.run.event(event, writer, seq)
                 return
     except (BusError, TimeoutError) as error:
-        raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from error
+        raise broker_away() from error
