@@ -5,8 +5,8 @@ from collections import defaultdict
 from contextlib import suppress
 
 from mesh.bus.connection import Bus, NoResponders, Silence
+from mesh.bus.entries import apply, read_event
 from mesh.bus.jetstream import JetStream, Stored
-from mesh.bus.replay import apply, read_event
 from mesh.protocol import subjects
 from mesh.protocol.messages import Cancelled, Claim, Done, Failed, Queued
 from mesh.protocol.run import Run

@@ -16,10 +16,12 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from mesh.bus.connection import Bus, BusError
+from mesh.bus.entries import apply
+from mesh.bus.history import anchor, last_event
 from mesh.bus.jetstream import JetStream, Stored, republished
 from mesh.bus.log_end import LogEnd
 from mesh.bus.one_by_one import passing_over
-from mesh.bus.replay import Replayer, anchor, apply, last_event
+from mesh.bus.replay import Replayer
 from mesh.bus.track import Track as Track
 from mesh.bus.tracks import SHORT, Tracks
 from mesh.bus.tracks import OnEvent as OnEvent

@@ -5,183 +5,22 @@ Not live: what a replay returns holds everything that was stored before it was a
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 
-import msgspec
-
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import WHATEVER_COMES, JetStream, Stored
+from mesh.bus.entries import apply
+from mesh.bus.history import last_event as last_event
+from mesh.bus.jetstream import WHATEVER_COMES, JetStream
 from mesh.bus.log_end import LASTS, Outdated
-from mesh.bus.one_by_one import passing_over
 from mesh.protocol import subjects
-from mesh.protocol.codec import decode_event, decode_frame
-from mesh.protocol.messages import FleetEvent, Frame, LogEvent, Queued, RunEvent
-from mesh.protocol.run import Applied, Run
-from mesh.protocol.subjects import RunSubject
-from mesh.protocol.tool_story import WRITER
+from mesh.protocol.messages import Queued
+from mesh.protocol.run import Run
 
 log = logging.getLogger(__name__)
 
 RETRY = 0.2
 """Seconds between two tries of a read that failed."""
-
-
-def read_event(stored: Stored) -> LogEvent | None:
-    """The event in a stored message; None, with a warning, where it cannot be read, or says what
-    is not its writer's to say, or not there."""
-    try:
-        event = decode_event(stored.data)
-    except msgspec.DecodeError as error:
-        log.warning("The log's message %d cannot be read: %s", stored.seq, error)
-        return None
-    if not _in_place(stored, event):
-        log.warning("The log's message %d is out of place: %s", stored.seq, stored.subject)
-        return None
-    return event
-
-
-def request_event(stored: Stored, where: RunSubject) -> RunEvent | None:
-    """The event of a request in a stored message; None for what is told of workers and of runs that
-    call tools, and for what `read_event` makes nothing of."""
-    event = None if where.reply in subjects.NO_REQUESTS else read_event(stored)
-    return None if isinstance(event, FleetEvent) else event
-
-
-def _in_place(stored: Stored, event: LogEvent) -> bool:
-    """Whether this writer may write this event here: gateways alone queue, under the request's own
-    id; workers' comings and goings stand under FLEET alone."""
-    where = subjects.parse_run(stored.subject)
-    if isinstance(event, Queued):
-        return where.writer.user == WRITER and where.rid == event.request.rid
-    if isinstance(event, FleetEvent):
-        return where.reply == subjects.FLEET
-    return True
-
-
-def read_frame(stored: Stored) -> Frame | None:
-    """The token frame in a stored message; None, with a warning, where it cannot be read."""
-    try:
-        return decode_frame(stored.data)
-    except msgspec.DecodeError as error:
-        log.warning("The log's message %d cannot be read: %s", stored.seq, error)
-        return None
-
-
-def apply(runs: Mapping[str, Run], stored: Stored, in_order: bool = False) -> bool:
-    """Apply one stored message to those of the given requests (by rid) that it is about.
-
-    False if something before it is missing in one of them. in_order: as in `Run.event`. One that
-    cannot be handled is passed over, and changes nothing.
-    """
-    with passing_over(stored):
-        return _apply(runs, stored, in_order)
-    return True
-
-
-def _apply(runs: Mapping[str, Run], stored: Stored, in_order: bool) -> bool:
-    where = subjects.parse_run(stored.subject)
-    found: list[Applied] = []
-    if where.kind == "evt" and (run := _at(runs, where.rid, where.reply)) is not None:
-        event = read_event(stored)
-        if event is None or isinstance(event, FleetEvent):
-            run.passed(stored.seq)
-        else:
-            found.append(run.event(event, where.writer, stored.seq, in_order))
-    elif where.kind == "tok":
-        frame = read_frame(stored)
-        for at, entry in enumerate(frame.entries if frame else ()):
-            run = _at(runs, entry.rid, where.reply)
-            if run is not None and frame is not None:
-                found.append(run.entry(entry, where.writer, frame.odds_of(at)))
-    return Applied.GAP not in found
-
-
-def _at(runs: Mapping[str, Run], rid: str, reply: str) -> Run | None:
-    """The run this message is about; None if it stands at another address than the run's own: what
-    a worker that has gone mad writes there counts for nothing."""
-    run = runs.get(rid)
-    began = None if run is None else run.queued
-    return None if began is not None and began.request.reply != reply else run
-
-
-async def last_event(js: JetStream, rid: str, reply: str = "*") -> Stored | None:
-    """The leader's last event of a request, at its address if that is known; None where the log has
-    none (any more)."""
-    return await js.last(subjects.RUN_STREAM, subjects.events_of(rid, reply))
-
-
-async def anchor(
-    js: JetStream, rid: str, upto: float = inf, reply: str = "*"
-) -> tuple[Stored, Queued] | None:
-    """The `queued` event of a request, at its address if that is known; None where the log has it
-    no more. It was fenced against all addresses, so at none there is an earlier one.
-
-    By the leader's word, for a replica that lags behind may not have it yet.
-    """
-    first = await js.next(subjects.RUN_STREAM, subjects.events_of(rid, reply), 1)
-    event = None if first is None or first.seq > upto else read_event(first)
-    return (first, event) if first is not None and isinstance(event, Queued) else None
-
-
-async def events(js: JetStream, rid: str) -> list[Stored]:
-    """All events of a request in order, by the leader's word; none where the log has it not. What
-    the log has forgotten is missing at the beginning. Raises BusError."""
-    found = await chain(js, rid)
-    if found and not _all_of_one(rid, found):
-        began = await anchor(js, rid)
-        if began is not None:
-            return await _forwards(js, rid, began[1].request.reply, began[0])
-    return found
-
-
-def _all_of_one(rid: str, found: list[Stored]) -> bool:
-    """Whether these are a request from its beginning on. Who has gone mad may have written among
-    them, or elsewhere, what was fenced with nothing, or with another request."""
-    places = {subjects.parse_run(stored.subject)[:3] for stored in found}
-    told = len(places) == 1 and places.pop()[2] == rid
-    return told and isinstance(read_event(found[0]), Queued)
-
-
-async def _forwards(js: JetStream, rid: str, reply: str, first: Stored) -> list[Stored]:
-    """All events of a request from its first one on, one after the other: that takes its time."""
-    last, wanted = await last_event(js, rid, reply), subjects.events_of(rid, reply)
-    found = [first]
-    while last is not None and found[-1].seq < last.seq:
-        more = await js.next(subjects.RUN_STREAM, wanted, found[-1].seq + 1)
-        if more is None:
-            break
-        found.append(more)
-    return found
-
-
-async def chain(js: JetStream, rid: str, reply: str = "*") -> list[Stored]:
-    """What was told under an id, of all addresses or one, each fenced with the one before.
-
-    They are followed from the last one back: to look for them forwards the broker would pass over
-    all that lies between them. Raises BusError.
-    """
-    last = await last_event(js, rid, reply)
-    found = [] if last is None else [last]
-    while found and found[-1].expected:
-        before = await js.get(subjects.RUN_STREAM, found[-1].expected)
-        if before is None:
-            break
-        found.append(before)
-    return found[::-1]
-
-
-async def story(js: JetStream, rid: str) -> Run | None:
-    """How a request stands by its events alone (`Run.bare`), or None where the log has it not.
-
-    Cheap, however long the answer and the log are. Raises BusError.
-    """
-    found = await events(js, rid)
-    run = Run(bare=True)
-    for stored in found:
-        apply({rid: run}, stored)
-    return run if found else None
 
 
 @dataclass

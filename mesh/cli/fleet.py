@@ -15,9 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mesh.bus.connection import Bus, BusError
+from mesh.bus.history import story
 from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, Stored
 from mesh.bus.presence import present
-from mesh.bus.replay import story
 from mesh.bus.versions import refuse_other_protocol
 from mesh.cli import broker
 from mesh.protocol import subjects

@@ -9,8 +9,8 @@ import time
 import msgspec
 from msgspec import Struct
 
+from mesh.bus.entries import read_event, read_frame
 from mesh.bus.jetstream import Stored
-from mesh.bus.replay import read_event, read_frame
 from mesh.cli.screen import count, duration
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_event

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from mesh.bus.appender import Fenced, persist
 from mesh.bus.connection import Oversized
 from mesh.bus.dlq import letter_of
+from mesh.bus.entries import read_event
+from mesh.bus.history import events, story
 from mesh.bus.jetstream import JetStream, Stored, fence
-from mesh.bus.replay import events, read_event, story
 from mesh.gateway.requests import Requests
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, encode

@@ -9,8 +9,8 @@ notes that.
 
 import asyncio
 
+from mesh.bus.history import last_event
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import last_event
 from mesh.gateway import keys
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.headers import KEY, idempotency_key

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from mesh.bus.appender import Fenced, append_to, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Track
+from mesh.bus.history import last_event
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import Replays, last_event
+from mesh.bus.replay import Replays
 from mesh.gateway import leftovers
 from mesh.gateway.anew import RETRY_AFTER
 from mesh.protocol import subjects

@@ -11,8 +11,9 @@ import logging
 
 import msgspec
 
+from mesh.bus.entries import read_event
+from mesh.bus.history import last_event
 from mesh.bus.jetstream import JetStream, Stored
-from mesh.bus.replay import last_event, read_event
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Deleted, End, Prompt, Request

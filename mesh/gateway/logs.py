@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import Follower, OnEvent, Track
+from mesh.bus.history import anchor, last_event, story
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
-from mesh.bus.replay import anchor, last_event, story
 from mesh.bus.rest import Rest
 from mesh.bus.trace import working_for
 from mesh.gateway.errors import broker_away

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from mesh.bus.connection import BusError
+from mesh.bus.entries import read_event
 from mesh.bus.jetstream import Stored
 from mesh.bus.lasting import Lasting
 from mesh.bus.one_by_one import one_by_one
-from mesh.bus.replay import read_event
 from mesh.bus.tail import Tail
 from mesh.bus.trace import working_for
 from mesh.gateway.unfinished import Unfinished

@@ -5,8 +5,9 @@ import logging
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import BusError
+from mesh.bus.entries import read_event
+from mesh.bus.history import last_event
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import last_event, read_event
 from mesh.protocol import subjects
 from mesh.protocol.messages import WorkerInfo, WorkerLost, WorkerStopped
 from mesh.protocol.subjects import Writer

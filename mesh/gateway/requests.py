@@ -15,10 +15,11 @@ from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, append_to, new_uid
 from mesh.bus.connection import Bus
+from mesh.bus.entries import read_event
 from mesh.bus.follow import OnEvent, Track
+from mesh.bus.history import anchor, last_event
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
-from mesh.bus.replay import anchor, last_event, read_event
 from mesh.gateway.anew import next_id, refusal, void
 from mesh.gateway.endings import Endings, due, stopping
 from mesh.gateway.errors import broker_away

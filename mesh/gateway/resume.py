@@ -4,8 +4,10 @@ Workers have no right to read the log. The prefix is given to the holder of the 
 and always read from the log itself: a take-over must begin where every reader will say it began.
 """
 
+from mesh.bus.entries import read_event
+from mesh.bus.history import last_event, story
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import Replays, last_event, read_event, story
+from mesh.bus.replay import Replays
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Resume, RunStatus, WorkerStopped

@@ -7,9 +7,9 @@ that befalls requests, it also notes how far chats and users are told of.
 import asyncio
 from collections.abc import Sequence
 
+from mesh.bus.entries import apply
 from mesh.bus.jetstream import Stored
 from mesh.bus.one_by_one import one_by_one
-from mesh.bus.replay import apply
 from mesh.bus.tail import Tail
 from mesh.gateway.seen import Seen
 from mesh.protocol import subjects

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from mesh.bus.connection import BusError
+from mesh.bus.entries import request_event
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.one_by_one import one_by_one
-from mesh.bus.replay import request_event
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
+from mesh.bus.history import story
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import story
 from mesh.gateway.endings import OBEYING
 from mesh.protocol.messages import Cancel, Cancelled, Claim, RunEvent
 from mesh.protocol.run import Run

@@ -12,8 +12,8 @@ import httpx
 import msgspec
 
 from mesh.bus.connection import Bus
+from mesh.bus.history import anchor, last_event
 from mesh.bus.jetstream import JetStream, fence
-from mesh.bus.replay import anchor, last_event
 from mesh.protocol import subjects
 from mesh.protocol.chats import GetRun, RunRow
 from mesh.protocol.codec import decode

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from mesh.bus.connection import Bus, BusError, Silence
+from mesh.bus.entries import read_event, read_frame
 from mesh.bus.jetstream import JetStream, Stored
-from mesh.bus.replay import RETRY, read_event, read_frame
+from mesh.bus.replay import RETRY
 from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
 from mesh.protocol.messages import Cancel, Claim, Queued

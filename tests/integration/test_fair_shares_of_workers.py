@@ -13,8 +13,8 @@ import pytest
 from msgspec import Struct
 
 from mesh.bus.connection import Bus
+from mesh.bus.entries import read_event
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import read_event
 from mesh.protocol import subjects
 from mesh.protocol.messages import Claim, Queued
 from mesh.protocol.subjects import lane

@@ -8,8 +8,8 @@ import pytest
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
+from mesh.bus.entries import read_event
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import read_event
 from mesh.bus.topology import declare
 from mesh.gateway.lost import report_lost
 from mesh.protocol import subjects

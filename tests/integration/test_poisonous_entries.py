@@ -12,8 +12,8 @@ import pytest
 
 from mesh.bus.appender import new_uid
 from mesh.bus.connection import Bus
+from mesh.bus.history import story
 from mesh.bus.jetstream import JetStream, fence
-from mesh.bus.replay import story
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.messages import Queued, Request

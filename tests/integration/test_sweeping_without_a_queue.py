@@ -7,8 +7,8 @@ import pytest
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import NoResponders
+from mesh.bus.history import story
 from mesh.bus.jetstream import JetStream, StreamInfo
-from mesh.bus.replay import story
 from mesh.gateway.requests import Requests
 from mesh.protocol import subjects
 from mesh.protocol.messages import Queued, Request

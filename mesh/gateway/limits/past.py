@@ -1,8 +1,8 @@
 """Tells a gateway that starts what was asked and used of late, from the log."""
 
+from mesh.bus.entries import request_event
 from mesh.bus.jetstream import JetStream, Stored
 from mesh.bus.one_by_one import one_by_one
-from mesh.bus.replay import request_event
 from mesh.gateway.limits.counts import Counts
 from mesh.protocol import subjects
 

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
+from mesh.bus.entries import apply
 from mesh.bus.frames import BACKLOG, FrameWriter
+from mesh.bus.history import story
 from mesh.bus.jetstream import ApiError, JetStream, fence
-from mesh.bus.replay import apply, story
 from mesh.bus.topology import declare, run_stream
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_frame, encode

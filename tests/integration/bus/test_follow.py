@@ -11,8 +11,8 @@ from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.follow import Follower, Track
 from mesh.bus.frames import FrameWriter
+from mesh.bus.history import story
 from mesh.bus.jetstream import JetStream, StreamInfo, fence
-from mesh.bus.replay import story
 from mesh.bus.topology import declare
 from mesh.protocol import subjects
 from mesh.protocol.messages import Claim, Done, Failed, Queued

@@ -2,10 +2,10 @@
 
 import asyncio
 
+from mesh.bus.entries import read_frame
 from mesh.bus.frame_writers import FrameWriters
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
-from mesh.bus.replay import read_frame
 from mesh.protocol import subjects
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import Connect

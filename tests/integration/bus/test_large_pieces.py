@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus, Oversized
+from mesh.bus.entries import apply
 from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import JetStream, fence
 from mesh.bus.pull import Item
-from mesh.bus.replay import Replayer, apply
+from mesh.bus.replay import Replayer
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Claim, Done, End, Failed, Message, Odds, Prompt, Queued, Sampling

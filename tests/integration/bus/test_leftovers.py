@@ -4,8 +4,8 @@ import time
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
+from mesh.bus.history import last_event
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import last_event
 from mesh.gateway.leftovers import LINGER, MOST, Leftovers
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, encode

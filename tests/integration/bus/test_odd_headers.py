@@ -7,8 +7,8 @@ import pytest
 
 from mesh.bus.appender import append_event
 from mesh.bus.follow import Follower
+from mesh.bus.history import last_event, story
 from mesh.bus.jetstream import EXPECTED, JetStream
-from mesh.bus.replay import last_event, story
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from mesh.bus.appender import append_event
 from mesh.bus.connection import Bus
+from mesh.bus.history import last_event, story
 from mesh.bus.jetstream import JetStream
-from mesh.bus.replay import Replays, last_event, story
+from mesh.bus.replay import Replays
 from mesh.bus.track import Track
 from mesh.gateway import endings as endings_
 from mesh.gateway.endings import OBEYING, Endings

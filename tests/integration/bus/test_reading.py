@@ -6,8 +6,8 @@ import pytest
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
+from mesh.bus.history import events, story
 from mesh.bus.jetstream import BATCH_BYTES, JetStream, Stored
-from mesh.bus.replay import events, story
 from mesh.protocol import subjects
 from mesh.protocol.messages import Cancel, Cancelled, LogEvent, Queued
 from mesh.protocol.subjects import Writer

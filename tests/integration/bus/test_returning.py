@@ -9,10 +9,10 @@ from mesh.bus import asking
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.asking import Says, ask, lives
 from mesh.bus.connection import Bus
+from mesh.bus.history import story
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import RENEW
 from mesh.bus.pull import Item
-from mesh.bus.replay import story
 from mesh.gateway.resume import Resumer
 from mesh.protocol import subjects
 from mesh.protocol.messages import Alive, Claim, Prompt, Queued

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from mesh.bus import jetstream, replay
+from mesh.bus import history, jetstream
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import WHATEVER_COMES, JetStream, Stored
 from mesh.bus.log_end import LASTS, Outdated
@@ -338,7 +338,7 @@ class Replaying(RuleBasedStateMachine):
     async def overdue(self, rid: str, endings: Endings) -> None:
         """A gateway that has heard of nothing but the events."""
         try:
-            heard = await replay.story(self.js, rid)
+            heard = await history.story(self.js, rid)
         except BusError:
             return
         if heard is not None:
@@ -374,7 +374,7 @@ class Replaying(RuleBasedStateMachine):
         self.meet_with_trouble(ways, replies)
         rid = list(self.told)[pick % len(self.told)]
         self.reckon()
-        task = self.loop.create_task(replay.story(self.js, rid))
+        task = self.loop.create_task(history.story(self.js, rid))
         self.asked.append(Asked(rid, self.by_the_leader(), task))
 
     @precondition(lambda self: self.asked)
@@ -575,7 +575,7 @@ def without_following_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
         reading = js.read(subjects.RUN_STREAM, subjects.events_of(rid), 1, WHATEVER_COMES)
         return [stored async for batch in reading for stored in batch]
 
-    monkeypatch.setattr(replay, "events", events)
+    monkeypatch.setattr(history, "events", events)
 
 
 def without_beginning_again_for_who_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import BusError
-from mesh.bus.replay import last_event
+from mesh.bus.history import last_event
 from mesh.gateway.errors import AnyRequest, broker_away
 from mesh.gateway.logs import PATIENCE
 from mesh.gateway.openai.responses.finding import find
