@@ -16,17 +16,14 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.entries import apply
-from mesh.bus.history import anchor, last_event
 from mesh.bus.jetstream import JetStream, Stored, republished
 from mesh.bus.log_end import LogEnd
 from mesh.bus.one_by_one import passing_over
-from mesh.bus.replay import Replayer
+from mesh.bus.rereading import Rereading
 from mesh.bus.track import Track as Track
-from mesh.bus.tracks import SHORT, Tracks
 from mesh.bus.tracks import OnEvent as OnEvent
+from mesh.bus.tracks import Tracks
 from mesh.protocol import subjects
-from mesh.protocol.run import Run
 from mesh.protocol.subjects import RunSubject
 
 log = logging.getLogger(__name__)
@@ -44,13 +41,6 @@ A missed claim would have us count words of a worker that has lost the pen. No l
 it within TRUST, and we compare every CHECK; where no comparison succeeded, the log is read first.
 """
 
-REBUILDS = 200
-"""Times, PATIENCE apart, that a story is read anew for what is known to be in it: a cluster that
-was apart may say for seconds that the log ends where it did before."""
-
-ATTEMPTS = 3
-"""Times a story is read to find it whole; what the log itself has lost is never whole."""
-
 
 class Follower:
     """Keeps the tracks of one reply address up to date.
@@ -59,8 +49,7 @@ class Follower:
 
     _sound: all of this address up to it is applied, checked against the log; _applied: the last
     sequence applied, which may lie beyond a hole where it came live; _heard: the sequences applied
-    live beyond _sound; _backlog: what came live during a fill; _broken: by rid, (track, what is
-    held back since, the sequence of the event that could not be applied, 0: a frame).
+    live beyond _sound; _backlog: what came live during a fill.
     """
 
     def __init__(
@@ -70,9 +59,8 @@ class Follower:
         self._js = js
         self._reply = reply
         self.tracks = Tracks(reply, on_event)
-        self._replayer = Replayer(js, reply)
+        self._rereading = Rereading(js, reply, self.tracks, self.doubt, lambda: self._applied)
         self._end = LogEnd(js)
-        self._attaching: dict[str, asyncio.Task[Track | None]] = {}
         self._sound = 0
         self._applied = 0
         self._heard: set[int] = set()
@@ -81,7 +69,6 @@ class Follower:
         self._doubts = 0
         self._compared = 0.0
         self._subscription: Subscription | None = None
-        self._broken: dict[str, tuple[Track, list[Stored], int]] = {}
         self.fills = 0
 
     async def start(self) -> None:
@@ -100,7 +87,7 @@ class Follower:
     @property
     def idle(self) -> bool:
         """Whether nothing is followed here, and nobody is about to."""
-        return not (self.tracks or self._attaching or self._filling)
+        return not (self.tracks or self._rereading.attaching or self._filling)
 
     async def stop(self) -> None:
         """Hear no more; whoever needs the address again makes another follower."""
@@ -118,24 +105,12 @@ class Follower:
         """
         return self.tracks.any(rid) or self.tracks.begin(rid, self._applied + 1)
 
-    def forsake(self, track: Track) -> None:
-        """Follow no longer what was not queued after all, unless somebody else does."""
-        if not (track.landed or track.readers or track.run.queued or track.held is not None):
-            self.tracks.drop(track)
-
     async def attach(self, rid: str) -> Track | None:
         """Follow a request from its beginning; None where this address's log has it no more.
 
         Raises BusError.
         """
-        track = self.tracks.get(rid)
-        if track is not None and (track.landed or track.run.queued is not None):
-            return track
-        task = self._attaching.get(rid)
-        if task is None:
-            task = self._attaching[rid] = asyncio.create_task(self._attach(rid))
-            task.add_done_callback(lambda _: self._attaching.pop(rid, None))
-        return await asyncio.shield(task)
+        return await self._rereading.attach(rid)
 
     def doubt(self) -> None:
         """Messages may have been missed: read the log before believing what comes next.
@@ -276,9 +251,7 @@ class Follower:
                         continue
                     unheard = stored.seq not in self._heard
                     for track in self.tracks.apply(where, stored, unheard):
-                        held = self.tracks.hold(track, where, stored)
-                        event = stored.seq if where.kind == "evt" else 0
-                        self._broken[track.rid] = track, held, event
+                        self._rereading.mark(track, where, stored)
                 self._sound = batch[-1].seq
             if not 0 < await self._after(self._sound) <= target:
                 self._sound = target
@@ -287,36 +260,8 @@ class Follower:
         self._applied = max(self._applied, target)
         self._heard.clear()
         self.tracks.settle(self._sound)
-        while self._broken:
-            await asyncio.gather(*(self._rebuild(*each) for each in list(self._broken.values())))
+        await self._rereading.mend_all()
         self.tracks.give_up(self._applied)
-
-    async def _rebuild(self, track: Track, held: list[Stored], known: int) -> None:
-        """Read a request's whole story again, where the fill alone could not mend it.
-
-        So it is when a token was missed before a claim that was applied. held: what came since;
-        known: the sequence of what could not be applied. A replica that lags behind, or a leader
-        that has just become one, may not have it yet.
-        """
-        self._broken.pop(track.rid)
-        for _ in range(REBUILDS):
-            try:
-                run = await self._replayer.run(track.rid, track.start)
-            except BusError:
-                self._broken.setdefault(track.rid, (track, held, known))
-                raise
-            if track.held is not held:  # somebody has asked for it, and reads it just now
-                return
-            self.tracks.mend(track, run)
-            whole = _continue(track.rid, track.run, run.read, held)
-            if (whole and track.run.last >= known) or track.run.end is not None:
-                break
-            await asyncio.sleep(PATIENCE)
-        else:
-            self.tracks.lose(track)
-        self._hold_no_more(track)
-        if track.run.end is not None and not track.readers:
-            self.tracks.drop(track)
 
     def _start_over(self) -> None:
         """The stream was created anew, or restored from a backup: read all of it again."""
@@ -326,60 +271,7 @@ class Follower:
         self._end.lost = False
         self._heard.clear()
         self._backlog.clear()
-        # Of those whose story was to be read again, what was known and held is of the other log.
-        self._broken = {rid: (track, held, 0) for rid, (track, held, _) in self._broken.items()}
-        for _, held, _ in self._broken.values():
-            held.clear()
-
-    async def _attach(self, rid: str) -> Track | None:
-        last = await last_event(self._js, rid, self._reply)
-        if last is None:
-            return None
-        found = await anchor(self._js, rid, last.seq, self._reply)
-        if found is None:
-            return None
-        track = self.tracks.any(rid) or self.tracks.begin(rid, found[0].seq)
-        track.start = found[0].seq  # one that is about to be queued again begins too late
-        known = max(last.seq, self._applied)
-        for _ in range(ATTEMPTS):  # again, if of what came meanwhile something was missed
-            held = track.held = []
-            try:
-                track.run = await self._replayer.run(rid, track.start, known=known)
-            except BusError:
-                if track.readers:  # they wait for what was held, and for what is behind it
-                    self._broken[rid] = track, held, last.seq
-                    self.doubt()
-                else:
-                    self._let_go(track)
-                raise
-            except BaseException:
-                self._let_go(track)
-                raise
-            if _continue(rid, track.run, track.run.read, held):
-                break
-            known = held[-1].seq  # which it is missing before: the leader told less than it had
-        self._hold_no_more(track)
-        if track.run.end is not None:  # it is whole, and whoever asked has it
-            self.tracks.drop(track)
-        return track
-
-    def _hold_no_more(self, track: Track) -> None:
-        """Its story was read: let its readers see it."""
-        if track.run.short:
-            log.error("The end of %s counts pieces that the log does not have", track.rid)
-            self.tracks.lose(track, SHORT)
-        track.held = None
-        track.wake()
-
-    def _let_go(self, track: Track) -> None:
-        track.held = None
-        self.forsake(track)
-
-
-def _continue(rid: str, run: Run, read: int, held: list[Stored]) -> bool:
-    """Apply to a request what was held while its story was read up to a sequence; False if
-    something before it is missing. What was read is there, as far as it counts."""
-    return all([apply({rid: run}, stored) for stored in held if stored.seq > read])
+        self._rereading.start_over()
 
 
 def _where(stored: Stored) -> RunSubject | None:

@@ -82,6 +82,11 @@ class Tracks:
         if self._tracks.get(track.rid) is track:
             del self._tracks[track.rid]
 
+    def forsake(self, track: Track) -> None:
+        """Keep no longer what was not queued after all, unless somebody else does."""
+        if not (track.landed or track.readers or track.run.queued or track.held is not None):
+            self.drop(track)
+
     def holders(self) -> set[Writer]:
         """Whose latest claims the requests without an end have."""
         runs = [track.run for track in self._tracks.values()]

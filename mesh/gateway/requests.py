@@ -246,7 +246,7 @@ class Requests:
             raise
         finally:
             track.readers -= 1
-            follower.forsake(track)
+            follower.tracks.forsake(track)
         if not seq:
             return await self._attach_same(request.rid, queued.body)
         self.endings.see_to(track)

@@ -236,7 +236,7 @@ async def test_asking_again_while_it_is_read_takes_it_from_nobody(
         await asyncio.sleep(0)
     assert follower.tracks.get("r1") is None  # its story is being read
     begun = follower.track("r1")  # by another try, which had looked before it was in the log
-    follower.forsake(begun)  # for it was in the log already
+    follower.tracks.forsake(begun)  # for it was in the log already
     track = await attaching
     assert track is begun
     await writer.write(5)
