@@ -76,7 +76,7 @@ def _apply(runs: Mapping[str, Run], stored: Stored, in_order: bool) -> bool:
     if where.kind == "evt" and (run := _at(runs, where.rid, where.reply)) is not None:
         event = read_event(stored)
         if event is None or isinstance(event, FleetEvent):
-            run.passed(stored.seq)
+            run.skip(stored.seq)
         else:
             found.append(run.event(event, where.writer, stored.seq, in_order))
     elif where.kind == "tok":

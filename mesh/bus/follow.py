@@ -103,7 +103,7 @@ class Follower:
         Whoever asks for the same is given the same one, also where its story is being read just
         now: a second one in its place would leave the first one's readers without what comes.
         """
-        return self.tracks.any(rid) or self.tracks.begin(rid, self._applied + 1)
+        return self.tracks.get(rid) or self.tracks.begin(rid, self._applied + 1)
 
     async def attach(self, rid: str) -> Track | None:
         """Follow a request from its beginning; None where this address's log has it no more.

@@ -35,7 +35,7 @@ class Unwritten(Exception):
     """What was put will not be stored here any more: the writing itself has failed."""
 
 
-Pen = tuple[str, int]
+EntryKey = tuple[str, int]
 """Under which an entry is written: the request, and the number of its claim."""
 
 
@@ -61,11 +61,11 @@ class FrameWriter:
     ) -> None:
         self._js = js
         self._unsayable = unsayable
-        self._unsaid: set[Pen] = set()
+        self._unsaid: set[EntryKey] = set()
         self._subject = subjects.tokens(reply, writer)
         self._last = last
-        self._open: dict[Pen, OpenEntry] = {}
-        self._writing: int | None = None
+        self._open: dict[EntryKey, OpenEntry] = {}
+        self._in_flight_since: int | None = None
         self._failed = False
         self._put = 0
         self._stored = 0
@@ -76,7 +76,7 @@ class FrameWriter:
     @property
     def idle(self) -> bool:
         """Whether all that was put is stored."""
-        return not self._open and self._writing is None
+        return not self._open and self._in_flight_since is None
 
     @property
     def last(self) -> int:
@@ -120,12 +120,12 @@ class FrameWriter:
 
         odds: with every piece of an answer, or with none.
         """
-        pen = (rid, n)
-        entry = self._open.get(pen)
+        key = (rid, n)
+        entry = self._open.get(key)
         if entry is None:
-            if pen in self._unsaid:
+            if key in self._unsaid:
                 return
-            entry = self._open[pen] = OpenEntry(index, self._put)
+            entry = self._open[key] = OpenEntry(index, self._put)
             self._wake.set()
             if index == 0:
                 self._hurry.set()
@@ -163,7 +163,7 @@ class FrameWriter:
 
         Their number would not tell: of much that waits, a frame may have what was put later.
         """
-        if self._writing is not None and self._writing < mark:
+        if self._in_flight_since is not None and self._in_flight_since < mark:
             return True
         return any(entry.since < mark for entry in self._open.values())
 
@@ -190,7 +190,7 @@ class FrameWriter:
                     await self._append(frame)
                 except Oversized as error:
                     self._give_up(frame, error)
-                self._writing = None
+                self._in_flight_since = None
                 self._stored += sum(len(entry.texts) for entry in frame.entries)
                 self._progress.set()
 
@@ -207,31 +207,31 @@ class FrameWriter:
         taken: list[Entry] = []
         odds: list[list[Odds]] = []
         room, since = min(FRAME_BYTES, self._js.bus.max_payload // 4), self._put
-        for pen in list(self._open):
-            entry = self._open[pen]
+        for key in list(self._open):
+            entry = self._open[key]
             count, size = entry.fits(room)
             if not count and taken:
                 break
-            del self._open[pen]
+            del self._open[key]
             if count < len(entry.texts):  # the broker was away for long, or a piece is large
                 rest = entry.cut(max(1, count))
                 if rest.texts:
-                    self._open[pen] = rest
+                    self._open[key] = rest
                 size = room
             room -= size
             since = min(since, entry.since)
-            taken.append(Entry(*pen, entry.index, entry.texts, entry.ids))
+            taken.append(Entry(*key, entry.index, entry.texts, entry.ids))
             odds.append(entry.odds)
-        self._writing = since
+        self._in_flight_since = since
         return Frame(taken, odds if any(odds) else [])
 
     def _give_up(self, frame: Frame, error: Oversized) -> None:
         """The broker does not take it, nor will it: whose pieces these are ends without them."""
         for entry in frame.entries:
             log.error("Pieces of %s cannot be written: %s", entry.rid, error)
-            pen = (entry.rid, entry.n)
-            self._unsaid.add(pen)
-            rest = self._open.pop(pen, None)
+            key = (entry.rid, entry.n)
+            self._unsaid.add(key)
+            rest = self._open.pop(key, None)
             self._stored += len(rest.texts) if rest is not None else 0
             self._unsayable(entry.rid)
 

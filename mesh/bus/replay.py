@@ -131,7 +131,7 @@ class Replayer:
                 log.debug("Replaying %s: %s", self._reply, error)
                 await asyncio.sleep(RETRY)
         for run in wanted.runs.values():
-            run.read = target or 0
+            run.read_upto = target or 0
         wanted.finished = True
 
     async def _end(self, known: int) -> int:

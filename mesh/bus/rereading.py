@@ -64,7 +64,7 @@ class Rereading:
 
     async def attach(self, rid: str) -> Track | None:
         """As `Follower.attach`."""
-        track = self._tracks.get(rid)
+        track = self._tracks.ready(rid)
         if track is not None and (track.landed or track.run.queued is not None):
             return track
         task = self._attaching.get(rid)
@@ -80,7 +80,7 @@ class Rereading:
         found = await anchor(self._js, rid, last.seq, self._reply)
         if found is None:
             return None
-        track = self._tracks.any(rid) or self._tracks.begin(rid, found[0].seq)
+        track = self._tracks.get(rid) or self._tracks.begin(rid, found[0].seq)
         track.start = found[0].seq  # one that is about to be queued again begins too late
         known = max(last.seq, self._applied())
         for _ in range(ATTEMPTS):  # again, if of what came meanwhile something was missed
@@ -97,7 +97,7 @@ class Rereading:
             except BaseException:
                 self._let_go(track)
                 raise
-            if _continue(rid, track.run, track.run.read, held):
+            if _continue(rid, track.run, track.run.read_upto, held):
                 break
             known = held[-1].seq  # which it is missing before: the leader told less than it had
         self._hold_no_more(track)
@@ -135,7 +135,7 @@ class Rereading:
             if track.held is not held:  # somebody has asked for it, and reads it just now
                 return
             self._tracks.mend(track, run)
-            whole = _continue(track.rid, track.run, run.read, held)
+            whole = _continue(track.rid, track.run, run.read_upto, held)
             if (whole and track.run.last >= known) or track.run.end is not None:
                 break
             await asyncio.sleep(PAUSE)

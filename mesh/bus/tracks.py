@@ -68,12 +68,12 @@ class Tracks:
         track = self._tracks[rid] = Track(rid, start)
         return track
 
-    def get(self, rid: str) -> Track | None:
+    def ready(self, rid: str) -> Track | None:
         """The track of a request, unless its story is still being read."""
         track = self._tracks.get(rid)
         return track if track is not None and track.held is None else None
 
-    def any(self, rid: str) -> Track | None:
+    def get(self, rid: str) -> Track | None:
         """The track of a request, even while its story is still being read."""
         return self._tracks.get(rid)
 
@@ -188,7 +188,7 @@ class Tracks:
         if (stored.expected or 0) > track.run.last or _belied(track, event, stored.seq):
             return False
         if event is None:
-            track.run.passed(stored.seq)
+            track.run.skip(stored.seq)
             track.wake()
             return True
         if track.run.event(event, where.writer, stored.seq) is Applied.GAP:

@@ -96,7 +96,7 @@ class Logs:
 
         Raises MeshError (broker_unavailable).
         """
-        own = self.own.tracks.get(rid)
+        own = self.own.tracks.ready(rid)
         if own is not None and own.run.queued is not None:
             return own
         try:
@@ -121,7 +121,7 @@ class Logs:
 
         Raises MeshError (broker_unavailable).
         """
-        own = self.own.tracks.get(rid)
+        own = self.own.tracks.ready(rid)
         if own is not None and own.run.queued is not None:
             return own.run
         try:

@@ -186,7 +186,7 @@ class Requests:
         accepted it ourselves since we were started. Of what was asked to stop its holder is told
         again: whoever was asked may have died before it told it.
         """
-        ours = self.logs.own.tracks.get(rid) is not None
+        ours = self.logs.own.tracks.ready(rid) is not None
         track = await self.logs.find(rid)
         if track is None or track.run.queued is None or track.run.end is not None:
             return

@@ -66,7 +66,7 @@ class Run:
     fingerprints: of all claims, in order; losses: of holders, in order; deleted: it is not to be
     shown any more; withdrawn: it was cancelled because others that belong to it were refused.
     end_writer: who wrote the end; only whoever checks the log asks for it (`tests/truth.py`).
-    read: the sequence up to which the log was read for it, in order; 0 where it was heard only.
+    read_upto: up to this sequence the log was read for it, in order; 0 where it was heard only.
     """
 
     queued: Queued | None = None
@@ -88,7 +88,7 @@ class Run:
     losses: list[Loss] = field(default_factory=list)
     deleted: bool = False
     withdrawn: bool = False
-    read: int = 0
+    read_upto: int = 0
 
     @property
     def n(self) -> int:
@@ -136,7 +136,7 @@ class Run:
                     self.queued, self.queued_at = event, seq
             case Claim():
                 if not self.n < event.n <= self.n + LEAP:
-                    self.passed(seq)  # it counts for nothing, but stands there
+                    self.skip(seq)  # it counts for nothing, but stands there
                     return Applied.IGNORED
                 if event.lost and self.pen is not None:
                     self.losses.append(Loss(str(self.pen[1]), self.count))
@@ -162,7 +162,7 @@ class Run:
         self.deleted, self.last = True, seq
         return Applied.COUNTED
 
-    def passed(self, seq: int) -> None:
+    def skip(self, seq: int) -> None:
         """An event that we cannot read, as a newer version's: it changes nothing that we know, but
         whoever appends next has to follow on it."""
         if self.end is None:

@@ -28,7 +28,7 @@ from mesh.protocol.messages import (
     Request,
 )
 from mesh.protocol.poison import Bounds, blamed
-from mesh.worker.claim import Claims, Held, Unanswered, Unsayable
+from mesh.worker.claim import Claims, Held, StatusRefused, StatusUnknown
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job, Step
 from mesh.worker.gate import Gate, Piece, has_stopped
@@ -155,7 +155,7 @@ class Answer:
         """Ask the log whether the pen is still ours, and stop if it is not."""
         try:
             status = await self._claims.status(self._request)
-        except Unanswered as why:
+        except StatusUnknown as why:
             log.warning("%s: it goes on", why)
             return
         if status.end or status.n > self.held.n or status.last == 0:
@@ -214,10 +214,10 @@ class Answer:
             return
         try:
             status = await self._claims.status(self._request, prefix=True)
-        except Unsayable as why:  # nor will whoever came next be told
+        except StatusRefused as why:  # nor will whoever came next be told
             refusal = why.refusal
             raise MeshError(refusal.code, refusal.detail, param=refusal.param) from None
-        except Unanswered as why:
+        except StatusUnknown as why:
             raise HandedOver(str(why)) from None
         self._draft.take_over(status, self._engine.info.fingerprint)
         self._whole = True
@@ -372,7 +372,7 @@ class Answer:
                 continue
             try:
                 status = await self._claims.status(self._request)
-            except Unanswered as why:
+            except StatusUnknown as why:
                 log.warning("%s: its end was refused, and is left to others", why)
                 return False
             if status.end_uid == end.uid:

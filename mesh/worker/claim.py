@@ -84,11 +84,11 @@ class Settled(Exception):
         self.ack = ack
 
 
-class Unanswered(Exception):
+class StatusUnknown(Exception):
     """No gateway has said how a request stands as long as it had time: it is left as it is."""
 
 
-class Unsayable(Unanswered):
+class StatusRefused(StatusUnknown):
     """A gateway has said that it cannot say it, and never will: why, in `refusal`."""
 
     def __init__(self, rid: str, refusal: Refused) -> None:
@@ -157,19 +157,19 @@ class Claims:
     async def status(self, request: Request, prefix: bool = False) -> RunStatus:
         """How a request stands, from any gateway; waits for one as long as the request has time.
 
-        Raises Unanswered; Unsayable as soon as a gateway refuses for good.
+        Raises StatusUnknown; StatusRefused as soon as a gateway refuses for good.
         """
         try:
             async with asyncio.timeout(max(LEAST, request.deadline - self._clock())):
                 return await self._ask(request.rid, prefix)
         except TimeoutError:
-            raise Unanswered(f"no gateway says how {request.rid} stands") from None
+            raise StatusUnknown(f"no gateway says how {request.rid} stands") from None
 
     async def _standing(self, request: Request) -> RunStatus:
         """The same for a claim, which is not made then."""
         try:
             return await self.status(request)
-        except Unanswered as why:
+        except StatusUnknown as why:
             raise Settled(str(why), ack=False) from None
 
     async def _ask(self, rid: str, prefix: bool) -> RunStatus:
@@ -183,7 +183,7 @@ class Claims:
                 if not isinstance(reply, Refused):
                     return reply
                 if reply.code not in MAY_PASS:
-                    raise Unsayable(rid, reply)
+                    raise StatusRefused(rid, reply)
                 log.warning("No gateway could say how %s stands: %s", rid, reply.detail)
             except BusError as error:
                 log.debug("Asking how %s stands: %s", rid, error)

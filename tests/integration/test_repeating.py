@@ -95,7 +95,7 @@ async def test_an_answer_that_has_ended_is_followed_no_longer_than_it_is_read(
         assert (refused.code, body) == (ErrorCode.CONFLICT, "another")
     else:
         assert track is not None and isinstance(track.run.end, Cancelled)
-    assert requests.logs.own.tracks.get(REQUEST.rid) is None
+    assert requests.logs.own.tracks.ready(REQUEST.rid) is None
 
 
 async def test_an_event_that_does_not_come_back_is_not_waited_for_without_end(
@@ -140,6 +140,6 @@ async def test_of_two_tries_at_once_the_late_one_leaves_the_others_track_alone(
         (done,), (late,) = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
         in_turn.go.set()
         track = await late
-        assert track is await done is requests.logs.own.tracks.get(request.rid)
+        assert track is await done is requests.logs.own.tracks.ready(request.rid)
     finally:
         await requests.close()

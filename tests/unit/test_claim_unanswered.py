@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mesh.bus.pull import Item
 from mesh.protocol.messages import Prompt
 from mesh.protocol.subjects import Writer
-from mesh.worker.claim import LEAST, Claims, Settled, Unanswered
+from mesh.worker.claim import LEAST, Claims, Settled, StatusUnknown
 from tests.integration.bus.conftest import a_request
 from tests.unit.bus.memory import Clockwork, MemoryLog
 
@@ -38,13 +38,13 @@ def claims() -> Claims:
 
 def test_the_question_is_given_up_when_the_request_has_no_time_left() -> None:
     request = replace(a_request("r"), deadline=time.time() + 60)
-    seconds, _ = took(claims().status(request), Unanswered)
+    seconds, _ = took(claims().status(request), StatusUnknown)
     assert 55 < seconds < 65
 
 
 def test_it_is_asked_for_a_while_also_after_that() -> None:
     request = replace(a_request("r"), deadline=time.time() - 60)
-    seconds, _ = took(claims().status(request), Unanswered)
+    seconds, _ = took(claims().status(request), StatusUnknown)
     assert LEAST <= seconds < LEAST + 5
 
 

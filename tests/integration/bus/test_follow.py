@@ -232,9 +232,9 @@ async def test_asking_again_while_it_is_read_takes_it_from_nobody(
     await writer.write(10)
     follower = await follow(gateway)
     attaching = asyncio.create_task(follower.attach("r1"))
-    while follower.tracks.any("r1") is None:
+    while follower.tracks.get("r1") is None:
         await asyncio.sleep(0)
-    assert follower.tracks.get("r1") is None  # its story is being read
+    assert follower.tracks.ready("r1") is None  # its story is being read
     begun = follower.track("r1")  # by another try, which had looked before it was in the log
     follower.tracks.forsake(begun)  # for it was in the log already
     track = await attaching

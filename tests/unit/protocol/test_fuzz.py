@@ -135,7 +135,7 @@ async def _follow(follower: Follower, log: MemoryLog, mad: list[tuple[str, bytes
     watching = asyncio.create_task(follower.watch())
     for rid in ("r0", "r1"):
         follower.track(rid).readers += 1
-    track = follower.tracks.get("r1")
+    track = follower.tracks.ready("r1")
     assert track is not None
     log.store(SUBJECTS[0], Queued(uid="q", request=a_request("r0")))
     good, last = Writer("w2", "a"), 0

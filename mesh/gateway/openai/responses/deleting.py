@@ -65,7 +65,7 @@ async def _mark(services: Services, reply: str, rid: str) -> None:
                     seq = await append_event(services.js, reply, rid, writer, event, last.seq)
                 except Fenced:
                     continue
-                own = services.requests.logs.own.tracks.get(rid)
+                own = services.requests.logs.own.tracks.ready(rid)
                 if own is not None:  # somebody reads it still, and what we do now is seen at once
                     own.run.event(event, writer, seq)
                 return
