@@ -21,6 +21,9 @@ EVERY = 20.0
 """Seconds between two questions: clocks are set, and the ticks of machines that sleep stand still.
 """
 
+SOON = 1.0
+"""Seconds until somebody is asked again, who has not told the time yet."""
+
 Ask = Callable[[], Awaitable[float]]
 """Asks somebody who knows for the time; 0.0 where they do not say. Raises BusError, MeshError."""
 
@@ -55,15 +58,15 @@ class Clock:
             self._began = began
 
     async def keep(self, ask: Ask) -> None:
-        """Ask again now and then, until cancelled."""
+        """Ask again now and then, until cancelled; soon, where nobody has told yet."""
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(EVERY if self._began is not None else SOON)
             try:
                 await self.learn(ask)
             except (BusError, MeshError) as error:
                 log.debug("Asking for the time: %s", error)
 
 
-async def brokers(js: JetStream) -> float:
-    """The broker's time. Raises BusError."""
-    return unix((await js.stream_info(subjects.LEASES_STREAM)).ts)
+async def brokers(js: JetStream, stream: str = subjects.LEASES_STREAM) -> float:
+    """The broker's time; stream: any of which whoever asks may ask. Raises BusError."""
+    return unix((await js.stream_info(stream)).ts)

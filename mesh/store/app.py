@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 
-from mesh.bus.connection import Bus
+from mesh.bus.clock import Clock, brokers
+from mesh.bus.connection import Bus, BusError
 from mesh.bus.insisting import Insisting
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
@@ -64,12 +66,15 @@ async def _serve(
     await unless(stop, Insisting(bus).on(partial(refuse_other_protocol, js, "store")))
     if stop.is_set():
         return
+    clock, told = Clock(), partial(brokers, js, subjects.RUN_STREAM)
+    with suppress(BusError):  # without a log there is nobody yet whose tokens could be compared
+        await clock.learn(told)
     tail = Tail(bus, js)
     follower = Follower(database, tail)
     mirror = Mirror(database, js)
-    accounts = Accounts(database, mirror, settings.refresh_leeway)
+    accounts = Accounts(database, mirror, settings.refresh_leeway, clock)
     await first_admin(accounts, settings.data_path)
-    dispatcher = Dispatcher(database, follower, settings, accounts)
+    dispatcher = Dispatcher(database, follower, settings, accounts, clock)
     meters = Meters(follower, database, settings.database_max_bytes)
     lasting = Lasting()
 
@@ -88,6 +93,7 @@ async def _serve(
         try:
             lasting.start(follower.run())
             lasting.start(mirror.run())
+            lasting.start(clock.keep(told))
             lasting.start_again(partial(retention.run, database, settings))
             lasting.start(overwriting.run(database))
             await bus.serve(subjects.STORE_ALL, answer, QUEUE)

@@ -1,6 +1,7 @@
 """Machines whose clocks are wrong: they answer, and keep deadlines, as any other."""
 
 import signal
+import time
 from pathlib import Path
 
 import httpx
@@ -90,6 +91,21 @@ def test_a_gateway_whose_clock_is_wrong_is_no_harm_to_its_requests_nor_to_others
         reading.finish()
         assert reading.texts == said(300), reading.last
     truth_of(processes.broker).check()
+
+
+def test_who_is_signed_out_stays_so_though_the_store_s_clock_is_behind(
+    processes: Processes,
+) -> None:
+    processes.gateway()
+    off(processes, -HOUR, "store", "store")
+    processes.await_store()
+    with httpx.Client(base_url=processes.url, timeout=30.0) as http:
+        login = http.get("/auth/callback/debug", params={"code": "ada"}).json()
+        http.headers["Authorization"] = f"Bearer {login['access_token']['access_token']}"
+        assert http.get("/account").status_code == 200
+        time.sleep(1.1)  # what is made in the same second counts as made after it
+        assert http.delete("/auth/sessions").status_code == 200
+        until("its token is refused", lambda: http.get("/account").status_code == 401)
 
 
 def answers(url: str) -> bool:

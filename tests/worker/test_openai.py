@@ -54,6 +54,21 @@ class TestContract(EngineContract):
         return load(self.upstream, slots)
 
 
+async def test_an_upstream_that_wants_the_length_by_its_newer_name_is_asked_so_from_then_on(
+    engine: OpenAIEngine, upstream: Upstream
+) -> None:
+    upstream.unknown = {"max_tokens"}
+    sentence = "'max_tokens' is not supported with this model. Use 'max_completion_tokens'."
+    upstream.error = {"error": {"message": sentence}}
+    for _ in range(2):
+        assert text_of(await collect(engine, job(engine, "one two", 7))) == "one two"
+    lengths = [each.keys() & {"max_tokens", "max_completion_tokens"} for each in upstream.requests]
+    assert lengths == [{"max_tokens"}, {"max_completion_tokens"}, {"max_completion_tokens"}]
+    upstream.unknown = {"max_completion_tokens"}
+    with pytest.raises(MeshError, match="max_completion_tokens"):
+        await collect(engine, job(engine, "one two", 7))
+
+
 async def test_the_conversation_and_what_was_set_go_upstream_and_no_more(
     engine: OpenAIEngine, upstream: Upstream
 ) -> None:

@@ -19,6 +19,8 @@ KEY = "the-key"
 class Upstream:
     """status: of every reply; cut_after, garbage_after: chunks before it hangs up, or raves.
 
+    unknown: parameters that it refuses.
+
     deltas: what it says instead, chunk by chunk, if anything; logprobs: with each of them.
 
     usage: what it says of tokens behind `deltas`; running: with every one of them, too.
@@ -29,6 +31,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.status = 200
+        self.unknown: set[str] = set()
         self.error: Any = {"error": {"message": f"no, {KEY} is wrong"}}
         self.cut_after: int | None = None
         self.garbage_after: int | None = None
@@ -62,9 +65,10 @@ class Upstream:
         self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         """Whether the connection can go on."""
-        if self.status != 200:
+        status = self.status if self.unknown.isdisjoint(body) else 400
+        if status != 200:
             data = json.dumps(self.error).encode()
-            writer.write(_status(self.status) + b"Content-Length: %d\r\n\r\n" % len(data) + data)
+            writer.write(_status(status) + b"Content-Length: %d\r\n\r\n" % len(data) + data)
             return True
         writer.write(_status(200) + b"Transfer-Encoding: chunked\r\n\r\n")
         await self._count(1)
@@ -102,8 +106,9 @@ class Upstream:
             yield "[DONE]"
             return
         last = Message(role="user", content=body["messages"][-1]["content"])
-        words = list(islice(say((last,)), body["max_tokens"] + 1))
-        said = words[: body["max_tokens"]]
+        most = body["max_completion_tokens" if "max_tokens" in self.unknown else "max_tokens"]
+        words = list(islice(say((last,)), most + 1))
+        said = words[:most]
         yield _chunk({"role": "assistant", "content": ""})
         for word in said:
             yield _chunk({"content": word})

@@ -62,7 +62,8 @@ class SamplingBody(Struct, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """One HTTP request. model: None for the default; max_tokens: None for what the context leaves.
+    """One HTTP request. model: None for the default; max_tokens: None for what the context leaves,
+    4,096 at most.
 
     prompts: what to answer, each `n` times; raw: they are texts to go on with; echo: answers
     begin with their prompt; tools, grammar: see `Request`.

@@ -79,7 +79,9 @@ _COMMON = {
     "model": _used("A name of `GET /v1/models`; left out, the mesh's default model."),
     "stream": _used("Server-Sent Events instead of one object."),
     "stream_options": _used("`include_usage`; `include_obfuscation` has no effect."),
-    "max_tokens": _used("At most so many new tokens; left out, what the context leaves."),
+    "max_tokens": _used(
+        "At most so many new tokens; left out, what the context leaves, 4,096 at most."
+    ),
     "temperature": _used("0 to 2; 0 always takes the likeliest token."),
     "top_p": _used("0 to 1."),
     "stop": _used("A string, or up to four; they are never part of the answer."),

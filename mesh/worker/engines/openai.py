@@ -32,6 +32,10 @@ STALL = 120.0
 """Seconds of an upstream's silence after which it has failed."""
 _PATH = "/chat/completions"
 _DONE = "[DONE]"
+OLD_LENGTH, NEW_LENGTH = "max_tokens", "max_completion_tokens"
+"""What upstreams call the tokens of an answer at most: all know the first, but for the models of
+OpenAI that think, which refuse it and name the second."""
+
 _AT_FAULT = {400, 413, 415, 422}
 _ADVICE = {
     401: "set MESH_UPSTREAM_KEY to a key it accepts",
@@ -98,6 +102,7 @@ class OpenAIEngine:
             )
         self._model = settings.model
         self._closed = False
+        self._length = OLD_LENGTH
         key = settings.upstream_key
         slots = settings.slots or SLOTS
         self._client = httpx.AsyncClient(
@@ -155,13 +160,9 @@ class OpenAIEngine:
     async def _ask(self, job: Job, relay: Relay) -> None:
         """Wait for a slot, ask the upstream, and hand on what it says."""
         try:
-            body, headers = body_of(job, self._model), SPAN.get().headers()
-            asked = self._client.stream("POST", _PATH, json=body, headers=headers)
-            async with self._free, asked as reply:
-                if reply.status_code != 200:
-                    raise _refusal(reply.status_code, await reply.aread())
-                async for step in _steps(reply, Said(job)):
-                    relay.put(step)
+            async with self._free:
+                while not await self._answered(job, relay):
+                    self._length = NEW_LENGTH
         except (EngineError, MeshError) as error:
             relay.fail(error)
         except httpx.HTTPError as error:
@@ -169,6 +170,21 @@ class OpenAIEngine:
             relay.fail(EngineError(f"The upstream could not be reached, or broke off: {what}."))
         finally:
             relay.fail(EngineError("The upstream's answer was given up."))
+
+    async def _answered(self, job: Job, relay: Relay) -> bool:
+        """Ask once. False if that was refused for the name of the length alone, which models that
+        think know by its newer name only. Raises EngineError, MeshError."""
+        length = self._length
+        body, headers = body_of(job, self._model, length), SPAN.get().headers()
+        async with self._client.stream("POST", _PATH, json=body, headers=headers) as reply:
+            if reply.status_code != 200:
+                said = await reply.aread()
+                if reply.status_code == 400 and length == OLD_LENGTH and _wants_new_length(said):
+                    return False
+                raise _refusal(reply.status_code, said)
+            async for step in _steps(reply, Said(job)):
+                relay.put(step)
+        return True
 
 
 async def _steps(response: httpx.Response, said: Said) -> AsyncGenerator[Step, None]:
@@ -251,6 +267,10 @@ def _refusal(status: int, body: bytes) -> EngineError | MeshError:
         return MeshError(ErrorCode.BAD_REQUEST, f"The upstream refused this: {_message(body)}")
     advice = _ADVICE.get(status, "another worker may do better")
     return EngineError(f"The upstream answered with status {status}; {advice}.")
+
+
+def _wants_new_length(body: bytes) -> bool:
+    return NEW_LENGTH in _message(body)
 
 
 def _message(body: bytes) -> str:

@@ -14,12 +14,15 @@ _ANY_OBJECT = {"type": "object"}
 """The schema that a gateway makes of `json_object`."""
 
 
-def body_of(job: Job, model: str) -> dict[str, Any]:
-    """Raises MeshError (unsupported) for a grammar of which nobody has said what it is for."""
+def body_of(job: Job, model: str, length: str = "max_tokens") -> dict[str, Any]:
+    """length: what the upstream calls the tokens of an answer at most.
+
+    Raises MeshError (unsupported) for a grammar of which nobody has said what it is for.
+    """
     body: dict[str, Any] = {
         "model": model,
         "messages": [_turn(message) for message in job.messages],
-        "max_tokens": job.max_tokens,
+        length: job.max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
         **_sampling(job.sampling),
