@@ -27,6 +27,7 @@ _ANSWERS = (
     "reasoning_content",
     "reasoning",
     "provider_specific_fields",
+    "parsed",
 )
 """What only an assistant's message may have."""
 
@@ -47,8 +48,11 @@ class ContentPart(Struct, forbid_unknown_fields=True):
 
 
 class CalledFunction(Struct, forbid_unknown_fields=True):
+    """parsed_arguments: what a client has made of the arguments, which are read themselves."""
+
     name: str
     arguments: str
+    parsed_arguments: object = None
 
 
 class CalledTool(Struct, forbid_unknown_fields=True):
@@ -64,8 +68,8 @@ class ChatMessage(Struct, forbid_unknown_fields=True):
     """A turn of the conversation. What models cannot be shown is refused.
 
     Of an assistant's message that is sent back as it came some things are known and not shown to
-    the model: its name, its thoughts, what clients note in it for themselves. A refusal is what it
-    said, where it said nothing else.
+    the model: its name, its thoughts, what clients note in it for themselves, as what their
+    helpers have parsed. A refusal is what it said, where it said nothing else.
     """
 
     role: str
@@ -78,6 +82,7 @@ class ChatMessage(Struct, forbid_unknown_fields=True):
     reasoning_content: str | None = None
     reasoning: str | None = None
     provider_specific_fields: dict[str, object] | None = None
+    parsed: object = None
     function_call: object = None
     audio: object = None
 

@@ -214,6 +214,66 @@ def test_tool_outcomes(client: OpenAI) -> None:
     assert told.choices[0].message.content == "Rain."
 
 
+GIVEN_BACK: Any = [
+    lambda message: message,
+    lambda message: message.model_dump(),
+    lambda message: message.model_dump(exclude_none=True),
+    lambda message: message.to_dict(),
+]
+"""How programs put an answer's message into the next conversation."""
+
+
+def answered(client: OpenAI, streamed: bool, **asked: Any) -> Any:
+    """An answer's message, as the client's own helpers make it."""
+    if not streamed:
+        return client.chat.completions.parse(model=MODEL, **asked).choices[0].message
+    with client.chat.completions.stream(model=MODEL, **asked) as stream:
+        for _ in stream:
+            pass
+        return stream.get_final_completion().choices[0].message
+
+
+class GetWeather(BaseModel):
+    city: str
+
+
+HELPED: Any = [TOOL | {"function": TOOL["function"] | {"strict": True}}]
+PYDANTIC: Any = [openai.pydantic_function_tool(GetWeather, name="get_weather")]
+
+
+@pytest.mark.shows("chat: tools")
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("given_back", GIVEN_BACK)
+@pytest.mark.parametrize("tools", [HELPED, PYDANTIC])
+def test_calls_that_the_helpers_have_read(
+    client: OpenAI, streamed: bool, given_back: Any, tools: Any
+) -> None:
+    message = answered(client, streamed, messages=WEATHER, tools=tools)
+    (call,) = message.tool_calls
+    assert call.function.parsed_arguments in ({"city": "Oslo"}, GetWeather(city="Oslo"))
+    outcome = {"role": "tool", "tool_call_id": call.id, "content": "Rain."}
+    turns: Any = [*WEATHER, given_back(message), outcome]
+    told = client.chat.completions.create(model=MODEL, messages=turns, tools=tools)
+    assert told.choices[0].message.content == "Rain."
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.shows("chat: JSON Schema")
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("given_back", GIVEN_BACK)
+@pytest.mark.parametrize("format", [Person, None])
+def test_an_answer_that_the_helpers_have_read(
+    client: OpenAI, streamed: bool, given_back: Any, format: Any
+) -> None:
+    asked: Any = [{"role": "user", "content": "Ada is 36 years old"}]
+    formats = {"response_format": format} if format else {}
+    message = answered(client, streamed, messages=asked, **formats)
+    assert not format or message.parsed == Person(name="Ada", age=36)
+    turns: Any = [*asked, given_back(message), {"role": "user", "content": "Thanks."}]
+    told = client.chat.completions.create(model=MODEL, messages=turns)
+    assert told.choices[0].message.content == "Thanks."
+
+
 @pytest.mark.shows("chat: JSON Schema")
 @pytest.mark.parametrize("model", [MODEL, TINY])
 def test_json_schema(client: OpenAI, model: str) -> None:

@@ -173,3 +173,11 @@ def test_a_response_that_calls(client: OpenAI) -> None:
 def test_a_parsed_response(client: OpenAI) -> None:
     made = client.responses.parse(model=MODEL, input="Ada is 36 years old", text_format=Person)
     assert made.output_parsed == Person(name="Ada", age=36)
+    turns: Any = [
+        {"role": "user", "content": "Ada is 36 years old"},
+        *(item.model_dump() for item in made.output),
+        {"role": "user", "content": "Thanks."},
+    ]
+    assert client.responses.create(model=MODEL, input=turns).output_text == "Thanks."
+    turns[1:-1] = made.output
+    assert client.responses.create(model=MODEL, input=turns).output_text == "Thanks."

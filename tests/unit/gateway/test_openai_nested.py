@@ -80,6 +80,18 @@ def part(**said: object) -> list[Any]:
         (text, {"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
         (chat, {"messages": turn(baz=1)}, "messages[1].baz"),
         (chat, {"messages": turn(prefix=True)}, "messages[1].prefix"),
+        (chat, {"messages": turn(role="user", parsed={"a": 1})}, "messages[1].parsed"),
+        (
+            chat,
+            {"messages": turn(tool_calls=[CALL | {"parsed_arguments": {}}])},
+            "messages[1].tool_calls[0].parsed_arguments",
+        ),
+        (respond, {"input": [{"role": "user", "content": "hi", "parsed": 1}]}, "input[0].parsed"),
+        (
+            respond,
+            {"input": [{"role": "user", "content": "hi", "parsed_arguments": {"a": 1}}]},
+            "input[0].parsed_arguments",
+        ),
         (chat, {"messages": turn(audio={})}, "messages[1].audio"),
         (chat, {"messages": turn(function_call={})}, "messages[1].function_call"),
         (chat, {"messages": turn(tool_call_id="c")}, "messages[1].tool_call_id"),
@@ -142,6 +154,7 @@ def part(**said: object) -> list[Any]:
             },
             "input[0].content[0].file_id",
         ),
+        (respond, {"input": part(type="input_text", parsed=1)}, "input[0].content[0].parsed"),
         (tokenize, {"add_special_tokens": False}, "add_special_tokens"),
     ],
 )
@@ -195,6 +208,21 @@ def test_an_answer_that_is_sent_back_as_clients_have_it_is_taken() -> None:
     asked = chat_body.read(msgspec.json.encode({"messages": [*HELLO, answer]}))
     said = asked.prompts[0][1]
     assert (said.content, [call.name for call in said.tool_calls]) == ("hi", ["f"])
+
+
+@pytest.mark.parametrize("parsed", [None, {"city": "Oslo"}, ["Oslo"], 1])
+def test_what_clients_have_made_of_an_answer_comes_back_with_it_and_says_nothing_new(
+    parsed: object,
+) -> None:
+    function = {"name": "f", "arguments": '{"city": "Oslo"}', "parsed_arguments": parsed}
+    answer = turn(parsed=parsed, tool_calls=[CALL | {"function": function}])
+    told = chat_body.read(msgspec.json.encode({"messages": answer})).prompts[0][1]
+    assert (told.content, told.tool_calls[0].arguments) == ("hi", '{"city": "Oslo"}')
+    items = msgspec.json.decode(msgspec.json.encode(OUTPUT))
+    items[1]["content"][0]["parsed"] = items[2]["parsed_arguments"] = parsed
+    given: Any = respond(input=[*HELLO, *items])
+    plain: Any = respond(input=[*HELLO, *OUTPUT])
+    assert given[1] == plain[1]
 
 
 def test_a_refusal_is_what_was_said_where_nothing_else_was() -> None:

@@ -20,7 +20,7 @@ _KINDS = kinds.TOOLS | {
 
 _FIELDS = {
     "message": ("role", "content", "name", "phase"),
-    "function_call": ("call_id", "name", "arguments"),
+    "function_call": ("call_id", "name", "arguments", "parsed_arguments"),
     "function_call_output": ("call_id", "name", "output"),
     "reasoning": ("summary", "content", "encrypted_content"),
 }
@@ -42,12 +42,14 @@ _NO_TEXT = (
 
 
 class Part(Struct, forbid_unknown_fields=True):
-    """A part of a message. Only texts can be read; what an answer of here has besides is known."""
+    """A part of a message. Only texts can be read; what an answer of here has besides is known,
+    and what a client has parsed of it."""
 
     type: str
     text: str | None = None
     annotations: list[object] | None = None
     logprobs: list[object] | None = None
+    parsed: object = None
     prompt_cache_breakpoint: parameters.CacheBreakpoint | None = None
     image_url: object = None
     detail: object = None
@@ -62,7 +64,8 @@ class Part(Struct, forbid_unknown_fields=True):
 class InputItem(Struct, forbid_unknown_fields=True):
     """A turn: a message, a call that the model made, or what came of one; thoughts are left out.
 
-    Of an item that is sent back as it came its id and its status say nothing new.
+    Of an item that is sent back as it came its id and its status say nothing new, nor does what a
+    client has parsed of it.
     """
 
     type: str = "message"
@@ -71,6 +74,7 @@ class InputItem(Struct, forbid_unknown_fields=True):
     call_id: str | None = None
     name: str | None = None
     arguments: str | None = None
+    parsed_arguments: object = None
     output: str | list[Part] | None = None
     id: str | None = None
     status: str | None = None
@@ -315,6 +319,8 @@ def _part(where: str, part: Part) -> str:
     for name in _NO_TEXT:
         if getattr(part, name) is not None:
             raise bad(f"{where}.{name}", f"A part that is a text has no {name}; leave it out.")
+    if part.parsed is not None and part.type != "output_text":
+        raise bad(f"{where}.parsed", "Only what was answered has been parsed; leave it out.")
     return part.text
 
 
