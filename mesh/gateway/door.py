@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.bus.trace import TRACE
 from mesh.gateway.errors import AnyRequest, answer
+from mesh.gateway.event_stream import STRAIGHT, over
 from mesh.gateway.incoming import Incoming
 from mesh.gateway.limits.headers import EXPOSED, TOLD
 from mesh.protocol.errors import ErrorCode, MeshError
@@ -108,7 +109,7 @@ class Door:
             return
         headers = dict(scope["headers"])
         request_id = _id(headers.get(b"x-request-id", b""))
-        scope["state"] = {"request_id": request_id}  # of this request alone
+        scope["state"] = {"request_id": request_id, STRAIGHT: send}  # of this request alone
         TRACE.set(request_id)
         origin = headers.get(b"origin", b"").decode("latin-1")
         anywhere = scope["path"] == FROM_ANYWHERE
@@ -139,7 +140,10 @@ class Door:
             preflight = FROM_ANYWHERE_PREFLIGHT if anywhere else _preflight(headers)
             await _allow(preflight, send_with_headers)
             return
-        await self._app(scope, body.receive, send_with_headers)
+        try:
+            await self._app(scope, body.receive, send_with_headers)
+        finally:
+            over(scope)
 
     def _headers(self, request_id: str, origin: str, anywhere: bool) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]

@@ -15,6 +15,16 @@ from litestar.types import Receive, Scope, Send
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_HEADERS.append((b"content-type", b"text/event-stream; charset=utf-8"))
+
+STRAIGHT = "straight"
+"""Where a request keeps the way to its client past all layers that look at headers alone: each
+event of a stream takes it."""
+
+GONE = "gone"
+"""Where a request keeps the task that is done once its client has left: one for all who ask."""
+
 
 class Wire:
     """The way to one client. `gone` is done once it has left."""
@@ -49,20 +59,34 @@ class _Application:
         self._writer = writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-        headers.append((b"content-type", b"text/event-stream; charset=utf-8"))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async with asyncio.TaskGroup() as group:
-            gone = group.create_task(hang_up(receive))
-            await group.create_task(self._write(Wire(send, gone)))
-            gone.cancel()
+        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
+        wire = Wire(scope["state"].get(STRAIGHT, send), leaving(scope, receive))
+        await asyncio.create_task(self._write(wire))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _write(self, wire: Wire) -> None:
         await self._writer(wire)
 
 
-async def hang_up(receive: Receive) -> None:
-    """Wait until the client leaves."""
+def leaving(scope: Scope, receive: Receive) -> "asyncio.Task[None]":
+    """The task that is done once the client of a request has left, or the request is over.
+
+    Call it once the body was read: whatever else comes is read away.
+    """
+    state = scope["state"]
+    if GONE not in state:
+        state[GONE] = asyncio.create_task(_hang_up(receive))
+    found: asyncio.Task[None] = state[GONE]
+    return found
+
+
+def over(scope: Scope) -> None:
+    """Nobody waits any more for the client of a request to leave."""
+    gone: asyncio.Task[None] | None = scope["state"].get(GONE)
+    if gone is not None:
+        gone.cancel()
+
+
+async def _hang_up(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

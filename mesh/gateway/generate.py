@@ -136,8 +136,8 @@ async def generate(request: AnyRequest, services: Wired) -> Response[bytes]:
     digest = await body_digest(request) if key else ""
     asking = Asking(request, principal, body, key, digest, kept)
     left = _stay if key else services.streams.hang_up
-    async with Client(request, services.settings.hold_headers) as client:
-        track = await _accepted(services, client, asking, left)
+    client = Client(request, services.settings.hold_headers)
+    track = await _accepted(services, client, asking, left)
     parting = CUT if key else error_event(stopping().detail)  # who has a key comes back
     return services.streams.response(track, GenerateDialect(), after, bool(key), parting)
 

@@ -6,6 +6,8 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from mesh.gateway.event_stream import STRAIGHT
+
 
 class Head:
     """ASGI middleware: asks the application with GET, and keeps what follows the headers back.
@@ -38,4 +40,5 @@ class Head:
             return {"type": "http.disconnect"}
 
         scope["method"] = "GET"
+        scope["state"][STRAIGHT] = send_head
         await self._app(scope, receive_until_answered, send_head)

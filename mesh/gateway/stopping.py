@@ -62,8 +62,8 @@ async def _stop(services: Services, request: AnyRequest, track: Track, by: str) 
     try:
         async with asyncio.timeout(STOPPING):
             await stored.wait()
-            async with Client(request, STOPPING) as client:
-                await services.streams.ended(track, client)
+            client = Client(request, STOPPING)
+            await services.streams.ended(track, client)
     except TimeoutError:
         if not stored.is_set():
             raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None

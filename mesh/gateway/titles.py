@@ -110,7 +110,8 @@ def _beginning(tree: ChatTree) -> tuple[str, str, str]:
 async def _said(services: Services, request: AnyRequest, track: Track, keeps: bool) -> str:
     """What the model says; "" if it fails or takes too long. Leaving cancels, unless it `keeps`."""
     try:
-        async with asyncio.timeout(PATIENCE), Client(request, PATIENCE) as client:
+        async with asyncio.timeout(PATIENCE):
+            client = Client(request, PATIENCE)
             await services.streams.ended(track, client)
     except TimeoutError:
         pass

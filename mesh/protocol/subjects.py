@@ -6,6 +6,7 @@ worker of any version asks whether it may join.
 """
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple, Self
 from zlib import crc32
 
@@ -188,8 +189,13 @@ def live(reply: str) -> str:
     return f"{PREFIX}.live.{reply}.>"
 
 
+@lru_cache(maxsize=1024)
 def parse_run(subject: str) -> RunSubject:
-    """Take a `run.` or `live.` subject apart. Raises ValueError if it is neither."""
+    """Take a `run.` or `live.` subject apart. Raises ValueError if it is neither.
+
+    Those of late are remembered: of a message several parts of a process ask in turns, and all the
+    frames of one writer have one.
+    """
     match subject.split("."):
         case [_, "run" | "live", reply, "evt", rid, user, inc]:
             return RunSubject(reply, "evt", rid, Writer(user, inc))

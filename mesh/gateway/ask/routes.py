@@ -62,10 +62,10 @@ async def ask(request: AnyRequest, services: Wired) -> Response[bytes]:
     key = idempotency_key(request)
     digest = await body_digest(request) if key else ""
     sent = Sent(question=question, key=key, digest=digest, trace=request_id(request))
-    async with Client(request, services.settings.hold_headers) as client:
-        accept = _accept(services, principal, sent, client)
-        asked = await services.streams.accept(client, accept, Asked.hang_up)
-        return await (asked.stream(client) if question.stream else asked.whole(client))
+    client = Client(request, services.settings.hold_headers)
+    accept = _accept(services, principal, sent, client)
+    asked = await services.streams.accept(client, accept, Asked.hang_up)
+    return await (asked.stream(client) if question.stream else asked.whole(client))
 
 
 @get("/v1/client/info")

@@ -108,17 +108,17 @@ async def exchange(
     after = read_after(request, key) if asked.stream else -1
     if after >= 0 and len(asked.prompts) * asked.n > 1:
         raise bad("Last-Event-ID", "A stream of several answers has no events to read on behind.")
-    async with Client(request, services.settings.hold_headers) as client:
+    client = Client(request, services.settings.hold_headers)
 
-        async def accept() -> Exchange:
-            first = await _first(services, principal, asked, key, request)
-            client.check()
-            whole = await whole_digest(request) if key else ""
-            choices = await _submit(services, principal, asked, key, first, whole)
-            return Exchange(services, request, asked, key, choices)
+    async def accept() -> Exchange:
+        first = await _first(services, principal, asked, key, request)
+        client.check()
+        whole = await whole_digest(request) if key else ""
+        choices = await _submit(services, principal, asked, key, first, whole)
+        return Exchange(services, request, asked, key, choices)
 
-        accepted = await services.streams.accept(client, accept(), Exchange.hang_up)
-        return await (accepted.stream(client, after) if asked.stream else accepted.whole(client))
+    accepted = await services.streams.accept(client, accept(), Exchange.hang_up)
+    return await (accepted.stream(client, after) if asked.stream else accepted.whole(client))
 
 
 async def _first(

@@ -120,9 +120,9 @@ async def process_messages(request: AnyRequest, services: Wired) -> Response[byt
         digest=await body_digest(request) if key else "",
         trace=request_id(request),
     )
-    async with Client(request, services.settings.hold_headers) as client:
-        accept = _accept(services, principal, sent)
-        story = await services.streams.accept(client, accept, lambda _: None)
+    client = Client(request, services.settings.hold_headers)
+    accept = _accept(services, principal, sent)
+    story = await services.streams.accept(client, accept, lambda _: None)
     return follow(services, story, -1, Telling(RUN + story.run.id))
 
 

@@ -57,28 +57,28 @@ async def create_response(request: AnyRequest, services: Wired) -> Response[byte
         asked, note = _following(before, so_far, asked, note)
     check_outcomes(body, so_far)
 
-    async with Client(request, services.settings.hold_headers) as client:
+    client = Client(request, services.settings.hold_headers)
 
-        async def accept() -> Made:
-            made, kept = await _new(services, principal, asked, note, key, request)
-            client.check()
-            digest = asked.digest() if key or note.background else ""
-            whole = await whole_digest(request) if key else ""
-            text = msgspec.json.encode(replace(kept, whole=whole)).decode()
-            track = await services.requests.submit(made, body=digest, note=text)
-            if key:
-                check_whole(noted_whole(track.run.queued), whole)
-                await refuse_deleted(services, track.rid)
-            made = replace(made, rid=track.rid)
-            return Made(services, track, made, kept, bool(key) or note.background)
+    async def accept() -> Made:
+        made, kept = await _new(services, principal, asked, note, key, request)
+        client.check()
+        digest = asked.digest() if key or note.background else ""
+        whole = await whole_digest(request) if key else ""
+        text = msgspec.json.encode(replace(kept, whole=whole)).decode()
+        track = await services.requests.submit(made, body=digest, note=text)
+        if key:
+            check_whole(noted_whole(track.run.queued), whole)
+            await refuse_deleted(services, track.rid)
+        made = replace(made, rid=track.rid)
+        return Made(services, track, made, kept, bool(key) or note.background)
 
-        made = await services.streams.accept(client, accept(), Made.left)
-        if note.background and not asked.stream:
-            return made.object()
-        wait = services.streams.first_change if asked.stream else services.streams.ended
-        if not await wait(made.track, client):
-            made.left()
-            return answer(request, failure(None))
+    made = await services.streams.accept(client, accept(), Made.left)
+    if note.background and not asked.stream:
+        return made.object()
+    wait = services.streams.first_change if asked.stream else services.streams.ended
+    if not await wait(made.track, client):
+        made.left()
+        return answer(request, failure(None))
     if not note.background and made.refused():
         return made.refusal(request)
     return made.events(-1) if asked.stream else made.object()
