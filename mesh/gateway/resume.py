@@ -4,13 +4,15 @@ Workers have no right to read the log. The prefix is given to the holder of the 
 and always read from the log itself: a take-over must begin where every reader will say it began.
 """
 
+from collections.abc import Callable, Iterable
+
 from mesh.bus.entries import read_event
 from mesh.bus.history import last_event, story
 from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replays
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Resume, RunStatus, WorkerStopped
+from mesh.protocol.messages import Resume, RunStatus, WorkerInfo, WorkerStopped
 from mesh.protocol.poison import at_last_place
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
@@ -20,10 +22,13 @@ IN_ORDER = ("drained", "stopped")
 
 
 class Resumer:
-    """Reads logs for workers."""
+    """Reads logs for workers. workers: those who are there for a model."""
 
-    def __init__(self, js: JetStream) -> None:
+    def __init__(
+        self, js: JetStream, workers: Callable[[str], Iterable[WorkerInfo]] = lambda model: ()
+    ) -> None:
         self._js = js
+        self._workers = workers
         self._replays = Replays(js)
 
     async def answer(self, subject: str, data: bytes) -> RunStatus:
@@ -34,7 +39,8 @@ class Resumer:
         if run is None:
             return RunStatus(last=0)
         if not question.prefix or run.pen is None or run.pen[1].user != user:
-            return _status(run, goodbye=await self._goodbye(run.pen[1]) if run.pen else None)
+            goodbye = await self._goodbye(run.pen[1]) if run.pen else None
+            return _status(run, goodbye=goodbye, aside=self._aside(run, user))
         whole = await self._whole(rid, run)
         return RunStatus(last=0) if whole is None else _status(whole, prefix=True)
 
@@ -43,6 +49,16 @@ class Resumer:
         last = await last_event(self._js, subjects.process(claimant), subjects.FLEET)
         said = None if last is None else read_event(last)
         return said if isinstance(said, WorkerStopped) else None
+
+    def _aside(self, run: Run, user: str) -> bool:
+        """Whether who asks has had it, under whatever start of its process, and a worker is there
+        for it that has not."""
+        if run.queued is None or all(had.user != user for had in run.claimants):
+            return False
+        there = self._workers(run.queued.request.model)
+        return any(
+            info.name != user and Writer(info.name, info.inc) not in run.claimants for info in there
+        )
 
     async def _whole(self, rid: str, story: Run) -> Run | None:
         """The request with its pieces; None where the log has forgotten its beginning.
@@ -54,7 +70,9 @@ class Resumer:
         return await self._replays.run(rid, story.queued, story.queued_at, story.last)
 
 
-def _status(run: Run, prefix: bool = False, goodbye: WorkerStopped | None = None) -> RunStatus:
+def _status(
+    run: Run, prefix: bool = False, goodbye: WorkerStopped | None = None, aside: bool = False
+) -> RunStatus:
     end = run.end
     ids = None if run.ids is None else tuple(tuple(piece) for piece in run.ids)
     return RunStatus(
@@ -75,6 +93,7 @@ def _status(run: Run, prefix: bool = False, goodbye: WorkerStopped | None = None
         losses=tuple(run.losses) if prefix else (),
         in_order=goodbye is not None and goodbye.reason in IN_ORDER,
         failures=_failures(run),
+        aside=aside,
     )
 
 

@@ -214,7 +214,7 @@ async def _start(
         return await models.welcome(subject.rpartition(".")[2], decode(data, Hello))
 
     await bus.serve(subjects.HELLO_ALL, welcome, QUEUE)
-    await bus.serve(subjects.RESUME_ALL, Resumer(js).answer, QUEUE)
+    await bus.serve(subjects.RESUME_ALL, Resumer(js, models.workers).answer, QUEUE)
     await bus.serve(subjects.REVIVE_ALL, letters.ask_again, QUEUE)
     for work in (
         fleet.watch(),

@@ -543,7 +543,8 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     claimant has said goodbye; in_order: and its engine was well; failures: so many of the claims
     before the latest ended because their engine had failed, None where the gateway does not say or
     there is no claim; losses: with the prefix, who was lost, in order; lost: how many of these at
-    the last one's place; lost_in_all: how many. Older gateways give these two alone.
+    the last one's place; lost_in_all: how many. Older gateways give these two alone. aside: who
+    asks has had it, and a worker is there for it that has not.
     """
 
     last: Number
@@ -563,6 +564,7 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     failures: int | None = None
     lost_in_all: int = 0
     losses: tuple[Loss, ...] = ()
+    aside: bool = False
 
 
 class Hello(Wire, frozen=True, kw_only=True, tag="hello"):

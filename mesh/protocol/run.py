@@ -63,8 +63,9 @@ class Run:
     the pen only to end what nobody has ended. queued_at, claimed_at and last are sequences: of the
     first event, of the latest claim, and of the last event applied. bare: only events are applied,
     to learn how the request stands; its texts stay empty and no seal waits for them.
-    fingerprints: of all claims, in order; losses: of holders, in order; deleted: it is not to be
-    shown any more; withdrawn: it was cancelled because others that belong to it were refused.
+    fingerprints, claimants: of all claims, in order; losses: of holders, in order; deleted: it is
+    not to be shown any more; withdrawn: it was cancelled because others that belong to it were
+    refused.
     end_writer: who wrote the end; only whoever checks the log asks for it (`tests/truth.py`).
     read_upto: up to this sequence the log was read for it, in order; 0 where it was heard only.
     """
@@ -76,6 +77,7 @@ class Run:
     claim: Claim | None = None
     claimed_at: int = 0
     fingerprints: list[str] = field(default_factory=list)
+    claimants: list[Writer] = field(default_factory=list)
     cancel: bool = False
     end: End | None = None
     end_writer: Writer | None = None
@@ -144,6 +146,7 @@ class Run:
                 if writer.user != WRITER:
                     self.worker = self.pen
                 self.fingerprints.append(event.fingerprint)
+                self.claimants.append(writer)
             case Cancel(withdrawn=withdrawn):
                 self.cancel = True
                 self.withdrawn = self.withdrawn or withdrawn

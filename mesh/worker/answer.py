@@ -31,6 +31,7 @@ from mesh.protocol.poison import Bounds, blamed
 from mesh.worker.claim import Claims, Held, StatusRefused, StatusUnknown
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job, Step
+from mesh.worker.failures import MAX_FAILURES
 from mesh.worker.gate import Gate, Piece, has_stopped
 from mesh.worker.meter import Meter
 from mesh.worker.parts import parts
@@ -38,8 +39,8 @@ from mesh.worker.prompt import PromptBuilder
 
 log = logging.getLogger(__name__)
 
-MAX_FAILURES = 3
-"""Engines that fail on a request until it is the request that they fail of."""
+STEADY = 2.0
+"""Seconds for which an engine has said an answer until it is seen to be well."""
 
 LETTING_GO = 1.0
 """Seconds that an engine may take to let go of an answer; it is left behind with it then."""
@@ -79,7 +80,8 @@ class Answer:
     """An answer in this worker's hands: `work`, then `finish`. `cancel`, `hand_over` end it early.
 
     The engine counts as stalled on it after `patience` seconds without a sign of life.
-    `left_behind`: it has not let go of the answer when it was told to, and holds it for ever.
+    `left_behind`: it has not let go of the answer when it was told to, and holds it for ever;
+    `engine_failed`: it has failed on this; `engine_broken`: and on whatever else there may be.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Answer:
         self._whole = not held.taken_over
         self._why: Why = "cancel" if held.cancel else ""
         self._stepped = time.monotonic()
+        self.engine_failed = False
         self.engine_broken = False
 
     @property
@@ -141,6 +144,13 @@ class Answer:
         """Whether the engine, being at it, has said nothing for too long. now: time.monotonic()."""
         limit = self._patience.first if self._draft.first is None else self._patience.between
         return self.generating and now - self._stepped > limit and not self._frames.full
+
+    def goes_well(self, since: float) -> bool:
+        """Whether the engine has been saying it for a while, and also since then. since:
+        time.monotonic()."""
+        first = self._draft.first
+        steady = first is not None and self._clock() - first > STEADY
+        return steady and self.generating and self._stepped > since
 
     def leave_stalled(self) -> None:
         """Leave it to another worker, as if the engine had failed on it."""
@@ -203,6 +213,7 @@ class Answer:
     def _given_up(self, why: str) -> End:
         """The engine failed here: let another try, unless enough have. Raises HandedOver."""
         log.warning("The engine failed on %s: %s", self.rid, why)
+        self.engine_failed = True
         enough = self.held.failures + 1 >= MAX_FAILURES
         if self.movable and not enough:
             raise HandedOver(why, failed=True)

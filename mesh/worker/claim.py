@@ -24,6 +24,7 @@ from mesh.protocol.messages import Claim, Loss, Refused, Request, Resume, RunEve
 from mesh.protocol.poison import Bounds, at_last_place, blamed
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
+from mesh.worker.failures import left_for
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,14 @@ class Settled(Exception):
         self.ack = ack
 
 
+class Deferred(Exception):
+    """The item is for others first, or for later: it goes back to the queue for `delay` seconds."""
+
+    def __init__(self, delay: float) -> None:
+        super().__init__("our engine has failed on it")
+        self.delay = delay
+
+
 class StatusUnknown(Exception):
     """No gateway has said how a request stands as long as it had time: it is left as it is."""
 
@@ -114,11 +123,12 @@ class Claims:
         self.writer = writer
         self.on_event: Callable[[Request, RunEvent], None] = lambda request, event: None
         self._passed_on: dict[str, None] = {}
+        self._failed_on: dict[str, float] = {}
 
     async def claim(self, item: Item) -> Held:
         """Claim an item whose request this process does not work on yet.
 
-        Raises Settled when there is nothing to do.
+        Raises Settled when there is nothing to do, Deferred when it is not to be done here and now.
         """
         request = item.prompt.request
         n, last, uid, cancel, past = 1, item.prompt.queued, new_uid(), False, Past()
@@ -129,6 +139,7 @@ class Claims:
                 if status.claim_uid == uid and not status.end:
                     return self._held(item, n, status.last, status.cancel, past)
                 past = await self._check(item, status)
+                self._defer(request, status, past.failures)
                 n, last, cancel = status.n + 1, status.last, status.cancel
             first = False
             event = Claim(
@@ -211,6 +222,14 @@ class Claims:
             raise Settled(f"{status.claimant} works on it", ack=not same)
         return _past(status, says)
 
+    def _defer(self, request: Request, status: RunStatus, failures: int) -> None:
+        """Raise Deferred for what others should have first. What only has to be ended, may be."""
+        failed_at = self._failed_on.get(request.rid)
+        since = None if failed_at is None else time.monotonic() - failed_at
+        delay = left_for(failures, since, status.aside)
+        if delay and not status.cancel and self._clock() < request.deadline:
+            raise Deferred(delay)
+
     async def blamed(
         self, losses: Sequence[Loss], bounds: Bounds, stopped: Callable[[], bool]
     ) -> int:
@@ -245,6 +264,13 @@ class Claims:
         self._passed_on[rid] = None
         if len(self._passed_on) > REMEMBERED:
             del self._passed_on[next(iter(self._passed_on))]
+
+    def failed_on(self, rid: str) -> None:
+        """A claim of ours is left to others, or for later, because of the engine."""
+        self._failed_on.pop(rid, None)
+        self._failed_on[rid] = time.monotonic()
+        if len(self._failed_on) > REMEMBERED:
+            del self._failed_on[next(iter(self._failed_on))]
 
     def has_passed_on(self, rid: str) -> bool:
         """Whether our latest claim on a request ended so."""

@@ -17,10 +17,12 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
 from mesh.bus.pull import Item, ack, in_progress, nak, term
 from mesh.bus.trace import SPAN, TRACE
+from mesh.protocol.messages import Done
 from mesh.protocol.trace_context import TraceContext
 from mesh.worker.answer import Answer, HandedOver, Patience
-from mesh.worker.claim import Claims, Held, Settled
+from mesh.worker.claim import Claims, Deferred, Held, Settled
 from mesh.worker.engines.base import Engine
+from mesh.worker.failures import Outage
 from mesh.worker.gaps import Gaps
 from mesh.worker.meter import Meter
 from mesh.worker.prompt import PromptBuilder
@@ -83,6 +85,7 @@ class Desk:
         self._tasks: set[asyncio.Task[None]] = set()
         self._asides: set[asyncio.Task[None]] = set()
         self._meter = Meter()
+        self._outage = Outage()
         self._storing = 0
         self.left_behind = False
         self.at_work: Callable[[bool], None] = lambda busy: None
@@ -90,8 +93,9 @@ class Desk:
     # --- what others want to know -----------------------------------------------------------------
 
     def free(self) -> int:
-        """Slots without a request."""
-        return self._engine.info.slots - len(self._tasks) + self._storing
+        """Slots without a request that may have one; fewer while the engine is to be spared."""
+        free = self._engine.info.slots - len(self._tasks) + self._storing
+        return self._outage.allowed(free)
 
     def running(self) -> int:
         return len(self._tasks)
@@ -128,13 +132,16 @@ class Desk:
             self._aside(self._give_back(item, 0.0))  # it tells us that somebody waits there
             return
         self._claiming[rid] = item
+        self._outage.begun(rid)
         task = asyncio.create_task(self._handle(item))
         self._tasks.add(task)
+        task.add_done_callback(lambda task: self._outage.over(rid))
         task.add_done_callback(self._done)
 
     def seat(self) -> None:
         """The engine drives another model now; nothing may be under way."""
         self._prompts = PromptBuilder(self._engine)
+        self._outage.well()
         self._claims.fingerprint = self._engine.info.fingerprint
 
     async def empty(self, grace: float) -> None:
@@ -213,6 +220,8 @@ class Desk:
             await asyncio.sleep(every)
             now = time.monotonic()
             at_it = [answer for answer in self._answers.values() if answer.generating]
+            if any(answer.goes_well(self._outage.failed_at) for answer in at_it):
+                self._outage.well()
             stalled = [answer for answer in at_it if answer.stalled(now)]
             if stalled and len(stalled) == len(at_it):
                 self.stuck.set()
@@ -242,6 +251,9 @@ class Desk:
             return await self._claims.claim(item)
         except NotReady:
             await self._give_back(item)
+        except Deferred as why:
+            log.debug("%s goes back to the queue: %s", rid, why)
+            await self._give_back(item, why.delay)
         except Settled as settled:
             log.debug("%s: %s", rid, settled)
             if settled.ack:
@@ -277,6 +289,8 @@ class Desk:
         frames = self._frames.at(request.reply)
         try:
             end = await answer.work()
+            if isinstance(end, Done):
+                self._outage.well()
             with self._slot_given_up():
                 if end is not None and await answer.finish(end):
                     await self._acknowledge(item)
@@ -284,7 +298,9 @@ class Desk:
             log.info("%s goes to another worker: %s", request.rid, why)
             with suppress(Unwritten):
                 await frames.stored(frames.mark)
-            if not why.failed:
+            if why.failed:
+                self._claims.failed_on(request.rid)
+            else:
                 self._claims.pass_on(request.rid)
             await self._give_back(item)
         except Unwritten as why:
@@ -295,7 +311,9 @@ class Desk:
 
     def _get_up(self, answer: Answer) -> None:
         """Leave the place of an answer, and what was kept for it alone."""
-        self._answers.pop(answer.held.item.prompt.request.rid, None)
+        self._answers.pop(answer.rid, None)
+        if answer.engine_failed and (pause := self._outage.failed(answer.rid)):
+            log.warning("The engine has failed and is spared for %.1f s", pause)
         needed = {each.held.item.prompt.request.reply for each in self._answers.values()}
         self._frames.let_go(needed)
         self.left_behind = self.left_behind or answer.left_behind

@@ -11,9 +11,17 @@ from mesh.bus.pull import Item
 from mesh.gateway.resume import Resumer
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Alive, Claim, Prompt, Queued, WorkerStopped
+from mesh.protocol.messages import (
+    Alive,
+    Cancel,
+    Claim,
+    Prompt,
+    Queued,
+    WorkerInfo,
+    WorkerStopped,
+)
 from mesh.protocol.subjects import Writer
-from mesh.worker.claim import Claims
+from mesh.worker.claim import Claims, Deferred
 from tests.integration.bus.conftest import a_request
 from tests.unit.bus.memory import Clockwork, MemoryLog
 
@@ -27,7 +35,9 @@ class Row:
         self.loop = Clockwork()
         self.log = MemoryLog()
         self.log.answer = self._answer
-        self._resumer = Resumer(self.log.js)
+        self._resumer = Resumer(self.log.js, lambda model: [a_worker(each) for each in self.there])
+        self.there: list[str] = []
+        """Workers that are there for the model."""
         self._there: dict[str, Claims] = {}
         self._item = self._queue()
         self.older_gateway = False
@@ -58,6 +68,17 @@ class Row:
         held = self.loop.run_until_complete(claims.claim(self._item))
         return held.failures
 
+    def fails(self, name: str) -> None:
+        self._there[name].failed_on("r")
+
+    def starts_again(self, name: str) -> None:
+        """Without what it knew."""
+        del self._there[name]
+
+    def is_to_stop(self) -> None:
+        event = Cancel(uid="stop", by="somebody")
+        self.log.store(subjects.event("gw1", "r", Writer("gateway", "a")), event)
+
     def hands_over(self, name: str) -> None:
         self._there[name].pass_on("r")
 
@@ -73,6 +94,10 @@ class Row:
     def older_worker_claims(self, name: str, n: int) -> None:
         claim = Claim(uid=f"c{n}", n=n, item=7, ack_reply="ack", model="m")
         self.log.store(subjects.event("gw1", "r", Writer(name, "i")), claim)
+
+
+def a_worker(name: str) -> WorkerInfo:
+    return WorkerInfo(name=name, inc="i", protocol=1, version="0", models=(), slots=1, started=0.0)
 
 
 @pytest.fixture
@@ -141,3 +166,47 @@ def test_a_gateway_that_does_not_say_makes_all_count(row: Row) -> None:
     row.claims("w2")
     row.older_gateway = True
     assert row.claims("w3") == 2
+
+
+def test_who_has_failed_on_it_leaves_it_to_one_that_has_not_had_it(row: Row) -> None:
+    row.there = ["w1", "w2"]
+    row.claims("w1")
+    row.fails("w1")
+    with pytest.raises(Deferred):
+        row.claims("w1")
+    assert row.claims("w2") == 1
+
+
+def test_who_is_alone_waits_before_it_tries_again(row: Row) -> None:
+    row.there = ["w1"]
+    row.claims("w1")
+    row.fails("w1")
+    with pytest.raises(Deferred) as deferred:
+        row.claims("w1")
+    assert 0.0 < deferred.value.delay <= 1.0
+
+
+def test_once_all_have_failed_it_is_anybodys(row: Row) -> None:
+    row.there = ["w1", "w2"]
+    row.claims("w1")
+    row.claims("w2")
+    assert row.claims("w1") == 2
+
+
+def test_the_last_try_is_left_to_others_also_by_one_that_was_started_again(row: Row) -> None:
+    row.there = ["w1"]
+    row.claims("w1")
+    assert row.claims("w1") == 1
+    row.starts_again("w1")
+    row.there = ["w1", "w2"]
+    with pytest.raises(Deferred):
+        row.claims("w1")
+    assert row.claims("w2") == 2
+
+
+def test_what_was_asked_to_stop_is_left_to_nobody(row: Row) -> None:
+    row.there = ["w1", "w2"]
+    row.claims("w1")
+    row.fails("w1")
+    row.is_to_stop()
+    assert row.claims("w1") == 1
