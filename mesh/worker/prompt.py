@@ -7,6 +7,7 @@ tokenizers give it.
 
 import asyncio
 import json
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
@@ -21,8 +22,10 @@ from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Message, Request, Tool
 from mesh.worker import tools as tools_shown
-from mesh.worker.engines.base import Engine
+from mesh.worker.engines.base import Engine, EngineError
 from mesh.worker.tools import shown, told, turn
+
+log = logging.getLogger(__name__)
 
 ANSWER = 4096
 """Tokens of an answer at most, where the request does not say."""
@@ -89,9 +92,9 @@ class ChatTemplate:
                 ) from error
 
     def _render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
-        turns = [turn(message) for message in messages]
-        offered = [shown(tool) for tool in tools] or None
         try:
+            turns = [turn(message) for message in messages]
+            offered = [shown(tool) for tool in tools] or None
             return self._template.render(messages=turns, tools=offered, add_generation_prompt=True)
         except TemplateError:
             raise
@@ -145,8 +148,23 @@ class PromptBuilder:
         those alone are too long, the last user message loses its beginning. max_tokens is capped
         to what the context leaves. Raises MeshError: context_overflow when nothing can be left
         out (or with fit "refuse" when anything would have to be), bad_request when the template
-        refuses the conversation.
+        refuses the conversation, or whatever else comes of it: no engine is broken for that, and
+        other workers would do no better. EngineError is the engine's own.
         """
+        try:
+            return self._built(request)
+        except (MeshError, EngineError):
+            raise
+        except Exception as error:  # of a conversation and a template, both of strangers
+            log.exception("No prompt can be made of %s", request.rid)
+            raise MeshError(
+                ErrorCode.BAD_REQUEST,
+                "The model's prompt cannot be made of this conversation:"
+                f" {type(error).__name__}; change what is asked.",
+                param="messages",
+            ) from error
+
+    def _built(self, request: Request) -> BuiltPrompt:
         if self._template is None:
             wanted = request.max_tokens or ANSWER
             return BuiltPrompt(messages=request.messages, max_tokens=wanted)

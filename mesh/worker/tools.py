@@ -52,9 +52,20 @@ def shown(tool: Tool) -> dict[str, Any]:
     }
 
 
-def turn(
-    message: Message, arguments: Callable[[str], object] = msgspec.json.decode
-) -> dict[str, Any]:
+def as_object(arguments: str) -> object:
+    """The object that is the arguments of a call, or their text as it stands where it is none.
+
+    A call that was cut off stands in the conversation all the same, and an upstream may have
+    written anything. Templates are made for objects and know texts, as OpenAI's API has them.
+    """
+    try:
+        found = msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return arguments
+    return found if isinstance(found, dict) else arguments
+
+
+def turn(message: Message, arguments: Callable[[str], object] = as_object) -> dict[str, Any]:
     """A message as chat templates expect it. arguments: what they make of a call's JSON text."""
     turn: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:

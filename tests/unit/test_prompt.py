@@ -8,10 +8,11 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Request
-from mesh.worker.engines.base import EngineInfo, Job, Step
+from mesh.protocol.messages import Message, Request, ToolCall
+from mesh.worker.engines.base import EngineError, EngineInfo, Job, Step
 from mesh.worker.prompt import ANSWER, BuiltPrompt, ChatTemplate, PromptBuilder
 
 PLAIN = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]"
@@ -29,6 +30,8 @@ STRICT = """{{ bos_token }}{% for message in messages %}
 <{{ message['role'] }}>{{ message['content'] | trim }}</{{ message['role'] }}>
 {% endfor %}"""
 DEAF = "{% for m in messages if m.role != 'system' %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+
+CALLED = Message(role="assistant", content="")
 
 turns = st.lists(
     st.builds(
@@ -146,6 +149,67 @@ def test_a_template_with_a_bug_is_an_error_with_its_reason() -> None:
         ChatTemplate("{{ messages | length }}{{ 1 / (messages | length - 3) }}").render(
             say("u:1|a:2|u:3")
         )
+
+
+WITH_CALLS = (
+    "{% if tools %}<tool_call>{% endif %}{% for m in messages %}{% for call in m.tool_calls %}"
+    "ARGUMENTS{% endfor %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ('{"city": "Oslo"}', '{"city": "Oslo"}!'),
+        ('{"city": ', '{"city": '),
+        ("", ""),
+        ("[1, 2]", "[1, 2]"),
+        ("[" * 5000, "[" * 5000),
+        ("\x00", "\x00"),
+    ],
+)
+def test_arguments_are_an_object_or_the_text_that_they_are(arguments: str, shown: str) -> None:
+    """A call that was cut off stands in the conversation, and so does what an upstream wrote."""
+    template = WITH_CALLS.replace(
+        "ARGUMENTS",
+        "{% set a = call.function.arguments %}{{ a if a is string else (a | tojson) ~ '!' }}",
+    )
+    called = ToolCall(id="c", name="f", arguments=arguments)
+    messages = [Message(role="user", content="Hi"), replace(CALLED, tool_calls=(called,))]
+    assert ChatTemplate(template).render(messages) == shown
+
+
+@pytest.mark.parametrize("source", [None, "ARGUMENTS.items()"])
+def test_whatever_building_a_prompt_raises_is_the_request_s_own_failure(
+    source: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine is not broken for it, and no other worker would do better."""
+
+    def encode(self: Letters, text: str) -> list[int]:
+        raise OverflowError("too much")
+
+    template = PLAIN
+    if source is None:
+        monkeypatch.setattr(Letters, "encode", encode)
+    else:
+        template = WITH_CALLS.replace("ARGUMENTS", "{{ call.function.arguments.items() }}")
+    called = ToolCall(id="c", name="f", arguments='{"city": ')
+    messages = [Message(role="user", content="Hi"), replace(CALLED, tool_calls=(called,))]
+    with pytest.raises(MeshError) as failed:
+        build(messages, 100, template=template)
+    assert failed.value.code == ErrorCode.BAD_REQUEST
+    assert failed.value.detail.endswith(".")
+
+
+def test_that_an_engine_cannot_encode_now_is_not_the_request_s_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def encode(self: Letters, text: str) -> list[int]:
+        raise EngineError("The model is not loaded just now.")
+
+    monkeypatch.setattr(Letters, "encode", encode)
+    with pytest.raises(EngineError):
+        build([Message(role="user", content="Hi")], 100)
 
 
 def test_a_template_that_is_not_jinja_is_refused_at_once() -> None:
