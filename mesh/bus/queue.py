@@ -6,12 +6,13 @@ asks again and again keeps an `Inventory`.
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 
 import msgspec
 from msgspec import Struct
 
-from mesh.bus.jetstream import JetStream, StreamInfo
+from mesh.bus.jetstream import JetStream, Stored, StreamInfo
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.messages import Wire
@@ -33,77 +34,78 @@ async def _items(js: JetStream, subject: str, start: int) -> AsyncIterator[tuple
     """Sequences and request ids of the items from `start` on; "" where one cannot be read."""
     while (item := await js.next(subjects.REQ_STREAM, subject, start)) is not None:
         start = item.seq + 1
-        try:
-            rid = decode(item.data, _Item).request.rid
-        except msgspec.DecodeError as error:
-            log.warning("The queue's item %d cannot be read: %s", item.seq, error)
-            rid = ""
-        yield item.seq, rid
+        yield item.seq, _rid(item)
 
 
-class _Seen:
-    """What was found under a subject: request ids by sequence, read up to `at`. over: items whose
-    requests were over at the last look."""
-
-    def __init__(self) -> None:
-        self.items: dict[int, str] = {}
-        self.at = 0
-        self.over: set[int] = set()
-
-    def lying(self, last: int, alive: Collection[str]) -> int:
-        """How many items up to `last` should be there: all but those whose requests are over.
-
-        Those are taken out by themselves. They are forgotten at the second look: what is read of
-        the log may be a moment old, and know of the newest requests only later.
-        """
-        over = {seq for seq, rid in self.items.items() if seq <= last and rid and rid not in alive}
-        for seq in over & self.over:
-            del self.items[seq]
-        self.over = over
-        return sum(seq <= last and seq not in over for seq in self.items)
+def _rid(item: Stored) -> str:
+    try:
+        return decode(item.data, _Item).request.rid
+    except msgspec.DecodeError as error:
+        log.warning("The queue's item %d cannot be read: %s", item.seq, error)
+        return ""
 
 
 class Inventory:
-    """Which requests lie in the queue, for whoever asks about the same subjects over and over.
+    """Where requests lie in the queue, for whoever asks about them over and over.
 
-    Each item is read once. That one has been taken out, the number of them tells; which one, only
-    reading them anew. `until`: how long it may read on, time.monotonic(); the next call goes on.
+    Each item is read once to learn whose it is; whether one that is known still lies there, one
+    more reading of it tells, and nothing else does: how many there are hides one that is missing
+    behind one that is new, or over and not acknowledged yet. Call `begin` before each round.
     """
 
     def __init__(self, js: JetStream) -> None:
         self._js = js
         self._created = ""
-        self._seen: dict[str, _Seen] = {}
+        self._last = 0
+        self._read: dict[str, int] = {}
+        self._places: defaultdict[str, set[int]] = defaultdict(set)
+        self._sure: set[str] = set()
 
-    async def under(
-        self, subject: str, info: StreamInfo, alive: Collection[str], until: float
-    ) -> set[str] | None:
-        """The ids of the requests that lie under a subject; None where it is not known yet.
+    def begin(self, info: StreamInfo, alive: Collection[str]) -> None:
+        """Begin with a queue as it is now. alive: the requests that were not over after the round
+        before; nobody asks for others again.
 
-        info: of the queue, with the subject's number, from before `alive` was read, which are the
-        requests that are not over. Raises BusError.
+        A queue that was replaced or restored gives its sequences to other items.
         """
-        if info.created != self._created:  # replaced, or restored: other items have these numbers
-            self._created, self._seen = info.created, {}
-        seen = self._seen.setdefault(subject, _Seen())
-        if not await self._read_on(subject, seen, until):
-            return None
-        there = info.state.subjects.get(subject, 0)
-        if seen.lying(info.state.last_seq, alive) > there:
-            log.debug("Something was taken out under %s: looking at it anew", subject)
-            seen = self._seen[subject] = _Seen()
-            if not await self._read_on(subject, seen, until):
+        self._last, self._sure = info.state.last_seq, set()
+        if info.created != self._created or self._last < max(self._read.values(), default=0):
+            self._created, self._read = info.created, {}
+            self._places.clear()
+        for rid in [rid for rid in self._places if rid not in alive]:
+            del self._places[rid]
+
+    def knows(self, rid: str) -> bool:
+        """Whether a place is known where a request lay when that was looked at."""
+        return bool(self._places.get(rid))
+
+    async def has(self, rid: str, under: Collection[str], place: int, until: float) -> bool | None:
+        """Whether a request lies under one of the subjects; None where there was no time to tell.
+
+        place: the sequence at which somebody says that it lies, or 0; until: how long new items
+        may be read, by time.monotonic(); the next call goes on. Raises BusError.
+        """
+        if rid in self._sure:
+            return True
+        said = {place} if 0 < place <= self._last else set()
+        for seq in said | self._places[rid]:
+            item = await self._js.get(subjects.REQ_STREAM, seq)
+            if item is not None and item.subject in under and _rid(item) == rid:
+                self._places[rid].add(seq)
+                self._sure.add(rid)
+                return True
+            self._places[rid].discard(seq)
+        for subject in under:
+            if not await self._read_on(subject, until):
                 return None
-        return set(seen.items.values())
+        return rid in self._sure
 
-    def forget_all_but(self, asked: Collection[str]) -> None:
-        """Keep only what was found under these subjects."""
-        self._seen = {subject: self._seen[subject] for subject in asked if subject in self._seen}
-
-    async def _read_on(self, subject: str, seen: _Seen, until: float) -> bool:
+    async def _read_on(self, subject: str, until: float) -> bool:
         """Read what has come since the last time; whether that was all."""
-        async for seq, rid in _items(self._js, subject, seen.at + 1):
-            seen.items[seq], seen.at = rid, seq
+        async for seq, rid in _items(self._js, subject, self._read.get(subject, 0) + 1):
+            self._read[subject] = seq
+            if rid:
+                self._places[rid].add(seq)
+                self._sure.add(rid)
             if time.monotonic() >= until:
                 return False
         return True

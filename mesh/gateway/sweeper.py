@@ -8,18 +8,17 @@ sees to what is left because that gateway is gone, or because an item was acknow
 import asyncio
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, StreamInfo
 from mesh.bus.lease import Lease
-from mesh.bus.queue import Inventory
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.endings import due, stopping
 from mesh.gateway.leftovers import Leftovers
 from mesh.gateway.living import Living
+from mesh.gateway.missing import Missing
 from mesh.gateway.recovery import take_back_all
 from mesh.gateway.requests import Requests, is_orphan
 from mesh.gateway.unfinished import Unfinished
@@ -38,9 +37,6 @@ COURTESY = 3.0
 
 HANDED_ON = 600.0
 """Seconds after which the sweeper before us has kept a dead letter that we know of, too."""
-
-LOOKING = 1.0
-"""Seconds of a sweep in which items of the queue are looked at; the next one goes on."""
 
 QUEUEING = 3.0
 """Seconds of a sweep in which requests are queued again: the lease has to be renewed."""
@@ -69,7 +65,7 @@ class Sweeper:
     ) -> None:
         self._js = js
         self._lease = Lease(js, SWEEPING, name)
-        self._inventory = Inventory(js)
+        self._missing = Missing(js, requests.queue.lanes)
         self._leftovers = Leftovers(js)
         self._living = living
         self._unfinished = unfinished
@@ -159,7 +155,7 @@ class Sweeper:
         settled = [
             run for run in runs.values() if run.queued and _settled(run.queued.request, run, now)
         ]
-        lost = await self._lost(settled, queue, runs)
+        lost = await self._missing.find(settled, queue, runs)
         async with asyncio.timeout(QUEUEING):
             for request in lost:
                 try:
@@ -168,39 +164,6 @@ class Sweeper:
                     raise
                 except Exception:
                     log.exception("%s could not be queued again", request.rid)
-
-    async def _lost(
-        self, runs: Iterable[Run], queue: StreamInfo, alive: Collection[str]
-    ) -> list[Request]:
-        """The requests of those of the runs that are not in the queue, as far as that is known.
-
-        alive: the ids of all that are not over.
-        """
-        of_place: dict[tuple[str, ...], list[Run]] = defaultdict(list)
-        for run in runs:
-            if run.queued is not None:
-                request = run.queued.request
-                try:
-                    of_place[self._requests.queue.lanes.found_at(request)].append(run)
-                except ValueError as error:  # it ends at its deadline, like all that nobody takes
-                    log.debug("%s can wait nowhere: %s", request.rid, error)
-        doubtful = {
-            place: wanted
-            for place, wanted in of_place.items()
-            if sum(queue.state.subjects.get(subject, 0) for subject in place) < len(wanted)
-            or _overtaken(wanted)
-        }  # what is not lost is the rule; looking at each item costs
-        self._inventory.forget_all_but(set().union(*doubtful))
-        until = time.monotonic() + LOOKING
-        lost: list[Request] = []
-        for place, wanted in doubtful.items():
-            found = [await self._inventory.under(each, queue, alive, until) for each in place]
-            waiting = [rids for rids in found if rids is not None]
-            if len(waiting) < len(place):
-                continue  # there are many: the next sweep reads on
-            requests = [run.queued.request for run in wanted if run.queued]
-            lost += [each for each in requests if not any(each.rid in rids for rids in waiting)]
-        return lost
 
 
 def forsaken(run: Run, gone_for: Callable[[str], float], patience: float) -> bool:
@@ -215,11 +178,3 @@ def forsaken(run: Run, gone_for: Callable[[str], float], patience: float) -> boo
 def _settled(request: Request, run: Run, now: float) -> bool:
     """Whether a request should be in the queue by now, and still has time."""
     return request.created + COURTESY < now <= due(run)
-
-
-def _overtaken(runs: Iterable[Run]) -> bool:
-    """Whether one that nobody has claimed was asked well before one that somebody has."""
-    asked = [(run.queued.request.created, run.n) for run in runs if run.queued is not None]
-    waiting = [created for created, n in asked if not n]
-    claimed = [created for created, n in asked if n]
-    return bool(waiting and claimed) and min(waiting) + COURTESY < max(claimed)
