@@ -26,7 +26,7 @@ BATCH = 512
 """Events per transaction at most: some tens of milliseconds, so that queries need not wait."""
 POLL = 1.0
 """Seconds between two looks at the log when nothing wakes us."""
-GATHER = 0.25
+GATHER = 1.0
 """Seconds in which events gather before they are read: a busy log is not read one event (and one
 transaction) at a time, and a short answer is one row written once. Nobody who asks waits for it.
 """
