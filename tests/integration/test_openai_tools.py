@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from secrets import token_hex
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageToolCall
@@ -206,3 +208,30 @@ def test_thoughts_are_not_part_of_the_answer(client: openai.OpenAI) -> None:
             thought += getattr(choice.delta, "reasoning_content", None) or ""
             said += choice.delta.content or ""
     assert (thought, said) == ("One and one.\n", "It is two.")
+
+
+# --- read on --------------------------------------------------------------------------------------
+
+
+def streamed(mesh: Mesh, key: str, text: str, last: str = "") -> list[list[str]]:
+    """The events of a stream of a keyed request that offers a tool, behind one of them."""
+    body = {
+        "model": ECHO,
+        "messages": [{"role": "user", "content": text}],
+        "tools": [WEATHER],
+        "stream": True,
+    }
+    headers = {"Idempotency-Key": key} | ({"Last-Event-ID": last} if last else {})
+    url = f"{mesh.url}/v1/chat/completions"
+    told = httpx.post(url, json=body, headers=headers, timeout=60.0).raise_for_status().text
+    return [event.splitlines() for event in told.split("\n\n")]
+
+
+@pytest.mark.parametrize("text", ["one two<", f"{CALL}", f"{CALL}\n{CALL}"])
+def test_whoever_reads_on_is_told_what_an_unbroken_stream_tells(mesh: Mesh, text: str) -> None:
+    key = token_hex(8)
+    whole = streamed(mesh, key, text)
+    numbered = [at for at, event in enumerate(whole) if event and event[0].startswith("id: ")]
+    assert len(numbered) > 1
+    for at in numbered:
+        assert streamed(mesh, key, text, whole[at][0].removeprefix("id: ")) == whole[at + 1 :]

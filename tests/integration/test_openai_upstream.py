@@ -68,6 +68,29 @@ async def test_its_card_has_the_abilities(client: openai.AsyncOpenAI) -> None:
     assert {"grammar", "logprobs", "reason"} <= set(card.abilities)
 
 
+async def test_whoever_reads_on_behind_a_call_is_told_that_it_was_one(front: Mesh) -> None:
+    """All of the call is one piece, so there is none behind it."""
+    body = {
+        "model": CLOUD,
+        "messages": [{"role": "user", "content": CALL}],
+        "tools": [WEATHER],
+        "stream": True,
+    }
+
+    async def told(http: httpx.AsyncClient, **headers: str) -> list[str]:
+        headers = {"Authorization": "Bearer guest", "Idempotency-Key": "a call"} | headers
+        answer = await http.post("/v1/chat/completions", json=body, headers=headers)
+        return answer.raise_for_status().text.split("\n\n")
+
+    async with front.anonymous() as http:
+        whole = await told(http)
+        (last,) = [event for event in whole if event.startswith("id: ")][-1:]
+        number = last.partition("\n")[0].removeprefix("id: ")
+        rest = await told(http, **{"Last-Event-ID": number})
+    assert '"finish_reason":"tool_calls"' in rest[0]
+    assert rest == whole[whole.index(last) + 1 :]
+
+
 async def test_a_tool_is_called_and_its_outcome_answered(client: openai.AsyncOpenAI) -> None:
     choice = (await ask(client, CALL, tools=[WEATHER])).choices[0]
     assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)

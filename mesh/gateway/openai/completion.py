@@ -159,8 +159,9 @@ class Chunks:
         match run.end:
             case Done(finish=finish, usage=used):
                 empty = b'"text":""' if self._text else b'"delta":{}'
+                parting = self._parting(run)
                 why = self._finish(finish)
-                over = self._parting() + self._choice + empty + self._over % why.encode()
+                over = parting + self._choice + empty + self._over % why.encode()
                 return self._opening() + over + self._book.over(self._index, used)
             case end:
                 return error_event(failure(end, self._told_in))
@@ -195,9 +196,15 @@ class Chunks:
             said["tool_calls"] = [_call_delta(call) for call in delta.calls]
         return self._choice + b'"delta":' + _encode(said)[:-1] + self._logprobs % odds
 
-    def _parting(self) -> bytes:
-        """What was held back up to the end."""
-        held = self._speech.finish() if self._speech is not None else None
+    def _parting(self, run: Run) -> bytes:
+        """What was held back up to the end, also of pieces that were told to this reader before: of
+        who reads on behind the last of them nothing was heard here yet."""
+        if self._speech is None:
+            return b""
+        for text in run.pieces(self._heard, run.count):
+            self._speech.feed(text)
+        self._heard = run.count
+        held = self._speech.finish()
         return one_line_each(self._said(held)) if held else b""
 
     def _finish(self, finish: Finish) -> Finish:

@@ -95,6 +95,45 @@ def test_who_reads_on_within_a_call_is_told_the_rest_of_its_arguments() -> None:
     assert b'"content"' not in events and b'"name"' not in events
 
 
+CALL = '<tool_call>\n{"name": "f", "arguments": {"x": 1}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["one ", "two<"],
+        ["one ", "two<", "tool", "_ca"],
+        [CALL],
+        ["So: ", CALL],
+        [CALL[:30], CALL[30:-4], CALL[-4:]],
+        [CALL + "\n", CALL],
+        [CALL[:45]],
+        ["<think>Hm", ".</th", "ink>\n", "\nYes", "."],
+        ["<think>Hm.</th"],
+        ["<thi"],
+        ["plain ", "words"],
+        [],
+    ],
+)
+@pytest.mark.parametrize("tools", [(), (Tool(name="f"),)])
+def test_whoever_reads_on_is_told_what_an_unbroken_stream_would_have_told(
+    texts: list[str], tools: tuple[Tool, ...]
+) -> None:
+    book = Book(replace(asked(), tools=tools), REQUEST, THINKS)
+    run = Run(texts=texts, end=Done(uid="u", finish="stop"))
+
+    def told(behind: int) -> list[bytes]:
+        dialect = Chunks(book, 0, opened=behind >= 0)
+        data = dialect.tokens(run, behind + 1, run.count) if behind + 1 < run.count else b""
+        return (data + dialect.end(run)).split(b"\n\n")
+
+    whole = told(-1)
+    for at, event in enumerate(whole):
+        if event.startswith(b"id: "):
+            number = int(event.partition(b"\n")[0].removeprefix(b"id: "))
+            assert told(number) == whole[at + 1 :], number
+
+
 @pytest.mark.parametrize("thoughts", ["", "<think>So\n</think>\n"])
 def test_what_follows_the_thoughts_is_written_as_where_there_are_none(thoughts: str) -> None:
     texts = [thoughts + "a", " b\n", " c"]
