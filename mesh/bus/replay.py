@@ -10,7 +10,6 @@ from math import inf
 
 from mesh.bus.connection import BusError
 from mesh.bus.entries import apply
-from mesh.bus.history import last_event as last_event
 from mesh.bus.jetstream import WHATEVER_COMES, JetStream
 from mesh.bus.log_end import LASTS, Outdated
 from mesh.protocol import subjects

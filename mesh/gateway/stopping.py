@@ -7,10 +7,9 @@ from msgspec import Struct
 from mesh.bus.follow import Track
 from mesh.gateway import from_log
 from mesh.gateway.client import Client
-from mesh.gateway.errors import AnyRequest
+from mesh.gateway.errors import AnyRequest, broker_away
 from mesh.gateway.services import Services
 from mesh.protocol.chats import MessageState
-from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.run import Run
 
 STOPPING = 10.0
@@ -54,7 +53,7 @@ async def _stop(services: Services, request: AnyRequest, track: Track, by: str) 
     stored = asyncio.Event()
 
     async def cancel() -> None:
-        with services.streams.reading(track):
+        with services.requests.logs.reading(track):
             await services.requests.endings.cancel(track, by)
         stored.set()
 
@@ -66,7 +65,7 @@ async def _stop(services: Services, request: AnyRequest, track: Track, by: str) 
             await services.streams.ended(track, client)
     except TimeoutError:
         if not stored.is_set():
-            raise MeshError(ErrorCode.BROKER_UNAVAILABLE, retry_after=2.0) from None
+            raise broker_away() from None
 
 
 def _tokens(run: Run) -> int:

@@ -59,12 +59,6 @@ class Streams:
         return len(self._open)
 
     @contextmanager
-    def reading(self, track: Track) -> Iterator[None]:
-        """As `Logs.reading`."""
-        with self._requests.logs.reading(track):
-            yield
-
-    @contextmanager
     def telling(self) -> Iterator[None]:
         """While several answers are told one after the other, and what comes between them."""
         self._telling += 1

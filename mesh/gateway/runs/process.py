@@ -13,7 +13,7 @@ from litestar import Response, post
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mesh.bus.replay import last_event
+from mesh.bus.history import last_event
 from mesh.gateway import keys
 from mesh.gateway.anew import RETRY_AFTER
 from mesh.gateway.body import read_body
