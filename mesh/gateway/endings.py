@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from math import inf
 
 from msgspec.structs import replace
 
@@ -22,6 +21,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replays
 from mesh.gateway import leftovers
 from mesh.gateway.anew import RETRY_AFTER
+from mesh.gateway.deadlines import OBEYING, due, must_end
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import (
@@ -38,33 +38,12 @@ from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
-OVERTIME = 5.0
-"""Seconds past its deadline that the holder of a request is given to end it itself."""
-
-OBEYING = 10.0
-"""Seconds that the holder of a request, or whoever takes it over, has to obey when it is asked to
-stop; and a gateway that has taken its pen, to end it."""
-
 LATER = 10.0
 """Seconds until what failed for a reason that nobody foresaw is tried again."""
 
 FORGOTTEN = "The mesh's log has forgotten this request before its end; ask again."
 
 NOT_TAKEN = "No worker took it in time; try again later."
-
-
-def due(run: Run) -> float:
-    """Unix time from which a gateway ends the request itself; inf: not known yet."""
-    if run.queued is None:
-        return inf
-    request = run.queued.request
-    return request.deadline + OVERTIME if run.n else request.waits_until
-
-
-def stopping(run: Run) -> bool:
-    """Whether a request is to end before its time: it was asked to, or a gateway has taken its pen,
-    after which nobody else ends it."""
-    return run.cancel or run.pen != run.worker
 
 
 def _unclaimed(run: Run, pause: float) -> End:
@@ -184,7 +163,7 @@ class Endings:
         """Unix time by which others should have ended a request. Called over and over: those who
         are to stop have their time from when that is first seen here."""
         run = track.run
-        if not stopping(run):
+        if not must_end(run):
             return due(run)
         mine = run.pen is not None and run.pen[1] == self._writer
         anothers = 0 if mine or run.pen == run.worker else run.n

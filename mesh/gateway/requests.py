@@ -21,7 +21,8 @@ from mesh.bus.history import anchor, last_event
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
 from mesh.gateway.anew import next_id, refusal, void
-from mesh.gateway.endings import Endings, due, stopping
+from mesh.gateway.deadlines import due, must_end
+from mesh.gateway.endings import Endings
 from mesh.gateway.errors import broker_away
 from mesh.gateway.keys import led_elsewhere
 from mesh.gateway.limits.limiter import Limiter
@@ -194,7 +195,7 @@ class Requests:
         self.endings.see_to(track)
         if track.run.cancel:
             await self.endings.cancel(track)
-        if stopping(track.run) or self._clock() > due(track.run):
+        if must_end(track.run) or self._clock() > due(track.run):
             return
         if is_orphan(track.run):
             if not ours:

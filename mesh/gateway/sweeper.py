@@ -15,7 +15,7 @@ from mesh.bus.connection import BusError
 from mesh.bus.jetstream import JetStream, StreamInfo
 from mesh.bus.lease import Lease
 from mesh.gateway.dead_letters import DeadLetters
-from mesh.gateway.endings import due, stopping
+from mesh.gateway.deadlines import due, must_end
 from mesh.gateway.leftovers import Leftovers
 from mesh.gateway.living import Living
 from mesh.gateway.missing import Missing
@@ -142,7 +142,7 @@ class Sweeper:
             if forsaken(run, self._living.gone_for, self._patience)
         ]
         before = self._stopping
-        self._stopping = {rid for rid, run in open_.items() if stopping(run)}
+        self._stopping = {rid for rid, run in open_.items() if must_end(run)}
         disobeyed = before & self._stopping
         await take_back_all(self._requests, list({*overdue, *orphans, *disobeyed}))
 

@@ -8,7 +8,7 @@ from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.history import story
 from mesh.bus.jetstream import JetStream
-from mesh.gateway.endings import OBEYING
+from mesh.gateway.deadlines import OBEYING
 from mesh.protocol.messages import Cancel, Cancelled, Claim, RunEvent
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer

@@ -16,7 +16,8 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replays
 from mesh.bus.track import Track
 from mesh.gateway import endings as endings_
-from mesh.gateway.endings import OBEYING, Endings
+from mesh.gateway.deadlines import OBEYING
+from mesh.gateway.endings import Endings
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.messages import Cancel, Cancelled, Done, Failed, Queued, RunEvent
 from mesh.protocol.run import Run
