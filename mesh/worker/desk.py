@@ -253,6 +253,7 @@ class Desk:
             await self._give_back(item)
         except Deferred as why:
             log.debug("%s goes back to the queue: %s", rid, why)
+            self._outage.deferred()
             await self._give_back(item, why.delay)
         except Settled as settled:
             log.debug("%s: %s", rid, settled)

@@ -67,6 +67,11 @@ class Outage:
         if self._probe == rid:
             self._probe = ""
 
+    def deferred(self) -> None:
+        """What was taken is for others: they should find it before it is looked at here again."""
+        if self._row:
+            self._until = self._clock() + FIRST
+
     def failed(self, rid: str) -> float:
         """The engine has failed on a request: for how many seconds it is spared, 0.0 if that is
         known already, from what was under way together with it."""

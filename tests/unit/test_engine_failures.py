@@ -77,6 +77,19 @@ def test_it_pauses_and_then_tries_one_request_at_a_time(outage: Outage, times: T
     assert outage.allowed(4) == 1
 
 
+def test_what_is_left_to_others_is_not_looked_at_all_the_time(outage: Outage, times: Times) -> None:
+    outage.deferred()
+    assert outage.allowed(4) == 4
+    outage.failed("r1")
+    times.now += FIRST
+    outage.begun("r2")
+    outage.deferred()
+    outage.over("r2")
+    assert outage.allowed(4) == 0
+    times.now += FIRST
+    assert outage.allowed(4) == 1
+
+
 def test_the_pause_doubles_up_to_a_bound(outage: Outage, times: Times) -> None:
     outage.failed("r0")
     pauses = [probe_fails(outage, times, f"r{k}") for k in range(1, 40)]

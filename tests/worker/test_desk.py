@@ -1,7 +1,7 @@
 """For which items a worker asks the queue to be patient, and what it says that it works on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from mesh.worker import desk as of_desk
 from mesh.worker.answer import Answer, Patience
 from mesh.worker.claim import Claims, Held
 from mesh.worker.desk import Desk
+from mesh.worker.engines.base import EngineError, Job, Step
 from mesh.worker.engines.echo import EchoEngine
 
 REQUEST = Request(
@@ -108,3 +109,52 @@ async def test_nothing_is_kept_for_addresses_at_which_nobody_waits_any_more(
     assert len(asyncio.all_tasks()) == before
     desk.close()
     await lasting.close()
+
+
+class Faulty(EchoEngine):
+    """Throws, while it is told to."""
+
+    throws = True
+
+    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+        if self.throws:
+            raise EngineError("out of order")
+        async for step in super().generate(job):
+            yield step
+
+
+async def test_an_engine_that_throws_is_spared_until_it_answers() -> None:
+    """Three requests fail at once; after a pause one is tried, and then as many as there are."""
+
+    async def ready() -> None: ...
+
+    engine = Faulty(WorkerSettings(engine="echo", slots=3))
+    bus, lasting = Bus(Client(), "w1"), Lasting()
+    js = JetStream(bus)
+    claims = Granted(bus, js, Writer("w1", "i1"), engine.info.fingerprint)
+    patience = Patience(first=LIMIT, between=LIMIT, losses=Bounds(2, 5))
+    desk = Desk(bus, js, claims, engine, patience, ready, lambda: None, lasting)
+
+    def take(rid: str) -> None:
+        desk.take(Item(Prompt(queued=1, request=replace(REQUEST, rid=rid)), "ack.me", 1, 1))
+
+    try:
+        for rid in ("r1", "r2", "r3"):
+            take(rid)
+        async with asyncio.timeout(20.0):
+            while desk.running():
+                await asyncio.sleep(0.01)
+            assert desk.free() == 0
+            while not desk.free():
+                await asyncio.sleep(0.01)
+            assert desk.free() == 1
+            engine.throws = False
+            take("r4")
+            assert desk.free() == 0
+            while not desk.free():  # its end cannot be told here, but the slot is free
+                await asyncio.sleep(0.01)
+            assert desk.free() == 3
+    finally:
+        desk.close()
+        await lasting.close()
+        await engine.close()
