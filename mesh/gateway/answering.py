@@ -95,7 +95,6 @@ async def _once(
         user_id=question.user_id,
         chat_id=question.chat_id,
         parent_id=turn.user_message.id,
-        min_seq=await services.latest.of(question.chat_id),
     )
 
 
@@ -106,7 +105,8 @@ async def plan_answer(
     with named_as_sent(model="model_config_name"):
         name = await services.models.choose(model)
     await services.requests.queue.check_room(name, user.user_id, user.priority, question.answers)
-    return name, await services.store.ask(question)
+    latest = await services.latest.of(question.chat_id)
+    return name, await services.store.ask(replace(question, min_seq=latest))
 
 
 async def heard(track: Track) -> None:

@@ -64,7 +64,6 @@ async def drafts(request: AnyRequest, services: Wired, chat_id: FromPath[str]) -
         user_id=user.user_id,
         chat_id=chat_id,
         parent_id=body.parent_id,
-        min_seq=await services.latest.of(chat_id),
         answers=body.n,
     )
     tracks = await services.streams.begin(_begin(services, request, user, body, question))

@@ -104,7 +104,6 @@ async def assistant_message(
         user_id=user.user_id,
         chat_id=chat_id,
         parent_id=body.parent_id,
-        min_seq=await services.latest.of(chat_id),
     )
     track = await services.streams.begin(begin(services, request, user, body, question))
     return _exchange(services, track).assistant_message
@@ -130,7 +129,6 @@ async def exchange(request: AnyRequest, services: Wired, chat_id: FromPath[str])
         chat_id=chat_id,
         user_message=said,
         beside=body.beside,
-        min_seq=await services.latest.of(chat_id),
     )
     track = await services.streams.begin(begin(services, request, user, body, question))
     return _exchange(services, track)
