@@ -21,6 +21,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from mesh.bus.dialling import INBOXES, Client, Dialling
+from mesh.bus.seclusion import Seclusion
 from mesh.bus.trace import HEADER, TRACE, asked_for, working_for
 from mesh.bus.trust import tls_context
 from mesh.protocol.codec import encode
@@ -66,7 +67,8 @@ class Oversized(BusError):
 class Bus:
     """A connection. Make one with `connect`; it reconnects for ever by itself.
 
-    `user` is the broker user; `inbox` the prefix of every reply address.
+    `user` is the broker user; `inbox` the prefix of every reply address; `seclusion` is told what
+    JetStream answers, and leaves a node of a cluster through which nothing is answered.
     """
 
     def __init__(self, client: Client, user: str) -> None:
@@ -75,6 +77,7 @@ class Bus:
         self.inbox = f"{INBOXES}{user}.{client.new_inbox().rpartition('.')[2]}"
         self.closed = asyncio.Event()
         self.closing = False
+        self.seclusion = Seclusion(self._leave)
         self._back = -math.inf
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._numbers = itertools.count(1)
@@ -253,6 +256,15 @@ class Bus:
         if future is not None and not future.done():
             future.set_result(msg)
 
+    def _leave(self) -> bool:
+        """Go to another node, if any is known; whether it is."""
+        if not self.client.may_leave or self.closing:
+            return False
+        leaving = asyncio.create_task(self.client.leave())
+        self._serving.add(leaving)
+        leaving.add_done_callback(self._serving.discard)
+        return True
+
     def disconnected(self) -> None:
         """The connection broke: nobody answers any more what was asked over it."""
         for future in self._waiting.values():
@@ -264,6 +276,7 @@ class Bus:
     def reconnected(self) -> None:
         """The connection was made again: whatever was said meanwhile was not heard."""
         self._back = time.monotonic()
+        self.seclusion.elsewhere()
         self.doubt()
 
     def doubt(self) -> None:

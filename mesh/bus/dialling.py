@@ -7,9 +7,11 @@ succeed: a password that is refused, a certificate that is not the one to trust,
 import asyncio
 import logging
 import ssl
-from typing import Protocol
+from typing import Any, Protocol
 
 from nats.aio.client import Client as NatsClient
+from nats.aio.client import Srv
+from nats.errors import Error as NatsError
 from nats.errors import SlowConsumerError
 
 from mesh.bus.transport import Transport
@@ -46,6 +48,42 @@ class Client(NatsClient):
     def __init__(self) -> None:
         super().__init__()
         self._transport = Transport()
+        self._left: Srv | None = None
+        self._shunned = ""
+        self._refusals = 0
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether there is a connection, and another address than its own is known."""
+        return self.is_connected and len(self._server_pool) > 1
+
+    async def leave(self) -> None:
+        """Break the connection, and make it at another address than this one's, if that goes."""
+        self._left = self._current_server
+        self._shunned = self._server_info.get("server_id", "")
+        self._refusals = len(self._server_pool) - 1
+        await self.force_reconnect()
+
+    async def _select_next_server(self) -> None:
+        """nats-py's next in its pool, which it has shuffled; what was left comes last."""
+        left, self._left = self._left, None
+        if left in self._server_pool:
+            self._server_pool.remove(left)
+            self._server_pool.append(left)
+        await super()._select_next_server()
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        """Raises nats-py's error, upon which it dials the next address, where this one leads to the
+        node that was left: nodes tell addresses of theirs besides those that we were given."""
+        await super()._process_info(info, initial_connection)
+        if not initial_connection:
+            return
+        shunned, self._refusals = self._refusals > 0, self._refusals - 1
+        if shunned and info.get("server_id") == self._shunned:
+            assert self._transport is not None
+            self._transport.close()  # type: ignore[no-untyped-call]
+            raise NatsError("the node that was left")
+        self._refusals = 0
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
         if not headers:

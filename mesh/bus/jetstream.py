@@ -29,6 +29,12 @@ STORE_FAILED = 10077
 UNDER_WAY = frozenset({10008, 10158})
 """What a cluster says of an append while it has no leader, or is not done with an earlier try."""
 
+LEADERLESS = frozenset({10008, 10009})
+"""What is said where no leader is known, by a cluster or by a node that has lost it."""
+
+UNDECIDED = frozenset({10158, TRANSIENT_LAST})
+"""What a leader says of an earlier try, also one that nobody follows any more."""
+
 NOT_FOUND = 10037
 NO_STREAM = 10059
 WHATEVER_COMES = sys.maxsize
@@ -91,8 +97,20 @@ class _Raw(Struct):
     hdrs: str = ""
 
 
+class _Nodes(Struct):
+    leader: str = ""
+
+
 class _Head(Struct):
+    """What any answer may begin with. cluster: the nodes of what was asked about, where there are
+    several. Where these have lost one another each tells of it for itself, and names no leader."""
+
     error: _Error | None = None
+    cluster: _Nodes | None = None
+
+    @property
+    def leaderless(self) -> bool:
+        return self.cluster is not None and not self.cluster.leader
 
 
 class _Get(Struct):
@@ -153,8 +171,9 @@ class JetStream:
 
     async def append(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> int:
         """Store a message and return its sequence. Raises ApiError where the stream refuses."""
-        answer = await self.bus.request(subject, data, self.timeout, headers)
+        answer = await self._ask(subject, data, headers)
         ack = msgspec.json.decode(answer.data, type=_Ack)
+        self._heed(ack.error)
         if ack.error:
             raise ApiError(ack.error.err_code, ack.error.description)
         return ack.seq
@@ -260,16 +279,37 @@ class JetStream:
     async def api(self, verb: str, query: object, kind: type[T]) -> T:
         """One call of `$JS.API.<verb>`; raises ApiError on a refusal."""
         data = msgspec.json.encode(query)
-        answer = await self.bus.request(f"$JS.API.{verb}", data, self.timeout)
-        why = refusal(answer.data)
+        answer = await self._ask(f"$JS.API.{verb}", data)
+        head = msgspec.json.decode(answer.data, type=_Head)
+        self._heed(head.error, head.leaderless)
+        why = _refusal(head.error)
         if why is not None and why.code != NOT_FOUND:
             raise why
         return msgspec.json.decode(answer.data, type=kind)
 
+    async def _ask(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
+        """Ask whoever leads there. Raises BusError."""
+        try:
+            return await self.bus.request(subject, data, self.timeout, headers)
+        except (Silence, NoResponders):
+            self.bus.seclusion.unanswered()
+            raise
+
+    def _heed(self, error: _Error | None, leaderless: bool = False) -> None:
+        """Tell what an answer says of the node through which it came."""
+        code = error.err_code if error else 0
+        if leaderless or code in LEADERLESS:
+            self.bus.seclusion.unanswered()
+        elif code not in UNDECIDED:
+            self.bus.seclusion.answered()
+
 
 def refusal(answer: bytes) -> ApiError | None:
     """Why JetStream refuses, by an answer of its API; None where it does not."""
-    error = msgspec.json.decode(answer, type=_Head).error
+    return _refusal(msgspec.json.decode(answer, type=_Head).error)
+
+
+def _refusal(error: _Error | None) -> ApiError | None:
     return None if error is None else ApiError(error.err_code, error.description)
 
 

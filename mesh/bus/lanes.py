@@ -24,8 +24,9 @@ AGAIN = 1.0
 MORE = 0.1
 """Seconds in which those come who come together."""
 
-NOTHING_THERE, EXPIRED, ALIVE = "404", "408", "100"
-"""The broker's words on a pull: nobody waits; it waited long enough; it still waits."""
+NOTHING_THERE, EXPIRED, ALIVE, NOBODY = "404", "408", "100", "503"
+"""The broker's words on a pull: nobody waits; it waited long enough; it still waits; it knows of no
+such lane, or of nobody who leads it."""
 
 
 class Is(Enum):
@@ -64,12 +65,17 @@ class Lanes:
         for lane in self._lanes.values():
             lane.state = Is.UNKNOWN
 
-    def check(self) -> None:
-        """Give up the pulls of which the broker should have been heard."""
+    def check(self) -> bool:
+        """Give up the pulls of which the broker should have been heard; whether there were any."""
         now = self._clock()
-        for lane in self._lanes.values():
-            if lane.state in (Is.ASKED, Is.WATCHED) and lane.until < now:
-                lane.state = Is.UNKNOWN
+        late = [
+            lane
+            for lane in self._lanes.values()
+            if lane.state in (Is.ASKED, Is.WATCHED) and lane.until < now
+        ]
+        for lane in late:
+            lane.state = Is.UNKNOWN
+        return bool(late)
 
     def to_ask(self, free: int) -> tuple[Lane, int] | None:
         """The lane to look into now, and for how many prompts; one at a time."""

@@ -108,7 +108,8 @@ class Puller:
 
     async def _pull(self) -> None:
         """Send the pulls that are due."""
-        self._lanes.check()
+        if self._lanes.check():
+            self._bus.seclusion.unanswered()
         free = self._free()
         for lane in list(self._lanes.to_watch()):
             body = _Next(max(1, free // PART), int(EXPIRES * 1e9), int(lanes.HEARTBEAT * 1e9))
@@ -134,6 +135,7 @@ class Puller:
     def _receive(self, msg: Msg) -> None:
         """Take a prompt, or the broker's word on a pull."""
         if status(msg):
+            self._heed(status(msg))
             lane, pull = msg.subject.split(".")[-2:]
             self._lanes.told("" if lane == NO_LANE else lane, int(pull), status(msg))
         else:
@@ -141,6 +143,13 @@ class Puller:
             # that was given up for lost: then there are more than were asked for.
             self._hand_over(msg)
         self._wake.set()
+
+    def _heed(self, word: str) -> None:
+        """Whether a lane's leader was heard: an idle worker asks for nothing else."""
+        if word in (lanes.ALIVE, lanes.NOTHING_THERE, lanes.EXPIRED):
+            self._bus.seclusion.answered()
+        elif word == lanes.NOBODY:
+            self._bus.seclusion.unanswered()
 
     def _hand_over(self, msg: Msg) -> None:
         # $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>

@@ -9,7 +9,7 @@ from contextlib import suppress
 import mesh
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.clock import Clock
-from mesh.bus.connection import Bus, BusError
+from mesh.bus.connection import Bus, BusError, NoResponders, Silence
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import withdraw
 from mesh.protocol import subjects
@@ -83,7 +83,11 @@ class Membership:
     async def _hello(self, *models: str) -> Welcome:
         """Say hello to a gateway, with the models to serve. Raises BusError, MeshError."""
         hello = Hello(protocol=subjects.VERSION, version=mesh.__version__, models=models)
-        answer = await self._bus.request(subjects.hello(self._bus.user), hello)
+        try:
+            answer = await self._bus.request(subjects.hello(self._bus.user), hello)
+        except (Silence, NoResponders):  # maybe there are gateways, and not behind this node
+            self._bus.seclusion.unanswered()
+            raise
         reply = decode_hello_reply(answer.data)
         if isinstance(reply, Refused):
             raise MeshError(reply.code, reply.detail)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from mesh.bus import appender, asking, follow, frames, jetstream
+from mesh.bus import appender, asking, follow, frames, jetstream, seclusion
 from mesh.bus.asking import Says
 from mesh.protocol.run import Applied, Run
 
@@ -46,6 +46,15 @@ def the_look_at_the_end() -> None:
         await asyncio.sleep(0)
 
     follow.Follower._check = check  # type: ignore[method-assign]
+
+
+def the_leaving_of_a_secluded_node() -> None:
+    """A process stays with the broker that it is connected to, whatever that does not answer."""
+
+    def stay(self: seclusion.Seclusion) -> None:
+        pass
+
+    seclusion.Seclusion.unanswered = stay  # type: ignore[method-assign]
 
 
 def a_part_of_what_is_republished() -> None:
@@ -171,6 +180,7 @@ CONTROLS: dict[str, Callable[[], None]] = {
         the_expected_sequences,
         gap_filling,
         the_look_at_the_end,
+        the_leaving_of_a_secluded_node,
         a_part_of_what_is_republished,
         asking_before_stealing,
         renewing,

@@ -2,7 +2,8 @@
 
 The other two go on storing what workers write. A gateway at the secluded node keeps its connection
 and hears nothing, and nobody repeats it afterwards: only by its look at the log's end, once a
-second, does it learn of it.
+second, does it learn of it. (It would leave that node after a while, and read on elsewhere:
+`test_cluster_left.py`. Here it stays.)
 """
 
 import asyncio
@@ -31,6 +32,8 @@ SECLUDED = 2
 TRIES = 3
 """On a busy machine all may be answered before the node is cut off: then it has missed nothing."""
 
+STAYING = "the-leaving-of-a-secluded-node"
+
 WARM_UP = Ask(10_000, 0.0, "reader", 5, 1)
 ASKS = [Ask(number, 0.0, "reader", 60, 1) for number in range(24)]
 
@@ -47,7 +50,8 @@ async def cluster_of(folder: Path) -> AsyncIterator[Cluster]:
 
 @asynccontextmanager
 async def mesh_on(cluster: Cluster, folder: Path, *missing: str) -> AsyncIterator[People]:
-    """Clients of a gateway at the secluded node, lacking a mechanism; workers at the others."""
+    """Clients of a gateway that stays at the secluded node, lacking a mechanism besides; workers at
+    the others."""
     port = free_port()
     environment = os.environ | {
         "MESH_REPLICAS": "3",
@@ -59,7 +63,7 @@ async def mesh_on(cluster: Cluster, folder: Path, *missing: str) -> AsyncIterato
     }
     there = environment | {"MESH_NATS": cluster.url_of(SECLUDED)}
     others = ",".join(cluster.url_of(node) for node in range(3) if node != SECLUDED)
-    words = [word for each in missing for word in ("--without", each)]
+    words = [word for each in (STAYING, *missing) for word in ("--without", each)]
     services = [Service("gw1", [*words, "gateway", "--port", str(port)], there, folder)]
     for name in ("w1", "w2"):
         flags = ["worker", "--engine", "echo", "--echo-rate", "40", "--worker-name", name]

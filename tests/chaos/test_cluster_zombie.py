@@ -12,6 +12,7 @@ from mesh.bus.connection import Bus, BusError
 from mesh.bus.follow import TRUST, Follower
 from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replays
+from mesh.bus.seclusion import Seclusion
 from mesh.bus.topology import declare
 from mesh.bus.tracks import BELIED
 from mesh.protocol.messages import Done, Failed
@@ -42,6 +43,7 @@ async def test_words_of_one_who_has_lost_the_pen_unheard_are_not_read(tmp_path: 
 
         async def at(node: int, user: str) -> Bus:
             bus = await Bus.connect([cluster.url_of(node)], *cluster.credentials(user))
+            bus.seclusion = Seclusion(lambda: False)  # whoever is cut off stays there
             stack.push_async_callback(bus.close)
             return bus
 

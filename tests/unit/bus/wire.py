@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 
 from mesh.bus.connection import Bus, Callback, Disconnected, Silence
 from mesh.bus.jetstream import EXPECTED, NOT_FOUND, ApiError, JetStream, Stored
+from mesh.bus.seclusion import Seclusion
 from mesh.protocol.codec import encode
 from tests.unit.bus.memory import WIRE, MemoryLog, matches
 
@@ -48,6 +49,7 @@ class Wire:
         self.old = 0
         self.inbox = "_INBOX"
         self.client = SimpleNamespace(is_closed=False)
+        self.seclusion = Seclusion(lambda: False)
         self._inboxes: dict[str, Callback] = {}
         self._batches: set[asyncio.Task[None]] = set()
 
