@@ -36,6 +36,20 @@ def test_one_faulty_engine_costs_no_request(processes: Processes, faulty: tuple[
     assert bad.running
 
 
+def test_what_fails_with_every_engine_ends_as_its_own_failure(processes: Processes) -> None:
+    """Neither of two workers waits for the other."""
+    processes.gateway()
+    for name in ("w1", "w2"):
+        processes.worker(name, "--echo-fail-after", "1")
+    processes.await_workers(2)
+    reading = Reading(processes.url, 20)
+    reading.start()
+    reading.finish()
+    assert "failed" in reading.last["error"]
+    ((_, claims),) = truth_of(processes.broker).claims.items()
+    assert len(claims) == 3 and set(claims) == {"w1", "w2"}
+
+
 class Upstream(BaseHTTPRequestHandler):
     """Says one word."""
 
