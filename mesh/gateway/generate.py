@@ -32,7 +32,7 @@ from mesh.gateway.numbered import ChatNumber, Place
 from mesh.gateway.openai.asked import Count, Seed, Share, StopStrings, TopK
 from mesh.gateway.presets import Temperature
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.stream import CUT, refused
+from mesh.gateway.streams import CUT, refused
 from mesh.gateway.taking_back import taken_back
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError

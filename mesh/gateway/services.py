@@ -30,7 +30,7 @@ from mesh.gateway.requests import Requests
 from mesh.gateway.runs.conductor import Conductor
 from mesh.gateway.runs.telling import Telling
 from mesh.gateway.store import Store
-from mesh.gateway.stream import Streams
+from mesh.gateway.streams import Streams
 from mesh.gateway.tokens import Principal, Tokens
 from mesh.gateway.traces.telling import Traces
 from mesh.gateway.trusted_clients import TrustedClients

@@ -1,291 +1,172 @@
-"""Turns a followed request into Server-Sent Events: one per piece, many of them in one write.
+"""One client's place in an answer: what it is to be told next, and what is held for that.
 
-What an event looks like is a dialect's affair; when to write, to wait, to keep a silent stream
-alive and to stop is decided here, once for all routes.
+An answer that runs is held for all who read it. What has ended is held for its readers no longer
+than they read it quickly: of who does not, the place alone is kept, and what comes next is taken
+out of the log when it can be written. So a slow reader costs about what is on the wire to it,
+however long its answer is.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Any, TypeVar
+from typing import Protocol
 
 from mesh.bus.follow import Track
-from mesh.gateway.anew import refusal
-from mesh.gateway.client import Client, left_early
-from mesh.gateway.errors import stopping
-from mesh.gateway.event_stream import EventStream, Wire
-from mesh.gateway.place import WINDOW, Dialect, Stream
-from mesh.gateway.requests import Requests
-from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Failed
+from mesh.bus.rest import Forgotten, Rest
+from mesh.gateway.logs import Logs
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.messages import Done, Failed
 from mesh.protocol.run import Run
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+KEEP_ALIVE = b": keep-alive\n\n"
 
-CUT = b": The gateway stops here. Connect again, with Last-Event-ID, to read on.\n\n"
-"""The last words of a stream that can be read on: a comment, as no client takes that for the end of
-an answer, and an `EventSource` connects again by itself."""
+WINDOW = 512
+"""Pieces in one write at most, of all answers of a stream together. Those of a longer answer that
+has ended are taken out of the log, as many at a time, for who reads it slowly."""
 
-PARTING = 3.0
-"""Seconds that last words may take to who reads them, when the gateway stops."""
+SLOW = 1.0
+"""Seconds after which a write that is not done yet is one to a slow reader."""
 
-MOMENT = 1.0
-"""Seconds that what is done for clients who have left may take when the gateway stops."""
+FORGOTTEN = "The mesh's log has forgotten this answer before all of it was read; ask again."
 
 
-class Streams:
-    """All open streams of a gateway, with the one clock that keeps them alive.
+class Dialect(Protocol):
+    """How one route writes its events. Each method returns whole events, or b"" for none."""
 
-    keep_alive: seconds of silence before a comment.
+    def tokens(self, run: Run, index: int, upto: int) -> bytes:
+        """Pieces `index` to before `upto` of a run. One dialect is told all pieces from the first
+        that it is told on; of a run, those that it has been told may have been let go."""
+        ...
+
+    def end(self, run: Run) -> bytes:
+        """The last event or events, for a run with an `end`."""
+        ...
+
+    def tick(self, run: Run) -> bytes:
+        """What to say at once, and each second while nothing has come yet; b"" for nothing."""
+        ...
+
+
+class Stream:
+    """One client's place in an answer: an index into the shared text, and nothing more.
+
+    sent: pieces that it was told, or had before; keeps: whether the answer goes on when it leaves;
+    written: when it was last written to, by the monotonic clock; writing: the same of a write that
+    is not done yet; else 0.
     """
 
-    def __init__(self, requests: Requests, keep_alive: float) -> None:
-        self._requests = requests
-        self._keep_alive = keep_alive
-        self._open: set[Stream] = set()
-        self._waiting: dict[Client, Track] = {}
-        self._telling = 0
-        self._accepting = 0
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._closing = False
-        self._stopping = asyncio.get_running_loop().create_future()
+    def __init__(
+        self, logs: Logs, track: Track, dialect: Dialect, sent: int, keeps: bool = True
+    ) -> None:
+        self.track = track
+        self.ended = False
+        self.failed = False
+        self.keeps = keeps
+        self.sent = sent
+        self.writing = 0.0
+        self._logs = logs
+        self._dialect = dialect
+        self._began = False
+        self._notes = dialect.tick(track.run)
+        self.written = time.monotonic()
+        self._change: asyncio.Future[None] | None = None
+        self._holds = False
+        self._rest: Rest | None = None
+        self._seeking: asyncio.Task[None] | None = None
 
-    def __len__(self) -> int:
-        return len(self._open)
+    @property
+    def unfinished(self) -> bool:
+        """Whether the answer still runs."""
+        return not self.ended and self._rest is None and self.track.run.end is None
 
-    @contextmanager
-    def telling(self) -> Iterator[None]:
-        """While several answers are told one after the other, and what comes between them."""
-        self._telling += 1
+    def changed(self) -> asyncio.Future[None]:
+        """As `Track.changed`, and one future until that change: one that is silent gathers none."""
+        if self._change is None or self._change.done():
+            self._change = self.track.changed()
+        return self._change
+
+    def wake(self) -> None:
+        self.track.wake()
+
+    def take(self, most: int) -> bytes:
+        """What there is to write now, of no more than `most` pieces."""
+        run, data = self.track.run, self._notes
+        count = run.count
+        if count == self.sent and run.end is None and not data:
+            return data
+        self._notes = b""
+        upto = min(count, self.sent + most)
+        if upto > self.sent:
+            data += self._dialect.tokens(run, self.sent, upto)
+            self.sent, self._began = upto, True
+            if self._rest is not None:
+                run.let_go(upto)
+        if run.end is not None and count <= self.sent:
+            self.ended, self.failed = True, not isinstance(run.end, Done)
+            data += self._dialect.end(run)
+            self.release()
+        return data
+
+    def tick(self, now: float, keep_alive: float) -> None:
+        """Say that it lives, if it has to; and hold nothing for a client that does not read."""
+        if self.ended:
+            return
+        note = b"" if self._rest is not None else self._dialect.tick(self.track.run)
+        if not note and now - self.written >= keep_alive:
+            note = KEEP_ALIVE
+        if note:
+            self._notes = note
+            self.wake()
+        if self.writing and now - self.writing > SLOW:
+            self._leave()
+
+    # --- holding ----------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Keep the track, up to `release`."""
+        self._holds = True
+        self.track.readers += 1
+
+    def release(self) -> None:
+        """Nothing is to be read any more. Whoever waits for a change is not told of any."""
+        if self._seeking is not None:
+            self._seeking.cancel()
+        if self._holds:
+            self._holds = False
+            self._logs.release(self.track)
+            self.track, self._change = Track(self.track.rid, 0), None
+
+    def _leave(self) -> None:
+        """Leave a long answer that has ended to the log; what is short is not worth the reading."""
+        run = self.track.run
+        if self._rest is not None or not self._began or run.queued is None:
+            return
+        if run.end is not None and run.count > WINDOW:
+            log.debug("A slow reader of %s is left to the log", self.track.rid)
+            self.release()
+            self._rest = self._logs.rest(run.queued.request)
+            self.track.run = Run(queued=run.queued)
+
+    def seek(self) -> None:
+        """Take what comes next out of the log, if it is not held for others: `changed` tells."""
+        if self._rest is None:
+            return
+        if self._seeking is None:
+            self._seeking = asyncio.create_task(self._seek(self._rest))
+        elif self._seeking.done():
+            self._seeking.result()
+            self._seeking = asyncio.create_task(self._seek(self._rest))
+
+    async def _seek(self, rest: Rest) -> None:
+        track = self.track
         try:
-            yield
+            await rest.read(self.sent, self.sent + WINDOW)
+            track.run = rest.run
+        except Forgotten:
+            log.warning("The log has forgotten %s before all of it was read", track.rid)
+            end = Failed(uid="", code=ErrorCode.INTERNAL, detail=FORGOTTEN)
+            track.run = Run(queued=track.run.queued, end=end)
         finally:
-            self._telling -= 1
-
-    async def accept(
-        self, client: Client, accepting: Coroutine[Any, Any, T], left: Callable[[T], None]
-    ) -> T:
-        """What comes of accepting a request, which is never cut short.
-
-        If the client leaves meanwhile, or the gateway has to stop, `left` is called with what comes
-        of it, and MeshError (cancelled, gateway_stopping) is raised at once.
-        """
-        return await self._accept(accepting, left, client.gone)
-
-    async def begin(self, beginning: Coroutine[Any, Any, T]) -> T:
-        """What comes of beginning what goes on without its client. Raises MeshError
-        (gateway_stopping) if the gateway has to stop meanwhile."""
-        return await self._accept(beginning, lambda _: None)
-
-    async def _accept(
-        self,
-        accepting: Coroutine[Any, Any, T],
-        left: Callable[[T], None],
-        *gone: asyncio.Future[None],
-    ) -> T:
-        task = asyncio.create_task(accepting)
-        self._accepting += 1
-        try:
-            ends = [task, self._stopping, *gone]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                self._see_out(_too_late(task, left))
-                raise stopping() if self._closing else left_early()
-            return task.result()
-        finally:
-            self._accepting -= 1
-
-    def hang_up(self, track: Track) -> None:
-        """Cancel, in the background, because the client of a route that wants this has left."""
-        if track.run.end is None:
-            self._see_out(self._cancel(track))
-
-    async def _cancel(self, track: Track) -> None:
-        """Cancel, and wait for the end: its holder asks a gateway, perhaps us, before it stops."""
-        with self._requests.logs.reading(track):
-            await self._requests.endings.cancel(track, "hang-up")
-            await track.until(lambda run: run.end is not None)
-
-    def _see_out(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
-
-    def response(
-        self,
-        track: Track,
-        dialect: Dialect,
-        after: int,
-        keeps: bool,
-        parting: bytes = CUT,
-    ) -> EventStream:
-        """The events behind piece `after` (-1: all), up to the end.
-
-        Unless it `keeps`, the answer is cancelled if the client leaves before its end, or the
-        gateway has to break the stream off. Then that ends with `parting`: where clients cannot
-        connect again, or would take a comment for the end, that is an event.
-        """
-
-        return self.together([(track, dialect)], after, keeps, parting)
-
-    def together(
-        self,
-        parts: Sequence[tuple[Track, Dialect]],
-        after: int,
-        keeps: bool,
-        parting: bytes = CUT,
-    ) -> EventStream:
-        """Several answers as one stream, which ends with the last of them, or the first failure."""
-        streams = [self.stream(track, dialect, after, keeps) for track, dialect in parts]
-
-        async def write(wire: Wire) -> None:
-            await self.write(streams, wire, parting)
-
-        return EventStream(write)
-
-    def stream(self, track: Track, dialect: Dialect, after: int, keeps: bool) -> Stream:
-        """A place in an answer, to `write` from; whoever keeps the track as well holds it whole."""
-        return Stream(self._requests.logs, track, dialect, after + 1, keeps)
-
-    async def write(self, streams: list[Stream], wire: Wire, parting: bytes) -> None:
-        """Write up to the end of them all, or the first failure, as `response` says."""
-        for stream in streams:
-            stream.hold()
-            wire.gone.add_done_callback(partial(_wake, stream))
-        self._open.update(streams)
-        try:
-            await self._write(streams, wire)
-            if parting and not _over(streams):
-                await wire.write(parting)
-        finally:
-            self._open.difference_update(streams)
-            for stream in streams:
-                if stream.unfinished and not stream.keeps:
-                    self.hang_up(stream.track)
-                stream.release()
-
-    async def _write(self, streams: list[Stream], wire: Wire) -> None:
-        """Write up to the end, as long as the client stays and the gateway does."""
-        going = streams
-        while not (self._closing or wire.gone.done()):
-            data = _take(going)
-            if data:
-                await _send(going, wire, data)
-            if any([stream.ended for stream in going]):
-                if _over(going):
-                    return
-                going = [stream for stream in going if not stream.ended]
-            elif not data:
-                for stream in going:
-                    stream.seek()
-                await _change(going)
-
-    async def first_change(self, track: Track, client: Client) -> bool:
-        """Wait for a request's first piece or its end, as long as its headers may be held.
-
-        False if the client left, or the gateway has to stop.
-        """
-        try:
-            async with asyncio.timeout_at(client.until):
-                await self._watch(track, client, lambda run: bool(run.texts) or run.end is not None)
-        except TimeoutError:
-            pass
-        return not (self._closing or client.gone.done())
-
-    async def ended(self, track: Track, client: Client) -> bool:
-        """Wait for a request's end; False if the client left, or the gateway has to stop."""
-        await self._watch(track, client, lambda run: run.end is not None)
-        return track.run.end is not None
-
-    async def _watch(self, track: Track, client: Client, holds: Callable[[Run], bool]) -> None:
-        """Wait until something holds of the run, as long as the client and the gateway stay."""
-        client.gone.add_done_callback(lambda _: track.wake())
-        self._waiting[client] = track
-        try:
-            with self._requests.logs.reading(track):
-                await track.until(lambda run: holds(run) or self._closing or client.gone.done())
-        finally:
-            del self._waiting[client]
-
-    async def tick(self) -> None:
-        """Let each silent stream say that it lives; until cancelled."""
-        while True:
-            await asyncio.sleep(1.0)
-            now = time.monotonic()
-            for stream in list(self._open):
-                stream.tick(now, self._keep_alive)
-
-    async def close(self) -> None:
-        """Break off all streams, and all waiting. Who does not read is not waited for long."""
-        self._closing = True
-        self._stopping.set_result(None)
-        for track in [stream.track for stream in self._open] + list(self._waiting.values()):
             track.wake()
-        until = time.monotonic() + PARTING
-        while self._open or self._waiting or self._telling or self._accepting:
-            if time.monotonic() > until:
-                log.warning("%d streams are left that nobody reads", len(self._open))
-                return
-            await asyncio.sleep(0.01)
-
-    async def settle(self) -> None:
-        """Give what is done for clients who have left a moment to come to an end."""
-        if self._leaving:
-            await asyncio.wait(self._leaving, timeout=MOMENT)
-        for task in self._leaving:
-            task.cancel()
-
-
-def _take(going: list[Stream]) -> bytes:
-    """What there is to write now, up to the first failure."""
-    data, most = b"", max(1, WINDOW // len(going))
-    for stream in going:
-        data += stream.take(most)
-        if stream.failed:
-            break
-    return data
-
-
-async def _send(going: list[Stream], wire: Wire, data: bytes) -> None:
-    now = time.monotonic()
-    for stream in going:
-        stream.writing = stream.written = now
-    await wire.write(data)
-    for stream in going:
-        stream.writing = 0.0
-
-
-async def _change(going: list[Stream]) -> None:
-    """Wait until there may be more to write."""
-    if len(going) == 1:
-        await going[0].changed()
-    else:
-        changes = [stream.changed() for stream in going]
-        await asyncio.wait(changes, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _wake(stream: Stream, gone: asyncio.Future[None]) -> None:
-    stream.wake()
-
-
-def _over(streams: list[Stream]) -> bool:
-    """Whether the last event was written."""
-    return all(stream.ended for stream in streams) or any(stream.failed for stream in streams)
-
-
-async def _too_late(accepting: asyncio.Task[T], left: Callable[[T], None]) -> None:
-    """See to what was accepted after its client had left; a refusal is the end of it."""
-    with suppress(MeshError):
-        left(await accepting)
-
-
-def refused(track: Track) -> None:
-    """Raise the MeshError of a request that failed before its first piece."""
-    end = track.run.end
-    if isinstance(end, Failed) and not track.run.texts:
-        raise refusal(end)

@@ -43,7 +43,7 @@ from mesh.gateway.runs.telling import Telling
 from mesh.gateway.seeing_off import see_off
 from mesh.gateway.services import Services
 from mesh.gateway.store import Store
-from mesh.gateway.stream import Streams
+from mesh.gateway.streams import Streams
 from mesh.gateway.sweeper import Sweeper
 from mesh.gateway.takeover import TakeOver
 from mesh.gateway.tokens import Tokens, signing_key

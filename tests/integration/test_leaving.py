@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mesh.gateway.stream import CUT
+from mesh.gateway.streams import CUT
 from mesh.protocol.messages import Cancelled, Done
 from tests.chatting import ask as question
 from tests.chatting import new_chat, ok, refusal

@@ -27,7 +27,7 @@ from mesh.gateway.limits.limiter import CHARACTERS, SOON
 from mesh.gateway.openai.completion import failure
 from mesh.gateway.openai.tokenize import count_tokens
 from mesh.gateway.services import Services, Wired
-from mesh.gateway.stream import refused
+from mesh.gateway.streams import refused
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Done, Request

@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from mesh.gateway.event_stream import EventStream, Wire
 from mesh.gateway.openai.speech import Delta, Speech
-from mesh.gateway.place import KEEP_ALIVE, Dialect, Stream
 from mesh.gateway.runs.shapes import RUN, RequiredAction, required
 from mesh.gateway.runs.speaking import speech_of
 from mesh.gateway.services import Services
-from mesh.gateway.stream import CUT
+from mesh.gateway.stream import KEEP_ALIVE, Dialect, Stream
+from mesh.gateway.streams import CUT
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.run import Run
 from mesh.protocol.tool_story import Status, ToolStory, outcome, rid_of

@@ -8,7 +8,7 @@ from mesh.bus.rest import Forgotten, Rest
 from mesh.bus.track import Track
 from mesh.gateway.generate import GenerateDialect
 from mesh.gateway.logs import Logs
-from mesh.gateway.place import FORGOTTEN, KEEP_ALIVE, SLOW, WINDOW, Stream
+from mesh.gateway.stream import FORGOTTEN, KEEP_ALIVE, SLOW, WINDOW, Stream
 from mesh.protocol.messages import Done, Queued, Request
 from mesh.protocol.run import Run
 from tests.unit.test_draft_usage import REQUEST
