@@ -57,7 +57,7 @@ class Seclusion:
         if self._unanswered < FEW or silent < self._patience or not self._leave():
             return
         log.warning(
-            "Nothing was answered for %.0f s through this node of the cluster: going to another one",
+            "Nothing is answered through this node of the cluster for %.0f s: going to another one",
             silent,
         )
         self._unanswered, self._patience = 0, min(2 * self._patience, LONGEST)
