@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.chaos.campaign import BUNDLED, SECOND_MODEL, SLOTS, Campaign, Outcome
 from tests.chaos.mesh import ROOT
-from tests.chaos.plan import CLUSTER, SPANS, Plan, draw
+from tests.chaos.plan import CLUSTER, LONG_CLUSTER, SPANS, Kind, Plan, draw
 from tests.chaos.times import Times, spread
 
 
@@ -80,8 +80,17 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         arguments.seconds,
         "" if arguments.cluster else SECOND_MODEL,
         arguments.long,
-        {kind: 1.0 for kind in arguments.only or ()} or (CLUSTER if arguments.cluster else None),
+        _kinds(arguments),
     )
+
+
+def _kinds(arguments: argparse.Namespace) -> dict[Kind, float] | None:
+    """Of which faults to draw, in proportion; None: of those that are usual."""
+    if arguments.only:
+        return dict.fromkeys(arguments.only, 1.0)
+    if arguments.cluster:
+        return CLUSTER | LONG_CLUSTER if arguments.long else CLUSTER
+    return None
 
 
 def _campaign(arguments: argparse.Namespace, folder: Path) -> Campaign:

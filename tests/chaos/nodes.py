@@ -32,7 +32,7 @@ async def befall(cluster: Cluster, action: str, what: str, number: int, seconds:
                 await asyncio.sleep(seconds)
             finally:
                 cluster.resume(node)
-        case "seclude":
+        case "seclude" | "isolate":
             async with cluster.seclusion(node):
                 await asyncio.sleep(seconds)
     await cluster.in_step(subjects.RUN_STREAM)

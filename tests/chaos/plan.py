@@ -24,14 +24,15 @@ Kind = Literal[
     "kill broker", "stop broker", "pause broker", "fill broker", "freeze broker",
     "kill leader", "stop leader", "pause leader", "seclude leader",
     "kill follower", "stop follower", "pause follower", "seclude follower", "stop nodes",
+    "isolate leader", "isolate follower",
 ]  # fmt: skip
 """kill: SIGKILL; pause: SIGSTOP for a while; freeze: for longer than the queue's patience, or
 until the other gateways call it gone; stop: SIGTERM; cut: its connections break, and for a while no
 new one is made; sever: for longer than the queue's patience; delay: every message comes
 late; fill: its disk is full for a while; clock: its clock is set; hour: by an hour. The clients'
 wires are those to a gateway, all others end at the broker. Of three brokers one leads the log and
-the others follow; seclude: it is cut off from the others, not from its clients; nodes: all three,
-one after the other."""
+the others follow; seclude: it is cut off from the others, not from its clients; isolate: for so
+long that its clients leave it; nodes: all three, one after the other."""
 
 CLIENTS: dict[Client, float] = {
     "reader": 60, "leaver": 14, "slow": 4, "retrier": 7, "hanger": 8, "chatter": 7,
@@ -65,6 +66,9 @@ CLUSTER: dict[Kind, float] = {
     "stop nodes": 1,
 }  # fmt: skip
 """The same in a cluster of brokers."""
+
+LONG_CLUSTER: dict[Kind, float] = {"isolate leader": 3, "isolate follower": 3}
+"""The same for long campaigns there only: of those that last."""
 
 WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
 
@@ -192,5 +196,6 @@ SPANS: dict[Kind, tuple[float, float]] = {
     "seclude leader": (1.0, 12.0),
     "kill follower": (0.5, 8.0), "stop follower": (0.5, 5.0), "pause follower": (1.0, 12.0),
     "seclude follower": (1.0, 12.0), "stop nodes": _AT_ONCE,
+    "isolate leader": (30.0, 45.0), "isolate follower": (30.0, 45.0),
 }  # fmt: skip
 """How long each lasts, in seconds, where it lasts."""

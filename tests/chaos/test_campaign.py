@@ -9,7 +9,16 @@ from mesh.gateway.living import EVERY, MISSED
 from tests.chaos.__main__ import report
 from tests.chaos.campaign import ACK_WAIT, BUNDLED, SECOND_MODEL, SLOTS, Campaign
 from tests.chaos.ends import HEARD
-from tests.chaos.plan import CLIENTS, CLUSTER, FAULTS, LONG, LONG_CLIENTS, SPANS, draw
+from tests.chaos.plan import (
+    CLIENTS,
+    CLUSTER,
+    FAULTS,
+    LONG,
+    LONG_CLIENTS,
+    LONG_CLUSTER,
+    SPANS,
+    draw,
+)
 from tests.chaos.small_disk import small_disk
 
 
@@ -46,9 +55,9 @@ def test_every_kind_of_fault_is_drawn() -> None:
     assert {fault.kind for fault in draw(1, 1, 3000, 60.0).faults} == set(FAULTS)
     long = draw(1, 1, 6000, 60.0, long=True)
     assert {fault.kind for fault in long.faults} == {*FAULTS, *LONG}
-    cluster = draw(1, 1, 3000, 60.0, kinds=CLUSTER)
-    assert {fault.kind for fault in cluster.faults} == set(CLUSTER)
-    assert {*FAULTS, *LONG, *CLUSTER} == set(SPANS)
+    cluster = draw(1, 1, 3000, 60.0, kinds=CLUSTER | LONG_CLUSTER)
+    assert {fault.kind for fault in cluster.faults} == {*CLUSTER, *LONG_CLUSTER}
+    assert {*FAULTS, *LONG, *CLUSTER, *LONG_CLUSTER} == set(SPANS)
 
 
 def test_every_kind_of_client_is_drawn() -> None:
