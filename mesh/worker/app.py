@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from math import inf
 
 import mesh
 from mesh.bus.appender import new_uid
@@ -170,7 +171,7 @@ class Worker:
         """
         await self._bus.serve(subjects.orders(self._writer), self._obey)
         await self._bus.serve(subjects.ask(self._writer), self._answer_ask)
-        texts = Texts(self._loader, self._offer.ready)
+        texts = Texts(self._loader, partial(self._offer.ready, held=inf))
         await self._bus.serve(subjects.encode(self._writer), texts.answer)
         if not await self._member.join(stop):
             return self._check_connection()
@@ -244,7 +245,11 @@ class Worker:
         return "drained" if self._ordered.is_set() else "stopped"
 
     def _new_puller(self, model: str) -> Puller:
-        return Puller(self._bus, model, self._desk.free, self._desk.take, self._desk.spoilt)
+        return Puller(self._bus, model, self._free, self._desk.take, self._desk.spoilt)
+
+    def _free(self) -> int:
+        """Slots for which requests are pulled."""
+        return 0 if self._offer.slow_to_wake else self._desk.free()
 
     async def _obey(self, subject: str, data: bytes) -> Accepted | None:
         match decode_order(data):

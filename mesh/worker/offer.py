@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from math import inf
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,6 +26,10 @@ from mesh.worker.engines.base import EngineBroken
 from mesh.worker.loader import Loader
 
 log = logging.getLogger(__name__)
+
+HELD = 5.0
+"""Seconds for which a request is held while its model is being loaded again; then it is for any
+worker that has it, and comes back here if there is none."""
 
 RETRY = 15.0
 """Seconds after which a model that would not load again is tried once more."""
@@ -45,7 +50,7 @@ class Offer:
 
     started_with: the settings of the worker, to which an order refers; join: asks the gateways to
     let this worker serve the loader's model; tell: makes its presence known at once; lasting: has
-    the pulling.
+    the pulling, and the loading of a model that had rested.
     """
 
     def __init__(
@@ -71,7 +76,8 @@ class Offer:
         self._pulling: asyncio.Task[None] | None = None
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._busy = False
-        self._waking = asyncio.Lock()
+        self._waking: asyncio.Task[None] | None = None
+        self._waking_since = 0.0
         self._retry: asyncio.TimerHandle | None = None
         self._asked = time.monotonic()
 
@@ -167,21 +173,42 @@ class Offer:
         for puller in self._pullers.values():
             puller.wake()
 
-    async def ready(self) -> None:
-        """Have the model loaded for a request in hand. Raises NotReady when that fails."""
+    async def ready(self, held: float = HELD) -> None:
+        """Have the model loaded for a request in hand. Raises NotReady when that fails, or takes
+        more than `held` seconds in all: it goes on then, for who comes next."""
         self._asked = time.monotonic()
-        async with self._waking:
-            if not self._loader.loaded and self._offered:
-                await self._load_again()
+        if not self._loader.loaded and self._offered:
+            if self._waking is None or self._waking.done():
+                self._waking_since = time.monotonic()
+                self._waking = self._lasting.start(self._load_again())
+            left = max(0.0, held - self._waking_for())
+            await asyncio.wait({self._waking}, timeout=None if left == inf else left)
         if not self._loader.loaded:
             raise NotReady
         self._asked = time.monotonic()
 
+    @property
+    def slow_to_wake(self) -> bool:
+        """Whether the model is being loaded again for so long that requests had better wait in the
+        queue, where other workers find them."""
+        return self._waking_for() >= HELD
+
+    def _waking_for(self) -> float:
+        """Seconds for which the model has been loaded again up to now; 0.0 while it is not."""
+        if self._waking is None or self._waking.done():
+            return 0.0
+        return time.monotonic() - self._waking_since
+
     async def rest(self, desk: Desk, after: float) -> None:
         """Free the engine's memory whenever nothing was asked for `after` seconds, until cancelled;
-        0: never."""
+        0: never. An engine that does not come back from that within the time for a first token is
+        stuck."""
+        limit = self._started_with.first_token_limit
         while after:
-            await asyncio.sleep(min(1.0, after / 4))
+            await asyncio.sleep(min(1.0, after / 4, limit / 4))
+            if self._waking_for() > limit:
+                log.error("%s is not loaded again after %g s", self._loader.info.model, limit)
+                return desk.stuck.set()
             if desk.running():
                 self._asked = time.monotonic()
             idle = time.monotonic() - self._asked
