@@ -7,6 +7,7 @@ nobody can set. Seconds of Unix time everywhere.
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable
 
@@ -18,14 +19,36 @@ from mesh.protocol.errors import MeshError
 log = logging.getLogger(__name__)
 
 EVERY = 20.0
-"""Seconds between two questions: clocks are set, and the ticks of machines that sleep stand still.
-"""
+"""Seconds between two questions: the broker's clock is set, ticks drift, and there are machines
+whose ticks stand still while they sleep."""
 
 SOON = 1.0
 """Seconds until somebody is asked again, who has not told the time yet."""
 
 Ask = Callable[[], Awaitable[float]]
 """Asks somebody who knows for the time; 0.0 where they do not say. Raises BusError, MeshError."""
+
+
+def _unsleeping() -> int | None:
+    """The system's clock that goes on while the machine sleeps and that nobody sets; None where
+    there is none. Python's `time.monotonic` stands still in suspend, on Linux and macOS alike."""
+    name = "CLOCK_MONOTONIC_RAW" if sys.platform == "darwin" else "CLOCK_BOOTTIME"
+    found: int | None = getattr(time, name, None)
+    try:
+        if found is not None:
+            time.clock_gettime(found)
+    except OSError:  # a kernel, or what stands in for one, that has it in name only
+        return None
+    return found
+
+
+_UNSLEEPING = _unsleeping()
+
+
+def ticks() -> float:
+    """Seconds since whenever, also those in which the machine slept, where the system counts them:
+    else a gateway that slept an hour would give its next requests deadlines in the past."""
+    return time.monotonic() if _UNSLEEPING is None else time.clock_gettime(_UNSLEEPING)
 
 
 class Clock:
@@ -35,7 +58,7 @@ class Clock:
     """
 
     def __init__(
-        self, own: Callable[[], float] = time.time, ticks: Callable[[], float] = time.monotonic
+        self, own: Callable[[], float] = time.time, ticks: Callable[[], float] = ticks
     ) -> None:
         self._own = own
         self._ticks = ticks

@@ -1,7 +1,11 @@
 """The time in the mesh: what a process makes of what it was told, whatever its own clock says."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
+from mesh.bus import clock as clock_module
 from mesh.bus.clock import Clock
 
 HOUR = 3600.0
@@ -77,3 +81,54 @@ async def test_a_brokers_clock_that_was_set_is_followed() -> None:
 
     await machine.clock.learn(ask)
     assert machine.clock() == machine.true + HOUR
+
+
+class Sleeper:
+    """What the system says of the time on a machine that sleeps; `true` is the broker's time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.true = 1_000_000.0
+        self.awake = 50.0
+        system = SimpleNamespace(monotonic=lambda: self.awake, clock_gettime=self._gettime)
+        monkeypatch.setattr(clock_module, "time", system)
+
+    def _gettime(self, clock: int) -> float:
+        assert clock == time.CLOCK_BOOTTIME
+        return self.true - 7.0
+
+    async def ask(self) -> float:
+        return self.true
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="a system without that clock")
+async def test_a_machine_that_has_slept_knows_the_time_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = Sleeper(monkeypatch)
+    clock = Clock()
+    await clock.learn(machine.ask)
+    machine.true += HOUR
+    assert clock() == machine.true
+
+
+async def test_a_system_without_such_a_clock_counts_as_it_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = Sleeper(monkeypatch)
+    monkeypatch.setattr(clock_module, "_UNSLEEPING", None)
+    clock = Clock()
+    await clock.learn(machine.ask)
+    machine.awake += 60.0
+    assert clock() == 1_000_060.0
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_clock_that_the_system_knows_by_name_only_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    def gettime(clock: int) -> float:
+        raise OSError("Invalid argument")
+
+    named = {"CLOCK_BOOTTIME": 7, "CLOCK_MONOTONIC_RAW": 4} if refused else {}
+    monkeypatch.setattr(clock_module, "time", SimpleNamespace(clock_gettime=gettime, **named))
+    assert clock_module._unsleeping() is None
