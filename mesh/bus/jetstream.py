@@ -26,14 +26,15 @@ EXPECTED_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
 WRONG_LAST = 10071
 TRANSIENT_LAST = 10164
 STORE_FAILED = 10077
-UNDER_WAY = frozenset({10008, 10158})
-"""What a cluster says of an append while it has no leader, or is not done with an earlier try."""
-
-LEADERLESS = frozenset({10008, 10009})
+NO_LEADER = 10008
+LEADERLESS = frozenset({NO_LEADER, 10009})
 """What is said where no leader is known, by a cluster or by a node that has lost it."""
 
 UNDECIDED = frozenset({10158, TRANSIENT_LAST})
 """What a leader says of an earlier try, also one that nobody follows any more."""
+
+UNDER_WAY = frozenset({NO_LEADER, 10158})
+"""What a cluster says of an append while it has no leader, or is not done with an earlier try."""
 
 NOT_FOUND = 10037
 NO_STREAM = 10059
@@ -138,13 +139,14 @@ class StreamConfig(Struct):
 class StreamInfo(Struct):
     """What the broker says of a stream. `created` identifies it: a new stream has a new one.
 
-    ts: the broker's clock when it said so.
+    ts: the broker's clock when it said so; cluster: its nodes, where there are several.
     """
 
     config: StreamConfig
     state: StreamState
     created: str
     ts: str = ""
+    cluster: _Nodes | None = None
     error: _Error | None = None
 
 
@@ -265,9 +267,14 @@ class JetStream:
         return got, more
 
     async def stream_info(self, stream: str, subject: str = "") -> StreamInfo:
-        """How a stream is; with a subject, also how many messages each one under it has."""
+        """How a stream is, by its leader; with a subject, also how many messages each one under it
+        has. Raises BusError, also where there is no leader: what any other node of a cluster has of
+        the stream may be what it had long ago."""
         query = {"subjects_filter": subject} if subject else {}
-        return await self.api(f"STREAM.INFO.{stream}", query, StreamInfo)
+        info = await self.api(f"STREAM.INFO.{stream}", query, StreamInfo)
+        if info.cluster is not None and not info.cluster.leader:
+            raise ApiError(NO_LEADER, f"The stream {stream} has no leader")
+        return info
 
     async def consumer_info(self, stream: str, consumer: str) -> ConsumerInfo:
         return await self.api(f"CONSUMER.INFO.{stream}.{consumer}", {}, ConsumerInfo)

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mesh.bus.connection import Bus, BusError
+from mesh.bus.jetstream import JetStream
+from mesh.bus.seclusion import Seclusion
+from mesh.protocol import subjects
 from tests.chaos.__main__ import report
 from tests.chaos.campaign import Outcome
 from tests.chaos.checker import check
@@ -68,6 +72,20 @@ async def mesh_on(cluster: Cluster, folder: Path) -> AsyncIterator[tuple[Here, S
             service.end()
 
 
+async def nobody_speaks_for_the_log(cluster: Cluster) -> None:
+    """Wait until a secluded node has noticed. It has a copy of the log, and tells of it."""
+    bus = await Bus.connect([cluster.url_of(SECLUDED)], *cluster.credentials("gateway"))
+    bus.seclusion = Seclusion(lambda: False)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(BusError):
+                while True:
+                    await JetStream(bus).stream_info(subjects.RUN_STREAM)
+                    await asyncio.sleep(1.0)
+    finally:
+        await bus.close()
+
+
 @pytest.mark.timeout(500)
 async def test_who_is_at_a_secluded_node_leaves_it(tmp_path: Path) -> None:
     async with cluster_of(tmp_path) as cluster, mesh_on(cluster, tmp_path) as (people, other):
@@ -85,6 +103,7 @@ async def test_who_is_at_a_secluded_node_leaves_it(tmp_path: Path) -> None:
                 await asyncio.to_thread(other.end)
                 await people.ask(AFTERWARDS)  # of the worker that was at the secluded node
                 assert not people.unanswered()
+                await nobody_speaks_for_the_log(cluster)
         stories = await settle(cluster, 60)
         asks = [WARM_UP, *ASKS, MEANWHILE, AFTERWARDS]
         verdict = check(stories, asks, people.transcripts, None)
