@@ -37,6 +37,7 @@ from mesh.protocol.messages import (
     Failed,
     Queued,
     Request,
+    Thoughts,
     Turn,
 )
 from mesh.protocol.run import Run
@@ -118,11 +119,13 @@ class Requests:
         note: str = "",
         charge: Charge | None = None,
         one_id: bool = False,
+        thoughts: Thoughts | None = None,
     ) -> Track:
         """Queue a request and follow it. `body`: digest of what was asked, for idempotency;
         `note`: what the route wants to find again in the log; `charge`: who pays; `one_id`: what
         was refused under this rid is not queued under another, so the log must not tell of a
-        refusal: it is refused before, and if there is no room after all it waits for that.
+        refusal: it is refused before, and if there is no room after all it waits for that;
+        `thoughts`: how the model marks them, if the answer's readers are to find that in the log.
 
         A rid that is in the log already is not queued again: its track is returned. Raises
         MeshError: conflict (same rid, other body), too_large, queue_full, share_full,
@@ -130,7 +133,13 @@ class Requests:
         """
         request = replace(request, reply=self._name)
         queued = Queued(
-            uid=new_uid(), request=request, turn=turn, body=body, note=note, charge=charge
+            uid=new_uid(),
+            request=request,
+            turn=turn,
+            body=body,
+            note=note,
+            charge=charge,
+            thoughts=thoughts,
         )
         if len(encode(queued)) + 1024 > self._bus.max_payload:
             raise MeshError(ErrorCode.TOO_LARGE)

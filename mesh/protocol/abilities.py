@@ -7,7 +7,7 @@ that a request is refused in one way, early or late.
 from enum import StrEnum
 
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Request
+from mesh.protocol.messages import ModelCard, Request, Thoughts
 
 
 class Ability(StrEnum):
@@ -27,6 +27,15 @@ class Ability(StrEnum):
     """It may begin with thoughts, in `<think>`, which are not part of the answer."""
     REASON_AT_ONCE = "reason_at_once"
     """Its prompt opens them already."""
+
+
+def thoughts_of(card: ModelCard | None) -> Thoughts | None:
+    """How a model marks its thoughts; None where nobody serves it, so that nobody knows."""
+    if card is None:
+        return None
+    if Ability.REASON.value not in card.abilities:
+        return "none"
+    return "begun" if Ability.REASON_AT_ONCE.value in card.abilities else "marked"
 
 
 def lacking(request: Request, abilities: tuple[str, ...]) -> MeshError | None:

@@ -229,11 +229,17 @@ class Event(Wire, frozen=True, kw_only=True):
     uid: str
 
 
+Thoughts = Literal["none", "marked", "begun"]
+"""How the thoughts of an answer are marked in its text: not at all; by `<think>` and `</think>`; or
+by the latter alone, because the prompt has opened them."""
+
+
 class Queued(Event, frozen=True, kw_only=True, tag="queued"):
     """The request was accepted: the anchor of its story and of its idempotency key.
 
     `body` is a digest of what was asked, so that the same key with another body is noticed; `note`
-    is what the route that took it wants to find again, in its own words; `charge`: who pays.
+    is what the route that took it wants to find again, in its own words; `charge`: who pays;
+    `thoughts`: how the model marks them, None where nobody said.
     """
 
     request: Request
@@ -241,6 +247,7 @@ class Queued(Event, frozen=True, kw_only=True, tag="queued"):
     body: str = ""
     note: str = ""
     charge: Charge | None = None
+    thoughts: Thoughts | None = None
 
 
 class Claim(Event, frozen=True, kw_only=True, tag="claim"):

@@ -16,6 +16,7 @@ from mesh.protocol.messages import (
     Message,
     Refused,
     Sampling,
+    Thoughts,
     Tool,
     ToolCall,
     Usage,
@@ -31,7 +32,8 @@ class ToolRun(Wire, frozen=True, kw_only=True):
     that the outcomes of calls are waited for; deadline: Unix time by which all has ended; thread:
     of the tenant's, that the last message and the answer are added to; or one that the tenant takes
     part in, to which all that is said is added; assistant: who says it; fit, priority, key,
-    traceparent, tracestate: as in `Request`, for each asking.
+    traceparent, tracestate: as in `Request`, for each asking; thoughts: as in `Queued`, of each
+    answer.
     """
 
     id: str
@@ -55,6 +57,7 @@ class ToolRun(Wire, frozen=True, kw_only=True):
     key: str = ""
     traceparent: str = ""
     tracestate: str = ""
+    thoughts: Thoughts | None = None
 
 
 # --- events ---------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from mesh.gateway.openai.shapes import (
 )
 from mesh.gateway.openai.speech import CallDelta, Delta, Speech
 from mesh.protocol import messages
-from mesh.protocol.abilities import Ability
+from mesh.protocol.abilities import thoughts_of
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.messages import Cancelled, Done, End, Failed, ModelCard, Request
 from mesh.protocol.run import Run
@@ -52,14 +52,25 @@ class _Last(Struct):
 class Book:
     """What all choices of one answer share: its head, and the end that comes with the last of them.
 
-    card: of the model, where it is served.
+    card: of the model, where it is served; run: of the first choice. What the log says goes before
+    the card, so that an answer is read in one way, whoever serves the model by then.
     """
 
-    def __init__(self, asked: Asked, first: Request, card: ModelCard | None = None) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        first: Request,
+        card: ModelCard | None = None,
+        run: Run | None = None,
+    ) -> None:
         self.asked = asked
         self._first = first
-        self._fingerprint = card.fingerprint if card is not None else None
-        self._abilities = card.abilities if card is not None else ()
+        claim = run.claim if run is not None else None
+        queued = run.queued if run is not None else None
+        known = card.fingerprint if card is not None else None
+        self._fingerprint = claim.fingerprint if claim is not None else known
+        noted = queued.thoughts if queued is not None else None
+        self._thoughts = noted or thoughts_of(card) or "none"
         self._used: dict[int, messages.Usage] = {}
         self._count = len(asked.prompts) * asked.n
 
@@ -86,10 +97,10 @@ class Book:
 
     def speech(self, index: int) -> Speech | None:
         """What reads the parts of a choice's text apart; None where it is content and no more."""
-        thinks = Ability.REASON.value in self._abilities
+        thinks = self._thoughts != "none"
         if self.asked.raw or not (self.asked.tools or thinks):
             return None
-        thinking = Ability.REASON_AT_ONCE.value in self._abilities
+        thinking = self._thoughts == "begun"
         free = not self.asked.grammar or bool(self.asked.tools)
         rid = f"{self._first.rid}.{index}"
         return Speech(rid, bool(self.asked.tools), thinks, thinking and free)

@@ -19,6 +19,7 @@ from mesh.gateway.openai.repeating import note_of, noted_whole, whole_digest
 from mesh.gateway.services import Services
 from mesh.gateway.together import together
 from mesh.gateway.tokens import Principal
+from mesh.protocol.abilities import thoughts_of
 from mesh.protocol.errors import MeshError
 from mesh.protocol.messages import Done, Request
 
@@ -76,9 +77,9 @@ class Exchange:
 
     def _book(self) -> Book:
         """Headed by the request that is answered: of two under one key, the first."""
-        queued = self._tracks[0].run.queued
-        first = self._sent if queued is None else queued.request
-        return Book(self._asked, first, self._services.models.cards().get(first.model))
+        run = self._tracks[0].run
+        first = self._sent if run.queued is None else run.queued.request
+        return Book(self._asked, first, self._services.models.cards().get(first.model), run)
 
     def _failed(self, track: Track) -> Response[bytes]:
         """A failure of what was accepted: the same request would only fail, or run, twice."""
@@ -153,11 +154,14 @@ async def _submit(
         rid = services.rid(principal, nth(key, at))
         requests.append(replace(other, rid=rid))
     many = "n" if asked.n > 1 else "prompt"
+    thoughts = thoughts_of(services.models.cards().get(first.model))
     accepted: list[Choice] = []
     async with together(services, requests, body, param=many):
         try:
             for made in requests:
-                track = await services.requests.submit(made, body=body, note=note_of(whole))
+                track = await services.requests.submit(
+                    made, body=body, note=note_of(whole), thoughts=thoughts
+                )
                 check_whole(noted_whole(track.run.queued), whole)
                 accepted.append((replace(made, rid=track.rid), track))
         except MeshError:

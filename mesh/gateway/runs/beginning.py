@@ -11,6 +11,7 @@ from mesh.gateway.anew import next_id
 from mesh.gateway.openai.asked import Asked
 from mesh.gateway.services import Services
 from mesh.gateway.tokens import Principal
+from mesh.protocol.abilities import thoughts_of
 from mesh.protocol.errors import REFUSALS
 from mesh.protocol.messages import Request
 from mesh.protocol.tool_story import ToolStory, rid_of
@@ -115,6 +116,7 @@ def new_run(services: Services, first: Request, run_id: str) -> ToolRun:
         tracestate=first.tracestate,
         priority=first.priority,
         key=first.key,
+        thoughts=thoughts_of(services.models.cards().get(first.model)),
     )
 
 
