@@ -117,7 +117,7 @@ def test_prompts_that_take_their_worker_down_do_not_take_down_the_mesh(mesh: Mes
             asked = asking.submit(httpx.post, f"{mesh.url}/generate", json=body, timeout=90)
             for _ in range(2):
                 claims += 1
-                mesh.wait_for("is claimed, for the", claims)
+                mesh.wait_for("is claimed with n = ", claims)
                 mesh.children()["worker"].kill()
             claims += 1  # the third ends it
             assert "2 workers were lost" in asked.result().text
