@@ -204,12 +204,17 @@ class Streams:
 
     async def _watch(self, track: Track, client: Client, holds: Callable[[Run], bool]) -> None:
         """Wait until something holds of the run, as long as the client and the gateway stay."""
-        client.gone.add_done_callback(lambda _: track.wake())
+
+        def wake(_: object) -> None:
+            track.wake()
+
+        client.gone.add_done_callback(wake)
         self._waiting[client] = track
         try:
             with self._requests.logs.reading(track):
                 await track.until(lambda run: holds(run) or self._closing or client.gone.done())
         finally:
+            client.gone.remove_done_callback(wake)  # it would hold all of the answer to its end
             del self._waiting[client]
 
     async def tick(self) -> None:
