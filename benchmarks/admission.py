@@ -38,7 +38,8 @@ from mesh.gateway.limits.telling import tell
 from mesh.gateway.store import Store
 from mesh.gateway.tokens import Tokens, signing_key
 from mesh.gateway.trusted_clients import TrustedClients
-from mesh.protocol.messages import Done, Message, Queued, Request, Timings, Usage
+from mesh.protocol.events import Done, Queued, Timings, Usage
+from mesh.protocol.request import Message, Request
 from mesh.settings import GatewaySettings
 
 BOUND = 300.0

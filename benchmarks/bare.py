@@ -19,7 +19,8 @@ from mesh.cli.load.question import WORDS
 from mesh.cli.serving import spare_the_collector
 from mesh.gateway.openai.asked import Asked
 from mesh.gateway.openai.completion import Book, Chunks
-from mesh.protocol.messages import Done, Request, Sampling
+from mesh.protocol.events import Done
+from mesh.protocol.request import Request, Sampling
 from mesh.protocol.run import Run
 
 HEADERS = [(b"content-type", b"text/event-stream")]

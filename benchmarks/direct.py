@@ -15,7 +15,7 @@ import uvloop
 from msgspec import Struct
 
 from mesh.cli.serving import spare_the_collector
-from mesh.protocol.messages import Message, Request, Sampling
+from mesh.protocol.request import Message, Request, Sampling
 from mesh.settings import WorkerSettings, read
 from mesh.worker.engines.base import Engine, Job
 from mesh.worker.engines.choose import load

@@ -5,7 +5,7 @@ import msgspec
 from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Prompt
+from mesh.protocol.request import Prompt
 
 
 async def items_under(js: JetStream, subject: str) -> set[str]:

@@ -6,9 +6,10 @@ from contextlib import suppress
 
 from mesh.bus.connection import Bus, NoResponders, Silence
 from mesh.bus.entries import apply, read_event
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
-from mesh.protocol.messages import Cancelled, Claim, Done, Failed, Queued
+from mesh.protocol.events import Cancelled, Claim, Done, Failed, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.tool_story import WRITER
 from tests.conftest import Broker

@@ -8,11 +8,14 @@ import asyncio
 import logging
 from secrets import token_hex
 
+from mesh.bus.api import TRANSIENT_LAST, WRONG_LAST, ApiError
 from mesh.bus.connection import BusError, Disconnected, NoResponders, Silence
-from mesh.bus.jetstream import TRANSIENT_LAST, WRONG_LAST, ApiError, JetStream, fence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import LogEvent, Queued, Request, RunEvent
+from mesh.protocol.events import LogEvent, Queued, RunEvent
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tools import ToolEvent
 

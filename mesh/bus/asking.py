@@ -8,7 +8,7 @@ import msgspec
 from mesh.bus.connection import Bus, BusError, Disconnected, NoResponders
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Alive, Ask
+from mesh.protocol.questions import Alive, Ask
 from mesh.protocol.subjects import Writer
 
 ASK_TIMEOUT = 0.2

@@ -12,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import JetStream, unix
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import unix
 from mesh.protocol import subjects
 from mesh.protocol.errors import MeshError
 

@@ -26,7 +26,7 @@ from mesh.bus.trace import HEADER, TRACE, asked_for, working_for
 from mesh.bus.trust import tls_context
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Refused
+from mesh.protocol.questions import Refused
 
 log = logging.getLogger(__name__)
 

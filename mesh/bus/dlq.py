@@ -7,12 +7,14 @@ from collections.abc import Collection
 
 from msgspec import DecodeError
 
+from mesh.bus.api import NO_STREAM, ApiError
 from mesh.bus.appender import Fenced, persist
-from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, Stored, fence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored, fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_letter, encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import DeadLetter, LetterGone
+from mesh.protocol.letters import DeadLetter, LetterGone
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from mesh.bus.jetstream import Stored
 from mesh.bus.one_by_one import passing_over
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, decode_frame
-from mesh.protocol.messages import FleetEvent, Frame, LogEvent, Queued, RunEvent
+from mesh.protocol.events import FleetEvent, LogEvent, Queued, RunEvent
+from mesh.protocol.frames import Frame
 from mesh.protocol.run import Applied, Run
 from mesh.protocol.subjects import RunSubject
 from mesh.protocol.tool_story import WRITER

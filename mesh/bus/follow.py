@@ -16,10 +16,11 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.jetstream import JetStream, Stored, republished
+from mesh.bus.jetstream import JetStream
 from mesh.bus.log_end import LogEnd
 from mesh.bus.one_by_one import passing_over
 from mesh.bus.rereading import Rereading
+from mesh.bus.stored import Stored, republished
 from mesh.bus.track import Track as Track
 from mesh.bus.tracks import OnEvent as OnEvent
 from mesh.bus.tracks import Tracks

@@ -5,13 +5,15 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from mesh.bus.api import WRONG_LAST, ApiError
 from mesh.bus.appender import RETRY, UNANSWERED
 from mesh.bus.connection import Oversized
-from mesh.bus.jetstream import WRONG_LAST, ApiError, JetStream, fence
+from mesh.bus.jetstream import JetStream
 from mesh.bus.open_entry import OpenEntry
+from mesh.bus.stored import fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Entry, Frame, Odds
+from mesh.protocol.frames import Entry, Frame, Odds
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)

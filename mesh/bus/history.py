@@ -6,9 +6,10 @@ By the leader's word, so that none is missing. Its frames are read by `replay.py
 from math import inf
 
 from mesh.bus.entries import apply, read_event
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
-from mesh.protocol.messages import Queued
+from mesh.protocol.events import Queued
 from mesh.protocol.run import Run
 
 

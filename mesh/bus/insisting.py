@@ -5,8 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from mesh.bus.api import ApiError
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.jetstream import ApiError
 from mesh.protocol.errors import ErrorCode, MeshError
 
 T = TypeVar("T")

@@ -8,9 +8,11 @@ import logging
 import time
 from collections.abc import Callable
 
+from mesh.bus.api import WRONG_LAST, ApiError
 from mesh.bus.appender import Fenced
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import WHATEVER_COMES, WRONG_LAST, ApiError, JetStream, fence
+from mesh.bus.jetstream import WHATEVER_COMES, JetStream
+from mesh.bus.stored import fence
 from mesh.bus.topology import LEASE_TTL
 from mesh.protocol import subjects
 

@@ -8,7 +8,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import present
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Drain
+from mesh.protocol.questions import Drain
 from mesh.protocol.subjects import Writer
 
 

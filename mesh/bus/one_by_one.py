@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from msgspec.json import encode as encode_json
 
-from mesh.protocol.messages import Odds
+from mesh.protocol.frames import Odds
 
 CHARACTER, TOKEN_ID = 6, 12
 """Bytes of JSON that a character may take, and a token's id."""

@@ -13,8 +13,8 @@ from mesh.bus.jetstream import WHATEVER_COMES, JetStream
 from mesh.bus.topology import PRESENCE_TTL
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import WorkerInfo
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 
 log = logging.getLogger(__name__)
 

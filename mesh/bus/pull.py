@@ -18,7 +18,7 @@ from mesh.bus.lanes import EXPIRES, Is, Lane, Lanes
 from mesh.bus.talk import Talk
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Prompt
+from mesh.protocol.request import Prompt
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Collection
 import msgspec
 from msgspec import Struct
 
-from mesh.bus.jetstream import JetStream, Stored, StreamInfo
+from mesh.bus.api import StreamInfo
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Wire
+from mesh.protocol.wire import Wire
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from mesh.bus.entries import apply
 from mesh.bus.jetstream import WHATEVER_COMES, JetStream
 from mesh.bus.log_end import LASTS, Outdated
 from mesh.protocol import subjects
-from mesh.protocol.messages import Queued
+from mesh.protocol.events import Queued
 from mesh.protocol.run import Run
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from mesh.bus.connection import BusError
 from mesh.bus.entries import apply
 from mesh.bus.history import anchor, last_event
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replayer
+from mesh.bus.stored import Stored
 from mesh.bus.track import Track
 from mesh.bus.tracks import SHORT, Tracks
 from mesh.protocol.run import Run

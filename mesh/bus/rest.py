@@ -10,8 +10,9 @@ import logging
 from mesh.bus.connection import BusError
 from mesh.bus.entries import apply
 from mesh.bus.history import anchor, last_event
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import RETRY
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
 from mesh.protocol.run import Run
 

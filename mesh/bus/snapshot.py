@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Raw, Struct
 from nats.aio.msg import Msg
 
+from mesh.bus.api import StreamInfo, StreamState, refusal
 from mesh.bus.connection import Bus, BusError, Silence, status
-from mesh.bus.jetstream import JetStream, StreamInfo, StreamState, refusal
+from mesh.bus.jetstream import JetStream
 
 CHUNK = 256 << 10
 """Bytes of a chunk; the broker has at most thirty-two of them under way."""

@@ -10,9 +10,10 @@ from contextlib import suppress
 from nats.aio.msg import Msg
 
 from mesh.bus.connection import Bus
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.log_end import Head as Head
 from mesh.bus.log_end import LogEnd
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
 
 LAG = 0.05

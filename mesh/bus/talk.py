@@ -14,7 +14,7 @@ from nats.aio.subscription import Subscription
 from mesh.bus.connection import Bus, Disconnected
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Taken
+from mesh.protocol.questions import Taken
 
 log = logging.getLogger(__name__)
 

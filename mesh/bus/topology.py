@@ -4,7 +4,8 @@ import asyncio
 
 from msgspec import Struct
 
-from mesh.bus.jetstream import ApiError, JetStream
+from mesh.bus.api import ApiError
+from mesh.bus.jetstream import JetStream
 from mesh.bus.versions import refuse_other_protocol
 from mesh.protocol import subjects
 from mesh.settings import Limits

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 from mesh.protocol.run import Run
 
 

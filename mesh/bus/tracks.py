@@ -7,20 +7,11 @@ missing before one is told to whoever put it in.
 from collections.abc import Callable
 
 from mesh.bus.entries import read_event, read_frame
-from mesh.bus.jetstream import Stored
 from mesh.bus.one_by_one import passing_over
+from mesh.bus.stored import Stored
 from mesh.bus.track import Track
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    Cancelled,
-    Claim,
-    Done,
-    End,
-    Failed,
-    FleetEvent,
-    Queued,
-    RunEvent,
-)
+from mesh.protocol.events import Cancelled, Claim, Done, End, Failed, FleetEvent, Queued, RunEvent
 from mesh.protocol.run import Applied, Run, text_checksum
 from mesh.protocol.subjects import RunSubject, Writer
 

@@ -1,11 +1,12 @@
 """Whether the log at this broker is of our protocol: two versions share a broker, but no streams.
 
 Versions of the mesh that speak the same protocol get on with each other, message by message
-(`mesh.protocol.messages`). Of another one we would hear nothing, and a gateway that declared its
+(`mesh.protocol.wire`). Of another one we would hear nothing, and a gateway that declared its
 streams would take them from those who use them.
 """
 
-from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream
+from mesh.bus.api import NO_STREAM, ApiError
+from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
 

@@ -21,8 +21,9 @@ from msgspec import Struct
 
 import mesh
 from mesh.bus import snapshot
+from mesh.bus.api import NO_STREAM, ApiError
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream
+from mesh.bus.jetstream import JetStream
 from mesh.cli import lent
 from mesh.cli.archive import Writer, cannot_write
 from mesh.cli.local import settings_of

@@ -10,7 +10,7 @@ import click
 
 from mesh.cli.local import Running
 from mesh.cli.screen import count
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.settings import UpSettings
 
 _COLOURS = {"broker": "blue", "store": "magenta", "gateway": "cyan", "worker": "green"}

@@ -12,10 +12,12 @@ from msgspec import Struct
 from rich.console import RenderableType
 from rich.text import Text
 
+from mesh.bus.api import NO_STREAM, ApiError
 from mesh.bus.appender import Fenced, persist
 from mesh.bus.connection import BusError
 from mesh.bus.dlq import letter_of, letters
-from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, fence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import fence
 from mesh.cli import watch as again
 from mesh.cli.fleet import connected
 from mesh.cli.local import settings_of
@@ -25,7 +27,8 @@ from mesh.cli.watch import listed
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_ask_again_reply, encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import AskAgain, DeadLetter, LetterGone, Refused
+from mesh.protocol.letters import AskAgain, DeadLetter, LetterGone
+from mesh.protocol.questions import Refused
 from mesh.settings import OperatorSettings
 from mesh_client.terminal import printable
 

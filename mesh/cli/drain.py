@@ -17,8 +17,8 @@ from mesh.cli.local import settings_of
 from mesh.cli.options import options
 from mesh.cli.screen import count
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import WorkerInfo
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.settings import OperatorSettings
 from mesh_client import completing
 

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import JetStream, Stored, unix
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored, unix
 from mesh.bus.tail import Tail
 from mesh.cli.fleet import connected
 from mesh.cli.lines import STYLES, Line, lines

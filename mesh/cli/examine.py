@@ -16,8 +16,10 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from mesh.bus.api import NO_STREAM, ApiError, StreamInfo
 from mesh.bus.connection import BusError, NoResponders
-from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, StreamInfo, unix
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import unix
 from mesh.bus.trust import is_loopback
 from mesh.cli import broker, findings
 from mesh.cli.enrol import BrokerFolder

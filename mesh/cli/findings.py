@@ -9,7 +9,7 @@ import mesh
 from mesh.cli.fleet import Queue
 from mesh.cli.screen import count, duration, size
 from mesh.protocol.chats import Health
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 
 WARN, FAIL = 0.6, 0.8
 """Shares of a budget; above the second the gateway refuses new requests."""

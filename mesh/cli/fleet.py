@@ -14,17 +14,20 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mesh.bus.api import NO_STREAM, ApiError
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.history import story
-from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import present
+from mesh.bus.stored import Stored
 from mesh.bus.versions import refuse_other_protocol
 from mesh.cli import broker
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.hidden import without_userinfo
-from mesh.protocol.messages import Prompt, Request, WorkerInfo
+from mesh.protocol.request import Prompt, Request
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.settings import OperatorSettings
 
 PATIENCE = 5.0

@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Struct
 
 from mesh.bus.entries import read_event, read_frame
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 from mesh.cli.screen import count, duration
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_event
-from mesh.protocol.messages import (
+from mesh.protocol.events import (
     Cancel,
     Cancelled,
     Claim,
@@ -25,7 +25,6 @@ from mesh.protocol.messages import (
     FleetEvent,
     LogEvent,
     Queued,
-    WorkerInfo,
     WorkerLost,
     WorkerStarted,
     WorkerStopped,
@@ -33,6 +32,7 @@ from mesh.protocol.messages import (
 from mesh.protocol.subjects import RunSubject
 from mesh.protocol.tool_story import WRITER
 from mesh.protocol.tools import ActionDone, ActionsNeeded, KeyLed, RunBegun, RunOver, ToolEvent
+from mesh.protocol.worker_info import WorkerInfo
 
 STYLES = {
     "queued": "cyan",

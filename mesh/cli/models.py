@@ -18,7 +18,7 @@ from mesh.cli.options import options
 from mesh.cli.screen import cell, size, table
 from mesh.cli.watch import listed, show
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import ModelCard, WorkerInfo
+from mesh.protocol.worker_info import ModelCard, WorkerInfo
 from mesh.settings import OperatorSettings, read
 from mesh.worker.shelf import Shelved, on_disk
 

@@ -18,7 +18,7 @@ from mesh.bus.presence import present
 from mesh.cli import broker
 from mesh.cli.enrol import Credential
 from mesh.cli.fleet import models_queues, workers_present
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 
 PAUSE = 0.05
 """Seconds between two looks."""

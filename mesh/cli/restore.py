@@ -16,7 +16,8 @@ import click
 import msgspec
 
 from mesh.bus import snapshot
-from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream, StreamInfo
+from mesh.bus.api import NO_STREAM, ApiError, StreamInfo
+from mesh.bus.jetstream import JetStream
 from mesh.bus.topology import declare_model
 from mesh.cli import lent
 from mesh.cli.archive import Backup

@@ -20,8 +20,9 @@ from mesh.cli.options import options
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_order_reply
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import LoadModel, Refused, UnloadModel, WorkerInfo
+from mesh.protocol.questions import LoadModel, Refused, UnloadModel
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.settings import OperatorSettings
 from mesh_client import completing
 

@@ -7,7 +7,7 @@ import click
 from mesh.cli.local import settings_of
 from mesh.cli.options import options
 from mesh.cli.switch import carry_out, grace_option, json_option, no_wait_option
-from mesh.protocol.messages import UnloadModel
+from mesh.protocol.questions import UnloadModel
 from mesh.settings import OperatorSettings
 from mesh_client import completing
 

@@ -7,7 +7,7 @@ used again: the same key then leads to the next id, which every gateway derives 
 from hashlib import sha256
 
 from mesh.protocol.errors import REFUSALS, MeshError
-from mesh.protocol.messages import End, Failed
+from mesh.protocol.events import End, Failed
 from mesh.protocol.run import Run
 
 RETRY_AFTER = 10.0

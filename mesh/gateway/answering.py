@@ -25,7 +25,7 @@ from mesh.gateway.taking_back import taken_back
 from mesh.gateway.tokens import Principal
 from mesh.protocol.chats import ChatMessage, GetMessage, Plan, PlanAnswer
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Request, Sampling, Turn
+from mesh.protocol.request import Request, Sampling, Turn
 from mesh.protocol.run import Run
 
 log = logging.getLogger(__name__)

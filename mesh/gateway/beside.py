@@ -13,7 +13,8 @@ from mesh.bus.appender import Fenced, append_to, new_uid
 from mesh.bus.connection import BusError
 from mesh.gateway.logs import PATIENCE
 from mesh.gateway.services import Services
-from mesh.protocol.messages import Done, Queued, Request, Timings, Usage
+from mesh.protocol.events import Done, Queued, Timings, Usage
+from mesh.protocol.request import Request
 
 log = logging.getLogger(__name__)
 

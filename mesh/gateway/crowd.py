@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from mesh.gateway.limits.refusing import check_ever
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancelled, Done, Failed, Queued, RunEvent
+from mesh.protocol.events import Cancelled, Done, Failed, Queued, RunEvent
 
 WINDOW = 60.0
 """Seconds over which the pace is measured."""

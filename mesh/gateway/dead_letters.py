@@ -15,22 +15,13 @@ from mesh.bus.connection import Oversized
 from mesh.bus.dlq import letter_of
 from mesh.bus.entries import read_event
 from mesh.bus.history import events, story
-from mesh.bus.jetstream import JetStream, Stored, fence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored, fence
 from mesh.gateway.requests import Requests
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, encode
-from mesh.protocol.messages import (
-    AskAgain,
-    AskedAgain,
-    Attempt,
-    Cancelled,
-    Claim,
-    DeadLetter,
-    Done,
-    Failed,
-    LetterGone,
-    Queued,
-)
+from mesh.protocol.events import Cancelled, Claim, Done, Failed, Queued
+from mesh.protocol.letters import AskAgain, AskedAgain, Attempt, DeadLetter, LetterGone
 
 log = logging.getLogger(__name__)
 

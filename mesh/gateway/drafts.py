@@ -23,7 +23,7 @@ from mesh.gateway.tokens import Principal
 from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import Plan, PlanAnswer
 from mesh.protocol.evaluations import EvaluateMessage
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 
 MOST = 8
 

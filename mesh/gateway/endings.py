@@ -24,15 +24,9 @@ from mesh.gateway.anew import RETRY_AFTER
 from mesh.gateway.deadlines import OBEYING, due, must_end
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    Cancel,
-    Cancelled,
-    CancelRun,
-    End,
-    Failed,
-    Request,
-    Usage,
-)
+from mesh.protocol.events import Cancel, Cancelled, End, Failed, Usage
+from mesh.protocol.questions import CancelRun
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 

@@ -21,7 +21,8 @@ from mesh.gateway.tokens import Principal
 from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import ChatMessage
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Failed, Request, Turn
+from mesh.protocol.events import Failed
+from mesh.protocol.request import Request, Turn
 from mesh.protocol.run import Run
 
 OPEN = ("pending", "in_progress")

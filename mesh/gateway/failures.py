@@ -3,7 +3,7 @@
 import logging
 
 from mesh.bus.trace import working_for
-from mesh.protocol.messages import Cancelled, Done, Failed, Queued, RunEvent
+from mesh.protocol.events import Cancelled, Done, Failed, Queued, RunEvent
 from mesh.protocol.subjects import RunSubject
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,8 @@ from math import inf, nextafter
 
 from mesh.protocol.chats import ChatMessage, MessageState, WorkParameters
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Done, Failed, Timings, Turn, Usage
+from mesh.protocol.events import Cancelled, Done, Failed, Timings, Usage
+from mesh.protocol.request import Turn
 from mesh.protocol.run import Run
 
 

@@ -36,7 +36,8 @@ from mesh.gateway.streams import CUT, refused
 from mesh.gateway.taking_back import taken_back
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancelled, Done, Failed, Message, Request, Sampling
+from mesh.protocol.events import Cancelled, Done, Failed
+from mesh.protocol.request import Message, Request, Sampling
 from mesh.protocol.run import Run
 
 MAX_TOKENS = 256

@@ -12,7 +12,7 @@ from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
 from mesh.protocol import subjects
 from mesh.protocol.chats import GetHealth
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 
 Part = Literal["ok", "unavailable"]
 

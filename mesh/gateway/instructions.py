@@ -1,6 +1,6 @@
 """Puts a chat's instructions into one system message. Pure."""
 
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 
 
 def system_message(

@@ -6,8 +6,9 @@ alone. While one of them serves a model all its prompts go there, and every work
 
 from mesh.bus.presence import Fleet
 from mesh.protocol import subjects
-from mesh.protocol.messages import Request, WorkerInfo
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import Priority
+from mesh.protocol.worker_info import WorkerInfo
 
 
 class Lanes:

@@ -13,10 +13,12 @@ import msgspec
 
 from mesh.bus.entries import read_event
 from mesh.bus.history import last_event
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Deleted, End, Prompt, Request
+from mesh.protocol.events import Deleted, End
+from mesh.protocol.request import Prompt, Request
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import WHATEVER_COMES, JetStream, unix
+from mesh.bus.jetstream import WHATEVER_COMES, JetStream
 from mesh.bus.lease import Lease, held
+from mesh.bus.stored import unix
 from mesh.protocol import subjects
 
 log = logging.getLogger(__name__)

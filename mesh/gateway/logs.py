@@ -17,7 +17,7 @@ from mesh.bus.rest import Rest
 from mesh.bus.trace import working_for
 from mesh.gateway.errors import broker_away
 from mesh.protocol import subjects
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 
 PATIENCE = 10.0

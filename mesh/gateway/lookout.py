@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from mesh.bus.connection import BusError
 from mesh.bus.entries import read_event
-from mesh.bus.jetstream import Stored
 from mesh.bus.lasting import Lasting
 from mesh.bus.one_by_one import one_by_one
+from mesh.bus.stored import Stored
 from mesh.bus.tail import Tail
 from mesh.bus.trace import working_for
 from mesh.gateway.unfinished import Unfinished
 from mesh.protocol import subjects
-from mesh.protocol.messages import Claim, LogEvent, Queued
+from mesh.protocol.events import Claim, LogEvent, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import RunSubject
 from mesh.protocol.tool_story import WRITER

@@ -9,8 +9,9 @@ from mesh.bus.entries import read_event
 from mesh.bus.history import last_event
 from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
-from mesh.protocol.messages import WorkerInfo, WorkerLost, WorkerStopped
+from mesh.protocol.events import WorkerLost, WorkerStopped
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 
 log = logging.getLogger(__name__)
 

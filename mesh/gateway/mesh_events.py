@@ -20,7 +20,7 @@ from mesh.gateway.lookout import Happening
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import (
+from mesh.protocol.events import (
     Cancelled,
     Claim,
     Done,

@@ -21,7 +21,7 @@ from mesh.gateway.views import MessageRead, message_read
 from mesh.protocol.chats import AddReport, AddUserMessage, PlanAnswer, ReportType
 from mesh.protocol.chats import Vote as CastVote
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import UserMessage
+from mesh.protocol.request import UserMessage
 
 CHAT = "/chats/{chat_id:str}"
 MESSAGE = CHAT + "/messages/{message_id:str}"

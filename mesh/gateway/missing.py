@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from mesh.bus.jetstream import JetStream, StreamInfo
+from mesh.bus.api import StreamInfo
+from mesh.bus.jetstream import JetStream
 from mesh.bus.queue import Inventory
 from mesh.gateway.lanes import Lanes
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 
 log = logging.getLogger(__name__)

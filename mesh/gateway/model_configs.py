@@ -8,7 +8,7 @@ from mesh.gateway.errors import AnyRequest
 from mesh.gateway.presets import PRESETS, Preset
 from mesh.gateway.services import Wired
 from mesh.gateway.views import ModelConfigRead, model_config_read
-from mesh.protocol.messages import ModelCard
+from mesh.protocol.worker_info import ModelCard
 
 
 class ModelConfig(Struct, frozen=True, kw_only=True):

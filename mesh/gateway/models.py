@@ -9,13 +9,15 @@ import logging
 import time
 from collections.abc import Callable
 
+from mesh.bus.api import NO_STREAM, ApiError
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import NO_STREAM, ApiError, JetStream
+from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.topology import declare_model
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Hello, HelloReply, ModelCard, Refused, Welcome, WorkerInfo
+from mesh.protocol.questions import Hello, HelloReply, Refused, Welcome
+from mesh.protocol.worker_info import ModelCard, WorkerInfo
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from mesh.gateway.whole_chat import whole_chat
 from mesh.protocol.accounts import SignIn
 from mesh.protocol.chats import ChatMessage, PlanAnswer
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Turn, UserMessage
 from mesh.protocol.numbered import ListNumbered, OpenChat
+from mesh.protocol.request import Message, Turn, UserMessage
 
 ChatNumber = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 LookedFor = Annotated[int, Meta(le=2**63 - 1)]

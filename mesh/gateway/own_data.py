@@ -26,8 +26,8 @@ from mesh.protocol.accounts import GetUser, ListKeys, ListRuns, ListShares, User
 from mesh.protocol.chats import Chat, ChatMessage, ListChats, RunRow
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.limits import Allowance, GetAllowance, GetUsage, Place, UsageRow
-from mesh.protocol.messages import Message
 from mesh.protocol.own_data import ClientRow, ListClients, ListToolRuns, ToolRunRow
+from mesh.protocol.request import Message
 
 PAGE = 100
 KIND = "application/x-ndjson"

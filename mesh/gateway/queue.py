@@ -8,9 +8,10 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from mesh.bus.api import STORE_FAILED, UNDER_WAY, ApiError
 from mesh.bus.connection import BusError
 from mesh.bus.follow import Track
-from mesh.bus.jetstream import STORE_FAILED, UNDER_WAY, ApiError, JetStream
+from mesh.bus.jetstream import JetStream
 from mesh.gateway.budget import LogBudget
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.lanes import Lanes
@@ -18,7 +19,7 @@ from mesh.gateway.limits.refusing import check_ever
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Prompt, Request
+from mesh.protocol.request import Prompt, Request
 from mesh.protocol.subjects import Priority
 
 log = logging.getLogger(__name__)

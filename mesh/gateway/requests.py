@@ -30,16 +30,8 @@ from mesh.gateway.logs import PATIENCE, Logs
 from mesh.gateway.queue import Queue
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import (
-    Charge,
-    Deleted,
-    End,
-    Failed,
-    Queued,
-    Request,
-    Thoughts,
-    Turn,
-)
+from mesh.protocol.events import Deleted, End, Failed, Queued
+from mesh.protocol.request import Charge, Request, Thoughts, Turn
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 

@@ -12,10 +12,12 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replays
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Resume, RunStatus, WorkerInfo, WorkerStopped
+from mesh.protocol.events import WorkerStopped
 from mesh.protocol.poison import at_last_place
+from mesh.protocol.questions import Resume, RunStatus
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 
 IN_ORDER = ("drained", "stopped")
 """Why a worker leaves whose engine is well."""

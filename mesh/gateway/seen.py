@@ -5,7 +5,7 @@ chat, or for all chats of a user, names the last sequence that befell that chat 
 the store waits for it (`latest.py`).
 """
 
-from mesh.protocol.messages import Turn
+from mesh.protocol.request import Turn
 
 MOST = 20_000
 """Chats and users remembered; of those silent for longer, the store has long heard all."""

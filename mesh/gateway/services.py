@@ -36,7 +36,7 @@ from mesh.gateway.traces.telling import Traces
 from mesh.gateway.trusted_clients import TrustedClients
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.abilities import lacking
-from mesh.protocol.messages import Message, Request, Sampling
+from mesh.protocol.request import Message, Request, Sampling
 from mesh.settings import GatewaySettings
 
 DEFAULTS = Sampling()

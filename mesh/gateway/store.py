@@ -9,8 +9,9 @@ from mesh.protocol import subjects
 from mesh.protocol.chats import Asks
 from mesh.protocol.codec import decode_reply
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Refused, Wire
 from mesh.protocol.queries import QUERIES, Query
+from mesh.protocol.questions import Refused
+from mesh.protocol.wire import Wire
 
 R = TypeVar("R", bound=Wire)
 

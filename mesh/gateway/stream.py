@@ -15,7 +15,7 @@ from mesh.bus.follow import Track
 from mesh.bus.rest import Forgotten, Rest
 from mesh.gateway.logs import Logs
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Done, Failed
+from mesh.protocol.events import Done, Failed
 from mesh.protocol.run import Run
 
 log = logging.getLogger(__name__)

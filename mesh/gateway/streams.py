@@ -20,7 +20,7 @@ from mesh.gateway.event_stream import EventStream, Wire
 from mesh.gateway.requests import Requests
 from mesh.gateway.stream import WINDOW, Dialect, Stream
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Failed
+from mesh.protocol.events import Failed
 from mesh.protocol.run import Run
 
 log = logging.getLogger(__name__)

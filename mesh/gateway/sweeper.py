@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from mesh.bus.api import StreamInfo
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import JetStream, StreamInfo
+from mesh.bus.jetstream import JetStream
 from mesh.bus.lease import Lease
 from mesh.gateway.dead_letters import DeadLetters
 from mesh.gateway.deadlines import due, must_end
@@ -24,7 +25,7 @@ from mesh.gateway.requests import Requests, is_orphan
 from mesh.gateway.unfinished import Unfinished
 from mesh.protocol import subjects
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from mesh.bus.follow import Track
 from mesh.gateway.services import Services
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Turn
+from mesh.protocol.request import Turn
 from mesh.protocol.taking_back import TakeBack
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.protocol.chats import ChatTree, GetChat, UpdateChat
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Done, Message, Sampling
+from mesh.protocol.events import Done
+from mesh.protocol.request import Message, Sampling
 
 PATIENCE = 30.0
 """Seconds that a title may take."""

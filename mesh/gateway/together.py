@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from msgspec.structs import replace
 
 from mesh.gateway.services import Services
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 
 
 @asynccontextmanager

@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Sequence
 
 from mesh.bus.entries import apply
-from mesh.bus.jetstream import Stored
 from mesh.bus.one_by_one import one_by_one
+from mesh.bus.stored import Stored
 from mesh.bus.tail import Tail
 from mesh.gateway.seen import Seen
 from mesh.protocol import subjects
-from mesh.protocol.messages import Failed
+from mesh.protocol.events import Failed
 from mesh.protocol.run import Run
 
 BATCH = 1024

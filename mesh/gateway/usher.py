@@ -13,12 +13,14 @@ import msgspec
 
 from mesh.bus.connection import BusError
 from mesh.bus.entries import request_event
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.one_by_one import one_by_one
+from mesh.bus.stored import Stored
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Prompt, RunEvent
+from mesh.protocol.events import RunEvent
+from mesh.protocol.request import Prompt
 from mesh.protocol.subjects import RunSubject
 
 log = logging.getLogger(__name__)

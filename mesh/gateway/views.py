@@ -7,7 +7,8 @@ from msgspec import Struct, structs
 
 from mesh.gateway.presets import SamplingParameters
 from mesh.protocol.chats import Chat, ChatMessage, MessageState, ReportType, WorkParameters
-from mesh.protocol.messages import ModelCard, Timings, Usage
+from mesh.protocol.events import Timings, Usage
+from mesh.protocol.worker_info import ModelCard
 
 
 class ReportRead(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mesh.bus.turns import LINE, Turns
-from mesh.protocol.messages import Cancelled, Claim, Done, Failed, Queued, Request, RunEvent
+from mesh.protocol.events import Cancelled, Claim, Done, Failed, Queued, RunEvent
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import lane
 
 FRESH = 0.5

@@ -55,7 +55,8 @@ from mesh.gateway.usher import Hear, Usher
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Hello, HelloReply, RunEvent
+from mesh.protocol.events import RunEvent
+from mesh.protocol.questions import Hello, HelloReply
 from mesh.protocol.subjects import RunSubject
 from mesh.settings import GatewaySettings
 

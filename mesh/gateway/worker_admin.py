@@ -32,7 +32,7 @@ from mesh.protocol.enrolment import (
     ListEnrolled,
 )
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Refused
+from mesh.protocol.questions import Refused
 
 log = logging.getLogger(__name__)
 

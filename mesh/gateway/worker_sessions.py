@@ -10,7 +10,7 @@ from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Wired
 from mesh.gateway.views import ModelConfigRead, model_config_read
 from mesh.protocol.hardware import Gpu, GpuLoad, Load, Machine
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 
 
 class GpuRead(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ that a request is refused in one way, early or late.
 from enum import StrEnum
 
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import ModelCard, Request, Thoughts
+from mesh.protocol.request import Request, Thoughts
+from mesh.protocol.worker_info import ModelCard
 
 
 class Ability(StrEnum):

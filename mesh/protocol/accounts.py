@@ -9,7 +9,7 @@ from typing import Literal
 
 from mesh.protocol.chats import Asks, ChatTree, Ok, RunRow
 from mesh.protocol.limits import Allowance
-from mesh.protocol.messages import Wire
+from mesh.protocol.wire import Wire
 
 Role = Literal["user", "operator", "admin"]
 

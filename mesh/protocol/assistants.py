@@ -10,7 +10,8 @@ from typing import Literal
 from msgspec.structs import replace
 
 from mesh.protocol.chats import Asks, Ok
-from mesh.protocol.messages import Tool, Wire
+from mesh.protocol.request import Tool
+from mesh.protocol.wire import Wire
 
 # --- objects --------------------------------------------------------------------------------------
 

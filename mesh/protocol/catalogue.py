@@ -13,9 +13,28 @@ from typing import get_args
 
 from msgspec import Struct
 
-from mesh.protocol import accounts, embeddings, enrolment, messages, subjects, tools
+from mesh.protocol import accounts, embeddings, enrolment, subjects, tools
+from mesh.protocol.events import LogEvent
+from mesh.protocol.frames import Frame
+from mesh.protocol.letters import AskAgain, AskAgainReply, Letter
 from mesh.protocol.queries import QUERIES
+from mesh.protocol.questions import (
+    Alive,
+    Ask,
+    Encode,
+    Encoded,
+    Hello,
+    HelloReply,
+    Order,
+    OrderReply,
+    Refused,
+    Resume,
+    ResumeReply,
+    Taken,
+)
+from mesh.protocol.request import Prompt
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 
 
 class Role(StrEnum):
@@ -104,7 +123,7 @@ CHANNELS = (
     Channel(
         pattern=f"{subjects.PREFIX}.req.<model>.<lane>.<tenant>",
         kind=Kind.STREAM,
-        messages=(messages.Prompt,),
+        messages=(Prompt,),
         publishers=(Role.GATEWAY,),
         readers=(Role.WORKER,),
         purpose="Prompts waiting for a worker: a work queue, a consumer for each lane of a model.",
@@ -112,7 +131,7 @@ CHANNELS = (
     Channel(
         pattern=_EVENT,
         kind=Kind.STREAM,
-        messages=_union(messages.LogEvent),
+        messages=_union(LogEvent),
         publishers=(Role.GATEWAY, Role.WORKER),
         readers=(Role.GATEWAY, Role.STORE, Role.OPERATOR),
         purpose="The log: what happened to a request or a worker process, each event fenced.",
@@ -128,7 +147,7 @@ CHANNELS = (
     Channel(
         pattern=_TOKENS,
         kind=Kind.STREAM,
-        messages=(messages.Frame,),
+        messages=(Frame,),
         publishers=(Role.WORKER,),
         readers=(Role.GATEWAY, Role.OPERATOR),
         purpose="The log: frames of tokens, in one chain per worker process and reply address.",
@@ -136,7 +155,7 @@ CHANNELS = (
     Channel(
         pattern=_EVENT.replace(".run.", ".live."),
         kind=Kind.CORE,
-        messages=_union(messages.LogEvent),
+        messages=_union(LogEvent),
         publishers=(Role.BROKER,),
         subscribers=(Role.GATEWAY, Role.STORE, Role.OPERATOR),
         purpose="Events of the log, republished by the broker once they are stored.",
@@ -144,7 +163,7 @@ CHANNELS = (
     Channel(
         pattern=_TOKENS.replace(".run.", ".live."),
         kind=Kind.CORE,
-        messages=(messages.Frame,),
+        messages=(Frame,),
         publishers=(Role.BROKER,),
         subscribers=(Role.GATEWAY, Role.OPERATOR),
         purpose="Frames of the log, republished by the broker once they are stored.",
@@ -152,7 +171,7 @@ CHANNELS = (
     Channel(
         pattern=subjects.presence("<user>"),
         kind=Kind.KV,
-        messages=(messages.WorkerInfo,),
+        messages=(WorkerInfo,),
         publishers=(Role.WORKER,),
         subscribers=(Role.GATEWAY, Role.OPERATOR),
         purpose="A worker says every two seconds that it lives; an empty message is its goodbye.",
@@ -160,7 +179,7 @@ CHANNELS = (
     Channel(
         pattern=f"{subjects.PREFIX}.dlq.<model>.<rid>",
         kind=Kind.STREAM,
-        messages=_union(messages.Letter),
+        messages=_union(Letter),
         publishers=(Role.GATEWAY, Role.OPERATOR),
         readers=(Role.GATEWAY, Role.OPERATOR),
         purpose="Dead letters: requests that took their workers down, kept for thirty days.",
@@ -192,8 +211,8 @@ CHANNELS = (
     Channel(
         pattern=subjects.orders(_WORKER),
         kind=Kind.CORE,
-        messages=_union(messages.Order),
-        answers=_union(messages.OrderReply),
+        messages=_union(Order),
+        answers=_union(OrderReply),
         publishers=(Role.GATEWAY, Role.OPERATOR),
         subscribers=(Role.WORKER,),
         purpose="Orders to one worker process; but for those to stop an answer, each is answered.",
@@ -201,8 +220,8 @@ CHANNELS = (
     Channel(
         pattern=subjects.ask(_WORKER),
         kind=Kind.CORE,
-        messages=(messages.Ask,),
-        answers=(messages.Alive,),
+        messages=(Ask,),
+        answers=(Alive,),
         publishers=(Role.GATEWAY, Role.WORKER, Role.OPERATOR),
         subscribers=(Role.WORKER,),
         purpose="Whether a worker process still works on a request: ask before stealing.",
@@ -210,7 +229,7 @@ CHANNELS = (
     Channel(
         pattern=f"{subjects.PREFIX}.taken.<user>.<model>",
         kind=Kind.CORE,
-        messages=(messages.Taken,),
+        messages=(Taken,),
         publishers=(Role.WORKER,),
         subscribers=(Role.WORKER,),
         purpose="What a worker takes: so all that serve a model agree on whose turn it is.",
@@ -218,8 +237,8 @@ CHANNELS = (
     Channel(
         pattern=subjects.encode(_WORKER),
         kind=Kind.CORE,
-        messages=(messages.Encode, embeddings.Embed),
-        answers=(messages.Encoded, embeddings.Embedded, messages.Refused),
+        messages=(Encode, embeddings.Embed),
+        answers=(Encoded, embeddings.Embedded, Refused),
         publishers=(Role.GATEWAY,),
         subscribers=(Role.WORKER,),
         purpose="What a text is to a worker's model: its tokens, or its embedding.",
@@ -236,8 +255,8 @@ CHANNELS = (
     Channel(
         pattern=subjects.resume("<user>", "<rid>"),
         kind=Kind.CORE,
-        messages=(messages.Resume,),
-        answers=_union(messages.ResumeReply),
+        messages=(Resume,),
+        answers=_union(ResumeReply),
         publishers=(Role.WORKER,),
         subscribers=(Role.GATEWAY,),
         purpose="A worker learns how a request stands, and the prefix of one it took over.",
@@ -245,8 +264,8 @@ CHANNELS = (
     Channel(
         pattern=subjects.hello("<user>"),
         kind=Kind.CORE,
-        messages=(messages.Hello,),
-        answers=_union(messages.HelloReply),
+        messages=(Hello,),
+        answers=_union(HelloReply),
         publishers=(Role.WORKER,),
         subscribers=(Role.GATEWAY,),
         purpose="A worker of any protocol version asks to join.",
@@ -254,8 +273,8 @@ CHANNELS = (
     Channel(
         pattern=subjects.revive("<user>"),
         kind=Kind.CORE,
-        messages=(messages.AskAgain,),
-        answers=_union(messages.AskAgainReply),
+        messages=(AskAgain,),
+        answers=_union(AskAgainReply),
         publishers=(Role.OPERATOR,),
         subscribers=(Role.GATEWAY,),
         purpose="A dead letter's request is to be asked again.",
@@ -273,7 +292,7 @@ CHANNELS = (
         pattern=subjects.store("<query>"),
         kind=Kind.CORE,
         messages=tuple(QUERIES),
-        answers=_unique((*QUERIES.values(), messages.Refused)),
+        answers=_unique((*QUERIES.values(), Refused)),
         publishers=(Role.GATEWAY, Role.OPERATOR),
         subscribers=(Role.STORE,),
         purpose="Queries about users, chats, runs and workers, each under its message's tag.",

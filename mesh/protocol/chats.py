@@ -9,15 +9,9 @@ belongs to somebody else is answered as if it were not there.
 
 from typing import Generic, Literal, TypeVar
 
-from mesh.protocol.messages import (
-    Message,
-    Sampling,
-    Timings,
-    Turn,
-    Usage,
-    UserMessage,
-    Wire,
-)
+from mesh.protocol.events import Timings, Usage
+from mesh.protocol.request import Message, Sampling, Turn, UserMessage
+from mesh.protocol.wire import Wire
 
 MessageState = Literal[
     "manual", "pending", "in_progress", "complete", "aborted_by_worker", "cancelled", "timeout"

@@ -1,7 +1,7 @@
 """What the gateway asks the store about the clients of `POST /v1/ask`, and what it hears back."""
 
 from mesh.protocol.chats import Asks
-from mesh.protocol.messages import Wire
+from mesh.protocol.wire import Wire
 
 
 class ClientUsage(Wire, frozen=True, kw_only=True, tag="client_usage"):

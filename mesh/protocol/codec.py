@@ -13,18 +13,11 @@ from msgspec.json import Decoder
 
 from mesh.protocol.embeddings import Embed, EmbedReply
 from mesh.protocol.enrolment import Enrolment, EnrolmentReply
-from mesh.protocol.messages import (
-    AskAgainReply,
-    Encode,
-    Frame,
-    HelloReply,
-    Letter,
-    LogEvent,
-    Order,
-    OrderReply,
-    ResumeReply,
-)
+from mesh.protocol.events import LogEvent
+from mesh.protocol.frames import Frame
+from mesh.protocol.letters import AskAgainReply, Letter
 from mesh.protocol.queries import Query, Reply
+from mesh.protocol.questions import Encode, HelloReply, Order, OrderReply, ResumeReply
 from mesh.protocol.tools import ToolEvent, ToolReply
 
 T = TypeVar("T", bound=msgspec.Struct)

@@ -5,7 +5,8 @@ texts of one HTTP request are shared by all workers of the model.
 from msgspec.structs import force_setattr
 
 from mesh.protocol import numbers
-from mesh.protocol.messages import Refused, Wire
+from mesh.protocol.questions import Refused
+from mesh.protocol.wire import Wire
 
 
 class Embed(Wire, frozen=True, kw_only=True, tag="embed"):

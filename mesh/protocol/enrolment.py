@@ -3,7 +3,8 @@
 Passwords travel here; only gateways may ask, and only operators hear them.
 """
 
-from mesh.protocol.messages import Refused, Wire
+from mesh.protocol.questions import Refused
+from mesh.protocol.wire import Wire
 
 
 class Enrol(Wire, frozen=True, kw_only=True, tag="enrol"):

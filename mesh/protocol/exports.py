@@ -10,7 +10,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from mesh.protocol.chats import Asks, Chat, ChatMessage, Report
-from mesh.protocol.messages import Wire
+from mesh.protocol.wire import Wire
 
 HEADS = 100
 """Chats whose heads one reply holds at most."""

@@ -5,8 +5,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from mesh.protocol.chats import Asks
-from mesh.protocol.messages import Wire
 from mesh.protocol.subjects import Priority
+from mesh.protocol.wire import Wire
 
 Count = Annotated[int, Meta(ge=0, le=10**12)]
 Weight = Annotated[float, Meta(ge=0.01, le=100)]

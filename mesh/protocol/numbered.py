@@ -4,7 +4,7 @@ A chat that was begun elsewhere has no number.
 """
 
 from mesh.protocol.chats import Asks, Chat
-from mesh.protocol.messages import Wire
+from mesh.protocol.wire import Wire
 
 
 class NumberedChat(Wire, frozen=True, kw_only=True):

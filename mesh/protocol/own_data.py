@@ -1,7 +1,7 @@
 """What the store has of a tenant beside chats and generations: for the export of one's own data."""
 
 from mesh.protocol.chats import Asks
-from mesh.protocol.messages import Wire
+from mesh.protocol.wire import Wire
 
 
 class ActionRow(Wire, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
-from mesh.protocol.messages import Loss
+from mesh.protocol.questions import Loss
 
 
 class Bounds(NamedTuple):

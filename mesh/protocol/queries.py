@@ -82,9 +82,9 @@ from mesh.protocol.clients import ClientUsage, GetClient
 from mesh.protocol.evaluations import EvaluateMessage
 from mesh.protocol.exports import ExportHeads, ListExport
 from mesh.protocol.limits import Allowance, GetAllowance, GetUsage, SetAllowance, Usage
-from mesh.protocol.messages import Refused
 from mesh.protocol.numbered import ListNumbered, NumberedChats, OpenChat
 from mesh.protocol.own_data import ClientRows, ListClients, ListToolRuns, ToolRuns
+from mesh.protocol.questions import Refused
 from mesh.protocol.taking_back import TakeBack
 from mesh.protocol.threads import (
     AddThreadMessage,

@@ -12,22 +12,21 @@ from enum import Enum
 from hashlib import sha256
 from itertools import chain
 
-from mesh.protocol.messages import (
+from mesh.protocol.events import (
     Cancel,
     Cancelled,
     Claim,
     Deleted,
     Done,
     End,
-    Entry,
     Failed,
-    Loss,
-    Odds,
     Queued,
     RunEvent,
     Seal,
 )
+from mesh.protocol.frames import Entry, Odds
 from mesh.protocol.numbers import LEAP
+from mesh.protocol.questions import Loss
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
 

@@ -9,8 +9,9 @@ from typing import Literal
 
 from mesh.protocol.assistants import Assistant
 from mesh.protocol.chats import Asks, Ok
-from mesh.protocol.messages import Message, Tool, ToolCall, Wire
+from mesh.protocol.request import Message, Tool, ToolCall
 from mesh.protocol.tool_story import Status
+from mesh.protocol.wire import Wire
 
 Role = Literal["platform", "assistant", "user", "system", "tool"]
 """Who speaks."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
-from mesh.protocol.messages import Message, ToolCall, Usage
+from mesh.protocol.events import Usage
+from mesh.protocol.request import Message, ToolCall
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent, ToolRun
 
 State = Literal[

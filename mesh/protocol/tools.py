@@ -10,19 +10,12 @@ from typing import Literal
 
 from mesh.protocol.chats import Asks
 from mesh.protocol.errors import ErrorCode
+from mesh.protocol.events import Event, Usage
 from mesh.protocol.grammar import Grammar
-from mesh.protocol.messages import (
-    Event,
-    Message,
-    Refused,
-    Sampling,
-    Thoughts,
-    Tool,
-    ToolCall,
-    Usage,
-    Wire,
-)
+from mesh.protocol.questions import Refused
+from mesh.protocol.request import Message, Sampling, Thoughts, Tool, ToolCall
 from mesh.protocol.subjects import Priority
+from mesh.protocol.wire import Wire
 
 
 class ToolRun(Wire, frozen=True, kw_only=True):

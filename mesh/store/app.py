@@ -18,8 +18,8 @@ from mesh.metrics import served
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_query
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Refused
 from mesh.protocol.queries import Reply
+from mesh.protocol.questions import Refused
 from mesh.settings import StoreSettings
 from mesh.store import overwriting, refusals, retention, schema
 from mesh.store.accounts import Accounts

@@ -6,23 +6,21 @@ message may be asked for was checked before it was queued.
 """
 
 from mesh.protocol.chats import WorkParameters
-from mesh.protocol.messages import (
+from mesh.protocol.events import (
     Cancel,
     Cancelled,
-    Charge,
     Claim,
     Deleted,
     Done,
     End,
     Failed,
     Queued,
-    Request,
-    Turn,
     WorkerLost,
     WorkerStarted,
     WorkerStopped,
 )
 from mesh.protocol.numbers import LEAP
+from mesh.protocol.request import Charge, Request, Turn
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
 from mesh.protocol.tools import ActionDone, ActionsNeeded, KeyLed, RunBegun, RunOver

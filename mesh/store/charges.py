@@ -1,6 +1,6 @@
 """Charges what was generated to the clients that it was generated for. Pure."""
 
-from mesh.protocol.messages import Charge
+from mesh.protocol.request import Charge
 from mesh.store.models import ClientUsage, Run
 from mesh.store.rows import Rows
 from mesh.store.usage import added

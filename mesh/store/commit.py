@@ -11,9 +11,9 @@ from typing import NamedTuple
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 from mesh.bus.trace import working_for
-from mesh.protocol.messages import End, Failed
+from mesh.protocol.events import End, Failed
 from mesh.store.apply import apply
 from mesh.store.database import Database, is_trouble, sentence
 from mesh.store.models import Position, SkippedEvent

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 from mesh.protocol.threads import INSTRUCTS
 from mesh.store.thread_models import ThreadMessage
 

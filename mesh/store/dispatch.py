@@ -37,10 +37,10 @@ from mesh.protocol.errors import MeshError
 from mesh.protocol.evaluations import EvaluateMessage
 from mesh.protocol.exports import ListExport
 from mesh.protocol.limits import GetUsage
-from mesh.protocol.messages import UserMessage
 from mesh.protocol.numbered import ListNumbered, OpenChat
 from mesh.protocol.own_data import ListClients, ListToolRuns
 from mesh.protocol.queries import AccountQuery, AssistantQuery, Query, Reply, ThreadQuery
+from mesh.protocol.request import UserMessage
 from mesh.protocol.taking_back import TakeBack
 from mesh.protocol.tools import GetThread
 from mesh.settings import StoreSettings

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 from mesh.bus.tail import Head
 from mesh.store import commit
 from mesh.store.commit import At, Moved

@@ -7,8 +7,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from mesh.metrics import SECONDS, Registry
-from mesh.protocol.messages import Refused
 from mesh.protocol.queries import Reply
+from mesh.protocol.questions import Refused
 from mesh.store.database import Database, count_rows
 from mesh.store.follower import Follower
 from mesh.store.models import Base

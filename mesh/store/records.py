@@ -4,16 +4,9 @@ from dataclasses import dataclass
 
 from msgspec import DecodeError
 
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 from mesh.protocol.codec import decode_event, decode_tool_event
-from mesh.protocol.messages import (
-    Claim,
-    LogEvent,
-    Queued,
-    WorkerLost,
-    WorkerStarted,
-    WorkerStopped,
-)
+from mesh.protocol.events import Claim, LogEvent, Queued, WorkerLost, WorkerStarted, WorkerStopped
 from mesh.protocol.subjects import FLEET, TOOLS, RunSubject, Writer, parse_run, process
 from mesh.protocol.tool_story import WRITER
 from mesh.protocol.tools import RunBegun, ToolEvent

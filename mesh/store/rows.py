@@ -10,7 +10,8 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from mesh.protocol.messages import Queued, Turn, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.protocol.events import Queued, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.protocol.request import Turn
 from mesh.protocol.tools import RunBegun, ToolEvent
 from mesh.store import usage
 from mesh.store.models import (

@@ -3,7 +3,7 @@
 A name that is no thread's, or that of one in which the run's tenant takes no part, gets nothing.
 """
 
-from mesh.protocol.messages import ToolCall
+from mesh.protocol.request import ToolCall
 from mesh.protocol.tool_story import outcome
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunOver
 from mesh.store.models import ToolRun

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mesh.protocol.assistants import AssistantFields
-from mesh.protocol.messages import Tool, ToolCall
+from mesh.protocol.request import Tool, ToolCall
 from mesh.store.tables import Base, Encoded
 
 Calls = tuple[ToolCall, ...]

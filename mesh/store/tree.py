@@ -4,7 +4,7 @@
 
 from math import inf, nextafter
 
-from mesh.protocol.messages import UserMessage
+from mesh.protocol.request import UserMessage
 from mesh.store.models import Chat, Message
 
 TITLE_LENGTH = 100

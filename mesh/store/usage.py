@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Index, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mesh.protocol.messages import Cancelled, Done, Failed
+from mesh.protocol.events import Cancelled, Done, Failed
 from mesh.store.models import Base, Run
 from mesh.store.records import Record
 

@@ -7,7 +7,7 @@ from mesh.protocol import accounts
 from mesh.protocol import chats as wire
 from mesh.protocol.chats import MessageState
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Timings, Usage
+from mesh.protocol.events import Timings, Usage
 from mesh.store.apply import ENDED
 from mesh.store.models import ApiKey, Chat, Message, Report, Run, Share, User, WorkerEvent
 

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.store.tables import Base, Encoded
 
 

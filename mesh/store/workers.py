@@ -4,9 +4,10 @@ Name and incarnation are those of the event's subject, which the broker vouches 
 is reported by somebody else.
 """
 
+from mesh.protocol.events import Cancelled, Done, End, Failed
 from mesh.protocol.hardware import described
-from mesh.protocol.messages import Cancelled, Done, End, Failed, WorkerInfo
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.store.models import Run, Worker, WorkerEvent
 from mesh.store.records import Record, claim_key
 from mesh.store.rows import Rows

@@ -1,15 +1,13 @@
-"""One answer, from its claim to its end: generate, log every piece, append the end. The desk
-acknowledges.
+"""One answer, from its claim to its end: take over, generate, append the end. The desk then acks.
 
-Stop strings, the deadline, cancelling and handing over are decided here; which tokens come is
-the engine's affair, who may write them that of the claims, and what there is so far the draft's.
+How it ends is decided here: as the engine says, cancelled, handed over or failed. The engine's work
+on it is `generation.py`; who may write is the affair of the claims, what there is the draft's.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
@@ -19,32 +17,18 @@ from mesh.bus.connection import UNSAYABLE, Oversized
 from mesh.bus.frames import FrameWriter, Unwritten
 from mesh.protocol.abilities import lacking
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import (
-    Cancelled,
-    Done,
-    End,
-    Failed,
-    Odds,
-    Request,
-)
+from mesh.protocol.events import Cancelled, Done, End, Failed
 from mesh.protocol.poison import Bounds, blamed
+from mesh.protocol.request import Request
 from mesh.worker.claim import Claims, Held, StatusRefused, StatusUnknown
 from mesh.worker.draft import Draft
-from mesh.worker.engines.base import Engine, EngineBroken, EngineError, Job, Step
+from mesh.worker.engines.base import Engine, EngineBroken, EngineError
 from mesh.worker.failures import MAX_FAILURES
-from mesh.worker.gate import Gate, Piece, has_stopped
+from mesh.worker.generation import Generation, Late
 from mesh.worker.meter import Meter
-from mesh.worker.parts import parts
 from mesh.worker.prompt import PromptBuilder
 
 log = logging.getLogger(__name__)
-
-STEADY = 2.0
-"""Seconds for which an engine has said an answer until it is seen to be well."""
-
-LETTING_GO = 1.0
-"""Seconds that an engine may take to let go of an answer; it is left behind with it then."""
-
 
 Why = Literal["", "cancel", "hand_over", "outclaimed", "stalled", "unsayable"]
 """What interrupted an answer."""
@@ -64,10 +48,6 @@ class Poison(Exception):
     """The request seems to take its workers down; it must not reach this engine."""
 
 
-class Late(Exception):
-    """The time of the request is over. An engine's own TimeoutError is the engine's failure."""
-
-
 class HandedOver(Exception):
     """The answer is left as it stands, for another worker to go on with. failed: the engine did."""
 
@@ -80,7 +60,6 @@ class Answer:
     """An answer in this worker's hands: `work`, then `finish`. `cancel`, `hand_over` end it early.
 
     The engine counts as stalled on it after `patience` seconds without a sign of life.
-    `left_behind`: it has not let go of the answer when it was told to, and holds it for ever;
     `engine_failed`: it has failed on this; `engine_broken`: and on whatever else there may be.
     """
 
@@ -98,22 +77,17 @@ class Answer:
         self.held = held
         self._claims = claims
         self._engine = engine
-        self._prompts = prompts
         self._frames = frames
-        self._meter = meter
         self._patience = patience
         self._clock = clock
         self._request: Request = held.item.prompt.request
-        self._likely = self._request.sampling.logprobs is not None
         self._draft = Draft(self._request, held.n, meter.gaps[self._request.model], clock)
-        self._truncated = 0
-        self._generating: asyncio.Task[Literal["stop", "length"]] | None = None
-        self._awaited: asyncio.Future[Literal["stop", "length"]] | None = None
-        self.left_behind = False
+        self._generation = Generation(
+            self._request, held.n, self._draft, engine, prompts, frames, meter, clock
+        )
         self._blamed = 0
         self._whole = not held.taken_over
         self._why: Why = "cancel" if held.cancel else ""
-        self._stepped = time.monotonic()
         self.engine_failed = False
         self.engine_broken = False
 
@@ -138,19 +112,22 @@ class Answer:
     @property
     def generating(self) -> bool:
         """Whether the engine is at it: it has been asked, and has not come to its end."""
-        return self._generating is not None and not self._generating.done()
+        return self._generation.running
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether the engine has not let go of it when it was told to: it holds it for ever."""
+        return self._generation.left_behind
 
     def stalled(self, now: float) -> bool:
         """Whether the engine, being at it, has said nothing for too long. now: time.monotonic()."""
         limit = self._patience.first if self._draft.first is None else self._patience.between
-        return self.generating and now - self._stepped > limit and not self._frames.full
+        return self._generation.silent(now) > limit
 
     def goes_well(self, since: float) -> bool:
         """Whether the engine has been saying it for a while, and also since then. since:
         time.monotonic()."""
-        first = self._draft.first
-        steady = first is not None and self._clock() - first > STEADY
-        return steady and self.generating and self._stepped > since
+        return self._generation.goes_well(since)
 
     def leave_stalled(self) -> None:
         """Leave it to another worker, as if the engine had failed on it."""
@@ -190,8 +167,8 @@ class Answer:
             await self._take_over()
             self._refuse_impossible()
             self._refuse_unable()
-            finish = await self._generate()
-            done = Done(uid=new_uid(), finish=finish, truncated=self._truncated)
+            finish = await self._generation.run()
+            done = Done(uid=new_uid(), finish=finish, truncated=self._generation.truncated)
             return self._draft.sealed(done)
         except asyncio.CancelledError:
             return self._interrupted()
@@ -258,83 +235,11 @@ class Answer:
         if error is not None:
             raise error
 
-    async def _generate(self) -> Literal["stop", "length"]:
-        self._stepped = time.monotonic()
-        self._generating = asyncio.create_task(self._drive())
-        self._awaited = asyncio.shield(self._generating)
-        time_left = asyncio.timeout(self._request.deadline - self._clock())
-        try:
-            async with time_left:
-                return await self._awaited
-        except TimeoutError as error:
-            raise (Late() if time_left.expired() else error) from None
-        finally:
-            await self._let_go(self._generating)
-
-    async def _let_go(self, generating: asyncio.Task[Literal["stop", "length"]]) -> None:
-        """Have the engine end with it, if it has not. One that hangs keeps nobody waiting, and what
-        it still says is not heard."""
-        if generating.done():
-            return
-        generating.cancel()
-        await asyncio.wait({generating}, timeout=LETTING_GO)
-        self.left_behind = not generating.done()
-
-    async def _drive(self) -> Literal["stop", "length"]:
-        built = await self._prompts.prepare(self._request)
-        self._truncated = built.truncated
-        self._draft.prompted(built)
-        left = built.max_tokens - self._draft.tokens()
-        if has_stopped(self._draft.pieces):
-            return "stop"
-        return await self._stream(self._draft.job(built, left)) if left > 0 else "length"
-
-    async def _stream(self, job: Job) -> Literal["stop", "length"]:
-        gate, frames = Gate(job.sampling.stop), self._frames
-        longest, largest = frames.longest, frames.largest
-        async with aclosing(self._engine.generate(job)) as steps:
-            async for step in steps:
-                if self.left_behind:
-                    raise asyncio.CancelledError
-                self._note(step)
-                fitted = self._deliver(gate.feed(step.text, step.ids, step.odds), longest, largest)
-                if fitted and step.finish and not gate.stopped:
-                    fitted = self._deliver(gate.finish(), longest, largest)
-                if not fitted:
-                    return "length"
-                if gate.stopped:
-                    return "stop"
-                if step.finish:
-                    return step.finish
-                if frames.full:
-                    await frames.room()
-                    self._stepped = time.monotonic()  # it was us who kept the engine waiting
-        raise EngineError("the engine ended without saying why")
-
-    def _note(self, step: Step) -> None:
-        self._stepped = time.monotonic()
-        self._draft.note(step, self._stepped)
-
-    def _deliver(self, pieces: list[Piece], longest: int, largest: int) -> bool:
-        """Write pieces; false once the answer is too long for what would come next."""
-        draft, rid, n = self._draft, self._request.rid, self.held.n
-        for whole in pieces:
-            for piece in parts(whole, largest):
-                text, ids, odds = piece
-                odds = (odds or Odds(0.0)) if self._likely else None
-                self._frames.put(rid, n, len(draft.pieces), text, ids, odds)
-                draft.add(piece)
-                self._meter.tokens += 1 if ids is None else len(ids)
-                if not draft.fits(longest):
-                    return False
-        return True
-
     # --- the end ----------------------------------------------------------------------------------
 
     def _interrupt(self, why: Why) -> None:
         self._why = self._why or why
-        if self._awaited is not None and self.generating:
-            self._awaited.cancel()
+        self._generation.interrupt()
 
     def _interrupted(self) -> End | None:
         match self._why:

@@ -23,7 +23,8 @@ from mesh.metrics import served
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, decode_order
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import (
+from mesh.protocol.poison import Bounds
+from mesh.protocol.questions import (
     Accepted,
     Alive,
     Ask,
@@ -32,10 +33,9 @@ from mesh.protocol.messages import (
     LoadModel,
     UnloadModel,
     Welcome,
-    WorkerInfo,
 )
-from mesh.protocol.poison import Bounds
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Patience
 from mesh.worker.claim import Claims

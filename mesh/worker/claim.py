@@ -20,8 +20,10 @@ from mesh.bus.pull import Item
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_resume_reply
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Claim, Loss, Refused, Request, Resume, RunEvent, RunStatus
+from mesh.protocol.events import Claim, RunEvent
 from mesh.protocol.poison import Bounds, at_last_place, blamed
+from mesh.protocol.questions import Loss, Refused, Resume, RunStatus
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER
 from mesh.worker.failures import left_for

@@ -17,7 +17,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
 from mesh.bus.pull import Item, ack, in_progress, nak, term
 from mesh.bus.trace import SPAN, TRACE
-from mesh.protocol.messages import Done
+from mesh.protocol.events import Done
 from mesh.protocol.trace_context import TraceContext
 from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Deferred, Held, Settled

@@ -9,7 +9,9 @@ from msgspec.json import encode as encode_json
 from msgspec.structs import replace
 
 from mesh.bus.open_entry import CHARACTER, TOKEN_ID
-from mesh.protocol.messages import End, Request, RunStatus, Timings, Usage
+from mesh.protocol.events import End, Timings, Usage
+from mesh.protocol.questions import RunStatus
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 from mesh.worker.engines.base import Job, Step
 from mesh.worker.gaps import Gaps

@@ -14,7 +14,7 @@ over that the answer has ended (`has_stopped`).
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mesh.protocol.messages import Odds
+from mesh.protocol.frames import Odds
 
 Ids = tuple[int, ...] | None
 

@@ -15,15 +15,10 @@ from mesh.bus.presence import withdraw
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_hello_reply
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import (
-    Hello,
-    Refused,
-    Welcome,
-    WorkerInfo,
-    WorkerStarted,
-    WorkerStopped,
-)
+from mesh.protocol.events import WorkerStarted, WorkerStopped
+from mesh.protocol.questions import Hello, Refused, Welcome
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.worker.loader import Loader
 
 log = logging.getLogger(__name__)

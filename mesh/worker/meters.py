@@ -8,7 +8,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from mesh.metrics import GAPS, SECONDS, Registry
-from mesh.protocol.messages import Cancelled, Claim, Done, End, Failed, Request, RunEvent
+from mesh.protocol.events import Cancelled, Claim, Done, End, Failed, RunEvent
+from mesh.protocol.request import Request
 from mesh.worker.engines.base import Engine
 from mesh.worker.gaps import Gaps
 

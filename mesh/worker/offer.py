@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from mesh.bus.lasting import Lasting
 from mesh.bus.pull import Puller
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Accepted, LoadModel, ModelCard, UnloadModel, WorkerState
+from mesh.protocol.questions import Accepted, LoadModel, UnloadModel
+from mesh.protocol.worker_info import ModelCard, WorkerState
 from mesh.settings import WorkerSettings
 from mesh.worker.desk import Desk, NotReady
 from mesh.worker.engines import choose

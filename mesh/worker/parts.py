@@ -5,7 +5,7 @@ Engines give a token at a time, as a rule; but one may give all it has at once.
 
 from mesh.bus.open_entry import CHARACTER, TOKEN_ID, at_most
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Odds
+from mesh.protocol.frames import Odds
 from mesh.worker.gate import Piece
 
 TOO_LIKELY = (

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Request, Tool
+from mesh.protocol.request import Message, Request, Tool
 from mesh.worker import tools as tools_shown
 from mesh.worker.engines.base import Engine, EngineError
 from mesh.worker.tools import shown, told, turn

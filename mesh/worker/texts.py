@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from mesh.protocol.codec import decode_text_question
 from mesh.protocol.embeddings import Embed, Embedded
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Encoded
+from mesh.protocol.questions import Encoded
 from mesh.worker.desk import NotReady
 from mesh.worker.engines.base import EngineError
 from mesh.worker.loader import Loader

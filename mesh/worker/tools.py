@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from mesh.protocol.messages import Message, Tool, ToolCall
+from mesh.protocol.request import Message, Tool, ToolCall
 from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN
 
 _HOW = """\

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mesh.protocol.messages import Cancelled, Done
+from mesh.protocol.events import Cancelled, Done
 from mesh.protocol.run import Run
 from mesh_client import Client, MemoryStore
 from tests.acceptance.conftest import Processes

@@ -12,11 +12,12 @@ import httpx
 import msgspec
 import pytest
 
+from mesh.bus.api import ApiError
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.jetstream import ApiError, JetStream
+from mesh.bus.jetstream import JetStream
 from mesh.cli.manifest import Manifest, Stream
 from mesh.protocol import subjects
-from mesh.protocol.messages import Done
+from mesh.protocol.events import Done
 from tests.acceptance.conftest import Processes, until
 from tests.acceptance.reading import WORDS, Reading, said
 from tests.chaos.cluster import Cluster

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mesh.protocol.messages import Cancelled
+from mesh.protocol.events import Cancelled
 from tests.acceptance.conftest import Process, Processes
 from tests.acceptance.reading import SLOW, WORDS
 from tests.chaos.story import settle

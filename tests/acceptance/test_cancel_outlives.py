@@ -9,7 +9,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.history import story
 from mesh.bus.jetstream import JetStream
 from mesh.gateway.deadlines import OBEYING
-from mesh.protocol.messages import Cancel, Cancelled, Claim, RunEvent
+from mesh.protocol.events import Cancel, Cancelled, Claim, RunEvent
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from tests.acceptance.conftest import Processes, until

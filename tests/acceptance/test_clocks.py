@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Failed
+from mesh.protocol.events import Failed
 from tests.acceptance.conftest import Processes, until
 from tests.acceptance.reading import SLOW, Reading, said
 from tests.chaos.mesh import Service

@@ -13,11 +13,12 @@ import msgspec
 
 from mesh.bus.connection import Bus
 from mesh.bus.history import anchor, last_event
-from mesh.bus.jetstream import JetStream, fence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import fence
 from mesh.protocol import subjects
 from mesh.protocol.chats import GetRun, RunRow
 from mesh.protocol.codec import decode
-from mesh.protocol.messages import Cancelled, Done, Failed
+from mesh.protocol.events import Cancelled, Done, Failed
 from mesh.protocol.numbers import EXACT, MOST_TOKENS
 from mesh.protocol.subjects import Writer
 from tests.acceptance.conftest import Processes

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mesh.bus.connection import Bus
-from mesh.bus.jetstream import JetStream, Stored, fence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored, fence
 from mesh.protocol import subjects
 from mesh.protocol.subjects import Writer
 from tests.acceptance.conftest import Process, Processes, until

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Failed
+from mesh.protocol.events import Failed
 from tests.acceptance.conftest import Process, Processes, until
 from tests.acceptance.reading import SLOW, Reading, said
 from tests.chaos.story import read_stories

@@ -14,7 +14,8 @@ from mesh.bus.dlq import letters
 from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Cancelled, DeadLetter
+from mesh.protocol.events import Cancelled
+from mesh.protocol.letters import DeadLetter
 from mesh.protocol.run import Run
 from tests.acceptance.test_accounts_hold import add, is_up, log_in, mesh, with_key
 from tests.calling import CALL, WEATHER

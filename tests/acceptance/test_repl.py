@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.protocol.messages import Cancelled
+from mesh.protocol.events import Cancelled
 from tests.acceptance.conftest import Process, Processes
 from tests.acceptance.whole import Mesh
 from tests.sitting import CTRL_C, CTRL_D, Sitting, idle

@@ -13,7 +13,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.topology import LEASE_TTL
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Done, Failed
+from mesh.protocol.events import Cancelled, Done, Failed
 from tests.acceptance.conftest import Processes, until
 from tests.acceptance.reading import SLOW, Reading, said
 from tests.conftest import Broker

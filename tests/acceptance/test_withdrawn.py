@@ -6,7 +6,8 @@ import time
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
-from mesh.protocol.messages import Cancel, Cancelled, Message, Queued, Request
+from mesh.protocol.events import Cancel, Cancelled, Queued
+from mesh.protocol.request import Message, Request
 from mesh.protocol.subjects import Writer
 from tests.acceptance.conftest import Processes, until
 from tests.acceptance.reading import SLOW

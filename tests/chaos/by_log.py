@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mesh.gateway.anew import void
 from mesh.protocol.chats import WorkParameters
-from mesh.protocol.messages import Done, Failed, Queued
+from mesh.protocol.events import Done, Failed, Queued
 from tests.chaos.kept import Kept, Row, Said, Spent, Used
 from tests.chaos.story import Story
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mesh.gateway.anew import void
-from mesh.protocol.messages import Cancelled, Done, Failed
+from mesh.protocol.events import Cancelled, Done, Failed
 from tests.chaos.by_log import differences
 from tests.chaos.ends import Known, amiss, broke_off, ended_itself, mistold
 from tests.chaos.kept import Kept

@@ -11,7 +11,8 @@ from math import inf
 from typing import NamedTuple
 
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Done, Failed, Request
+from mesh.protocol.events import Cancelled, Done, Failed
+from mesh.protocol.request import Request
 from tests.chaos.faults import CLIENTS, Left, Window
 from tests.chaos.plan import ECHO, Ask
 from tests.chaos.story import Claimed, Story

@@ -8,17 +8,8 @@ from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    Cancelled,
-    Claim,
-    Done,
-    End,
-    Failed,
-    Message,
-    Queued,
-    Request,
-    Usage,
-)
+from mesh.protocol.events import Cancelled, Claim, Done, End, Failed, Queued, Usage
+from mesh.protocol.request import Message, Request
 from mesh.protocol.subjects import Writer
 from tests.conftest import Broker
 

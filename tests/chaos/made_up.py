@@ -5,18 +5,8 @@ from itertools import cycle, islice
 
 from msgspec.structs import replace
 
-from mesh.protocol.messages import (
-    Claim,
-    Done,
-    End,
-    Message,
-    Queued,
-    Request,
-    Timings,
-    Turn,
-    Usage,
-    UserMessage,
-)
+from mesh.protocol.events import Claim, Done, End, Queued, Timings, Usage
+from mesh.protocol.request import Message, Request, Turn, UserMessage
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from tests.chaos.checker import Transcript, Verdict, check

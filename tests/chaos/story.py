@@ -8,11 +8,12 @@ from typing import NamedTuple, Protocol
 
 from mesh.bus.connection import Bus, BusError, Silence
 from mesh.bus.entries import read_event, read_frame
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import RETRY
+from mesh.bus.stored import Stored
 from mesh.cli.enrol import Credential
 from mesh.protocol import subjects
-from mesh.protocol.messages import Cancel, Claim, Queued
+from mesh.protocol.events import Cancel, Claim, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tool_story import WRITER

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Failed
+from mesh.protocol.events import Cancelled, Failed
 from tests.chaos.checker import Transcript, check
 from tests.chaos.clients import People
 from tests.chaos.door import GaveUp

@@ -15,7 +15,7 @@ from mesh.bus.replay import Replays
 from mesh.bus.seclusion import Seclusion
 from mesh.bus.topology import declare
 from mesh.bus.tracks import BELIED
-from mesh.protocol.messages import Done, Failed
+from mesh.protocol.events import Done, Failed
 from mesh.settings import Limits
 from tests.chaos.test_cluster_cut import SECLUDED, cluster_of, lead_elsewhere
 from tests.integration.bus.test_follow import Author

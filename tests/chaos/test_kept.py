@@ -7,7 +7,7 @@ import pytest
 
 from mesh.protocol.chats import WorkParameters
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Failed
+from mesh.protocol.events import Failed
 from mesh.store import models
 from mesh.store.usage import UsageDay
 from tests.chaos.by_log import row_of, used_by

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.protocol.messages import Cancelled
+from mesh.protocol.events import Cancelled
 from tests.chaos.__main__ import report
 from tests.chaos.campaign import Outcome
 from tests.chaos.clients import People

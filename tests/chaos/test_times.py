@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh.protocol.messages import Cancelled
+from mesh.protocol.events import Cancelled
 from tests.chaos.ends import Known
 from tests.chaos.faults import RECOVERY, Window
 from tests.chaos.made_up import ASKED, ENDED, story, trouble

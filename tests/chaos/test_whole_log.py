@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.bus.topology import declare
 from mesh.protocol import subjects
 from mesh.settings import Limits

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median, quantiles
 
-from mesh.protocol.messages import Cancelled, Done, End
+from mesh.protocol.events import Cancelled, Done, End
 from tests.chaos.ends import Known, concerns, is_chat
 from tests.chaos.faults import CLIENTS, RECOVERY, Death, Faults, Window
 from tests.chaos.story import Claimed, Story

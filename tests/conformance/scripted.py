@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 from mesh.worker.engines.base import Job, Step
 from mesh.worker.engines.echo import EchoEngine
 from mesh.worker.grammar import fits

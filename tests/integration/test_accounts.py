@@ -19,7 +19,7 @@ from mesh.protocol import subjects
 from mesh.protocol.accounts import KeyCard, ListKeys
 from mesh.protocol.codec import encode
 from mesh.protocol.keys import new_key
-from mesh.protocol.messages import DeadLetter
+from mesh.protocol.letters import DeadLetter
 from mesh.store.attempts import PER_NAME
 from mesh.store.queries import usage
 from tests.chatting import answer, new_chat, ok, refusal

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from mesh.gateway.queue import Queue
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 from tests.chatting import messages, new_chat, ok, refusal
 from tests.integration.test_drafts import question
 from tests.whole_mesh import ECHO, SLOW, Mesh

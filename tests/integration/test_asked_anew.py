@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from mesh.bus.api import StreamState
 from mesh.bus.connection import Bus
-from mesh.bus.jetstream import JetStream, StreamState
+from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
 from tests.chatting import events, get_message, new_chat, ok
 from tests.whole_mesh import SINGLE, SLOW, Mesh

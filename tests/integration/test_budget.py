@@ -17,7 +17,7 @@ from mesh.gateway.queue import Queue
 from mesh.gateway.requests import Requests
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Request
+from mesh.protocol.request import Message, Request
 from mesh.settings import Limits
 from tests.conftest import Broker
 from tests.limiting import unlimited

@@ -17,7 +17,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.cli.join import own_address
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Message, Prompt, Request
+from mesh.protocol.request import Message, Prompt, Request
 from tests.fleet import Fleet, fleet, wait_until
 
 Found = dict[str, list[tuple[str, str]]]

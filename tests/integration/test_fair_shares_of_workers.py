@@ -16,7 +16,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.entries import read_event
 from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
-from mesh.protocol.messages import Claim, Queued
+from mesh.protocol.events import Claim, Queued
 from mesh.protocol.subjects import lane
 from tests.chatting import ask, events, new_chat, ok
 from tests.conftest import Broker

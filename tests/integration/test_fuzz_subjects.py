@@ -14,12 +14,13 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from mesh.bus.api import ApiError
 from mesh.bus.connection import Bus, BusError, NoResponders
-from mesh.bus.jetstream import ApiError, JetStream
+from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import present
 from mesh.protocol.catalogue import CHANNELS, Channel, Kind, Role
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import CancelRun, Drain, LoadModel, Refused
+from mesh.protocol.questions import CancelRun, Drain, LoadModel, Refused
 from tests.chatting import answer, new_chat, ok
 from tests.hostile import SEED, rounds, spoilt
 from tests.unit.protocol.test_fuzz import golden

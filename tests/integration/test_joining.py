@@ -8,7 +8,7 @@ from mesh.bus.connection import Bus
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_hello_reply
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Hello, HelloReply, Refused, Welcome
+from mesh.protocol.questions import Hello, HelloReply, Refused, Welcome
 from tests.whole_mesh import ECHO, Mesh
 
 

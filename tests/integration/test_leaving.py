@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mesh.gateway.streams import CUT
-from mesh.protocol.messages import Cancelled, Done
+from mesh.protocol.events import Cancelled, Done
 from tests.chatting import ask as question
 from tests.chatting import new_chat, ok, refusal
 from tests.truth import Truth, read_truth

@@ -22,7 +22,9 @@ from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import AskAgain, Charge, Failed, Queued, Request
+from mesh.protocol.events import Failed, Queued
+from mesh.protocol.letters import AskAgain
+from mesh.protocol.request import Charge, Request
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker

@@ -21,7 +21,9 @@ from mesh.gateway.unfinished import Unfinished
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Claim, DeadLetter, Failed, Message, Queued, Request
+from mesh.protocol.events import Claim, Failed, Queued
+from mesh.protocol.letters import DeadLetter
+from mesh.protocol.request import Message, Request
 from mesh.protocol.subjects import Writer
 from tests.integration.test_letters_asked_again import gateway, js
 

@@ -13,8 +13,9 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.topology import declare
 from mesh.gateway.lost import report_lost
 from mesh.protocol import subjects
-from mesh.protocol.messages import WorkerInfo, WorkerLost, WorkerStarted, WorkerStopped
+from mesh.protocol.events import WorkerLost, WorkerStarted, WorkerStopped
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.settings import Limits
 from tests.conftest import Broker
 from tests.proxy import Proxy

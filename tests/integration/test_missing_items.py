@@ -9,12 +9,14 @@ import pytest
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.bus.topology import declare
 from mesh.gateway import missing
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Cancelled, Claim, Prompt, Queued, Request
+from mesh.protocol.events import Cancelled, Claim, Queued
+from mesh.protocol.request import Prompt, Request
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker

@@ -19,7 +19,8 @@ from mesh.protocol import subjects
 from mesh.protocol.calls import CALLS, Call
 from mesh.protocol.catalogue import CHANNELS, Channel, Role
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Alive, Ask, Cancel, Claim
+from mesh.protocol.events import Cancel, Claim
+from mesh.protocol.questions import Alive, Ask
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker

@@ -13,10 +13,12 @@ import pytest
 from mesh.bus.appender import new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.history import story
-from mesh.bus.jetstream import JetStream, fence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Queued, Request
+from mesh.protocol.events import Queued
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import Writer
 from tests.conftest import Broker
 from tests.integration.test_letters_asked_again import js

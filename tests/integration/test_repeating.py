@@ -22,7 +22,8 @@ from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancelled, Message, Prompt, Queued, Request
+from mesh.protocol.events import Cancelled, Queued
+from mesh.protocol.request import Message, Prompt, Request
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker

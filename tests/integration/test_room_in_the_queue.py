@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from mesh.bus.api import ApiError
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus, Silence
 from mesh.bus.follow import Track
-from mesh.bus.jetstream import ApiError, JetStream
+from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet
 from mesh.bus.pull import Item, Puller, ack
 from mesh.bus.topology import declare, declare_model
@@ -23,7 +24,8 @@ from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancelled, Claim, Failed, Prompt, Request
+from mesh.protocol.events import Cancelled, Claim, Failed
+from mesh.protocol.request import Prompt, Request
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from mesh.worker.claim import Claims, Settled

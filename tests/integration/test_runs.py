@@ -11,7 +11,7 @@ import pytest
 from mesh.gateway.requests import Requests
 from mesh.gateway.runs import conductor
 from mesh.gateway.runs.conductor import Conductor
-from mesh.protocol.messages import Cancelled
+from mesh.protocol.events import Cancelled
 from mesh.protocol.tool_story import ToolStory
 from tests.calling import CALL, CLOCK, WEATHER, settled
 from tests.truth import read_truth

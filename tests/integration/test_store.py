@@ -35,8 +35,10 @@ from mesh.protocol.chats import (
 )
 from mesh.protocol.codec import decode_reply, encode
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import LogEvent, Refused, Turn
+from mesh.protocol.events import LogEvent
 from mesh.protocol.queries import Query
+from mesh.protocol.questions import Refused
+from mesh.protocol.request import Turn
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits, StoreSettings
 from mesh.store import app, follower

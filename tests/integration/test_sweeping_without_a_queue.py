@@ -5,13 +5,15 @@ import time
 
 import pytest
 
+from mesh.bus.api import StreamInfo
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import NoResponders
 from mesh.bus.history import story
-from mesh.bus.jetstream import JetStream, StreamInfo
+from mesh.bus.jetstream import JetStream
 from mesh.gateway.requests import Requests
 from mesh.protocol import subjects
-from mesh.protocol.messages import Queued, Request
+from mesh.protocol.events import Queued
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import Writer
 from tests.integration.test_letters_asked_again import js
 from tests.integration.test_letters_kept import poisoned, sweeping, until_kept

@@ -11,16 +11,11 @@ from mesh.bus.pull import Item
 from mesh.gateway.resume import Resumer
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import (
-    Alive,
-    Cancel,
-    Claim,
-    Prompt,
-    Queued,
-    WorkerInfo,
-    WorkerStopped,
-)
+from mesh.protocol.events import Cancel, Claim, Queued, WorkerStopped
+from mesh.protocol.questions import Alive
+from mesh.protocol.request import Prompt
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import WorkerInfo
 from mesh.worker.claim import Claims, Deferred
 from tests.integration.bus.conftest import a_request
 from tests.unit.bus.memory import Clockwork, MemoryLog

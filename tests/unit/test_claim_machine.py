@@ -26,18 +26,9 @@ from mesh.bus.pull import Item
 from mesh.gateway.resume import Resumer
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, encode
-from mesh.protocol.messages import (
-    Alive,
-    Cancel,
-    Cancelled,
-    Claim,
-    Done,
-    Failed,
-    LogEvent,
-    Prompt,
-    Queued,
-    RunStatus,
-)
+from mesh.protocol.events import Cancel, Cancelled, Claim, Done, Failed, LogEvent, Queued
+from mesh.protocol.questions import Alive, RunStatus
+from mesh.protocol.request import Prompt
 from mesh.protocol.subjects import Writer
 from mesh.worker import claim
 from mesh.worker.claim import Claims, Held, Past, Settled

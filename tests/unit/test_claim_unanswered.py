@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mesh.bus.pull import Item
-from mesh.protocol.messages import Prompt
+from mesh.protocol.request import Prompt
 from mesh.protocol.subjects import Writer
 from mesh.worker.claim import LEAST, Claims, Settled, StatusUnknown
 from tests.integration.bus.conftest import a_request

@@ -2,7 +2,9 @@
 
 import pytest
 
-from mesh.protocol.messages import Done, Message, Request, RunStatus, Usage
+from mesh.protocol.events import Done, Usage
+from mesh.protocol.questions import RunStatus
+from mesh.protocol.request import Message, Request
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Step
 from mesh.worker.gaps import Gaps

@@ -4,7 +4,7 @@ import pytest
 from msgspec.json import encode
 
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Odds
+from mesh.protocol.frames import Odds
 from mesh.worker.gate import Piece
 from mesh.worker.parts import parts
 

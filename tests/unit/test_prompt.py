@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Request, ToolCall
+from mesh.protocol.request import Message, Request, ToolCall
 from mesh.worker.engines.base import EngineError, EngineInfo, Job, Step
 from mesh.worker.prompt import ANSWER, BuiltPrompt, ChatTemplate, PromptBuilder
 

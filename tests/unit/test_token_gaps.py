@@ -6,7 +6,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mesh.metrics import GAPS
-from mesh.protocol.messages import Done
+from mesh.protocol.events import Done
 from mesh.settings import WorkerSettings
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Step

@@ -10,7 +10,7 @@ from contextlib import aclosing
 import pytest
 from msgspec.structs import replace
 
-from mesh.protocol.messages import Message, Request, Sampling
+from mesh.protocol.request import Message, Request, Sampling
 from mesh.worker.engines.base import Engine, EngineError, Job, Step
 from mesh.worker.prompt import PromptBuilder
 

@@ -15,8 +15,9 @@ from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.metrics import GAPS
-from mesh.protocol.messages import Done, Message, Prompt, Request
+from mesh.protocol.events import Done
 from mesh.protocol.poison import Bounds
+from mesh.protocol.request import Message, Prompt, Request
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Answer, HandedOver, Patience

@@ -11,8 +11,8 @@ from mesh.bus.dialling import Client
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
 from mesh.bus.pull import Item
-from mesh.protocol.messages import Message, Prompt, Request
 from mesh.protocol.poison import Bounds
+from mesh.protocol.request import Message, Prompt, Request
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker import desk as of_desk

@@ -10,7 +10,7 @@ from mesh.gateway.grammar import json_schema, tool_calls
 from mesh.gateway.grammar.tool_calls import Function
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar
-from mesh.protocol.messages import Message, Sampling
+from mesh.protocol.request import Message, Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError
 from mesh.worker.engines.echo import EchoEngine

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Sampling
+from mesh.protocol.request import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError
 from mesh.worker.engines.llamacpp import CONTEXT, LlamaCppEngine

@@ -9,7 +9,7 @@ import pytest
 
 from mesh.protocol.abilities import Ability, lacking
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 from mesh.settings import WorkerSettings
 from mesh.worker.bundled import PATH
 from mesh.worker.engines.base import EngineError

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mesh.gateway.grammar import json_schema, tool_calls
 from mesh.gateway.grammar.tool_calls import Function
-from mesh.protocol.messages import Sampling
+from mesh.protocol.request import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.bundled import PATH
 from mesh.worker.engines.base import EngineError

@@ -8,13 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Sampling
+from mesh.protocol.request import Message, Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError
 from mesh.worker.engines.openai import OpenAIEngine
 from tests.conftest import free_port
 from tests.worker.engine_contract import EngineContract, collect, job, text_of
 from tests.worker.upstream import KEY, Upstream, running
+
+AFTER = "Retry-After: 1\r\n"
 
 
 def load(upstream: Upstream, slots: int = 2) -> OpenAIEngine:
@@ -143,7 +145,7 @@ async def test_it_cannot_go_on_from_a_prefix(engine: OpenAIEngine) -> None:
         await collect(engine, replace(job(engine, "two words", 9), prefix_text="two "))
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
 async def test_a_refusing_upstream_is_an_error_that_tells_no_key(
     engine: OpenAIEngine, upstream: Upstream, status: int
 ) -> None:
@@ -153,6 +155,54 @@ async def test_a_refusing_upstream_is_an_error_that_tells_no_key(
     assert KEY not in str(refused.value)
     upstream.status = 200
     assert text_of(await collect(engine, job(engine, "Hi", 9))) == "Hi"
+
+
+@pytest.mark.parametrize(("status", "headers"), [(429, ""), (429, AFTER), (503, AFTER)])
+async def test_an_upstream_that_has_too_much_to_do_is_waited_for(
+    engine: OpenAIEngine, upstream: Upstream, status: int, headers: str
+) -> None:
+    upstream.status, upstream.headers, upstream.busy = status, headers, 1
+    assert text_of(await collect(engine, job(engine, "Hi", 9))) == "Hi"
+    assert len(upstream.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"), [("Retry-After: 61\r\n", "rate_limit"), (AFTER, "insufficient_quota")]
+)
+async def test_not_for_longer_than_is_of_use(
+    engine: OpenAIEngine, upstream: Upstream, headers: str, code: str
+) -> None:
+    upstream.status, upstream.headers = 429, headers
+    upstream.error = {"error": {"message": "not now", "code": code}}
+    with pytest.raises(EngineError, match="status 429"):
+        await collect(engine, job(engine, "Hi", 9))
+    assert len(upstream.requests) == 1
+
+
+async def test_not_past_the_time_that_a_first_token_has(upstream: Upstream) -> None:
+    settings = WorkerSettings(
+        engine="openai", model="m", upstream=upstream.url, first_token_limit=3.0
+    )
+    impatient = OpenAIEngine(settings)
+    upstream.status = 429
+    with pytest.raises(EngineError, match="status 429"):
+        await collect(impatient, job(impatient, "Hi", 9))
+    assert len(upstream.requests) == 2, "after a second, then no more"
+    await impatient.close()
+
+
+async def test_who_waits_for_an_upstream_can_be_cancelled(
+    engine: OpenAIEngine, upstream: Upstream
+) -> None:
+    upstream.status, upstream.headers = 429, "Retry-After: 50\r\n"
+    waiting = asyncio.create_task(collect(engine, job(engine, "Hi", 9)))
+    async with asyncio.timeout(10):
+        while not upstream.requests:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        upstream.status = 200
+        assert text_of(await collect(engine, job(engine, "Hi", 9))) == "Hi"
 
 
 async def test_a_wrong_request_is_the_asker_s_error(

@@ -11,7 +11,8 @@ from mesh.gateway.openai import chat_body
 from mesh.gateway.openai.speech import Speech, message
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Odds, Sampling, ToolCall
+from mesh.protocol.frames import Odds
+from mesh.protocol.request import Message, Sampling, ToolCall
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, Job
 from mesh.worker.engines.openai import OpenAIEngine

@@ -10,14 +10,15 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any
 
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 from mesh.worker.engines.echo import say
 
 KEY = "the-key"
 
 
 class Upstream:
-    """status: of every reply; cut_after, garbage_after: chunks before it hangs up, or raves.
+    """status: of every reply, and headers of it; busy: how many of the next it answers with that,
+    all if None; cut_after, garbage_after: chunks before it hangs up, or raves.
 
     unknown: parameters that it refuses.
 
@@ -31,6 +32,8 @@ class Upstream:
 
     def __init__(self) -> None:
         self.status = 200
+        self.headers = ""
+        self.busy: int | None = None
         self.unknown: set[str] = set()
         self.error: Any = {"error": {"message": f"no, {KEY} is wrong"}}
         self.cut_after: int | None = None
@@ -66,9 +69,12 @@ class Upstream:
     ) -> bool:
         """Whether the connection can go on."""
         status = self.status if self.unknown.isdisjoint(body) else 400
+        if self.busy is not None:
+            status, self.busy = (status, self.busy - 1) if self.busy else (200, 0)
         if status != 200:
             data = json.dumps(self.error).encode()
-            writer.write(_status(status) + b"Content-Length: %d\r\n\r\n" % len(data) + data)
+            head = _status(status) + self.headers.encode()
+            writer.write(head + b"Content-Length: %d\r\n\r\n" % len(data) + data)
             return True
         writer.write(_status(200) + b"Transfer-Encoding: chunked\r\n\r\n")
         await self._count(1)

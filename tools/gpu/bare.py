@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.direct import Direct
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 from mesh.settings import WorkerSettings, read
 from mesh.worker.prompt import ChatTemplate
 

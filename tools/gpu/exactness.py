@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mesh.protocol.messages import Message, Request, Sampling
+from mesh.protocol.request import Message, Request, Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import Engine, Job
 from mesh.worker.engines.choose import load

@@ -11,7 +11,8 @@ import httpx
 
 from benchmarks.subjects import STORY
 from mesh.bus.connection import Bus
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
 from tools.gpu.subjects import Mesh, Worker
 

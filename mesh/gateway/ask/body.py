@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from mesh.gateway.body import decode_body
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Charge, Message
+from mesh.protocol.request import Charge, Message
 
 MISSING = "Missing required parameters, send question, client_id, user_id and stream; there is no "
 

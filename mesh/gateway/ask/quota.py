@@ -11,7 +11,7 @@ from mesh.gateway.seen import MOST, Seen
 from mesh.gateway.store import Store
 from mesh.protocol.clients import ClientUsage, GetClient
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import End, RunEvent
+from mesh.protocol.events import End, RunEvent
 
 
 class Quota:

@@ -30,7 +30,8 @@ from mesh.gateway.services import Services, Wired
 from mesh.gateway.streams import refused
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Done, Request
+from mesh.protocol.events import Done
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 
 NO_TOKENS = "Insufficient token (client)!"

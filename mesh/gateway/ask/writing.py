@@ -9,7 +9,8 @@ from mesh.gateway.ask.shapes import Answer, Choice, Chunk, ChunkChoice, Delta, S
 from mesh.gateway.errors import AskError
 from mesh.gateway.openai.completion import failure
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Done, Request
+from mesh.protocol.events import Done
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 
 _encode = msgspec.json.Encoder().encode

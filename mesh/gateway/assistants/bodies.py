@@ -9,7 +9,7 @@ from mesh.gateway.openai import tools_body
 from mesh.gateway.openai.asked import Share, bad, unsupported
 from mesh.gateway.openai.tools_body import FunctionBody, ResponseFormat, ToolBodies, ToolBody
 from mesh.protocol.assistants import AssistantChanges
-from mesh.protocol.messages import Tool
+from mesh.protocol.request import Tool
 
 Name = Annotated[str, Meta(max_length=256)]
 Description = Annotated[str, Meta(max_length=512)]

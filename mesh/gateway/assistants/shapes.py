@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from mesh.protocol import assistants as wire
-from mesh.protocol.messages import Tool
+from mesh.protocol.request import Tool
 
 
 class FunctionShown(Struct):

@@ -18,7 +18,7 @@ from mesh.protocol.assistants import (
     ListTools,
     UpdateTool,
 )
-from mesh.protocol.messages import Tool
+from mesh.protocol.request import Tool
 
 
 @post(

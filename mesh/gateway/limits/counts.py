@@ -12,7 +12,8 @@ from typing import NamedTuple
 from mesh.gateway.anew import refused
 from mesh.gateway.limits.window import Window
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancel, Cancelled, Done, End, Failed, Queued, Request, RunEvent
+from mesh.protocol.events import Cancel, Cancelled, Done, End, Failed, Queued, RunEvent
+from mesh.protocol.request import Request
 
 MINUTE, DAY = 60.0, 86_400.0
 

@@ -22,7 +22,7 @@ from mesh.gateway.limits.refusing import beyond, check_ever
 from mesh.gateway.limits.window import Room
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.limits import Allowance, GetUsage, Usage
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import LANES, Priority
 from mesh.settings import GatewaySettings
 

@@ -1,8 +1,9 @@
 """Tells a gateway that starts what was asked and used of late, from the log."""
 
 from mesh.bus.entries import request_event
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.one_by_one import one_by_one
+from mesh.bus.stored import Stored
 from mesh.gateway.limits.counts import Counts
 from mesh.protocol import subjects
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 
 
 def machines(workers: Iterable[WorkerInfo]) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ when somebody asks (queues, workers) is not counted but looked at: `state.py`.
 
 from mesh.gateway.metrics.storage import Storage
 from mesh.metrics import GAPS, SECONDS, Registry
-from mesh.protocol.messages import Cancelled, Claim, Done, End, Failed, Queued, RunEvent
+from mesh.protocol.events import Cancelled, Claim, Done, End, Failed, Queued, RunEvent
 from mesh.protocol.subjects import RunSubject
 from mesh.protocol.tool_story import WRITER
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar
-from mesh.protocol.messages import Message, Request, Sampling, Tool
+from mesh.protocol.request import Message, Request, Sampling, Tool
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]

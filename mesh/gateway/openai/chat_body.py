@@ -19,7 +19,7 @@ from mesh.gateway.openai.asked import (
 )
 from mesh.gateway.openai.tools_body import Format, ResponseFormat, ToolBodies, ToolChoice
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, ToolCall
+from mesh.protocol.request import Message, ToolCall
 
 _ANSWERS = (
     "refusal",

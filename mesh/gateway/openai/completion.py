@@ -27,11 +27,12 @@ from mesh.gateway.openai.shapes import (
     TextLogprobs,
 )
 from mesh.gateway.openai.speech import CallDelta, Delta, Speech
-from mesh.protocol import messages
 from mesh.protocol.abilities import thoughts_of
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancelled, Done, End, Failed, ModelCard, Request
+from mesh.protocol.events import Cancelled, Done, End, Failed, Usage
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
+from mesh.protocol.worker_info import ModelCard
 
 _encode = msgspec.json.Encoder().encode
 
@@ -71,7 +72,7 @@ class Book:
         self._fingerprint = claim.fingerprint if claim is not None else known
         noted = queued.thoughts if queued is not None else None
         self._thoughts = noted or thoughts_of(card) or "none"
-        self._used: dict[int, messages.Usage] = {}
+        self._used: dict[int, Usage] = {}
         self._count = len(asked.prompts) * asked.n
 
     @property
@@ -105,7 +106,7 @@ class Book:
         rid = f"{self._first.rid}.{index}"
         return Speech(rid, bool(self.asked.tools), thinks, thinking and free)
 
-    def over(self, index: int, used: messages.Usage) -> bytes:
+    def over(self, index: int, used: Usage) -> bytes:
         """What follows the end of a choice: nothing, until it was the last one's."""
         self._used[index] = used
         if len(self._used) < self._count:

@@ -26,7 +26,7 @@ from mesh.protocol.abilities import Ability
 from mesh.protocol.codec import decode_embed_reply
 from mesh.protocol.embeddings import Embed, Embedded
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import Writer
 
 PATIENCE = 60.0

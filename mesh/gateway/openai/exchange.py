@@ -21,7 +21,8 @@ from mesh.gateway.together import together
 from mesh.gateway.tokens import Principal
 from mesh.protocol.abilities import thoughts_of
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Done, Request
+from mesh.protocol.events import Done
+from mesh.protocol.request import Request
 
 Choice = tuple[Request, Track]
 """A choice as it was sent, and the track of what answers it."""

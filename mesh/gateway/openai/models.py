@@ -10,7 +10,7 @@ from mesh.gateway.body import as_json
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.services import Services, Wired
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import ModelCard
+from mesh.protocol.worker_info import ModelCard
 
 
 class Model(Struct):

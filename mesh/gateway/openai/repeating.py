@@ -11,7 +11,7 @@ import msgspec
 from mesh.gateway.body import decode_body
 from mesh.gateway.errors import AnyRequest
 from mesh.gateway.openai.responses.shapes import Note
-from mesh.protocol.messages import Queued
+from mesh.protocol.events import Queued
 
 READING = ("stream", "stream_options")
 """Of a body what may differ: a stream that was cut can be fetched whole."""

@@ -4,8 +4,8 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from mesh.protocol import messages
-from mesh.protocol.messages import Odds
+from mesh.protocol import events
+from mesh.protocol.frames import Odds
 
 Finish = Literal["stop", "length", "tool_calls"]
 
@@ -150,7 +150,7 @@ def text_logprobs(texts: list[str], odds: list[Odds], offset: int) -> TextLogpro
     return TextLogprobs(texts, [each.logprob for each in odds], tops, offsets)
 
 
-def usage(used: list[messages.Usage]) -> Usage:
+def usage(used: list[events.Usage]) -> Usage:
     """What several answers took together, as it is charged: each is a request of its own, so a
     prompt counts as often as it was answered."""
     prompts = sum(one.prompt_tokens for one in used)

@@ -10,7 +10,7 @@ from hashlib import sha256
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mesh.protocol.messages import Message, ToolCall
+from mesh.protocol.request import Message, ToolCall
 from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN, THINK, THOUGHT
 
 

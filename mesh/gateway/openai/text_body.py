@@ -15,7 +15,7 @@ from mesh.gateway.openai.asked import (
     sampling,
 )
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 
 Texts = Annotated[list[str], Meta(min_length=1)]
 

@@ -17,7 +17,7 @@ from mesh.protocol import subjects
 from mesh.protocol.abilities import Ability, unable
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Encode, Encoded
+from mesh.protocol.questions import Encode, Encoded
 from mesh.protocol.subjects import Writer
 
 PATIENCE = 5.0

@@ -15,7 +15,7 @@ from mesh.gateway.grammar.tool_calls import Function
 from mesh.gateway.openai.asked import bad, unsupported
 from mesh.protocol.errors import MeshError
 from mesh.protocol.grammar import Grammar, Wish
-from mesh.protocol.messages import Tool
+from mesh.protocol.request import Tool
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -13,7 +13,7 @@ from mesh.gateway.services import Services
 from mesh.gateway.tokens import Principal
 from mesh.protocol.abilities import thoughts_of
 from mesh.protocol.errors import REFUSALS
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 from mesh.protocol.tool_story import ToolStory, rid_of
 from mesh.protocol.tools import RunBegun, ToolRun
 

@@ -17,7 +17,8 @@ from mesh.gateway.runs.telling import Telling
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_tool_reply
 from mesh.protocol.errors import MeshError
-from mesh.protocol.messages import Refused, ToolCall
+from mesh.protocol.questions import Refused
+from mesh.protocol.request import ToolCall
 from mesh.protocol.tool_story import ToolStory
 from mesh.protocol.tools import CallTool, ToolAnswer, ToolReply
 from mesh.protocol.trace_context import TraceContext

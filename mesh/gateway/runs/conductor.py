@@ -25,7 +25,8 @@ from mesh.gateway.runs.speaking import speech_of
 from mesh.gateway.runs.telling import Telling
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Cancelled, Done, End, Failed, Request
+from mesh.protocol.events import Cancelled, Done, End, Failed
+from mesh.protocol.request import Request
 from mesh.protocol.tool_story import ToolStory, rid_of
 from mesh.protocol.tools import ActionsNeeded, RunOver, ToolEvent
 

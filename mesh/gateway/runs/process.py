@@ -30,10 +30,11 @@ from mesh.gateway.runs.telling import in_time
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import REFUSALS, ErrorCode, MeshError
-from mesh.protocol.messages import Message, ModelCard
+from mesh.protocol.request import Message
 from mesh.protocol.threads import AddThreadMessage, NewMessage
 from mesh.protocol.tool_story import ToolStory, rid_of
 from mesh.protocol.tools import GetThread, ThreadHistory, ToolRun
+from mesh.protocol.worker_info import ModelCard
 
 KINDS = ("local", "cloud")
 CLOUD = "openai"

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from mesh.gateway.openai.shapes import Called, CalledFunction
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import ToolCall
+from mesh.protocol.request import ToolCall
 from mesh.protocol.tool_story import State, Status, ToolStory
 
 RUN, ACTION = "run_", "act_"

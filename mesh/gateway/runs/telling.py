@@ -10,8 +10,9 @@ from msgspec import DecodeError
 from mesh.bus.appender import Fenced, append_event, new_secret_uid, new_uid
 from mesh.bus.connection import BusError
 from mesh.bus.history import chain, last_event
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.one_by_one import one_by_one
+from mesh.bus.stored import Stored
 from mesh.gateway.errors import broker_away
 from mesh.gateway.keys import check_whole, led_elsewhere
 from mesh.protocol import subjects

@@ -15,7 +15,7 @@ from mesh.gateway.runs import body as runs
 from mesh.gateway.threads.shapes import formatted, tool_asked
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 from mesh.protocol.threads import INSTRUCTS, NewMessage, Role, ThreadPlan
 
 Participants = Annotated[list[str], Meta(max_length=100)]

@@ -9,7 +9,7 @@ from mesh.gateway.openai.shapes import Called, CalledFunction
 from mesh.gateway.runs.shapes import RUN, RunFailure
 from mesh.protocol import threads as wire
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Message, Tool
+from mesh.protocol.request import Message, Tool
 from mesh.protocol.threads import MessageStatus, Role
 from mesh.protocol.tool_story import Status
 

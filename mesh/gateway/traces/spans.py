@@ -12,7 +12,8 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from mesh.protocol import trace_context
-from mesh.protocol.messages import Cancelled, Claim, Done, End, Failed, Request
+from mesh.protocol.events import Cancelled, Claim, Done, End, Failed
+from mesh.protocol.request import Request
 from mesh.protocol.trace_context import NO_TRACE, TraceContext
 
 SERVER, INTERNAL, CLIENT = 2, 1, 3

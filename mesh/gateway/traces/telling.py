@@ -20,7 +20,8 @@ from mesh.bus.trace import SPAN
 from mesh.gateway.metrics.counting import METHODS, NOWHERE
 from mesh.gateway.traces.spans import Attribute, Span, http_span, request_spans, span_of
 from mesh.protocol import trace_context
-from mesh.protocol.messages import Cancelled, Claim, Done, Failed, Queued, Request, RunEvent
+from mesh.protocol.events import Cancelled, Claim, Done, Failed, Queued, RunEvent
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import RunSubject
 from mesh.protocol.tool_story import WRITER
 from mesh.protocol.trace_context import TraceContext

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.protocol.chats import Plan, PlanAnswer
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message as Said
-from mesh.protocol.messages import Turn, UserMessage
+from mesh.protocol.request import Message as Said
+from mesh.protocol.request import Turn, UserMessage
 from mesh.store.apply import ENDED
 from mesh.store.models import Chat, Message, Run
 from mesh.store.queries import find

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mesh.protocol import chats as wire
 from mesh.protocol.chats import AddReport, AddUserMessage, ChatMessage, GetMessage, Ok
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import UserMessage
+from mesh.protocol.request import UserMessage
 from mesh.store import tree, view
 from mesh.store.models import Chat, Evaluation, Message, Report, Run, Vote
 from mesh.store.queries import find, paging

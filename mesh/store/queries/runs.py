@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mesh.protocol.accounts import ListRuns, Runs
 from mesh.protocol.chats import GetRun, ListWorkerEvents, RunRow, WorkerEvents
 from mesh.protocol.clients import ClientUsage, GetClient
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 from mesh.protocol.threads import PlanThread
 from mesh.protocol.tools import GetThread, ThreadHistory
 from mesh.store import view

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.frames import Odds
 from mesh.protocol.grammar import Grammar
-from mesh.protocol.messages import Message, Odds, Sampling, Tool
+from mesh.protocol.request import Message, Sampling, Tool
 
 Finish = Literal["stop", "length"]
 """Why an answer ended by itself: the model was done, or max_tokens were."""

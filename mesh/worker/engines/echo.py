@@ -36,8 +36,9 @@ from msgspec.structs import replace
 
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.frames import Odds
 from mesh.protocol.grammar import Grammar
-from mesh.protocol.messages import Message, Odds
+from mesh.protocol.request import Message
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step, refuse
 from mesh.worker.engines.embedding import Embedding, counted

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct, field
 
-from mesh.protocol.messages import Odds
+from mesh.protocol.frames import Odds
 from mesh.worker.engines.base import EngineError, Step
 from mesh.worker.engines.mail import Mail
 from mesh.worker.engines.relay import Relay

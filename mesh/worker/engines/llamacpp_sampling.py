@@ -1,6 +1,6 @@
 """How tokens are to be chosen, in the words of llama.cpp's server. Pure."""
 
-from mesh.protocol.messages import Sampling
+from mesh.protocol.request import Sampling
 from mesh.worker.engines.base import refuse
 
 _NAMES = {

@@ -6,7 +6,7 @@ trace that it is asked in, if there is one. A step is a chunk of its stream, whi
 `[DONE]`: without, it was cut.
 """
 
-from asyncio import Semaphore, Task, create_task, wait
+from asyncio import Semaphore, Task, create_task, sleep, wait
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from hashlib import sha256
@@ -24,6 +24,7 @@ from mesh.protocol.numbers import MOST_TOKENS
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
 from mesh.worker.engines.openai_body import body_of
+from mesh.worker.engines.openai_refusals import PATIENCE, ToldError, Waiting, message, refusal
 from mesh.worker.engines.openai_said import Delta, Logprobs, Said
 from mesh.worker.engines.relay import Relay
 
@@ -35,14 +36,6 @@ _DONE = "[DONE]"
 OLD_LENGTH, NEW_LENGTH = "max_tokens", "max_completion_tokens"
 """What upstreams call the tokens of an answer at most: all know the first, but for the models of
 OpenAI that think, which refuse it and name the second."""
-
-_AT_FAULT = {400, 413, 415, 422}
-_ADVICE = {
-    401: "set MESH_UPSTREAM_KEY to a key it accepts",
-    403: "set MESH_UPSTREAM_KEY to a key that may use this model",
-    404: "look at MESH_UPSTREAM and at the model's name",
-    429: "it asks for fewer requests; give this worker fewer MESH_SLOTS",
-}
 
 
 class _Choice(Struct, frozen=True):
@@ -77,14 +70,10 @@ class _Usage(Struct, frozen=True):
         return _count(self.completion_tokens) or None, _count(details.reasoning_tokens) or None
 
 
-class _Error(Struct, frozen=True):
-    message: str = ""
-
-
 class _Chunk(Struct, frozen=True):
     choices: tuple[_Choice, ...] = ()
     usage: _Usage | None = None
-    error: _Error | str | None = None
+    error: ToldError | str | None = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -103,6 +92,7 @@ class OpenAIEngine:
         self._model = settings.model
         self._closed = False
         self._length = OLD_LENGTH
+        self._patience = min(PATIENCE, settings.first_token_limit / 2)
         key = settings.upstream_key
         slots = settings.slots or SLOTS
         self._client = httpx.AsyncClient(
@@ -161,8 +151,9 @@ class OpenAIEngine:
         """Wait for a slot, ask the upstream, and hand on what it says."""
         try:
             async with self._free:
-                while not await self._answered(job, relay):
-                    self._length = NEW_LENGTH
+                waiting = Waiting(self._patience)
+                while (pause := await self._answered(job, relay, waiting)) is not None:
+                    await sleep(pause)
         except (EngineError, MeshError) as error:
             relay.fail(error)
         except httpx.HTTPError as error:
@@ -171,20 +162,27 @@ class OpenAIEngine:
         finally:
             relay.fail(EngineError("The upstream's answer was given up."))
 
-    async def _answered(self, job: Job, relay: Relay) -> bool:
-        """Ask once. False if that was refused for the name of the length alone, which models that
-        think know by its newer name only. Raises EngineError, MeshError."""
+    async def _answered(self, job: Job, relay: Relay, waiting: Waiting) -> float | None:
+        """Ask once: None if that was answered, else the seconds after which to ask again.
+
+        At once where only the name of the length was refused, which models that think know by its
+        newer name alone. Raises EngineError, MeshError.
+        """
         length = self._length
         body, headers = body_of(job, self._model, length), SPAN.get().headers()
         async with self._client.stream("POST", _PATH, json=body, headers=headers) as reply:
-            if reply.status_code != 200:
-                said = await reply.aread()
-                if reply.status_code == 400 and length == OLD_LENGTH and _wants_new_length(said):
-                    return False
-                raise _refusal(reply.status_code, said)
-            async for step in _steps(reply, Said(job)):
-                relay.put(step)
-        return True
+            if reply.status_code == 200:
+                async for step in _steps(reply, Said(job)):
+                    relay.put(step)
+                return None
+            said = await reply.aread()
+        if reply.status_code == 400 and length == OLD_LENGTH and NEW_LENGTH in message(said):
+            self._length = NEW_LENGTH
+            return 0.0
+        pause = waiting.pause(reply.status_code, reply.headers, said)
+        if pause is None:
+            raise refusal(reply.status_code, said)
+        return pause
 
 
 async def _steps(response: httpx.Response, said: Said) -> AsyncGenerator[Step, None]:
@@ -259,24 +257,3 @@ def _finish(reason: str | None) -> Finish | None:
         case "content_filter":
             raise EngineError("The upstream withheld the answer (content_filter).")
     return "stop"
-
-
-def _refusal(status: int, body: bytes) -> EngineError | MeshError:
-    """What an HTTP status means: the request's fault, or the upstream's. Quotes no key back."""
-    if status in _AT_FAULT:
-        return MeshError(ErrorCode.BAD_REQUEST, f"The upstream refused this: {_message(body)}")
-    advice = _ADVICE.get(status, "another worker may do better")
-    return EngineError(f"The upstream answered with status {status}; {advice}.")
-
-
-def _wants_new_length(body: bytes) -> bool:
-    return NEW_LENGTH in _message(body)
-
-
-def _message(body: bytes) -> str:
-    try:
-        error = _decode(body).error
-    except (msgspec.DecodeError, RecursionError):
-        error = None
-    message = error if isinstance(error, str) else error.message if error else ""
-    return message or "it did not say why."

@@ -6,7 +6,7 @@ import msgspec
 
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar, Wish
-from mesh.protocol.messages import Message, Sampling, Tool
+from mesh.protocol.request import Message, Sampling, Tool
 from mesh.worker.engines.base import Job
 from mesh.worker.tools import shown, turn
 

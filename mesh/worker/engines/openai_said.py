@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.frames import Odds
 from mesh.protocol.grammar import Wish
-from mesh.protocol.messages import Odds
 from mesh.protocol.spelling import ARGUMENTS, CLOSE, NAME, OPEN, THINK, THOUGHT
 from mesh.worker.engines.base import EngineError, Job
 from mesh.worker.engines.schema_faults import Fault, text_fault

@@ -8,7 +8,7 @@ from mesh.bus.appender import new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.topology import declare
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 from mesh.settings import Limits
 from tests.conftest import Broker
 

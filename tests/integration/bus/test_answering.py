@@ -5,7 +5,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Refused
+from mesh.protocol.questions import Refused
 from tests.integration.bus.conftest import Connect
 
 

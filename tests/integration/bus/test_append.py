@@ -6,16 +6,19 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from mesh.bus.api import ApiError
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.entries import apply
 from mesh.bus.frames import BACKLOG, FrameWriter
 from mesh.bus.history import story
-from mesh.bus.jetstream import ApiError, JetStream, fence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import fence
 from mesh.bus.topology import declare, run_stream
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_frame, encode
-from mesh.protocol.messages import Cancel, Claim, Odds, Queued, WorkerStopped
+from mesh.protocol.events import Cancel, Claim, Queued, WorkerStopped
+from mesh.protocol.frames import Odds
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits

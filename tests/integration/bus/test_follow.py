@@ -7,15 +7,17 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from mesh.bus.api import StreamInfo
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.follow import Follower, Track
 from mesh.bus.frames import FrameWriter
 from mesh.bus.history import story
-from mesh.bus.jetstream import JetStream, StreamInfo, fence
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import fence
 from mesh.bus.topology import declare
 from mesh.protocol import subjects
-from mesh.protocol.messages import Claim, Done, Failed, Queued
+from mesh.protocol.events import Claim, Done, Failed, Queued
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits

@@ -11,11 +11,12 @@ from nats.aio.subscription import Subscription
 
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus, Callback, Silence, status
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replayer
+from mesh.bus.stored import Stored
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
-from mesh.protocol.messages import Cancel, Queued
+from mesh.protocol.events import Cancel, Queued
 from mesh.protocol.subjects import Writer
 from mesh.store import schema
 from mesh.store.database import Database

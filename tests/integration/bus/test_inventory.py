@@ -6,11 +6,13 @@ from math import inf
 import pytest
 from msgspec.structs import replace
 
-from mesh.bus.jetstream import JetStream, Stored, StreamInfo
+from mesh.bus.api import StreamInfo
+from mesh.bus.jetstream import JetStream
 from mesh.bus.queue import Inventory
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Prompt
+from mesh.protocol.request import Prompt
 from tests.integration.bus.conftest import a_request
 
 PLACE = subjects.req("m", "t")

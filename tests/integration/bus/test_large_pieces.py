@@ -12,13 +12,16 @@ from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus, Oversized
 from mesh.bus.entries import apply
 from mesh.bus.frames import FrameWriter
-from mesh.bus.jetstream import JetStream, fence
+from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.bus.replay import Replayer
+from mesh.bus.stored import fence
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Claim, Done, End, Failed, Message, Odds, Prompt, Queued, Sampling
+from mesh.protocol.events import Claim, Done, End, Failed, Queued
+from mesh.protocol.frames import Odds
 from mesh.protocol.poison import Bounds
+from mesh.protocol.request import Message, Prompt, Sampling
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings

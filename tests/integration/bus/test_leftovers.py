@@ -9,7 +9,8 @@ from mesh.bus.jetstream import JetStream
 from mesh.gateway.leftovers import LINGER, MOST, Leftovers
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode, encode
-from mesh.protocol.messages import Cancelled, Deleted, Prompt, Queued
+from mesh.protocol.events import Cancelled, Deleted, Queued
+from mesh.protocol.request import Prompt
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
 from tests.queued import items_under

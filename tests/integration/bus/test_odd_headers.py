@@ -8,11 +8,12 @@ import pytest
 from mesh.bus.appender import append_event
 from mesh.bus.follow import Follower
 from mesh.bus.history import last_event, story
-from mesh.bus.jetstream import EXPECTED, JetStream
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import EXPECTED
 from mesh.bus.tail import Tail
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Cancel, Claim, Queued
+from mesh.protocol.events import Cancel, Claim, Queued
 from mesh.protocol.subjects import Writer
 from tests.conftest import Broker
 from tests.integration.bus.conftest import a_request

@@ -10,7 +10,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
 from mesh.gateway import logs as following
 from mesh.gateway.logs import Logs
-from mesh.protocol.messages import Cancelled, Queued
+from mesh.protocol.events import Cancelled, Queued
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
 

@@ -19,7 +19,7 @@ from mesh.gateway import endings as endings_
 from mesh.gateway.deadlines import OBEYING
 from mesh.gateway.endings import Endings
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancel, Cancelled, Done, Failed, Queued, RunEvent
+from mesh.protocol.events import Cancel, Cancelled, Done, Failed, Queued, RunEvent
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import Connect, a_request

@@ -10,7 +10,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.presence import Fleet, announce, present, withdraw
 from mesh.protocol import subjects
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 from tests.integration.bus.conftest import Connect
 
 INFO = WorkerInfo(

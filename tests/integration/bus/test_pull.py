@@ -15,7 +15,7 @@ from mesh.bus.topology import declare_model
 from mesh.cli import enrol
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Prompt
+from mesh.protocol.request import Prompt
 from tests.conftest import Broker
 from tests.integration.bus.conftest import Connect, a_request
 

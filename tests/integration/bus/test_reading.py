@@ -5,11 +5,13 @@ import time
 import pytest
 
 from mesh.bus.appender import append_event, new_uid
+from mesh.bus.batch import BATCH_BYTES
 from mesh.bus.connection import Bus
 from mesh.bus.history import events, story
-from mesh.bus.jetstream import BATCH_BYTES, JetStream, Stored
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.protocol import subjects
-from mesh.protocol.messages import Cancel, Cancelled, LogEvent, Queued
+from mesh.protocol.events import Cancel, Cancelled, LogEvent, Queued
 from mesh.protocol.subjects import Writer
 from tests.conftest import Broker
 from tests.integration.bus.conftest import Connect, a_request

@@ -15,7 +15,9 @@ from mesh.bus.presence import RENEW
 from mesh.bus.pull import Item
 from mesh.gateway.resume import Resumer
 from mesh.protocol import subjects
-from mesh.protocol.messages import Alive, Claim, Prompt, Queued
+from mesh.protocol.events import Claim, Queued
+from mesh.protocol.questions import Alive
+from mesh.protocol.request import Prompt
 from mesh.protocol.subjects import Writer
 from mesh.worker.claim import Claims, Settled
 from tests.conftest import Broker

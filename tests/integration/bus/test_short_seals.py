@@ -7,12 +7,14 @@ from msgspec.structs import replace
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.connection import Bus
 from mesh.bus.follow import Follower, Track
-from mesh.bus.jetstream import JetStream, fence
+from mesh.bus.jetstream import JetStream
 from mesh.bus.replay import Replayer
+from mesh.bus.stored import fence
 from mesh.bus.tracks import SHORT
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Done, Entry, Failed, Frame, RunEvent
+from mesh.protocol.events import Done, Failed, RunEvent
+from mesh.protocol.frames import Entry, Frame
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import RunSubject
 from tests.integration.bus.test_follow import Author, Write, author, counted, ended

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from mesh.bus import snapshot
+from mesh.bus.api import ApiError
 from mesh.bus.connection import Bus
-from mesh.bus.jetstream import ApiError, JetStream, Stored
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.bus.topology import declare
 from mesh.protocol import subjects
 from mesh.protocol.subjects import Writer

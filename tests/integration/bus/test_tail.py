@@ -13,7 +13,7 @@ from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
 from mesh.gateway.unfinished import Unfinished
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Done, Failed, Queued
+from mesh.protocol.events import Done, Failed, Queued
 from mesh.protocol.subjects import Writer
 from mesh.settings import Limits
 from tests.conftest import Broker

@@ -12,8 +12,10 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Failed, Prompt, Refused, RunStatus
+from mesh.protocol.events import Failed
 from mesh.protocol.poison import Bounds
+from mesh.protocol.questions import Refused, RunStatus
+from mesh.protocol.request import Prompt
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Answer, Patience

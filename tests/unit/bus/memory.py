@@ -13,19 +13,10 @@ from typing import Any, Literal, TypeVar, cast
 from msgspec import Struct
 from nats.aio.msg import Msg
 
+from mesh.bus.api import TRANSIENT_LAST, WRONG_LAST, ApiError, StreamConfig, StreamInfo, StreamState
 from mesh.bus.connection import Bus, Disconnected, NoResponders, Silence
-from mesh.bus.jetstream import (
-    EXPECTED,
-    EXPECTED_SUBJECT,
-    TRANSIENT_LAST,
-    WRONG_LAST,
-    ApiError,
-    JetStream,
-    Stored,
-    StreamConfig,
-    StreamInfo,
-    StreamState,
-)
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import EXPECTED, EXPECTED_SUBJECT, Stored
 from mesh.protocol.codec import encode
 
 T = TypeVar("T")

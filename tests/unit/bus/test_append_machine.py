@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from mesh.bus import appender, frames
+from mesh.bus.api import WRONG_LAST, ApiError
 from mesh.bus.appender import Fenced, append_event
 from mesh.bus.frames import FrameWriter
-from mesh.bus.jetstream import WRONG_LAST, ApiError, fence
+from mesh.bus.stored import fence
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, decode_frame, encode
-from mesh.protocol.messages import Cancel, Frame
+from mesh.protocol.events import Cancel
+from mesh.protocol.frames import Frame
 from mesh.protocol.subjects import Writer
 from tests.unit.bus.memory import Clockwork, Fate, MemoryLog
 

@@ -28,16 +28,8 @@ from mesh.bus.replay import Replayer
 from mesh.bus.tracks import BELIED, LOST, Tracks
 from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    Cancel,
-    Claim,
-    Done,
-    Entry,
-    Failed,
-    Frame,
-    Queued,
-    RunEvent,
-)
+from mesh.protocol.events import Cancel, Claim, Done, Failed, Queued, RunEvent
+from mesh.protocol.frames import Entry, Frame
 from mesh.protocol.run import Applied, Run
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request

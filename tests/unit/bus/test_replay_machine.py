@@ -26,27 +26,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from mesh.bus import history, jetstream
+from mesh.bus import batch, history
 from mesh.bus.connection import BusError
-from mesh.bus.jetstream import WHATEVER_COMES, JetStream, Stored
+from mesh.bus.jetstream import WHATEVER_COMES, JetStream
 from mesh.bus.log_end import LASTS, Outdated
 from mesh.bus.replay import RETRY, Replayer, Replays
+from mesh.bus.stored import Stored
 from mesh.bus.track import Track
 from mesh.gateway.endings import Endings, _late
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, decode_frame
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    Cancel,
-    Cancelled,
-    Claim,
-    Done,
-    Entry,
-    Failed,
-    Frame,
-    Queued,
-    RunEvent,
-)
+from mesh.protocol.events import Cancel, Cancelled, Claim, Done, Failed, Queued, RunEvent
+from mesh.protocol.frames import Entry, Frame
 from mesh.protocol.run import Applied, Run, ids_checksum, text_checksum
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
@@ -565,7 +557,7 @@ def without_the_rule_of_the_latest_claim(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def without_heed_of_holes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jetstream, "_follows", lambda *_: True)
+    monkeypatch.setattr(batch, "_follows", lambda *_: True)
 
 
 def without_following_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:

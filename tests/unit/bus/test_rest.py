@@ -6,7 +6,8 @@ import pytest
 
 from mesh.bus.rest import Forgotten, Rest
 from mesh.protocol import subjects
-from mesh.protocol.messages import Claim, Done, Entry, Frame, Queued
+from mesh.protocol.events import Claim, Done, Queued
+from mesh.protocol.frames import Entry, Frame
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request

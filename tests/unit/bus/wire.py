@@ -14,9 +14,11 @@ import msgspec
 from msgspec import Struct
 from nats.aio.msg import Msg
 
+from mesh.bus.api import NOT_FOUND, ApiError
 from mesh.bus.connection import Bus, Callback, Disconnected, Silence
-from mesh.bus.jetstream import EXPECTED, NOT_FOUND, ApiError, JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.seclusion import Seclusion
+from mesh.bus.stored import EXPECTED, Stored
 from mesh.protocol.codec import encode
 from tests.unit.bus.memory import WIRE, MemoryLog, matches
 

@@ -8,7 +8,7 @@ import pytest
 
 from mesh.cli.console import Console, banner, models
 from mesh.cli.local import Running
-from mesh.protocol.messages import ModelCard, WorkerInfo
+from mesh.protocol.worker_info import ModelCard, WorkerInfo
 
 RUNNING = Running(pid=1, nats_host="0.0.0.0", nats_port=4222, gateway="http://127.0.0.1:8000")
 

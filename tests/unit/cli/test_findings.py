@@ -7,7 +7,7 @@ from mesh.cli import findings
 from mesh.cli.findings import Finding
 from mesh.cli.fleet import Queue
 from mesh.protocol.chats import Health
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 
 MIB, GIB = 1 << 20, 1 << 30
 

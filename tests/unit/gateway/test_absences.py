@@ -6,7 +6,7 @@ from mesh.bus.appender import new_uid
 from mesh.gateway import living
 from mesh.gateway.living import Absences
 from mesh.gateway.sweeper import forsaken
-from mesh.protocol.messages import Queued
+from mesh.protocol.events import Queued
 from mesh.protocol.run import Run
 from mesh.settings import GatewaySettings
 from tests.integration.bus.conftest import a_request

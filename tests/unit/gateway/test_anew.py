@@ -4,7 +4,7 @@ import pytest
 
 from mesh.gateway.anew import RETRY_AFTER, next_id, refusal, void
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancel, Cancelled, Claim, Done, Failed, RunEvent
+from mesh.protocol.events import Cancel, Cancelled, Claim, Done, Failed, RunEvent
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 

@@ -8,7 +8,7 @@ import pytest
 
 from mesh.gateway.ask.body import Said, newest, read
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Charge, Message
+from mesh.protocol.request import Charge, Message
 
 WHOLE: dict[str, Any] = {"question": "why?", "client_id": "c", "user_id": "u", "stream": False}
 

@@ -11,22 +11,11 @@ from mesh.gateway.presets import PRESETS
 from mesh.gateway.seen import Seen
 from mesh.protocol.chats import ChatMessage, MessageState, WorkParameters
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    Cancelled,
-    Claim,
-    Done,
-    End,
-    Failed,
-    Message,
-    ModelCard,
-    Queued,
-    Request,
-    Sampling,
-    Turn,
-    UserMessage,
-)
+from mesh.protocol.events import Cancelled, Claim, Done, End, Failed, Queued
+from mesh.protocol.request import Message, Request, Sampling, Turn, UserMessage
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
+from mesh.protocol.worker_info import ModelCard
 from mesh.store import tree
 from mesh.store.models import Chat
 

@@ -5,7 +5,8 @@ import pytest
 from mesh.gateway.crowd import LONGEST, UNKNOWN, WINDOW, Crowd
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Claim, Done, Failed, Queued, Request
+from mesh.protocol.events import Claim, Done, Failed, Queued
+from mesh.protocol.request import Request
 
 CLAIM = Claim(uid="c", n=1, item=1, ack_reply="", model="tiny")
 DONE = Done(uid="d", finish="stop")

@@ -16,21 +16,10 @@ from mesh.gateway.limits.headers import LIMITS, headers, span
 from mesh.gateway.limits.limiter import horizon, messages
 from mesh.gateway.limits.window import Window
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.events import Cancel, Cancelled, Claim, Done, Failed, Queued, RunEvent
+from mesh.protocol.events import Usage as Tokens
 from mesh.protocol.limits import Allowance, GetUsage, Usage, UsageRow
-from mesh.protocol.messages import (
-    Cancel,
-    Cancelled,
-    Claim,
-    Done,
-    Failed,
-    Message,
-    Queued,
-    Request,
-    RunEvent,
-    Turn,
-    UserMessage,
-)
-from mesh.protocol.messages import Usage as Tokens
+from mesh.protocol.request import Message, Request, Turn, UserMessage
 from mesh.protocol.subjects import Priority
 from mesh.settings import GatewaySettings
 from tests.limiting import Said, limiter

@@ -6,16 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mesh.gateway.metrics.meters import REMEMBERED, Meters
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    Claim,
-    Done,
-    Failed,
-    Queued,
-    Request,
-    RunEvent,
-    Timings,
-    Usage,
-)
+from mesh.protocol.events import Claim, Done, Failed, Queued, RunEvent, Timings, Usage
+from mesh.protocol.request import Request
 from mesh.protocol.subjects import RunSubject, Writer
 
 QUEUED = Queued(

@@ -2,7 +2,7 @@
 
 from mesh.gateway.metrics.machines import machines
 from mesh.protocol.hardware import GpuLoad, Load
-from mesh.protocol.messages import WorkerInfo
+from mesh.protocol.worker_info import WorkerInfo
 
 GIB = 1 << 30
 

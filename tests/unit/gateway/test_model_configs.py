@@ -3,7 +3,7 @@
 from mesh.gateway.model_configs import description, presets
 from mesh.gateway.presets import PRESETS
 from mesh.gateway.views import model_config_read
-from mesh.protocol.messages import ModelCard
+from mesh.protocol.worker_info import ModelCard
 
 
 def card(context_length: int, engine: str = "llamacpp") -> ModelCard:

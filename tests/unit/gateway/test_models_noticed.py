@@ -11,7 +11,7 @@ from mesh.bus.presence import Fleet
 from mesh.gateway import models
 from mesh.gateway.models import Models
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import ModelCard, WorkerInfo
+from mesh.protocol.worker_info import ModelCard, WorkerInfo
 
 T = TypeVar("T")
 

@@ -7,9 +7,10 @@ from typing import cast
 import pytest
 
 from mesh.bus.follow import Follower
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
 from mesh.bus.log_end import Head
+from mesh.bus.stored import Stored
 from mesh.bus.tail import Tail
 from mesh.bus.tracks import Tracks
 from mesh.gateway.lookout import Lookout
@@ -17,7 +18,7 @@ from mesh.gateway.unfinished import Unfinished
 from mesh.gateway.usher import Usher
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Queued, RunEvent
+from mesh.protocol.events import Queued, RunEvent
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
 from tests.unit.bus.memory import Clockwork, MemoryLog

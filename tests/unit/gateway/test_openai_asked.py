@@ -14,7 +14,7 @@ from mesh.gateway.openai.chat_body import ChatCompletionBody, read
 from mesh.gateway.openai.parameters import CHAT, TEXT, Table, Treatment
 from mesh.gateway.openai.text_body import CompletionBody
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Request, Sampling
+from mesh.protocol.request import Message, Request, Sampling
 
 HELLO = [{"role": "user", "content": "hello"}]
 

@@ -7,19 +7,11 @@ from mesh.gateway.openai.asked import Asked
 from mesh.gateway.openai.completion import DONE, Book, Chunks
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    Cancelled,
-    Done,
-    End,
-    Failed,
-    ModelCard,
-    Odds,
-    Request,
-    Sampling,
-    Tool,
-    Usage,
-)
+from mesh.protocol.events import Cancelled, Done, End, Failed, Usage
+from mesh.protocol.frames import Odds
+from mesh.protocol.request import Request, Sampling, Tool
 from mesh.protocol.run import Run
+from mesh.protocol.worker_info import ModelCard
 
 REQUEST = Request(
     rid="r1", reply="gw1", tenant="ada", model="echo", messages=(), created=5.5, deadline=60.0

@@ -11,7 +11,7 @@ from mesh.gateway.openai import chat_body, text_body
 from mesh.gateway.openai.responses import body as responses_body
 from mesh.gateway.openai.tokenize import TokenizeBody
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}

@@ -6,7 +6,7 @@ from typing import Any, cast
 from mesh.gateway.ask.quota import Quota
 from mesh.gateway.store import Store
 from mesh.protocol.clients import ClientUsage, GetClient
-from mesh.protocol.messages import Cancel, Done
+from mesh.protocol.events import Cancel, Done
 
 ADA = ("ada", "1234")
 

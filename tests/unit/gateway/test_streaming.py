@@ -9,7 +9,8 @@ from mesh.bus.track import Track
 from mesh.gateway.generate import GenerateDialect
 from mesh.gateway.logs import Logs
 from mesh.gateway.stream import FORGOTTEN, KEEP_ALIVE, SLOW, WINDOW, Stream
-from mesh.protocol.messages import Done, Queued, Request
+from mesh.protocol.events import Done, Queued
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 from tests.unit.test_draft_usage import REQUEST
 

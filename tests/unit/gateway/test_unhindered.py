@@ -13,7 +13,7 @@ from mesh.gateway.traces.telling import Traces
 from mesh.gateway.unhindered import tell_all
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.codec import decode_event
-from mesh.protocol.messages import Done, Queued, RunEvent
+from mesh.protocol.events import Done, Queued, RunEvent
 from mesh.protocol.subjects import RunSubject, Writer
 from tests.unit.protocol.test_fuzz import golden
 

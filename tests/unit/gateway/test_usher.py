@@ -2,12 +2,14 @@
 
 from typing import cast
 
-from mesh.bus.jetstream import JetStream, Stored
+from mesh.bus.jetstream import JetStream
+from mesh.bus.stored import Stored
 from mesh.bus.tail import Tail
 from mesh.gateway.usher import Usher
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Done, Message, Prompt, Queued, Request, RunEvent
+from mesh.protocol.events import Done, Queued, RunEvent
+from mesh.protocol.request import Message, Prompt, Request
 from mesh.protocol.subjects import Writer
 
 WAITING = Request(

@@ -2,7 +2,8 @@
 
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Claim, Done, Failed, Queued, Request
+from mesh.protocol.events import Cancelled, Claim, Done, Failed, Queued
+from mesh.protocol.request import Request
 
 
 def queued(rid: str, model: str = "tiny", deadline: float = 100.0) -> Queued:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from mesh.protocol.abilities import Ability, lacking
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.grammar import Grammar
-from mesh.protocol.messages import Message, Request, Sampling, Tool, ToolCall
+from mesh.protocol.request import Message, Request, Sampling, Tool, ToolCall
 
 PLAIN = Request(
     rid="r1",

@@ -10,7 +10,7 @@ from msgspec import Struct
 from mesh.protocol.catalogue import travelling
 from mesh.protocol.codec import decode_event
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Failed
+from mesh.protocol.events import Failed
 from tests.neighbours import newer, older
 from tools.golden import files_of
 

@@ -12,11 +12,12 @@ import pytest
 from msgspec import Struct
 
 from mesh.bus.follow import Follower
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 from mesh.protocol import codec, subjects
 from mesh.protocol.catalogue import travelling
 from mesh.protocol.codec import decode, encode
-from mesh.protocol.messages import Claim, Done, Entry, Frame, Queued
+from mesh.protocol.events import Claim, Done, Queued
+from mesh.protocol.frames import Entry, Frame
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 from mesh.store.records import Unreadable, read

@@ -9,18 +9,12 @@ from msgspec.structs import replace
 
 from mesh.protocol.codec import decode, decode_event, decode_frame, encode
 from mesh.protocol.embeddings import Embedded
-from mesh.protocol.messages import (
-    Claim,
-    Done,
-    Queued,
-    Request,
-    Timings,
-    Usage,
-    WorkerInfo,
-)
+from mesh.protocol.events import Claim, Done, Queued, Timings, Usage
 from mesh.protocol.numbers import EXACT, LEAP, MOST_SECONDS, MOST_TOKENS
+from mesh.protocol.request import Request
 from mesh.protocol.run import Applied, Run
 from mesh.protocol.subjects import Writer, acknowledges
+from mesh.protocol.worker_info import WorkerInfo
 from tests.unit.protocol.test_fuzz import golden
 
 GATEWAY, HOLDER, MAD = Writer("gateway", "a"), Writer("w1", "a"), Writer("mad", "a")

@@ -5,8 +5,10 @@ from itertools import groupby
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.protocol.messages import Claim, Entry, Queued, Request
+from mesh.protocol.events import Claim, Queued
+from mesh.protocol.frames import Entry
 from mesh.protocol.poison import Bounds, at_last_place, blamed
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 from mesh.protocol.subjects import Writer
 

@@ -8,19 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
-    Cancel,
-    Claim,
-    Deleted,
-    Done,
-    Entry,
-    Failed,
-    Odds,
-    Queued,
-    Request,
-    RunEvent,
-    Seal,
-)
+from mesh.protocol.events import Cancel, Claim, Deleted, Done, Failed, Queued, RunEvent, Seal
+from mesh.protocol.frames import Entry, Odds
+from mesh.protocol.request import Request
 from mesh.protocol.run import Applied, Run, ids_checksum, text_checksum
 from mesh.protocol.subjects import Writer
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mesh.protocol.messages import Message, ToolCall, Usage
+from mesh.protocol.events import Usage
+from mesh.protocol.request import Message, ToolCall
 from mesh.protocol.tool_story import ToolStory, rid_of
 from mesh.protocol.tools import ActionDone, ActionsNeeded, RunBegun, RunOver, ToolEvent, ToolRun
 

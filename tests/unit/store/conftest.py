@@ -15,8 +15,8 @@ from sqlalchemy import select
 from mesh.protocol.accounts import SignIn, User
 from mesh.protocol.chats import Chat, CreateChat
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Refused
 from mesh.protocol.queries import Query
+from mesh.protocol.questions import Refused
 from mesh.settings import StoreSettings
 from mesh.store import schema
 from mesh.store.accounts import Accounts

@@ -4,12 +4,12 @@ import asyncio
 
 from msgspec import Struct
 
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 from mesh.bus.tail import Head
 from mesh.protocol import subjects
 from mesh.protocol.codec import decode_event, encode
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import (
+from mesh.protocol.events import (
     Cancel,
     Cancelled,
     Claim,
@@ -18,23 +18,18 @@ from mesh.protocol.messages import (
     Failed,
     FleetEvent,
     LogEvent,
-    Message,
-    ModelCard,
     Queued,
-    Request,
-    Sampling,
     Seal,
     Timings,
-    Turn,
     Usage,
-    UserMessage,
-    WorkerInfo,
     WorkerLost,
     WorkerStarted,
     WorkerStopped,
 )
+from mesh.protocol.request import Message, Request, Sampling, Turn, UserMessage
 from mesh.protocol.run import text_checksum
 from mesh.protocol.subjects import FLEET, Writer
+from mesh.protocol.worker_info import ModelCard, WorkerInfo
 
 BEGAN = 1_700_000_000.0
 """Unix time of sequence 0 in a MemoryLog; each sequence is a second later."""

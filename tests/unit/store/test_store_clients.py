@@ -4,7 +4,8 @@ from mesh.protocol.accounts import RemoveUser
 from mesh.protocol.chats import Ok
 from mesh.protocol.clients import ClientUsage, GetClient
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Charge, Queued, Usage
+from mesh.protocol.events import Cancelled, Queued, Usage
+from mesh.protocol.request import Charge
 from mesh.protocol.subjects import Writer
 from tests.unit.store import story
 from tests.unit.store.conftest import Store

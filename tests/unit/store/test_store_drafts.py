@@ -13,8 +13,8 @@ from mesh.protocol.chats import (
 )
 from mesh.protocol.errors import ErrorCode
 from mesh.protocol.evaluations import EvaluateMessage
-from mesh.protocol.messages import Turn
 from mesh.protocol.numbered import ListNumbered, NumberedChats, OpenChat
+from mesh.protocol.request import Turn
 from mesh.settings import StoreSettings
 from tests.unit.store import story
 from tests.unit.store.conftest import Store, running

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mesh.bus.connection import Silence
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 from mesh.bus.tail import Head
 from mesh.protocol.chats import GetRun, RunRow
 from mesh.protocol.errors import ErrorCode

@@ -21,7 +21,8 @@ from mesh.protocol.chats import (
     Vote,
 )
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import End, Message, Turn
+from mesh.protocol.events import End
+from mesh.protocol.request import Message, Turn
 from mesh.settings import StoreSettings
 from mesh.store import tree
 from tests.unit.store import story

@@ -5,8 +5,8 @@ import pytest
 from msgspec.structs import replace
 
 from mesh.protocol.chats import GetRun, RunRow
-from mesh.protocol.messages import Charge
 from mesh.protocol.numbers import MOST_TOKENS
+from mesh.protocol.request import Charge
 from mesh.protocol.subjects import Writer
 from mesh.store.usage import MOST, added
 from tests.unit.store import story

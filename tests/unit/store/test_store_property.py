@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh.bus.jetstream import Stored
+from mesh.bus.stored import Stored
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import End, Turn
+from mesh.protocol.events import End
+from mesh.protocol.request import Turn
 from mesh.protocol.subjects import Writer
 from tests.unit.store import story
 from tests.unit.store.conftest import Store, dump, running

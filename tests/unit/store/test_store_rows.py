@@ -14,7 +14,7 @@ from mesh.protocol.chats import (
 )
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Deleted, Done, End, Failed, Timings, Usage
+from mesh.protocol.events import Deleted, Done, End, Failed, Timings, Usage
 from mesh.protocol.run import text_checksum
 from mesh.protocol.subjects import Writer
 from tests.unit.store import story

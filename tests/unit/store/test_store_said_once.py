@@ -2,7 +2,7 @@
 
 from mesh.protocol.accounts import User
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 from mesh.protocol.threads import (
     AddThreadMessage,
     CreateThread,

@@ -4,7 +4,7 @@ import pytest
 
 from mesh.protocol.chats import Chat, ChatPage, ChatTree, GetChat, ListChats, Ok
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Cancelled, Failed
+from mesh.protocol.events import Cancelled, Failed
 from mesh.protocol.numbered import OpenChat
 from mesh.protocol.taking_back import TakeBack
 from tests.unit.store import story

@@ -23,7 +23,7 @@ from mesh.protocol.assistants import (
 from mesh.protocol.chats import Ok
 from mesh.protocol.codec import encode
 from mesh.protocol.errors import ErrorCode
-from mesh.protocol.messages import Message, Tool, ToolCall
+from mesh.protocol.request import Message, Tool, ToolCall
 from mesh.protocol.threads import (
     AddThreadMessage,
     CreateThread,

@@ -6,7 +6,7 @@ from mesh.protocol import subjects
 from mesh.protocol.accounts import RemoveUser
 from mesh.protocol.chats import Ok
 from mesh.protocol.codec import encode
-from mesh.protocol.messages import Message, ToolCall
+from mesh.protocol.request import Message, ToolCall
 from mesh.protocol.subjects import Writer
 from mesh.protocol.tools import (
     ActionDone,

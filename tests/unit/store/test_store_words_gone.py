@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from mesh.protocol.accounts import ListRuns, RemoveUser, Runs, User
 from mesh.protocol.chats import Ok
-from mesh.protocol.messages import Message
 from mesh.protocol.own_data import ListToolRuns, ToolRuns
+from mesh.protocol.request import Message
 from mesh.protocol.subjects import Writer
 from mesh.protocol.threads import DeleteThread, DeleteThreadMessage, Thread, UpdateThread
 from mesh.protocol.tool_story import rid_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mesh.protocol.messages import Sampling
+from mesh.protocol.request import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import Engine, Job, Step
 from mesh.worker.engines.exllamav2 import start

@@ -13,7 +13,7 @@ from mesh.gateway.grammar import json_schema, tool_calls
 from mesh.gateway.grammar.tool_calls import Function
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Chars, Grammar
-from mesh.protocol.messages import Sampling
+from mesh.protocol.request import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import Engine, EngineError, Job
 from mesh.worker.engines.exllamav2 import start

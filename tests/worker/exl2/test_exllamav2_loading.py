@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import save_file
 
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Sampling
+from mesh.protocol.request import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import CHATML
 from mesh.worker.engines.choose import load as load_by_settings

@@ -10,7 +10,7 @@ import torch
 from msgspec.structs import replace
 
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Sampling
+from mesh.protocol.request import Sampling
 from mesh.settings import WorkerSettings
 from mesh.worker.engines.base import Engine
 from mesh.worker.engines.exllamav2 import start

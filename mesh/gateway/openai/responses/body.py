@@ -12,7 +12,7 @@ from mesh.gateway.openai.asked import Asked, Count, Share, bad, unsupported
 from mesh.gateway.openai.responses.shapes import Note
 from mesh.gateway.openai.tools_body import FunctionBody, JsonSchema, NamedFunction, NamedTool
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Message, Sampling, ToolCall
+from mesh.protocol.request import Message, Sampling, ToolCall
 
 _KINDS = kinds.TOOLS | {
     "input": ("message", "function_call", "function_call_output", "reasoning"),

@@ -21,7 +21,7 @@ from mesh.gateway.openai.responses.story import PREFIX
 from mesh.gateway.services import Services, Wired
 from mesh.gateway.stopping import stop
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Deleted
+from mesh.protocol.events import Deleted
 
 
 class ResponseDeleted(Struct):

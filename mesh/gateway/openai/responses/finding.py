@@ -7,7 +7,8 @@ from mesh.gateway.openai.responses.story import PREFIX
 from mesh.gateway.services import Services
 from mesh.gateway.tokens import Principal
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Queued, Request
+from mesh.protocol.events import Queued
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 
 Found = tuple[Run, Request, Note]

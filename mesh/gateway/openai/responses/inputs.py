@@ -13,7 +13,7 @@ from mesh.gateway.openai.responses.finding import find
 from mesh.gateway.openai.responses.shapes import Note
 from mesh.gateway.queries import refuse_queries
 from mesh.gateway.services import Wired
-from mesh.protocol.messages import Request
+from mesh.protocol.request import Request
 
 Order = Literal["asc", "desc"]
 

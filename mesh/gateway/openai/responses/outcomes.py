@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from mesh.gateway.openai.asked import bad
 from mesh.gateway.openai.responses.body import ResponsesBody
-from mesh.protocol.messages import Message
+from mesh.protocol.request import Message
 
 
 def check_outcomes(body: ResponsesBody, before: Iterable[Message] = ()) -> None:

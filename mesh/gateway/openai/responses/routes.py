@@ -32,7 +32,8 @@ from mesh.gateway.stopping import stop
 from mesh.gateway.tokens import Principal
 from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.messages import Done, Failed, Message, Request
+from mesh.protocol.events import Done, Failed
+from mesh.protocol.request import Message, Request
 
 
 @post(

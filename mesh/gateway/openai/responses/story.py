@@ -26,7 +26,8 @@ from mesh.gateway.openai.responses.shapes import (
     Used,
 )
 from mesh.gateway.openai.speech import Delta, Speech
-from mesh.protocol.messages import Cancelled, Done, End, Request, Usage
+from mesh.protocol.events import Cancelled, Done, End, Usage
+from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 
 _encode = msgspec.json.Encoder().encode

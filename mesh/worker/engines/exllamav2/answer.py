@@ -13,7 +13,7 @@ import torch
 from exllamav2.generator import ExLlamaV2DynamicJob
 from tokenizers import Tokenizer
 
-from mesh.protocol.messages import Odds
+from mesh.protocol.frames import Odds
 from mesh.worker.engines.base import EngineError, Finish, Job, Step
 from mesh.worker.engines.exllamav2.folder import ModelFolder
 from mesh.worker.engines.exllamav2.held import Held

@@ -13,7 +13,7 @@ import torch
 from exllamav2.generator import ExLlamaV2Sampler
 from torch import Tensor
 
-from mesh.protocol.messages import Sampling
+from mesh.protocol.request import Sampling
 
 N = TypeVar("N", int, float)
 

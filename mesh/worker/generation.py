@@ -1,0 +1,161 @@
+"""An engine's work on one answer: every piece that it says goes into the draft and on to the log.
+
+Whether there is to be an answer, and what its end says, is decided elsewhere (`answer.py`): this is
+over at a stop string, at the length, at the deadline, or because it was interrupted.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+
+from mesh.bus.frames import FrameWriter
+from mesh.protocol.frames import Odds
+from mesh.protocol.request import Request
+from mesh.worker.draft import Draft
+from mesh.worker.engines.base import Engine, EngineError, Finish, Job, Step
+from mesh.worker.gate import Gate, Piece, has_stopped
+from mesh.worker.meter import Meter
+from mesh.worker.parts import parts
+from mesh.worker.prompt import PromptBuilder
+
+STEADY = 2.0
+"""Seconds for which an engine has said an answer until it is seen to be well."""
+
+LETTING_GO = 1.0
+"""Seconds that an engine may take to let go of an answer; it is left behind with it then."""
+
+
+class Late(Exception):
+    """The time of the request is over. An engine's own TimeoutError is the engine's failure."""
+
+
+class Generation:
+    """One answer's. `run` once; `interrupt` has that raise CancelledError.
+
+    n: of the claim under which it is written; truncated: messages that the prompt left out;
+    left_behind: the engine has not let go of the answer when told to, and holds it for ever.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        n: int,
+        draft: Draft,
+        engine: Engine,
+        prompts: PromptBuilder,
+        frames: FrameWriter,
+        meter: Meter,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._request = request
+        self._n = n
+        self._likely = request.sampling.logprobs is not None
+        self._draft = draft
+        self._engine = engine
+        self._prompts = prompts
+        self._frames = frames
+        self._meter = meter
+        self._clock = clock
+        self._task: asyncio.Task[Finish] | None = None
+        self._awaited: asyncio.Future[Finish] | None = None
+        self._stepped = time.monotonic()
+        self.truncated = 0
+        self.left_behind = False
+
+    @property
+    def running(self) -> bool:
+        """Whether the engine is at it: it has been asked, and has not come to its end."""
+        return self._task is not None and not self._task.done()
+
+    def silent(self, now: float) -> float:
+        """Seconds for which the engine, being at it, has said nothing. now: time.monotonic()."""
+        return now - self._stepped if self.running and not self._frames.full else 0.0
+
+    def goes_well(self, since: float) -> bool:
+        """Whether the engine has been saying it for a while, and also since then. since:
+        time.monotonic()."""
+        first = self._draft.first
+        steady = first is not None and self._clock() - first > STEADY
+        return steady and self.running and self._stepped > since
+
+    def interrupt(self) -> None:
+        """Stop at this token, if it runs."""
+        if self._awaited is not None and self.running:
+            self._awaited.cancel()
+
+    async def run(self) -> Finish:
+        """Generate up to the end; the engine is done with it then, or left behind.
+
+        Raises Late at the request's deadline, MeshError where the request is at fault, EngineError
+        and whatever an engine may throw, Unwritten when it cannot be written.
+        """
+        self._stepped = time.monotonic()
+        self._task = asyncio.create_task(self._drive())
+        self._awaited = asyncio.shield(self._task)
+        time_left = asyncio.timeout(self._request.deadline - self._clock())
+        try:
+            async with time_left:
+                return await self._awaited
+        except TimeoutError as error:
+            raise (Late() if time_left.expired() else error) from None
+        finally:
+            await self._let_go(self._task)
+
+    async def _let_go(self, task: asyncio.Task[Finish]) -> None:
+        """Have the engine end with it, if it has not. One that hangs keeps nobody waiting, and what
+        it still says is not heard."""
+        if task.done():
+            return
+        task.cancel()
+        await asyncio.wait({task}, timeout=LETTING_GO)
+        self.left_behind = not task.done()
+
+    async def _drive(self) -> Finish:
+        built = await self._prompts.prepare(self._request)
+        self.truncated = built.truncated
+        self._draft.prompted(built)
+        left = built.max_tokens - self._draft.tokens()
+        if has_stopped(self._draft.pieces):
+            return "stop"
+        return await self._stream(self._draft.job(built, left)) if left > 0 else "length"
+
+    async def _stream(self, job: Job) -> Finish:
+        gate, frames = Gate(job.sampling.stop), self._frames
+        longest, largest = frames.longest, frames.largest
+        async with aclosing(self._engine.generate(job)) as steps:
+            async for step in steps:
+                if self.left_behind:
+                    raise asyncio.CancelledError
+                self._note(step)
+                fitted = self._deliver(gate.feed(step.text, step.ids, step.odds), longest, largest)
+                if fitted and step.finish and not gate.stopped:
+                    fitted = self._deliver(gate.finish(), longest, largest)
+                if not fitted:
+                    return "length"
+                if gate.stopped:
+                    return "stop"
+                if step.finish:
+                    return step.finish
+                if frames.full:
+                    await frames.room()
+                    self._stepped = time.monotonic()  # it was us who kept the engine waiting
+        raise EngineError("the engine ended without saying why")
+
+    def _note(self, step: Step) -> None:
+        self._stepped = time.monotonic()
+        self._draft.note(step, self._stepped)
+
+    def _deliver(self, pieces: list[Piece], longest: int, largest: int) -> bool:
+        """Write pieces; false once the answer is too long for what would come next."""
+        draft, rid, n = self._draft, self._request.rid, self._n
+        for whole in pieces:
+            for piece in parts(whole, largest):
+                text, ids, odds = piece
+                odds = (odds or Odds(0.0)) if self._likely else None
+                self._frames.put(rid, n, len(draft.pieces), text, ids, odds)
+                draft.add(piece)
+                self._meter.tokens += 1 if ids is None else len(ids)
+                if not draft.fits(longest):
+                    return False
+        return True
