@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mesh.protocol.chats import ChatTree, CreateChat, GetChat, GetHealth, Health
 from mesh.protocol.errors import ErrorCode
+from mesh.store import follower
 from mesh.store.database import PRAGMAS, is_trouble
 from tests.unit.store import story
 from tests.unit.store.conftest import Store, running
@@ -99,7 +100,10 @@ def test_only_what_the_data_itself_is_to_blame_for_may_be_skipped() -> None:
     assert not any(is_trouble(error) for error in blame)
 
 
-async def test_queries_are_answered_while_the_log_is_applied(store: Store) -> None:
+async def test_queries_are_answered_while_the_log_is_applied(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "GATHER", 0.0)  # many batches, one after the other
     user = await store.user()
     chat = await store.chat(user)
     store.log.batch = 20
