@@ -72,6 +72,10 @@ def test_the_readme_has_the_table_of_the_protocol() -> None:
     assert [c.pattern for c in CHANNELS if f"| `{c.pattern}` |" not in page] == []
 
 
+def test_no_recipe_for_a_step_of_the_schema_names_a_number_that_is_taken() -> None:
+    assert re.findall(r"--rev-id (\S+)", text_of("docs/store.md")) == ["NUMBER"]
+
+
 @pytest.mark.parametrize("code", ErrorCode)
 def test_an_error_code_is_documented(code: ErrorCode) -> None:
     assert f"`{code.value}`" in text_of("docs/api.md")
