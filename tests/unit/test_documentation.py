@@ -3,9 +3,12 @@
 That what they say is true, other tests show: this one notices what they forget.
 """
 
+import ast
 import re
+from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
 from mesh.cli.main import COMMANDS
@@ -52,6 +55,37 @@ def test_a_command_is_documented(command: str, everything: str) -> None:
     assert f"| `mesh {command}` |" in text_of("docs/operations.md"), "in the table of commands"
 
 
+def subcommands() -> list[tuple[str, str]]:
+    """Each command with each of the commands below it."""
+    commands = {name: import_module(f"mesh.cli.{name}").command for name in COMMANDS}
+    groups = {name: each for name, each in commands.items() if isinstance(each, click.Group)}
+    return [(name, below) for name, group in groups.items() for below in group.commands]
+
+
+@pytest.mark.parametrize(("command", "below"), subcommands())
+def test_a_subcommand_is_documented(command: str, below: str) -> None:
+    [row] = re.findall(rf"^\| `mesh {command}` \|.*", text_of("docs/operations.md"), re.M)
+    assert f"`{below}`" in row
+
+
+def read_by_clients() -> set[str]:
+    """The variables of the environment that clients read: the texts in their code that are one."""
+    trees = (ast.parse(path.read_text()) for path in (ROOT / "clients").rglob("*.py"))
+    texts = {
+        each.value for tree in trees for each in ast.walk(tree) if isinstance(each, ast.Constant)
+    }
+    return {text for text in texts if isinstance(text, str) and re.fullmatch("MESH_[A-Z_]+", text)}
+
+
+def test_what_clients_read_is_found() -> None:
+    assert {"MESH_URL", "MESH_TOKEN", "MESH_TOOL_USER"} <= read_by_clients()
+
+
+@pytest.mark.parametrize("name", sorted(read_by_clients()))
+def test_what_clients_read_is_documented(name: str) -> None:
+    assert f"`{name}`" in text_of("docs/operations.md")
+
+
 @pytest.mark.parametrize("name", fields())
 def test_a_setting_is_documented(name: str) -> None:
     assert f"`{env_name(name)}`" in text_of("docs/operations.md")
@@ -59,7 +93,9 @@ def test_a_setting_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize("route", sorted(served()))
 def test_a_route_is_documented(route: str) -> None:
-    assert f"`{route}" in text_of("docs/accounts.md", "docs/api.md", "docs/openai.md")
+    """To its end: `GET /chats` is not said by saying `GET /chats/{chat_id}`."""
+    pages = text_of("docs/accounts.md", "docs/api.md", "docs/openai.md")
+    assert re.search(rf"`{re.escape(route)}[`?]", pages)
 
 
 @pytest.mark.parametrize("pattern", [each.pattern for each in (*CHANNELS, *CALLS)])
