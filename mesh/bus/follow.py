@@ -67,6 +67,7 @@ class Follower:
         self._heard: set[int] = set()
         self._backlog: deque[Stored] = deque()
         self._filling: asyncio.Task[None] | None = None
+        self._started = False
         self._doubts = 0
         self._compared = 0.0
         self._subscription: Subscription | None = None
@@ -82,6 +83,9 @@ class Follower:
         except BaseException:  # whoever tries again makes another follower
             await subscription.unsubscribe()
             raise
+        self._started = True
+        if not self._caught_up():
+            self.doubt()
         self._bus.on_doubt(self.doubt)
         self._bus.on_break(self.doubt)
 
@@ -193,6 +197,9 @@ class Follower:
     def _receive(self, msg: Msg) -> None:
         stored = republished(msg)
         self._end.heard(stored.seq)
+        if not self._started:  # where we begin is not known yet
+            self._backlog.append(stored)
+            return
         if self._filling is None and _now() - self._compared > TRUST:
             self.doubt()
         if self._filling is not None:
@@ -200,6 +207,12 @@ class Follower:
         elif not self._step(stored):
             self._backlog.append(stored)
             self.doubt()
+
+    def _caught_up(self) -> bool:
+        """Apply what has come meanwhile; False if something is missing in between."""
+        while self._backlog and self._step(self._backlog[0]):
+            self._backlog.popleft()
+        return not self._backlog
 
     def _step(self, stored: Stored) -> bool:
         """Apply a message that came live; False if something before it is missing."""
@@ -225,9 +238,7 @@ class Follower:
                 doubts, begun = self._doubts, _now()
                 try:
                     await self._read_missed(await self._leader())
-                    while self._backlog and self._step(self._backlog[0]):
-                        self._backlog.popleft()
-                    if not self._backlog and doubts == self._doubts:
+                    if self._caught_up() and doubts == self._doubts:
                         self._compared = begun
                         return
                 except BusError as error:

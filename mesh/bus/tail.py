@@ -5,6 +5,7 @@ and are listened to only while somebody waits: who reads on anyhow needs no mess
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from nats.aio.msg import Msg
@@ -60,6 +61,16 @@ class Tail:
             if more is None or more.seq > upto:
                 return found
             await asyncio.sleep(LAG)
+
+    async def upto(self, end: int, after: int, limit: int) -> AsyncIterator[list[Stored]]:
+        """The events after a sequence as far as `end`, or a little further, `limit` at a time.
+
+        For who reads to the log's end: a busy log has more at each look, and never none. Raises
+        BusError.
+        """
+        while after < end and (batch := await self.read(after, limit)):
+            yield batch
+            after = batch[-1].seq
 
     async def wait(self, timeout: float) -> None:
         """Wait until something new may be there, at most `timeout` seconds. Raises BusError.

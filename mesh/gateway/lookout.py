@@ -89,7 +89,7 @@ class Lookout:
             try:
                 if at is None:
                     at = max(0, await self._tail.last() - LOOK_BACK)
-                while batch := await self._tail.read(at, BATCH):
+                async for batch in self._tail.upto(await self._tail.last(), at, BATCH):
                     self._tell(batch)
                     at = batch[-1].seq
                 self.runs = await self._unfinished.read()

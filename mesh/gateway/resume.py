@@ -53,14 +53,12 @@ class Resumer:
         return said if isinstance(said, WorkerStopped) else None
 
     def _aside(self, run: Run, user: str) -> bool:
-        """Whether who asks has had it, under whatever start of its process, and a worker is there
-        for it that has not."""
-        if run.queued is None or all(had.user != user for had in run.claimants):
+        """Whether who asks has had it, and a worker is there for it that has not; under whatever
+        starts of their processes: of two that began anew, neither is to wait for the other."""
+        had = {claimant.user for claimant in run.claimants}
+        if run.queued is None or user not in had:
             return False
-        there = self._workers(run.queued.request.model)
-        return any(
-            info.name != user and Writer(info.name, info.inc) not in run.claimants for info in there
-        )
+        return any(info.name not in had for info in self._workers(run.queued.request.model))
 
     async def _whole(self, rid: str, story: Run) -> Run | None:
         """The request with its pieces; None where the log has forgotten its beginning.

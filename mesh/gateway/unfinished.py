@@ -49,7 +49,7 @@ class Unfinished:
         return self._done > 0
 
     async def catch_up(self) -> None:
-        """Read on, from the last time to the log's end. Raises BusError.
+        """Read on, from the last time to where the log ends now. Raises BusError.
 
         The first time is from the log's beginning; whoever comes meanwhile waits for that. One
         reading serves all who asked before it began.
@@ -63,7 +63,7 @@ class Unfinished:
             if head.created != self._created or head.last < self._at:  # replaced, or restored
                 self._start_over()
                 self._created = head.created
-            while batch := await self._tail.read(self._at, BATCH):
+            async for batch in self._tail.upto(head.last, self._at, BATCH):
                 self._apply(batch)
             self._done = number
 

@@ -77,7 +77,7 @@ class Usher:
         """
         if not self._at:
             self._at = await self._oldest() - 1
-        while batch := await self._tail.read(self._at, BATCH):
+        async for batch in self._tail.upto(await self._tail.last(), self._at, BATCH):
             self._tell(batch, own=True)
         held, self._held = self._held or [], None
         for rid, event, seq, at in held:
@@ -89,8 +89,9 @@ class Usher:
         while True:
             try:
                 await self._tail.wait(1.0)
-                self._at = min(self._at, await self._tail.last())  # the log may have been replaced
-                while batch := await self._tail.read(self._at, BATCH):
+                end = await self._tail.last()
+                self._at = min(self._at, end)  # the log may have been replaced
+                async for batch in self._tail.upto(end, self._at, BATCH):
                     self._tell(batch, own=False)
             except BusError as error:
                 log.debug("Reading who waits elsewhere: %s", error)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, repeat
 
 from msgspec.json import encode as encode_json
 from msgspec.structs import replace
@@ -55,13 +55,11 @@ class Draft:
         """Begin with the pieces that earlier holders of the pen have delivered.
 
         fingerprint: our engine's. Unless theirs are all the same, their ids mean something else
-        here: then it goes on by the text.
+        here: then it goes on by the text. That there are none means the same to all (`gate.py`).
         """
-        ids: list[tuple[int, ...] | None] = [None] * len(status.texts)
-        if status.ids is not None and all(theirs == fingerprint for theirs in status.fingerprints):
-            ids = list(status.ids)
-        for k, text in enumerate(status.texts):
-            self.add(Piece(text, ids[k]))
+        ours = all(theirs == fingerprint for theirs in status.fingerprints)
+        for text, ids in zip(status.texts, status.ids or repeat(None), strict=False):
+            self.add(Piece(text, ids if ours or ids == () else None))
         self._generated = self.tokens() + has_stopped(self.pieces)
 
     def add(self, piece: Piece) -> None:

@@ -1,5 +1,6 @@
 """Which claims on a request count as failures of their engines: all whose engine was not well."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,12 +31,19 @@ class Row:
         self.loop = Clockwork()
         self.log = MemoryLog()
         self.log.answer = self._answer
-        self._resumer = Resumer(self.log.js, lambda model: [a_worker(each) for each in self.there])
+        self._resumer = Resumer(self.log.js, lambda model: self._present())
+        self._starts: Counter[str] = Counter()
         self.there: list[str] = []
         """Workers that are there for the model."""
         self._there: dict[str, Claims] = {}
         self._item = self._queue()
         self.older_gateway = False
+
+    def _inc(self, name: str) -> str:
+        return f"i{self._starts[name]}" if self._starts[name] else "i"
+
+    def _present(self) -> list[WorkerInfo]:
+        return [a_worker(name, self._inc(name)) for name in self.there]
 
     def _queue(self) -> Item:
         anchor = Queued(uid="q", request=REQUEST)
@@ -58,7 +66,7 @@ class Row:
     def claims(self, name: str) -> int:
         """A worker claims: how many claims before its own have failed."""
         claims = self._there.setdefault(
-            name, Claims(self.log.bus, self.log.js, Writer(name, "i"), "print")
+            name, Claims(self.log.bus, self.log.js, Writer(name, self._inc(name)), "print")
         )
         held = self.loop.run_until_complete(claims.claim(self._item))
         return held.failures
@@ -69,6 +77,11 @@ class Row:
     def starts_again(self, name: str) -> None:
         """Without what it knew."""
         del self._there[name]
+        self._starts[name] += 1
+
+    def was_started(self, name: str) -> None:
+        """After it had left."""
+        self._starts[name] += 1
 
     def is_to_stop(self) -> None:
         event = Cancel(uid="stop", by="somebody")
@@ -79,8 +92,8 @@ class Row:
 
     def leaves(self, name: str, reason: str) -> None:
         del self._there[name]
-        event = WorkerStopped(uid="s", name=name, inc="i", reason=reason)
-        writer = Writer(name, "i")
+        event = WorkerStopped(uid="s", name=name, inc=self._inc(name), reason=reason)
+        writer = Writer(name, self._inc(name))
         self.log.store(subjects.event(subjects.FLEET, subjects.process(writer), writer), event)
 
     def dies(self, name: str) -> None:
@@ -91,8 +104,8 @@ class Row:
         self.log.store(subjects.event("gw1", "r", Writer(name, "i")), claim)
 
 
-def a_worker(name: str) -> WorkerInfo:
-    return WorkerInfo(name=name, inc="i", protocol=1, version="0", models=(), slots=1, started=0.0)
+def a_worker(name: str, inc: str) -> WorkerInfo:
+    return WorkerInfo(name=name, inc=inc, protocol=1, version="0", models=(), slots=1, started=0.0)
 
 
 @pytest.fixture
@@ -197,6 +210,17 @@ def test_the_last_try_is_left_to_others_also_by_one_that_was_started_again(row: 
     with pytest.raises(Deferred):
         row.claims("w1")
     assert row.claims("w2") == 2
+
+
+def test_two_that_failed_and_were_started_again_do_not_wait_for_each_other(row: Row) -> None:
+    row.there = ["w1", "w2"]
+    row.claims("w1")
+    row.leaves("w1", "stuck")
+    assert row.claims("w2") == 1
+    row.leaves("w2", "stuck")
+    row.was_started("w1")
+    row.was_started("w2")
+    assert row.claims("w1") == 2
 
 
 def test_what_was_asked_to_stop_is_left_to_nobody(row: Row) -> None:

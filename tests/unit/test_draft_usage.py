@@ -8,7 +8,7 @@ from mesh.protocol.request import Message, Request
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Step
 from mesh.worker.gaps import Gaps
-from mesh.worker.gate import Gate, Piece
+from mesh.worker.gate import Gate, Piece, has_stopped
 from mesh.worker.prompt import BuiltPrompt
 
 REQUEST = Request(
@@ -104,6 +104,15 @@ def test_a_cut_token_is_one_for_whoever_takes_over_behind_it() -> None:
     status = RunStatus(n=2, last=3, texts=("one", " t"), ids=((1,), ()), fingerprints=("f",))
     draft.take_over(status, "f")
     assert used(draft).completion_tokens == 2
+
+
+def test_a_cut_token_is_the_end_for_another_engine_too() -> None:
+    """Its ids mean nothing there; that there are none, and so that a stop string was met, does."""
+    draft = Draft(REQUEST, 2, Gaps())
+    status = RunStatus(n=2, last=3, texts=("one", " t"), ids=((1,), ()), fingerprints=("f",))
+    draft.take_over(status, "another")
+    assert [piece.ids for piece in draft.pieces] == [None, ()]
+    assert has_stopped(draft.pieces)
 
 
 def test_a_prompt_that_nobody_counts_is_estimated_until_somebody_does() -> None:

@@ -125,8 +125,9 @@ class MemoryLog:
 
     # --- what the code under test sees ------------------------------------------------------------
 
-    async def listen(self, subject: str, callback: Callable[[Msg], None]) -> None:
+    async def listen(self, subject: str, callback: Callable[[Msg], None]) -> "Listening":
         self._listening.append(callback)
+        return Listening(self._listening, callback)
 
     def on_doubt(self, callback: Callable[[], None]) -> None:
         self._doubtful.append(callback)
@@ -206,6 +207,17 @@ class MemoryLog:
     def _last(self, subject: str) -> Stored | None:
         found = (each for each in reversed(self.messages) if matches(subject, each.subject))
         return next(found, None)
+
+
+class Listening:
+    """A subscription."""
+
+    def __init__(self, all_: list[Callable[[Msg], None]], callback: Callable[[Msg], None]) -> None:
+        self._all = all_
+        self._callback = callback
+
+    async def unsubscribe(self) -> None:
+        self._all.remove(self._callback)
 
 
 def matches(pattern: str, subject: str) -> bool:

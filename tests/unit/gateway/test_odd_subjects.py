@@ -19,6 +19,7 @@ from mesh.gateway.usher import Usher
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.events import Queued, RunEvent
+from mesh.protocol.request import Prompt
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
 from tests.unit.bus.memory import Clockwork, MemoryLog
@@ -35,11 +36,16 @@ def queued(seq: int, rid: str, subject: str = "") -> Stored:
 LOG = [queued(1, "r1"), queued(2, "odd", ODD), queued(3, "r3")]
 
 
-class Past:
-    """A log of these three, and an empty queue."""
+class Past(Tail):
+    """A log of these three; the first one's request is in the queue."""
+
+    def __init__(self) -> None:
+        pass
 
     async def next(self, stream: str, subject: str, seq: int) -> Stored | None:
-        return None
+        return Stored(
+            1, subjects.req("tiny", "u"), encode(Prompt(queued=1, request=a_request("r1")))
+        )
 
     async def read(self, after: int, limit: int) -> list[Stored]:
         return [stored for stored in LOG if stored.seq > after][:limit]
@@ -48,12 +54,12 @@ class Past:
         return Head("now", 3)
 
     async def last(self) -> int:
-        return 0
+        return 3
 
 
 @pytest.fixture
 def tail() -> Tail:
-    return cast(Tail, Past())
+    return Past()
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:

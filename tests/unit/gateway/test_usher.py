@@ -24,7 +24,7 @@ WAITING = Request(
 EVENTS: list[RunEvent] = [Queued(uid="q", request=WAITING), Done(uid="d", finish="stop")]
 
 
-class Past:
+class Past(Tail):
     """A broker whose log has these events, a minute apart; the first one's request waits."""
 
     def __init__(self) -> None:
@@ -37,6 +37,9 @@ class Past:
         prompt = Prompt(queued=1, request=WAITING)
         return Stored(1, subjects.req("tiny", "u"), encode(prompt))
 
+    async def last(self) -> int:
+        return len(self.log)
+
     async def read(self, after: int, limit: int) -> list[Stored]:
         return self.log[after : after + limit]
 
@@ -46,7 +49,7 @@ async def test_what_is_read_at_the_start_is_told_with_the_time_it_was_stored() -
     past = Past()
     usher = Usher(
         cast(JetStream, past),
-        cast(Tail, past),
+        past,
         lambda rid, event, seq, at: told.append((rid, seq, at)),
         "gw1",
         lambda at, batch: None,
