@@ -7,6 +7,7 @@ import ast
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -15,6 +16,8 @@ from mesh.cli.main import COMMANDS
 from mesh.protocol.calls import CALLS
 from mesh.protocol.catalogue import CHANNELS
 from mesh.protocol.errors import ErrorCode
+from mesh.protocol.events import LogEvent
+from mesh.protocol.tools import ToolEvent
 from mesh.settings import env_name
 from tests.served import served
 from tools import generated
@@ -110,6 +113,14 @@ def test_the_readme_has_the_table_of_the_protocol() -> None:
 
 def test_no_recipe_for_a_step_of_the_schema_names_a_number_that_is_taken() -> None:
     assert re.findall(r"--rev-id (\S+)", text_of("docs/store.md")) == ["NUMBER"]
+
+
+def test_the_events_of_the_log_are_documented_and_no_others() -> None:
+    events = (*get_args(LogEvent), *get_args(ToolEvent))
+    told = {event.__struct_config__.tag.removeprefix("worker_") for event in events}
+    section = text_of("docs/operations.md").partition("### mesh events\n")[2].partition("\n### ")[0]
+    first = re.findall(r"^\| (`.*?) \|", section, re.M)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(first))) == sorted({*told, "tokens", "unknown"})
 
 
 @pytest.mark.parametrize("code", ErrorCode)
