@@ -9,7 +9,7 @@ import click
 
 from mesh.bus.trust import is_loopback, written_out
 from mesh.cli import broker
-from mesh.cli.enrol import BrokerFolder, Credential
+from mesh.cli.enrol import BrokerFolder, Credential, check_name
 from mesh.cli.local import recall
 from mesh.cli.names import name_held
 from mesh.cli.options import options
@@ -39,6 +39,7 @@ def command(name: str, host: str | None, remove: bool, tools: str | None, **flag
         broker.expel(folder)
         click.echo(f"{name} may not connect any more.")
         return
+    check_name(name)  # before anything is made for it
     running = recall(settings.data_path)
     listens = running.nats_host if running else settings.nats_host
     port = running.nats_port if running else settings.nats_port
