@@ -16,25 +16,7 @@ from mesh.cli.screen import table
 from mesh.cli.watch import listed, show
 from mesh.protocol.errors import MeshError
 from mesh.protocol.hidden import without_userinfo
-from mesh.settings import (
-    GatewaySettings,
-    OperatorSettings,
-    StoreSettings,
-    UpSettings,
-    WorkerSettings,
-    config_files,
-    env_name,
-    origins,
-    read,
-)
-
-KINDS: tuple[type[Struct], ...] = (
-    UpSettings,
-    GatewaySettings,
-    WorkerSettings,
-    StoreSettings,
-    OperatorSettings,
-)
+from mesh.settings import KINDS, config_files, env_name, origins, read
 
 
 class Setting(Struct, frozen=True, kw_only=True):

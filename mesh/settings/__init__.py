@@ -13,6 +13,7 @@ from mesh.settings.base import YEAR as YEAR
 from mesh.settings.base import Limits as Limits
 from mesh.settings.base import Settings as Settings
 from mesh.settings.gateway import GatewaySettings as GatewaySettings
+from mesh.settings.known import KINDS as KINDS
 from mesh.settings.operator import OperatorSettings as OperatorSettings
 from mesh.settings.operator import UpSettings as UpSettings
 from mesh.settings.reading import Origin as Origin

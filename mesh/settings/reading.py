@@ -11,6 +11,7 @@ from msgspec import Struct
 from platformdirs import user_config_path
 
 from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.settings.known import refuse_unknown
 
 T = TypeVar("T", bound=Struct)
 
@@ -30,8 +31,11 @@ def read(
 ) -> T:
     """Read the settings of one service. `flags` that are None were not given.
 
-    Raises MeshError (bad_request), naming the setting and where it stands, on a wrong value.
+    Raises MeshError (bad_request), naming the setting and where it stands, on a wrong value, and
+    on one in a file that no service has.
     """
+    for path, table in _tables(files):
+        refuse_unknown(table, path)
     return _build(kind, origins(kind, flags, env, files))
 
 
@@ -46,7 +50,7 @@ def origins(
     An empty variable counts as unset, except where the empty text is a value of its own.
     """
     env = os.environ if env is None else env
-    tables = [(str(path), _table(path)) for path in (files or config_files()) if path.is_file()]
+    tables = _tables(files)
     found: dict[str, Origin] = {}
     for field in msgspec.structs.fields(kind):
         name = field.name
@@ -69,6 +73,11 @@ def env_name(field: str) -> str:
 def config_files() -> tuple[Path, ...]:
     """The files that may hold settings, the strongest first."""
     return (Path("mesh.toml"), user_config_path("mesh") / "mesh.toml")
+
+
+def _tables(files: tuple[Path, ...] | None) -> list[tuple[str, dict[str, Any]]]:
+    """What stands in each file that is there, the strongest first."""
+    return [(str(path), _table(path)) for path in (files or config_files()) if path.is_file()]
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from mesh.protocol.errors import MeshError
 from mesh.settings import (
     GatewaySettings,
     OperatorSettings,
+    Settings,
     StoreSettings,
     UpSettings,
     WorkerSettings,
@@ -46,6 +47,45 @@ def test_a_file_holds_no_infinity_either(tmp_path: Path) -> None:
     file.write_text("request_timeout = inf\n")
     with pytest.raises(MeshError, match=r"^Set request_timeout in .*mesh\.toml to a number above"):
         read(GatewaySettings, env={}, files=(file,))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("prot = 8080", "Write port instead of 'prot' in "),
+        ("MESH_PORT = 8080", "Write port instead of 'MESH_PORT' in "),
+        ("nats-port = 8080", "Write nats_port instead of 'nats-port' in "),
+        ("request_timout = 5", "Write request_timeout instead of 'request_timout' in "),
+        ("colour_of_the_sky = 'blue'", "Take 'colour_of_the_sky' out of "),
+        ("[gateway]\nport = 8080", "Write what stands under 'gateway' in "),
+        ("gateway.port = 8080", "Write what stands under 'gateway' in "),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_setting_of_anybody_is_refused(
+    kind: type[Any], line: str, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mesh.toml"
+    file.write_text(f"log_level = 'info'\n{line}\n")
+    with pytest.raises(MeshError) as refused:
+        read(kind, env={}, files=(tmp_path / "none.toml", file))
+    assert refused.value.detail.startswith(f"{said}{file}")
+    assert "8080" not in refused.value.detail.replace("such as port = 8080", ""), "maybe a secret"
+
+
+@pytest.mark.parametrize("kind", [*KINDS, Settings])
+def test_one_file_serves_all_services(kind: type[Any], tmp_path: Path) -> None:
+    everything = {
+        field.name: field.default for kind in KINDS for field in msgspec.structs.fields(kind)
+    }
+    file = tmp_path / "mesh.toml"
+    lines = [f"{name} = {value!r}" for name, value in everything.items()]
+    file.write_text("\n".join(lines))
+    assert read(kind, env={}, files=(file,)) == kind()
+
+
+def test_a_variable_that_is_no_setting_is_left_alone(tmp_path: Path) -> None:
+    assert read_env(GatewaySettings, tmp_path, MESH_PROT="8080") == GatewaySettings()
 
 
 def test_a_word_where_a_number_belongs_is_answered_in_plain_words(tmp_path: Path) -> None:

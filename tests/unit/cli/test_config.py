@@ -81,6 +81,16 @@ def test_a_value_is_told_whole_in_a_narrow_terminal(tmp_path: Path) -> None:
     assert "".join(row[start:end].strip() for row in rows) == folder
 
 
+def test_a_name_in_a_file_that_is_no_setting_is_said_beside_those_that_are(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    (tmp_path / "mesh.toml").write_text("prot = 8080\nnats_port = 5\n")
+    result = runner.invoke(mesh, ["config", "show"])
+    assert result.exit_code == 1
+    assert "Write port instead of 'prot' in mesh.toml" in result.output
+    assert "nats_port" in result.output
+
+
 def test_a_value_that_a_service_would_refuse_is_said(runner: CliRunner) -> None:
     result = runner.invoke(mesh, ["config", "show"], env={"MESH_PORT": "many"})
     assert result.exit_code == 1 and "MESH_PORT" in result.output and "many" in result.output
