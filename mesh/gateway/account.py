@@ -103,8 +103,8 @@ async def get_account(request: AnyRequest, services: Wired) -> UserRead:
 
 @put("/account/password", body=PasswordChange)
 async def change_password(request: AnyRequest, services: Wired) -> None:
-    """Change one's password, which signs out everywhere, here too; keys stay."""
-    user = services.doorman.signed_in(request)
+    """Change one's password, which signs out everywhere, here too; keys stay, and change none."""
+    user = services.doorman.in_person(request)
     change = await read_body(request, PasswordChange)
     query = SetPassword(user=user.user_id, password=change.new, old=change.old)
     with named_as_sent(password="new"):

@@ -3,19 +3,21 @@
 A filter that is spelled wrongly would else be no filter: all chats, or what everybody has used.
 """
 
+import re
+
 from litestar.params import QueryParameter
 
 from mesh.gateway.body import SHOWN
 from mesh.gateway.errors import AnyRequest
 from mesh.protocol.errors import ErrorCode, MeshError
 
-STRICT = ("admin", "account")
-"""Below these parts of the API, whose clients are the mesh's own."""
+STRICT = re.compile(r"/(admin|account|v1/(assistants|threads|runs|actions|tools|users))(/|$)")
+"""What is below these parts of the API lists things, or its clients are the mesh's own."""
 
 
 def check_query(request: AnyRequest) -> None:
     """Raise MeshError (bad_request), naming a parameter that the route's handler does not have."""
-    if request.scope["path"].split("/")[1] not in STRICT or request.method == "OPTIONS":
+    if request.method == "OPTIONS" or not STRICT.match(request.scope["path"]):
         return
     known = _declared(request)
     unknown = [name for name in request.query_params if name not in known]

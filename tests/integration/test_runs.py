@@ -69,6 +69,15 @@ async def test_a_run_whose_answer_was_cut_off_is_incomplete_and_says_why(mesh: M
     assert (whole["status"], whole["incomplete_details"]) == ("completed", None)
 
 
+@pytest.mark.parametrize("stop", ["</tool_call>", "}", "Oslo", '"city"'])
+async def test_a_call_that_a_stop_string_cuts_off_is_not_made(mesh: Mesh, stop: str) -> None:
+    async with await mesh.client("runs-stopped") as http:
+        run = await begin(http, tool_choice="required", stop=[stop])
+        again = await http.get(f"/v1/runs/{run['id']}")
+    assert (run["status"], run["finish_reason"], run["actions"]) == ("completed", "stop", [])
+    assert (again.status_code, again.json()) == (200, run)
+
+
 async def test_a_run_waits_for_what_comes_of_a_call_and_goes_on_with_it(mesh: Mesh) -> None:
     async with await mesh.client("runs-one") as http:
         run = await begin(http)

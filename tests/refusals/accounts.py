@@ -95,6 +95,13 @@ ROWS: dict[str, Table] = {
             "an `old` one that is not one's password",
             by="admin",
         ),
+        refused(
+            ErrorCode.FORBIDDEN,
+            IN_PERSON,
+            {"old": "$admin_password", "new": "another horse battery"},
+            "asked with a key",
+            by="full key",
+        ),
     ),
     "GET /account/usage": (_days(),),
     "GET /admin/usage": (

@@ -229,12 +229,6 @@ def turns(at: str = "messages[0]", **more: Any) -> Part:
                 said(content="x", refusal="No."),
                 "anybody's `refusal`, `annotations`, `reasoning`, … but an assistant's",
             ),
-            bad(
-                f"{at}.tool_calls[0].function.arguments",
-                "Arguments are the text of a JSON object.",
-                said(role="assistant", tool_calls=[call]),
-                "a call whose arguments are no object",
-            ),
             unsupported(
                 f"{at}.audio",
                 "Messages with audio cannot be read here.",

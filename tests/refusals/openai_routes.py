@@ -175,12 +175,6 @@ RESPONSE: tuple[Row, ...] = (
         "the outcome of a call that is neither there nor in the response that is followed",
     ),
     bad(
-        "input[0].arguments",
-        "Arguments are the text of a JSON object.",
-        {"input": [{"type": "function_call", "call_id": "c", "name": "clock", "arguments": "[]"}]},
-        "a call whose arguments are no object",
-    ),
-    bad(
         "tools[0].parameters",
         OBJECT,
         {

@@ -100,6 +100,12 @@ ROWS: dict[str, Table] = {
         ),
         unsupported("n", "A run has no n; leave it out.", SAID | {"n": 2}, '`"n": 2`'),
         unsupported(
+            "metadata",
+            "A run has no metadata; note it with its thread or a message, and leave it out.",
+            SAID | {"metadata": {"a": "b"}},
+            "`metadata` that say something",
+        ),
+        unsupported(
             "logprobs",
             "A run does not tell probabilities; leave logprobs out.",
             SAID | {"logprobs": True},

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from mesh.gateway.body import decode_body
@@ -186,23 +185,15 @@ def _message(where: str, said: ChatMessage) -> Message:
 
 def _answer(where: str, said: ChatMessage) -> Message:
     """What the assistant said, or refused to, and what it called."""
-    calls = tuple(_call(f"{where}.tool_calls[{at}]", c) for at, c in enumerate(_calls(said)))
+    calls = tuple(_call(called) for called in said.tool_calls or ())
     content = said.refusal if said.content is None else said.content
     text = "" if calls and content is None else _text(f"{where}.content", content)
     return Message(role="assistant", content=text, tool_calls=calls)
 
 
-def _calls(said: ChatMessage) -> list[CalledTool]:
-    return said.tool_calls or []
-
-
-def _call(where: str, called: CalledTool) -> ToolCall:
-    try:
-        arguments = msgspec.json.decode(called.function.arguments or "{}")
-    except (msgspec.DecodeError, RecursionError):
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise bad(f"{where}.function.arguments", "Arguments are the text of a JSON object.")
+def _call(called: CalledTool) -> ToolCall:
+    """A call as the model wrote it: of one that was cut off the arguments are no JSON, and it is
+    shown to the model as it stands."""
     function = called.function
     return ToolCall(id=called.id, name=function.name, arguments=function.arguments or "{}")
 

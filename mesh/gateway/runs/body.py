@@ -51,6 +51,10 @@ ON_A_THREAD = (
 """What a run has that is begun on a thread, and no other."""
 
 
+NOTHING = (b"null", b"{}")
+NO_METADATA = "A run has no metadata; note it with its thread or a message, and leave it out."
+
+
 def read(data: bytes) -> tuple[Asked, Grammar | None]:
     """What is asked for, and what each answer after the first has to be a text of.
 
@@ -69,6 +73,8 @@ def read(data: bytes) -> tuple[Asked, Grammar | None]:
     if asked.sampling.logprobs is not None:
         raise unsupported("logprobs", "A run does not tell probabilities; leave logprobs out.")
     whole = decode_body(data, dict[str, Raw])
+    if bytes(whole.get("metadata", b"null")).strip() not in NOTHING:
+        raise unsupported("metadata", NO_METADATA)
     if not asked.tools or "tool_choice" not in whole:
         return asked, asked.grammar
     freely = msgspec.json.encode(whole | {"tool_choice": Raw(b'"auto"')})

@@ -265,10 +265,11 @@ class Conductor:
     def _what_next(self, story: ToolStory, end: End) -> ToolEvent:
         """What follows from the end of an answer."""
         run = story.run
-        said = speech.message(end.text, speech_of(self._models, run, story.rid))
+        reader = speech_of(self._models, run, story.rid)
+        said = speech.message(end.text, reader)
         match end:
             case Done(finish=finish):
-                if said.tool_calls and finish == "stop":
+                if reader.complete and finish == "stop":  # a call that was cut off is not made
                     deadline = min(self._clock() + run.patience, run.deadline)
                     return ActionsNeeded(
                         uid=new_secret_uid(),

@@ -157,11 +157,20 @@ def _action(story: ToolStory, at: int, call: ToolCall, due: float) -> Action:
         run_id=RUN + story.run.id,
         tool_call_id=call.id,
         tool_name=call.name,
-        function_args=msgspec.json.decode(call.arguments, type=dict[str, Any]),
+        function_args=_object(call.arguments),
         status=_status(story, call),
         result=done.output if done is not None else None,
         expires_at=int(due),
     )
+
+
+def _object(arguments: str) -> dict[str, Any]:
+    """What a call gives to its function. Nothing where that is no object, as of a call that was cut
+    off, which older gateways made all the same."""
+    try:
+        return msgspec.json.decode(arguments, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        return {}
 
 
 def _status(story: ToolStory, call: ToolCall) -> ActionStatus:
