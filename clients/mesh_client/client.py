@@ -66,13 +66,12 @@ class Client:
         Where nothing names the user, it is whoever signed in to this gateway last, else the
         system's user. MESH_TOKEN, a key or an access token, stands for a user who is not named.
         """
-        said = surroundings()
-        url = clean_url(url) if url else said.url
-        store = FileStore(url)
+        said = surroundings(url)
+        store = FileStore(said.url)
         token = "" if username else said.token
         username = username or said.username
         return cls(
-            url,
+            said.url,
             username=username,
             newcomer=known_user(store),
             token=token,

@@ -27,12 +27,24 @@ class Surroundings(NamedTuple):
     token: str
 
 
-def surroundings(env: Mapping[str, str] | None = None) -> Surroundings:
-    """MESH_URL (else loopback, with MESH_PORT if that is set), MESH_USER and MESH_TOKEN."""
+def surroundings(url: str = "", env: Mapping[str, str] | None = None) -> Surroundings:
+    """MESH_URL (else loopback, with MESH_PORT if that is set), MESH_USER and MESH_TOKEN.
+
+    url: what somebody gave as the address; then the environment is not asked for it. Raises
+    BadAddress, which names the variable where one is to blame.
+    """
     env = os.environ if env is None else env
-    url = env.get("MESH_URL") or f"http://127.0.0.1:{env.get('MESH_PORT') or DEFAULT_PORT}"
     username, token = env.get("MESH_USER", ""), env.get("MESH_TOKEN", "")
-    return Surroundings(url=clean_url(url), username=username, token=token)
+    return Surroundings(url=clean_url(url) if url else _url(env), username=username, token=token)
+
+
+def _url(env: Mapping[str, str]) -> str:
+    if url := env.get("MESH_URL"):
+        return clean_url(url, "MESH_URL")
+    port = env.get("MESH_PORT") or str(DEFAULT_PORT)
+    if not (len(port) <= 5 and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise BadAddress(port, "MESH_PORT")
+    return f"http://127.0.0.1:{port}"
 
 
 def system_user() -> str:
@@ -43,14 +55,20 @@ def system_user() -> str:
         return "user"
 
 
-def clean_url(url: str) -> str:
+def clean_url(url: str, variable: str = "") -> str:
     """The address without a slash at its end, so that one gateway has one name.
 
-    Raises BadAddress when it is not an http or https address.
+    variable: where in the environment it stood. Raises BadAddress when it is not an http or https
+    address, with a host and a port to connect to.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadAddress(url)
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        httpx.URL(url).raw_host.decode().encode("idna")  # as httpx, and then the system, read it
+    except (ValueError, httpx.InvalidURL) as error:
+        raise BadAddress(url, variable) from error
+    if not fits:
+        raise BadAddress(url, variable)
     return url.rstrip("/")
 
 

@@ -45,13 +45,22 @@ class MeshClientError(Exception):
 
 
 class BadAddress(MeshClientError):
-    """What was given as the gateway's address cannot be one."""
+    """What was given as the gateway's address cannot be one.
 
-    def __init__(self, url: str) -> None:
-        super().__init__(
-            f"{url!r} is no address of a gateway; one looks like http://127.0.0.1:8000.",
-            code="bad_address",
-        )
+    value: what was given; variable: of the environment, where it stood there: MESH_URL or
+    MESH_PORT.
+    """
+
+    def __init__(self, value: str, variable: str = "") -> None:
+        match variable:
+            case "":
+                said = "is no address of a gateway; one looks like http://127.0.0.1:8000."
+            case "MESH_PORT":
+                said = "is no port; set it to the gateway's, a number from 1 to 65535."
+            case _:
+                said = "is no address; set it to the gateway's, such as http://127.0.0.1:8000."
+        name = f"{variable}={value!r}" if variable else repr(value)
+        super().__init__(f"{name} {said}", code="bad_address")
 
 
 class BadText(MeshClientError):

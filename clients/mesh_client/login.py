@@ -16,7 +16,7 @@ from msgspec import Struct
 from mesh.protocol.hidden import without_userinfo
 from mesh_client.asking import Status, status_of
 from mesh_client.client import Client
-from mesh_client.config import clean_url, surroundings
+from mesh_client.config import surroundings
 from mesh_client.credentials import Credentials, FileStore, known_user
 from mesh_client.errors import MeshClientError, NotSignedIn
 from mesh_client.passwords import asked_password, can_ask
@@ -68,8 +68,8 @@ def login(name: str, password_stdin: bool, url: str, as_json: bool) -> None:
         MESH_TOKEN=sk-mesh-… mesh login
     """
     with _said():
-        said = surroundings()
-        store = FileStore(clean_url(url) if url else said.url)
+        said = surroundings(url)
+        store = FileStore(said.url)
         if said.token and not name and not password_stdin:
             done = _by_key(store, said.token)
         else:
@@ -91,8 +91,8 @@ def logout(url: str, as_json: bool) -> None:
     A key that was kept is forgotten and stays valid: `mesh key revoke`, or the page, ends it.
     """
     with _said():
-        said = surroundings()
-        store = FileStore(clean_url(url) if url else said.url)
+        said = surroundings(url)
+        store = FileStore(said.url)
         kept = store.load()
         with Client(store.url, store=store) as client:
             client.logout()
