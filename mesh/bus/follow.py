@@ -50,7 +50,8 @@ class Follower:
 
     _sound: all of this address up to it is applied, checked against the log; _applied: the last
     sequence applied, which may lie beyond a hole where it came live; _heard: the sequences applied
-    live beyond _sound; _backlog: what came live during a fill.
+    live beyond _sound; _backlog: what came live during a fill; fills: how often the log was read
+    again, for which only tests ask.
     """
 
     def __init__(

@@ -57,7 +57,10 @@ class HandedOver(Exception):
 
 
 class Answer:
-    """An answer in this worker's hands: `work`, then `finish`. `cancel`, `hand_over` end it early.
+    """An answer in this worker's hands: `work`, then `finish`.
+
+    What ends it early: `check`, where the log asks for a cancel or has given the pen to another;
+    `hand_over`, `leave_stalled` and `leave_unsaid`.
 
     The engine counts as stalled on it after `patience` seconds without a sign of life.
     `engine_failed`: it has failed on this; `engine_broken`: and on whatever else there may be.
@@ -94,10 +97,6 @@ class Answer:
     @property
     def rid(self) -> str:
         return self._request.rid
-
-    def cancel(self) -> None:
-        """End as `cancelled`: the log asks for it."""
-        self._interrupt("cancel")
 
     @property
     def movable(self) -> bool:
@@ -139,7 +138,7 @@ class Answer:
         self._interrupt("unsayable")
 
     async def check(self) -> None:
-        """Ask the log whether the pen is still ours, and stop if it is not."""
+        """Ask the log how it stands; stop if the pen is not ours any more or a cancel is asked."""
         try:
             status = await self._claims.status(self._request)
         except StatusUnknown as why:

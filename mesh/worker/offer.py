@@ -154,7 +154,7 @@ class Offer:
         An engine that does not end when it is to make room is stuck, and the worker has to leave.
         """
         try:
-            self._pull(desk)
+            self._pull()
             while True:
                 change = await self._changes.get()
                 try:
@@ -279,14 +279,14 @@ class Offer:
         log.info("Serving %s", self._loader.info.model)
         self._asked = time.monotonic()
         self._offered = True
-        self._pull(desk)
+        self._pull()
         return True
 
     def _try_again(self, settings: WorkerSettings) -> None:
         if not self._busy:
             self._take(Change(settings=settings))
 
-    def _pull(self, desk: Desk) -> None:
+    def _pull(self) -> None:
         model = self._loader.info.model
         puller = self._pullers.get(model)
         if puller is None:

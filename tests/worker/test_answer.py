@@ -15,8 +15,9 @@ from mesh.bus.frames import FrameWriter
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.metrics import GAPS
-from mesh.protocol.events import Done
+from mesh.protocol.events import Cancelled, Done
 from mesh.protocol.poison import Bounds
+from mesh.protocol.questions import RunStatus
 from mesh.protocol.request import Message, Prompt, Request
 from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
@@ -39,6 +40,15 @@ REQUEST = Request(
 LONG = 1_000.0
 
 
+class Told(Claims):
+    """Their gateway says that a cancel is asked for, and never what was written before."""
+
+    async def status(self, request: Request, prefix: bool = False) -> RunStatus:
+        if prefix:
+            await asyncio.Event().wait()
+        return RunStatus(last=2, n=1, cancel=True)
+
+
 @pytest.fixture
 async def engine() -> AsyncIterator[EchoEngine]:
     engine = EchoEngine(WorkerSettings(engine="echo"))
@@ -52,12 +62,15 @@ def an_answer(
     meter: Meter | None = None,
     request: Request = REQUEST,
 ) -> Answer:
-    """An answer of a worker that has no connection: what it writes waits for one."""
+    """An answer of a worker that has no connection: what it writes waits for one.
+
+    Whoever asks for it is told that it is to be cancelled.
+    """
     bus, writer = Bus(Client(), "w1"), Writer("w1", "i1")
     js = JetStream(bus)
     return Answer(
         Held(Item(Prompt(queued=1, request=request), "", 1, 1), 1, 2, taken_over),
-        Claims(bus, js, writer, engine.info.fingerprint),
+        Told(bus, js, writer, engine.info.fingerprint),
         engine,
         PromptBuilder(engine),
         FrameWriter(js, REQUEST.reply, writer),
@@ -73,8 +86,9 @@ async def test_an_engine_that_makes_no_step_has_stalled() -> None:
     while not answer.stalled(time.monotonic() + LONG):
         await asyncio.sleep(0.01)
     assert not answer.stalled(time.monotonic() + 10)
-    answer.cancel()
-    await working
+    await answer.check()
+    end = await working
+    assert isinstance(end, Cancelled) and end.seal is not None
     await engine.close()
 
 
@@ -97,7 +111,7 @@ async def test_who_has_not_heard_what_others_wrote_leaves_the_end_to_others(
     answer = an_answer(engine, taken_over=True)
     working = asyncio.create_task(answer.work())
     await asyncio.sleep(0.05)
-    answer.cancel()
+    await answer.check()
     working.cancel()
     with pytest.raises(HandedOver):
         await working
