@@ -56,7 +56,7 @@ class NewKey(Struct, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(max_length=100)]
     scopes: tuple[Scope, ...] | None = None
-    expires_in: Annotated[float, Meta(gt=0, le=10 * 31_536_000)] | None = None
+    expires_in: Annotated[float, Meta(ge=1, le=10 * 31_536_000)] | None = None
 
 
 class KeyRead(Struct, frozen=True, kw_only=True):

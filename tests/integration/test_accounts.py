@@ -253,7 +253,7 @@ async def test_a_key_opens_the_doors_it_was_made_for(mesh: Mesh) -> None:
 async def test_a_key_expires(mesh: Mesh) -> None:
     name, _ = await add(mesh)
     async with signed_in(mesh, name) as http, mesh.anonymous() as other:
-        _, key = await make_key(http, expires_in=0.5)
+        _, key = await make_key(http, expires_in=1)
         headers = bearer(key)
         while (response := await other.get("/chats", headers=headers)).status_code == 200:
             pass

@@ -53,7 +53,7 @@ ROWS: dict[str, Table] = {
         bad(
             "scopes[0]", "Invalid enum value 'everything'.", {"name": "x", "scopes": ["everything"]}
         ),
-        bad("expires_in", "Expected `float` > 0.…", {"name": "x", "expires_in": 0}),
+        bad("expires_in", "Expected `float` >= 1.0.…", {"name": "x", "expires_in": 0.5}),
         refused(
             ErrorCode.FORBIDDEN,
             IN_PERSON,
