@@ -1,9 +1,11 @@
 """`mesh bench`: puts loads of streams on a running mesh, checks every answer, shows figures."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -19,8 +21,12 @@ from mesh.cli.options import options
 from mesh.cli.serving import allow_many_files
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.settings import Settings, read
-
-DEFAULT_URL = "http://127.0.0.1:8000"
+from mesh_client.asking import Status, status_of
+from mesh_client.client import Client
+from mesh_client.config import Surroundings, surroundings
+from mesh_client.credentials import FileStore
+from mesh_client.errors import MeshClientError, Unreachable
+from mesh_client.retry import Retry
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
@@ -96,18 +102,21 @@ def command(
     """Put a load of concurrent streams on a running mesh and measure it.
 
     Every answer is checked to be whole: all tokens, once, in order. CPU time is in microseconds
-    per token. MESH_TOKEN is sent as the access token where the gateway wants one.
+    per token. MESH_TOKEN is sent as the access token where the gateway wants one; without it
+    MESH_USER, if that is set, signs in as for `mesh ask`.
     """
-    here = _find(url, watched, read(Settings, flags).data_path)
-    question = Question(
-        prompt=prompt, tokens=tokens, model=model, token=os.environ.get("MESH_TOKEN", "")
-    )
+    with _said():
+        said = surroundings(url)
+        here = _find(said, url, watched, read(Settings, flags).data_path)
+        token = _token(said, here.url)
+    question = Question(prompt=prompt, tokens=tokens, model=model, token=token)
     text = repeated(tokens) if echo else None
     allow_many_files()
     found = []
     for count in streams:
         load = Load(here.url, question, text, Watch(here.pids))
-        figures = _run(load, here.url, count, seconds)
+        with _said():
+            figures = _run(load, here.url, count, seconds)
         found.append(figures)
         if as_json:
             click.echo(msgspec.json.encode(figures))
@@ -123,27 +132,67 @@ class Target(NamedTuple):
     pids: Mapping[str, Sequence[int]]
 
 
-def _find(url: str, watched: Sequence[tuple[str, int]], data_path: Path) -> Target:
-    """What the options say, else the mesh that runs here."""
+def _find(
+    said: Surroundings, url: str, watched: Sequence[tuple[str, int]], data_path: Path
+) -> Target:
+    """What the option (url) or the environment says, else the mesh that runs here.
+
+    Raises MeshError (bad_request) for https, which a load would have to be told from.
+    """
     pids: dict[str, list[int]] = {}
     for kind, pid in watched:
         pids.setdefault(kind, []).append(pid)
     running = recall(data_path)
-    url = url or os.environ.get("MESH_URL", "")
-    if running is not None and url in ("", running.gateway):
+    if running is not None and _means(said, url, running.gateway):
         return Target(running.gateway, pids or of_mesh(running.pid))
-    return Target(url or DEFAULT_URL, pids)
+    if urlsplit(said.url).scheme != "http":
+        raise MeshError(
+            ErrorCode.BAD_REQUEST,
+            f"`mesh bench` speaks plain http and not with {said.url}; name the gateway behind it, "
+            "such as http://127.0.0.1:8000.",
+        )
+    return Target(said.url, pids)
+
+
+def _means(said: Surroundings, url: str, here: str) -> bool:
+    """Whether the mesh that runs here is meant. It may listen elsewhere than on loopback, which is
+    where MESH_PORT alone would lead."""
+    if url or os.environ.get("MESH_URL"):
+        return said.url == here
+    return not os.environ.get("MESH_PORT") or urlsplit(said.url).port == urlsplit(here).port
+
+
+def _token(said: Surroundings, url: str) -> str:
+    """What to be let in by, "" for whoever comes. Raises MeshClientError where MESH_USER is not."""
+    if said.token or not said.username:
+        return said.token
+    store = FileStore(url)
+    retry = Retry(call_patience=0.0)
+    with Client(url, username=said.username, store=store, retry=retry) as client:
+        client.user()  # renews a sign-in that has run out
+    kept = store.load()
+    return kept.access_token if kept is not None else ""
 
 
 def _run(load: Load, url: str, streams: int, seconds: float) -> Figures:
+    """Raises Unreachable."""
     try:
         return uvloop.run(load.run(streams, seconds))
+    except ConnectionRefusedError as error:
+        raise Unreachable(url, "nothing listens there") from error
     except OSError as error:
-        raise MeshError(
-            ErrorCode.BAD_REQUEST,
-            f"No gateway answers at {url} ({error}); start one with `mesh up`, or name it with "
-            "--url.",
-        ) from error
+        raise Unreachable(url, error.strerror or "no connection could be made") from error
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What the client finds wrong within it is this command's error."""
+    try:
+        yield
+    except MeshClientError as error:
+        wrong = status_of(error) == Status.USAGE
+        code = ErrorCode.BAD_REQUEST if wrong else ErrorCode.INTERNAL
+        raise MeshError(code, error.sentence) from error
 
 
 def _judge(found: Sequence[Figures], rate: float) -> None:

@@ -1,6 +1,7 @@
 """`mesh bench` on a running mesh: it counts whole answers only, and says what they cost."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -9,16 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from benchmarks import subjects
 from mesh.cli.load.question import REPEAT
-from tests.acceptance.conftest import Processes
+from mesh_client.credentials import FileStore
+from tests.acceptance.conftest import Processes, until
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What it says. variables: of the environment, besides ours."""
     command = [sys.executable, "-m", "mesh", "bench", "--json", "--seconds", "0", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    env = os.environ | variables
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
 
 
 def test_it_counts_whole_answers_and_what_they_cost(processes: Processes) -> None:
@@ -123,10 +128,51 @@ def test_what_is_not_whole_is_a_failure(response: bytes, reason: str) -> None:
 
 def test_where_nobody_listens_it_says_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-    said = bench("--url", url, "--streams", "1")
-    assert said.returncode != 0
-    assert "start one with `mesh up`" in said.stderr
+        port = str(server.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    for said in (
+        bench("--url", url, "--streams", "1"),
+        bench("--streams", "1", MESH_PORT=port),
+        bench("--streams", "1", MESH_URL=url, MESH_USER="ada"),
+    ):
+        sentence = f"mesh: No gateway answers at {url} (nothing listens there); start one with"
+        assert (said.returncode, said.stdout) == (1, "")
+        assert said.stderr.startswith(sentence) and said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "named"),
+    [
+        (("--url", "http://127.0.0.1:99999"), {}, "'http://127.0.0.1:99999' is no address"),
+        ((), {"MESH_URL": "http://[::1"}, "MESH_URL='http://[::1' is no address"),
+        ((), {"MESH_PORT": "abc"}, "MESH_PORT='abc' is no port"),
+        (("--url", "https://mesh.example"), {}, "`mesh bench` speaks plain http"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_said(
+    arguments: tuple[str, ...], variables: dict[str, str], named: str
+) -> None:
+    said = bench(*arguments, **variables)
+    assert (said.returncode, said.stdout) == (78, "")
+    assert said.stderr.startswith(f"mesh: {named}") and said.stderr.count("\n") == 1
+
+
+def test_who_asks_is_found_in_the_environment(processes: Processes, tmp_path: Path) -> None:
+    """On a gateway's own machine a name is enough; the load is put on in that name."""
+    processes.gateway()
+    processes.store()
+    processes.worker("w1")
+    processes.await_store()
+    processes.await_workers(1)
+    own = {"XDG_CONFIG_HOME": str(tmp_path / "own"), "MESH_DATA_DIR": str(tmp_path / "none")}
+    port = {"MESH_PORT": processes.url.rpartition(":")[2]}
+    said = bench("--streams", "1", "--tokens", "5", **own, **port, MESH_USER="ada")
+    assert said.returncode == 0, said.stderr
+    kept = FileStore(processes.url, tmp_path / "own" / "mesh" / "credentials.json").load()
+    assert kept is not None and kept.username == "ada"
+    headers = {"authorization": f"Bearer {kept.access_token}"}
+    with httpx.Client(base_url=processes.url, headers=headers, timeout=60) as http:
+        until("it is ada's", lambda: bool(http.get("/account/usage").json()["usage"]))
 
 
 def test_the_subjects_of_the_benchmark_answer_whole(tmp_path: Path) -> None:
