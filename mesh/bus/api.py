@@ -106,7 +106,10 @@ class ConsumerInfo(Struct):
 
 
 class Names(Struct):
+    """Of consumers, or of streams. None: there are none."""
+
     consumers: list[str] | None = None
+    streams: list[str] | None = None
     error: Error | None = None
 
 

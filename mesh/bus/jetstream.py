@@ -109,6 +109,10 @@ class JetStream:
             raise ApiError(NO_LEADER, f"The stream {stream} has no leader")
         return info
 
+    async def stream_names(self) -> list[str]:
+        names: Names = await self.api("STREAM.NAMES", {}, Names)
+        return names.streams or []
+
     async def consumer_info(self, stream: str, consumer: str) -> ConsumerInfo:
         return await self.api(f"CONSUMER.INFO.{stream}.{consumer}", {}, ConsumerInfo)
 

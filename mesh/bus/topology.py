@@ -74,20 +74,25 @@ async def declare(js: JetStream, limits: Limits) -> None:
     Raises MeshError (protocol_version) where they are of another version's.
     """
     await refuse_other_protocol(js, "gateway")
-    for stream in (
-        _req(limits),
-        run_stream(limits),
-        _dlq(limits),
-        _workers(limits),
-        _leases(limits),
-        _accounts(limits),
-    ):
+    for stream in streams(limits):
         try:
             await js.api(f"STREAM.CREATE.{stream.name}", stream, _Answer)
         except ApiError as error:
             if error.code != NAME_IN_USE:
                 raise
             await js.api(f"STREAM.UPDATE.{stream.name}", stream, _Answer)
+
+
+def streams(limits: Limits) -> tuple[_Stream, ...]:
+    """Every stream and bucket of a mesh."""
+    return (
+        _req(limits),
+        run_stream(limits),
+        _dlq(limits),
+        _workers(limits),
+        _leases(limits),
+        _accounts(limits),
+    )
 
 
 async def declare_model(js: JetStream, model: str, ack_wait: float) -> None:

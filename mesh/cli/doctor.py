@@ -20,7 +20,7 @@ from mesh.cli.options import options
 from mesh.cli.screen import cell
 from mesh.cli.watch import listed, show
 from mesh.protocol.errors import MeshError
-from mesh.settings import OperatorSettings, gateway_url, origins
+from mesh.settings import OperatorSettings, StoreSettings, gateway_url, origins, read
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -43,11 +43,12 @@ def command(ctx: click.Context, /, watch: bool, as_json: bool, **flags: Any) -> 
     else can reach them. Changes nothing.
     """
     settings = _with_password(with_address(OperatorSettings, flags))
+    database = read(StoreSettings, {"data_dir": flags["data_dir"]}).database_path
     last = Report(healthy=False, findings=[])
 
     async def look() -> Report:
         nonlocal last
-        found = await examine(settings, _gateway(settings, flags))
+        found = await examine(settings, database, _gateway(settings, flags))
         last = Report(healthy=_healthy(found), findings=found)
         return last
 

@@ -7,7 +7,6 @@ import asyncio
 import http.client
 import shutil
 import socket
-import stat
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -16,24 +15,28 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from mesh.bus.api import NO_STREAM, ApiError, StreamInfo
+from mesh.bus.api import StreamInfo
 from mesh.bus.connection import BusError, NoResponders
 from mesh.bus.jetstream import JetStream
 from mesh.bus.stored import unix
+from mesh.bus.topology import streams as declared
 from mesh.bus.trust import is_loopback
 from mesh.cli import broker, findings
-from mesh.cli.enrol import BrokerFolder
 from mesh.cli.findings import Finding, fail, ok, warn
 from mesh.cli.fleet import Queue, connected, models_queues, workers_present
 from mesh.cli.join import own_address
+from mesh.cli.privacy import folder
 from mesh.cli.screen import size
+from mesh.gateway.budget import FULL
 from mesh.protocol import subjects
 from mesh.protocol.chats import GetHealth, Health
 from mesh.protocol.codec import decode_reply
-from mesh.protocol.errors import ErrorCode, MeshError
+from mesh.protocol.errors import MeshError
 from mesh.settings import OperatorSettings
 
-STREAMS = (subjects.RUN_STREAM, subjects.REQ_STREAM, subjects.WORKERS_STREAM)
+BUDGETED = (subjects.RUN_STREAM, subjects.REQ_STREAM)
+"""What requests fill."""
+
 TIMEOUT = 3.0
 """Seconds that anybody may take to answer."""
 
@@ -47,57 +50,20 @@ class GatewayHealth(Struct):
     workers: int = 0
 
 
-async def examine(settings: OperatorSettings, gateway: str) -> list[Finding]:
-    """Everything there is to find. gateway: its URL; the operator's password may be missing."""
-    found = list(folder(settings.data_path, remote=bool(settings.operator_password)))
+async def examine(settings: OperatorSettings, database: Path, gateway: str) -> list[Finding]:
+    """All there is to find. database: the store's; gateway: its URL; a password may be missing."""
+    found = list(folder(settings.data_path, database, remote=bool(settings.operator_password)))
+    looked = len(found)
     streams: dict[str, StreamInfo] = {}
     try:
         async with connected(settings) as js:
-            found += await _by_broker(js, streams)
+            found += await _by_broker(js, settings, streams)
     except MeshError as error:
         found.append(fail("broker", error.detail))
-    found.insert(1, disk(settings, streams))
+    found.insert(looked, disk(settings, streams))
     found.append(await asyncio.to_thread(gateway_health, gateway))
     found += await asyncio.to_thread(exposed, settings, gateway)
     return found
-
-
-# --- the data folder ------------------------------------------------------------------------------
-
-
-def folder(path: Path, remote: bool) -> Iterator[Finding]:
-    """Whether the folder is there and nobody else can read what is in it.
-
-    remote: whether it need not be here, because the operator's password came from elsewhere.
-    """
-    check = "data folder"
-    try:
-        BrokerFolder(path).secrets()
-    except MeshError as error:
-        away = remote and error.code == ErrorCode.NOT_FOUND
-        yield ok(check, "It is on another machine.") if away else fail(check, error.detail)
-        return
-    if not _open_to_others(path):
-        yield ok(check, f"{path} is private.")
-        return
-    secret = [name for name in _secrets(path) if _open_to_others(name)]
-    advice = f"type: chmod -R go= '{path}'"
-    if secret:
-        names = ", ".join(str(name.relative_to(path)) for name in secret)
-        yield fail(check, f"Other users of this machine can read {names}: {advice}")
-    else:
-        yield warn(check, f"Other users of this machine can look into {path}: {advice}")
-
-
-def _secrets(path: Path) -> list[Path]:
-    """What holds passwords, keys and people's words, as far as it is there and can be reached."""
-    kept = BrokerFolder(path)
-    inside = [] if not _open_to_others(kept.path) else [*kept.path.glob("*.json"), kept.config]
-    return [name for name in (*inside, path / "token.key", path / "mesh.db") if name.exists()]
-
-
-def _open_to_others(path: Path) -> bool:
-    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def disk(settings: OperatorSettings, streams: dict[str, StreamInfo]) -> Finding:
@@ -119,13 +85,15 @@ def disk(settings: OperatorSettings, streams: dict[str, StreamInfo]) -> Finding:
 # --- the broker and what it knows -----------------------------------------------------------------
 
 
-async def _by_broker(js: JetStream, streams: dict[str, StreamInfo]) -> list[Finding]:
+async def _by_broker(
+    js: JetStream, settings: OperatorSettings, streams: dict[str, StreamInfo]
+) -> list[Finding]:
     """All that only the broker can tell; `streams` is filled on the way."""
     found = [ok("broker", f"nats-server {js.bus.server_version} lets the operator in.")]
     looks: tuple[Callable[[], Awaitable[list[Finding]]], ...] = (
-        lambda: _streams(js, streams),
+        lambda: _streams(js, settings, streams),
         lambda: _store(js, streams),
-        lambda: _fleet(js, streams),
+        lambda: _fleet(js, streams, settings.max_waiting),
     )
     for look in looks:
         try:
@@ -135,21 +103,17 @@ async def _by_broker(js: JetStream, streams: dict[str, StreamInfo]) -> list[Find
     return found
 
 
-async def _streams(js: JetStream, streams: dict[str, StreamInfo]) -> list[Finding]:
-    found = []
-    for name in STREAMS:
-        try:
+async def _streams(
+    js: JetStream, settings: OperatorSettings, streams: dict[str, StreamInfo]
+) -> list[Finding]:
+    there = await js.stream_names()
+    for name in BUDGETED:
+        if name in there:
             asked = time.time()
             streams[name] = await js.stream_info(name)
             skew = unix(streams[name].ts) - (asked + time.time()) / 2
-        except ApiError as error:
-            if error.code != NO_STREAM:
-                raise
-            found.append(
-                fail("streams", f"There is no stream {name}: start a gateway, which declares it.")
-            )
-    if streams:
-        found.insert(0, findings.clock(skew))
+    found = [findings.clock(skew)] if streams else []
+    found += findings.streams([each.name for each in declared(settings) if each.name not in there])
     return [*found, *_budgets(streams)]
 
 
@@ -159,7 +123,7 @@ def _budgets(streams: dict[str, StreamInfo]) -> Iterator[Finding]:
         used, limit = log.state.bytes, log.config.max_bytes
         spelled = f"The log holds {size(used)} of {size(limit)}"
         advice = "raise MESH_RUN_MAX_BYTES, or lower MESH_RUN_MAX_AGE, and restart the gateway."
-        yield findings.budget("log", used, limit, spelled, advice)
+        yield findings.budget("log", used, limit, spelled, advice, refused_at=FULL)
     if queue is not None:
         used, limit = queue.state.messages, queue.config.max_msgs
         spelled = f"The queue holds {used} of {limit} requests"
@@ -195,11 +159,11 @@ async def _behind(js: JetStream, applied: int, now: float) -> float:
     return 0.0 if missing is None else max(0.0, now - missing.at)
 
 
-async def _fleet(js: JetStream, streams: dict[str, StreamInfo]) -> list[Finding]:
+async def _fleet(js: JetStream, streams: dict[str, StreamInfo], max_waiting: int) -> list[Finding]:
     present = await workers_present(js)
     models = await models_queues(js, present)
     stray = await _stray(js, models) if subjects.REQ_STREAM in streams else 0
-    return [*findings.workers(present), *findings.queues(models, stray)]
+    return [*findings.workers(present), *findings.queues(models, stray, max_waiting)]
 
 
 async def _stray(js: JetStream, models: list[Queue]) -> int:

@@ -12,7 +12,7 @@ from mesh.protocol.chats import Health
 from mesh.protocol.worker_info import WorkerInfo
 
 WARN, FAIL = 0.6, 0.8
-"""Shares of a budget; above the second the gateway refuses new requests."""
+"""Shares of a budget, from which on there is something to do: soon, and now."""
 
 MIB = 1 << 20
 LOW_DISK = 512 * MIB
@@ -43,17 +43,35 @@ def fail(check: str, sentence: str) -> Finding:
     return Finding(check, "fail", sentence)
 
 
-def budget(check: str, used: int, limit: int, spelled: str, advice: str) -> Finding:
-    """A stream against one of its limits; `spelled` names what is used, with its unit."""
+def budget(
+    check: str, used: int, limit: int, spelled: str, advice: str, refused_at: float = 1.0
+) -> Finding:
+    """What there is of something against its limit; `spelled` names what is used, with its unit.
+
+    refused_at: the share from which on new requests are refused; 1: where one finds no room.
+    """
     if limit <= 0:
         return ok(check, f"{spelled}, without a limit.")
     share = used / limit
     sentence = f"{spelled} ({share:.0%})."
-    if share >= FAIL:
-        return fail(check, f"{sentence} New requests are refused: {advice}")
-    if share >= WARN:
-        return warn(check, f"{sentence} Above {FAIL:.0%} new requests are refused: {advice}")
-    return ok(check, sentence)
+    if share < WARN:
+        return ok(check, sentence)
+    if share >= refused_at:
+        refused = "New requests are refused"
+    elif refused_at < 1.0:
+        refused = f"From {refused_at:.0%} on new requests are refused"
+    else:
+        refused = "New requests are refused where there is no room left for them"
+    return (fail if share >= FAIL else warn)(check, f"{sentence} {refused}: {advice}")
+
+
+def streams(missing: Sequence[str]) -> list[Finding]:
+    """missing: those that a gateway declares and the broker has not."""
+    if not missing:
+        return []
+    which, them = ("are no streams", "them") if missing[1:] else ("is no stream", "it")
+    advice = f"start a gateway, or start it again, which declares {them}."
+    return [fail("streams", f"There {which} {', '.join(missing)}: {advice}")]
 
 
 def disk(free: int, room: int, folder: str) -> Finding:
@@ -156,9 +174,10 @@ def workers(present: Sequence[WorkerInfo]) -> list[Finding]:
     return found
 
 
-def queues(models: Sequence[Queue], stray: int) -> list[Finding]:
-    """The queue of each model. stray: prompts in the queue that belong to none of them."""
-    found = [_queue(queue) for queue in models]
+def queues(models: Sequence[Queue], stray: int, most: int) -> list[Finding]:
+    """The queue of each model. stray: prompts in the queue that belong to none of them; most:
+    requests that may wait for one of them."""
+    found = [_queue(queue, most) for queue in models]
     if stray > 0:
         found.append(
             fail(
@@ -171,13 +190,17 @@ def queues(models: Sequence[Queue], stray: int) -> list[Finding]:
     return found
 
 
-def _queue(queue: Queue) -> Finding:
+def _queue(queue: Queue, most: int) -> Finding:
     check = f"model {queue.model}"
     if queue.workers:
-        return ok(
-            check,
-            f"{queue.waiting} waiting, {queue.in_work} in work, {count(queue.slots, 'slot')}.",
-        )
+        ahead = max(0, queue.in_work - queue.slots)  # at a worker, but none has begun with them
+        waiting = queue.waiting + ahead
+        there = f"{queue.in_work - ahead} in work, {count(queue.slots, 'slot')}"
+        if waiting < WARN * most:
+            return ok(check, f"{waiting} waiting, {there}.")
+        spelled = f"{there}; {waiting} of {most} wait that may"
+        advice = "add workers of it, or raise MESH_MAX_WAITING and restart the gateway."
+        return budget(check, waiting, most, spelled, advice)
     if queue.waiting or queue.in_work:
         unfinished = count(queue.waiting + queue.in_work, "request")
         return fail(

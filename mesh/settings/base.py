@@ -25,6 +25,12 @@ MetricsPort = Annotated[
 """Where services without HTTP of their own serve their metrics."""
 
 
+MaxWaiting = Annotated[
+    int, Meta(ge=1, description="Requests that may wait for one model; more are refused.")
+]
+"""Gateways go by it, and the operator's commands say how near to it a model is."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What every service wants to know."""
 

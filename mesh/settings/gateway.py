@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from mesh.settings.addresses import LOOPBACK
-from mesh.settings.base import DAY, HOUR, YEAR, Limits
+from mesh.settings.base import DAY, HOUR, YEAR, Limits, MaxWaiting
 
 
 class GatewaySettings(Limits, frozen=True, kw_only=True):
@@ -149,9 +149,7 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
     request_timeout: Annotated[
         float, Meta(gt=0, le=DAY, description="Seconds after which a request has ended, however.")
     ] = 600.0
-    max_waiting: Annotated[
-        int, Meta(ge=1, description="Requests that may wait for one model; more are refused.")
-    ] = 5_000
+    max_waiting: MaxWaiting = 5_000
     queue_timeout: Annotated[
         float,
         Meta(gt=0, le=DAY, description="Seconds in which a worker has to take a request."),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from mesh.settings.base import DAY, Limits
+from mesh.settings.base import DAY, Limits, MaxWaiting
 from mesh.settings.gateway import GatewaySettings
 
 
@@ -16,6 +16,7 @@ class OperatorSettings(Limits, frozen=True, kw_only=True):
     ] = ""
     host: Annotated[str, Meta(description="Address of the gateway.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port of the gateway.")] = 8000
+    max_waiting: MaxWaiting = 5_000
     models_dir: Annotated[
         str, Meta(description="Folder of models that can be called by their name; empty: none.")
     ] = ""

@@ -4,20 +4,23 @@ import json
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
+from mesh.bus.api import AnyAnswer
 from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
+from mesh.bus.topology import streams
 from mesh.cli.join import own_address
 from mesh.protocol import subjects
 from mesh.protocol.codec import encode
 from mesh.protocol.request import Message, Prompt, Request
+from mesh.settings import Limits
 from tests.fleet import Fleet, fleet, wait_until
 
 Found = dict[str, list[tuple[str, str]]]
@@ -119,8 +122,20 @@ async def test_a_whole_mesh_is_well_and_what_is_taken_away_is_missed(mesh: Fleet
 
 def test_without_a_gateway_ever_there_are_no_streams(mesh: Fleet) -> None:
     found = doctor(mesh)
-    assert [state for state, _ in found["streams"]] == ["fail"] * 3
-    assert "start a gateway" in sentences(found, "streams")
+    assert failed(found) >= {"streams"}
+    names = "REQ, RUN, DLQ, KV_workers, KV_leases, KV_accounts"
+    assert f"are no streams {names}: start a gateway" in sentences(found, "streams")
+
+
+async def test_a_stream_that_is_missing_is_named(mesh: Fleet) -> None:
+    async with gateway_bus(mesh) as js:
+        for stream in streams(Limits()):
+            if stream.name != subjects.DLQ_STREAM:
+                await js.api(f"STREAM.CREATE.{stream.name}", stream, AnyAnswer)
+    found = doctor(mesh)
+    assert "There is no stream DLQ: start a gateway" in sentences(found, "streams")
+    mesh.gateway()
+    assert "streams" not in doctor(mesh)
 
 
 def test_a_data_folder_that_others_can_read_is_reported(mesh: Fleet) -> None:
@@ -149,28 +164,72 @@ def test_a_wrong_password_is_reported(mesh: Fleet) -> None:
     assert "refused the user 'operator'" in sentences(found, "broker")
 
 
-def test_a_queue_that_fills_up_is_reported(mesh: Fleet) -> None:
-    mesh.gateway("--req-max-msgs", "10")
-    mesh.worker("w1", "--slots", "1", "--echo-delay", "60")
-    bodies = {"messages": [{"role": "user", "content": "hello"}]}
+@contextmanager
+def many(mesh: Fleet, first: int) -> Iterator[Callable[[int], None]]:
+    """Ask so many at once whose answers take longer than the test; the function asks so many
+    more. They end with the gateway."""
+    asking: list[threading.Thread] = []
 
     def ask() -> None:
         try:
-            httpx.post(f"{mesh.url}/v1/chat/completions", json=bodies, timeout=60.0)
+            asked(mesh)
         except httpx.TransportError:
             pass
 
-    asking = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in asking[:6]:
-        thread.start()
-    wait_until("it is warned of", lambda: state(doctor(mesh), "queue") == "warn")
-    for thread in asking[6:]:
-        thread.start()
-    wait_until("it fails", lambda: state(doctor(mesh), "queue") == "fail")
-    assert "8 of 10 requests (80%)" in sentences(doctor(mesh), "queue")
-    mesh.kill("gateway")
-    for thread in asking:
-        thread.join()
+    def more(number: int) -> None:
+        fresh = [threading.Thread(target=ask) for _ in range(number)]
+        asking.extend(fresh)
+        for thread in fresh:
+            thread.start()
+
+    more(first)
+    try:
+        yield more
+    finally:
+        mesh.kill("gateway")
+        for thread in asking:
+            thread.join()
+
+
+def asked(mesh: Fleet) -> int:
+    """The status of one more request's answer."""
+    body = {"messages": [{"role": "user", "content": "hello"}]}
+    return httpx.post(f"{mesh.url}/v1/chat/completions", json=body, timeout=300.0).status_code
+
+
+def test_a_queue_that_fills_up_is_reported(mesh: Fleet) -> None:
+    mesh.gateway("--req-max-msgs", "5")
+    mesh.worker("w1", "--slots", "1", "--echo-delay", "600")
+    with many(mesh, 3) as more:
+        wait_until("it is warned of", lambda: state(doctor(mesh), "queue") == "warn")
+        more(1)
+        wait_until("it fails", lambda: state(doctor(mesh), "queue") == "fail")
+        told = sentences(doctor(mesh), "queue")
+        assert "4 of 5 requests (80%). New requests are refused where there is no room" in told
+        more(1)  # for which there is room
+        full = "5 of 5 requests (100%). New requests are refused: add workers"
+        wait_until("it is full", lambda: full in sentences(doctor(mesh), "queue"))
+        assert asked(mesh) == 503
+
+
+def test_a_model_for_which_almost_all_wait_that_may_is_reported(mesh: Fleet) -> None:
+    mesh.gateway("--max-waiting", "5")
+    mesh.worker("w1", "--slots", "1", "--echo-delay", "600")
+
+    def looked() -> Found:
+        return doctor(mesh, max_waiting="5")
+
+    with many(mesh, 1) as more:
+        wait_until("one is in work", lambda: "1 in work" in sentences(looked(), "model echo"))
+        more(3)
+        wait_until("it is warned of", lambda: state(looked(), "model echo") == "warn")
+        assert "3 of 5 wait" in sentences(looked(), "model echo")
+        more(1)
+        wait_until("it fails", lambda: state(looked(), "model echo") == "fail")
+        more(1)
+        full = "5 of 5 wait that may (100%). New requests are refused: add workers"
+        wait_until("it is full", lambda: full in sentences(looked(), "model echo"))
+        assert asked(mesh) == 503
 
 
 def test_a_log_that_fills_up_is_reported(mesh: Fleet) -> None:

@@ -38,6 +38,25 @@ def test_a_budget_is_warned_of_before_it_is_spent(used: int, state: str) -> None
     assert ("raise it" in found.sentence) == (state != "ok")
 
 
+@pytest.mark.parametrize(
+    ("used", "refused_at", "said"),
+    [
+        (60, 0.8, "From 80% on new requests are refused: raise it."),
+        (79, 0.8, "From 80% on new requests are refused: raise it."),
+        (80, 0.8, "New requests are refused: raise it."),
+        (60, 1.0, "New requests are refused where there is no room left for them: raise it."),
+        (80, 1.0, "New requests are refused where there is no room left for them: raise it."),
+        (99, 1.0, "New requests are refused where there is no room left for them: raise it."),
+        (100, 1.0, "New requests are refused: raise it."),
+    ],
+)
+def test_requests_are_said_to_be_refused_where_they_are(
+    used: int, refused_at: float, said: str
+) -> None:
+    found = findings.budget("queue", used, 100, f"It holds {used}", "raise it.", refused_at)
+    assert found.sentence == f"It holds {used} ({used}%). {said}"
+
+
 def test_without_a_limit_there_is_no_budget() -> None:
     assert findings.budget("log", 10**12, -1, "The log holds much", "raise it.").state == "ok"
 
@@ -105,11 +124,31 @@ def test_a_worker_of_another_version_is_told() -> None:
 )
 def test_a_queue_needs_a_worker(waiting: int, workers: int, state: str) -> None:
     queue = Queue(model="tiny", waiting=waiting, in_work=0, workers=workers, slots=workers)
-    assert states(findings.queues([queue], 0)) == {"model tiny": state}
+    assert states(findings.queues([queue], 0, 5_000)) == {"model tiny": state}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "state", "said"),
+    [
+        (59, "ok", "59 waiting, 4 in work, 4 slots."),
+        (60, "warn", "refused where there is no room"),
+        (80, "fail", "refused where there is no room"),
+        (100, "fail", "New requests are refused: add workers"),
+    ],
+)
+def test_a_model_is_told_for_which_almost_all_wait_that_may(
+    waiting: int, state: str, said: str
+) -> None:
+    for ahead in (0, 3):  # what a worker has beside what it is at waits as well
+        queue = Queue(model="tiny", waiting=waiting - ahead, in_work=4 + ahead, workers=1, slots=4)
+        (found,) = findings.queues([queue], 0, 100)
+        assert (found.check, found.state) == ("model tiny", state)
+        assert said in found.sentence
+        assert (f"{waiting} of 100 wait" in found.sentence) == (state != "ok")
 
 
 def test_prompts_that_nobody_will_ever_get_are_told() -> None:
-    assert states(findings.queues([], 2)) == {"queue": "fail"}
+    assert states(findings.queues([], 2, 5_000)) == {"queue": "fail"}
 
 
 def test_exposure_is_told() -> None:
