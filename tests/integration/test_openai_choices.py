@@ -1,7 +1,6 @@
 """Several answers, texts and probabilities on the OpenAI routes, through OpenAI's own client."""
 
 import asyncio
-from collections.abc import Iterator
 
 import httpx
 import openai
@@ -14,12 +13,6 @@ from tests.whole_mesh import ECHO, FAILING, SLOW, Mesh
 
 TEXT = "one two\n three"
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": TEXT}]
-
-
-@pytest.fixture
-def client(mesh: Mesh) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0) as client:
-        yield client
 
 
 def test_several_answers_are_whole_and_counted_together(client: openai.OpenAI) -> None:

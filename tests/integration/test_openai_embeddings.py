@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from secrets import token_hex
 from struct import unpack
 from typing import Any
@@ -40,12 +40,6 @@ class WithUpstream(Mesh):
             nats=self.broker.url,
         )
         return lambda stop: worker.run(settings, name, password, stop)
-
-
-@pytest.fixture
-def client(mesh: Mesh) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0) as client:
-        yield client
 
 
 def likeness(one: list[float], other: list[float]) -> float:

@@ -7,11 +7,8 @@ import openai
 import pytest
 from openai.types.shared import ErrorObject
 
+from tests.openai_client import connected
 from tests.whole_mesh import ECHO, SINGLE, Mesh
-
-
-def client(mesh: Mesh) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0)
 
 
 def asked(http: openai.OpenAI, model: str) -> None:
@@ -35,7 +32,7 @@ def refusal(kind: type[openai.APIStatusError], status: int, *fields: str | None)
 def test_too_many_requests_are_the_client_s_own_error(new_mesh: Callable[..., Mesh]) -> None:
     mesh = new_mesh(limit_requests=1)
     mesh.start("store", "gateway", ECHO)
-    with client(mesh) as http:
+    with connected(mesh) as http:
         asked(http, ECHO)
         with refusal(openai.RateLimitError, 429, "rate_limit_error", "rate_limited", None):
             asked(http, ECHO)
@@ -46,7 +43,7 @@ def test_a_full_queue_and_a_model_that_nobody_serves_are_the_server_s(
 ) -> None:
     mesh = new_mesh(req_max_msgs=2, req_max_per_tenant=3, worker_wait=0.5)
     mesh.start("store", "gateway", SINGLE, ECHO)
-    with client(mesh) as http:
+    with connected(mesh) as http:
         answers = [
             http.responses.create(model=SINGLE, input="/repeat x", background=True)
             for _ in range(2)

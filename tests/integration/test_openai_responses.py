@@ -1,6 +1,5 @@
 """Responses, through OpenAI's own client: stored, in the background, read on, called, cancelled."""
 
-from collections.abc import Iterator
 from secrets import token_hex
 from typing import Any
 
@@ -23,12 +22,6 @@ ODD = {"type": "object", "pattern": "x"}
 """A schema that nothing can be held to."""
 
 CALL = '/call get_weather {"city": "Oslo"}'
-
-
-@pytest.fixture
-def client(mesh: Mesh) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0) as client:
-        yield client
 
 
 def events_of(stream: Any) -> list[ResponseStreamEvent]:

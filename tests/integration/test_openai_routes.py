@@ -30,12 +30,6 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def client(mesh: Fleet) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
 def http(mesh: Fleet) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=mesh.url, timeout=60.0) as client:
         yield client

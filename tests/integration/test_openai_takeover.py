@@ -28,12 +28,6 @@ def mesh(tmp_path: Path) -> Iterator[Fleet]:
         yield found
 
 
-@pytest.fixture
-def client(mesh: Fleet) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0) as client:
-        yield client
-
-
 def start(mesh: Fleet, name: str) -> None:
     mesh.worker(name, "--model-name", "echo", "--echo-rate", "40")
 

@@ -1,7 +1,6 @@
 """Tools and formats on the OpenAI routes, through OpenAI's own client."""
 
 import json
-from collections.abc import Iterator
 from secrets import token_hex
 from typing import Any
 
@@ -12,12 +11,6 @@ from openai.types.chat import ChatCompletionMessageToolCall
 
 from tests.calling import CALL, CLOCK, WEATHER, Person, told_outcome
 from tests.whole_mesh import ECHO, SLOW, Mesh
-
-
-@pytest.fixture
-def client(mesh: Mesh) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key="guest", max_retries=0) as client:
-        yield client
 
 
 def ask(client: openai.OpenAI, text: str, model: str = ECHO, **parameters: Any) -> Any:
