@@ -9,7 +9,7 @@ import msgspec
 from litestar import get, put
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from mesh.gateway.body import SHOWN, read_body
 from mesh.gateway.errors import AnyRequest
@@ -17,15 +17,13 @@ from mesh.gateway.services import Services, Wired
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.limits import (
     Allowance,
-    Count,
+    Allowed,
     GetAllowance,
     GetUsage,
     Place,
     SetAllowance,
     UsageRow,
-    Weight,
 )
-from mesh.protocol.subjects import Priority
 
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -62,19 +60,12 @@ class UsageList(Struct, frozen=True):
     next: str | None
 
 
-class LimitsBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LimitsBody(Allowed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a user or a key may ask for. null: as everybody, of a key: as its user; 0: no limit.
 
     requests, tokens: in each minute; concurrent: not ended yet; daily_tokens: in a day (UTC);
     weight: the share of the turns where others wait, 1 is usual; priority: the highest one.
     """
-
-    requests: Count | None = None
-    tokens: Count | None = None
-    concurrent: Count | None = None
-    daily_tokens: Count | None = None
-    weight: Weight | None = None
-    priority: Priority | None = None
 
 
 class LimitRead(Struct, frozen=True, kw_only=True):
@@ -220,22 +211,8 @@ def _row(row: UsageRow) -> UsageRead:
 
 
 def _allowance(body: LimitsBody) -> Allowance:
-    return Allowance(
-        requests=body.requests,
-        tokens=body.tokens,
-        concurrent=body.concurrent,
-        daily_tokens=body.daily_tokens,
-        weight=body.weight,
-        priority=body.priority,
-    )
+    return Allowance(**asdict(body))
 
 
 def limits_read(found: Allowance) -> LimitsBody:
-    return LimitsBody(
-        requests=found.requests,
-        tokens=found.tokens,
-        concurrent=found.concurrent,
-        daily_tokens=found.daily_tokens,
-        weight=found.weight,
-        priority=found.priority,
-    )
+    return LimitsBody(**asdict(found))

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from mesh.protocol.chats import Asks
 from mesh.protocol.subjects import Priority
@@ -12,7 +12,7 @@ Count = Annotated[int, Meta(ge=0, le=10**12)]
 Weight = Annotated[float, Meta(ge=0.01, le=100)]
 
 
-class Allowance(Wire, frozen=True, kw_only=True, tag="allowance"):
+class Allowed(Struct, frozen=True, kw_only=True):
     """What a user or a key may ask for. None: as everybody, of a key: as its user; 0: no limit.
 
     requests, tokens: in each minute; concurrent: not ended yet; daily_tokens: from midnight to
@@ -25,6 +25,10 @@ class Allowance(Wire, frozen=True, kw_only=True, tag="allowance"):
     daily_tokens: Count | None = None
     weight: Weight | None = None
     priority: Priority | None = None
+
+
+class Allowance(Allowed, Wire, frozen=True, kw_only=True, tag="allowance"):
+    """The same as it travels."""
 
 
 class UsageRow(Wire, frozen=True, kw_only=True):
