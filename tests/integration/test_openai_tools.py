@@ -47,6 +47,26 @@ def test_a_tool_is_called_and_its_outcome_answered(client: openai.OpenAI) -> Non
     assert answer.choices[0].finish_reason == "stop"
 
 
+@pytest.mark.parametrize("cut", [{"max_tokens": 5}, {"stop": ["Oslo"]}])
+def test_a_call_that_was_cut_off_can_be_sent_back(client: openai.OpenAI, cut: Any) -> None:
+    choice = ask(client, CALL, tools=[WEATHER], tool_choice="required", **cut).choices[0]
+    (call,) = choice.message.tool_calls
+    with pytest.raises(ValueError):
+        json.loads(function(call)[1])
+    answer = client.chat.completions.create(
+        model=ECHO, tools=[WEATHER], messages=told_outcome(choice.message, "It was cut off.")
+    )
+    assert answer.choices[0].message.content == "It was cut off."
+    response = client.responses.create(
+        model=ECHO,
+        input=[
+            {"type": "function_call", "call_id": "c", "name": "get_weather", "arguments": '{"ci'},
+            {"type": "function_call_output", "call_id": "c", "output": "So it was."},
+        ],
+    )
+    assert response.output_text == "So it was."
+
+
 def test_several_calls_are_one_answer_unless_that_is_forbidden(client: openai.OpenAI) -> None:
     both = f"{CALL}\n/call clock {{}}"
     calls = ask(client, both, tools=[WEATHER, CLOCK]).choices[0].message.tool_calls
