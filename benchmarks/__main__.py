@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import admission, repl, report, schemas, short, subjects
+from benchmarks import admission, first, repl, report, schemas, short, subjects
 from benchmarks.report import Aim, Pair, per_token, share
 from benchmarks.subjects import STORY, Target
 from mesh.cli.load.figures import Figures
@@ -46,6 +46,7 @@ class Run:
         self._fast()
         self._paced()
         self._llamacpp()
+        self._aims += first.run(self._folder)
         self._aims += repl.run(self._folder)
         self._aims += short.run(self._folder)
         self._aims += admission.run(self._folder)
