@@ -6,7 +6,6 @@ environment, then reads lines `STREAMS SECONDS` from stdin and answers each with
 
 import asyncio
 import sys
-from contextlib import aclosing
 from statistics import median
 from time import perf_counter
 
@@ -17,7 +16,7 @@ from msgspec import Struct
 from mesh.cli.serving import spare_the_collector
 from mesh.protocol.request import Message, Request, Sampling
 from mesh.settings import WorkerSettings, read
-from mesh.worker.engines.base import Engine, Job
+from mesh.worker.engines.base import Engine, Job, Step
 from mesh.worker.engines.choose import load
 from mesh.worker.prompt import PromptBuilder
 
@@ -32,6 +31,21 @@ class Direct(Struct, frozen=True):
     @property
     def tokens_per_second(self) -> float:
         return self.tokens / self.seconds
+
+
+class Counting:
+    """A reader that counts. first: when it heard its first step, by the clock of `asked`."""
+
+    full = False
+
+    def __init__(self) -> None:
+        self.asked, self.first = perf_counter(), 0.0
+        self.tokens = 0
+
+    def hear(self, step: Step) -> bool:
+        self.first = self.first or perf_counter()
+        self.tokens += bool(step.text)
+        return True
 
 
 class Load:
@@ -68,13 +82,10 @@ class Load:
                 return
 
     async def _ask(self) -> None:
-        asked, first = perf_counter(), True
-        async with aclosing(self._engine.generate(self._job())) as steps:
-            async for step in steps:
-                if first:
-                    self._waits.append(perf_counter() - asked)
-                    first = False
-                self._tokens += bool(step.text)
+        counting = Counting()
+        await self._engine.generate(self._job(), counting)
+        self._tokens += counting.tokens
+        self._waits.append(counting.first - counting.asked)
 
     def _job(self) -> Job:
         """As a worker makes it: the prompt is rendered and encoded for each answer."""

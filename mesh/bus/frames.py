@@ -23,7 +23,7 @@ FRAME_BYTES = 256 << 10
 goes into the next. A piece that is larger by itself has a frame of its own."""
 
 BACKLOG = 20_000
-"""Pieces waiting to be stored, over all requests, at which the engine has to wait."""
+"""Pieces waiting to be stored, over all requests, at which engines had rather wait."""
 
 PACE = 0.03
 """Seconds from one frame to the next, while no answer waits to begin or to end.
@@ -120,8 +120,10 @@ class FrameWriter:
     ) -> None:
         """Add the piece `index` of a request's answer, written under claim `n`.
 
-        odds: with every piece of an answer, or with none.
+        odds: with every piece of an answer, or with none. Raises Unwritten.
         """
+        if self._failed:
+            self._check()
         key = (rid, n)
         entry = self._open.get(key)
         if entry is None:
@@ -139,14 +141,6 @@ class FrameWriter:
         elif entry.ids is not None:
             entry.ids.append(ids)
         self._put += 1
-
-    async def room(self) -> None:
-        """Wait while it is `full`. Raises Unwritten."""
-        while self.full:
-            self._check()
-            self._hurry.set()
-            self._progress.clear()
-            await self._progress.wait()
 
     async def stored(self, mark: int) -> None:
         """Wait until the first `mark` pieces are in the log. Raises Unwritten."""
@@ -198,7 +192,8 @@ class FrameWriter:
 
     async def _pause(self, due: float) -> None:
         """Wait until the loop's time is `due`, or there is a reason to hurry."""
-        if not self._hurry.is_set() and asyncio.get_running_loop().time() < due:
+        hurried = self._hurry.is_set() or self.full
+        if not hurried and asyncio.get_running_loop().time() < due:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._hurry.wait()

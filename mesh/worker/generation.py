@@ -7,7 +7,6 @@ over at a stop string, at the length, at the deadline, or because it was interru
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 
 from mesh.bus.frames import FrameWriter
 from mesh.protocol.frames import Odds
@@ -49,17 +48,21 @@ class Generation:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._request = request
+        self._rid = request.rid
         self._n = n
         self._likely = request.sampling.logprobs is not None
         self._draft = draft
         self._engine = engine
         self._prompts = prompts
         self._frames = frames
+        self._longest, self._largest = frames.longest, frames.largest
         self._meter = meter
         self._clock = clock
         self._task: asyncio.Task[Finish] | None = None
         self._awaited: asyncio.Future[Finish] | None = None
         self._stepped = time.monotonic()
+        self._gate = Gate()
+        self._finish: Finish | None = None
         self.truncated = 0
         self.left_behind = False
 
@@ -70,7 +73,11 @@ class Generation:
 
     def silent(self, now: float) -> float:
         """Seconds for which the engine, being at it, has said nothing. now: time.monotonic()."""
-        return now - self._stepped if self.running and not self._frames.full else 0.0
+        if not self.running:
+            return 0.0
+        if self.full:  # it is us who keep the engine waiting
+            self._stepped = now
+        return now - self._stepped
 
     def goes_well(self, since: float) -> bool:
         """Whether the engine has been saying it for a while, and also since then. since:
@@ -121,41 +128,47 @@ class Generation:
         return await self._stream(self._draft.job(built, left)) if left > 0 else "length"
 
     async def _stream(self, job: Job) -> Finish:
-        gate, frames = Gate(job.sampling.stop), self._frames
-        longest, largest = frames.longest, frames.largest
-        async with aclosing(self._engine.generate(job)) as steps:
-            async for step in steps:
-                if self.left_behind:
-                    raise asyncio.CancelledError
-                self._note(step)
-                fitted = self._deliver(gate.feed(step.text, step.ids, step.odds), longest, largest)
-                if fitted and step.finish and not gate.stopped:
-                    fitted = self._deliver(gate.finish(), longest, largest)
-                if not fitted:
-                    return "length"
-                if gate.stopped:
-                    return "stop"
-                if step.finish:
-                    return step.finish
-                if frames.full:
-                    await frames.room()
-                    self._stepped = time.monotonic()  # it was us who kept the engine waiting
-        raise EngineError("the engine ended without saying why")
+        self._gate = Gate(job.sampling.stop)
+        await self._engine.generate(job, self)
+        if self._finish is None:
+            raise EngineError("the engine ended without saying why")
+        return self._finish
 
-    def _note(self, step: Step) -> None:
-        self._stepped = time.monotonic()
-        self._draft.note(step, self._stepped)
+    # --- what the engine says ---------------------------------------------------------------------
 
-    def _deliver(self, pieces: list[Piece], longest: int, largest: int) -> bool:
+    @property
+    def full(self) -> bool:
+        """See Reader."""
+        return self._frames.full
+
+    def hear(self, step: Step) -> bool:
+        """See Reader. Raises MeshError (too_large) for odds that no message of the broker takes."""
+        if self._finish is not None or self.left_behind:
+            return False
+        now = self._stepped = time.monotonic()
+        self._draft.note(step, now)
+        gate = self._gate
+        fitted = self._deliver(gate.feed(step.text, step.ids, step.odds))
+        if fitted and step.finish is not None and not gate.stopped:
+            fitted = self._deliver(gate.finish())
+        if not fitted:
+            self._finish = "length"
+        elif gate.stopped:
+            self._finish = "stop"
+        else:
+            self._finish = step.finish
+        return self._finish is None
+
+    def _deliver(self, pieces: list[Piece]) -> bool:
         """Write pieces; false once the answer is too long for what would come next."""
-        draft, rid, n = self._draft, self._request.rid, self._n
+        draft, frames = self._draft, self._frames
         for whole in pieces:
-            for piece in parts(whole, largest):
+            for piece in parts(whole, self._largest):
                 text, ids, odds = piece
                 odds = (odds or Odds(0.0)) if self._likely else None
-                self._frames.put(rid, n, len(draft.pieces), text, ids, odds)
+                frames.put(self._rid, self._n, len(draft.pieces), text, ids, odds)
                 draft.add(piece)
                 self._meter.tokens += 1 if ids is None else len(ids)
-                if not draft.fits(longest):
+                if not draft.fits(self._longest):
                     return False
         return True

@@ -6,13 +6,12 @@ sees to it that no answer is under way; what is offered to the mesh is `mesh.wor
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 from mesh.protocol.errors import MeshError
 from mesh.settings import WorkerSettings
 from mesh.worker.engines import choose
-from mesh.worker.engines.base import Engine, EngineBroken, EngineError, EngineInfo, Job, Step
+from mesh.worker.engines.base import Engine, EngineBroken, EngineError, EngineInfo, Job, Reader
 from mesh.worker.engines.embedding import Embedder, Embedding
 
 log = logging.getLogger(__name__)
@@ -49,8 +48,8 @@ class Loader:
             raise EngineError("This engine makes no embeddings.")
         return await engine.embed(text)
 
-    def generate(self, job: Job) -> AsyncGenerator[Step, None]:
-        return self._loaded().generate(job)
+    async def generate(self, job: Job, reader: Reader) -> None:
+        await self._loaded().generate(job, reader)
 
     async def close(self) -> None:
         """Free everything, also what is only just being loaded: a library cannot be interrupted.

@@ -8,7 +8,6 @@ of the interpreter. With HANG_DEAF it does not even let go of an answer that it 
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Event
@@ -16,10 +15,24 @@ from threading import Event
 from mesh.cli.main import main
 from mesh.settings import WorkerSettings
 from mesh.worker.engines import echo
-from mesh.worker.engines.base import Job, Step
+from mesh.worker.engines.base import Job, Reader, Step
 
 AFTER = int(os.environ["HANG_AFTER"])
 DEAF = bool(os.environ.get("HANG_DEAF"))
+
+
+class First:
+    """Has a reader hear the first tokens."""
+
+    full = False
+
+    def __init__(self, reader: Reader) -> None:
+        self.left = AFTER
+        self._reader = reader
+
+    def hear(self, step: Step) -> bool:
+        self.left -= 1
+        return self._reader.hear(step) and self.left > 0
 
 
 class HangingEngine(echo.EchoEngine):
@@ -27,13 +40,11 @@ class HangingEngine(echo.EchoEngine):
         super().__init__(settings)
         self._threads = ThreadPoolExecutor(1)
 
-    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
-        given = 0
-        async for step in super().generate(job):
-            yield step
-            given += 1
-            if given == AFTER:
-                await self._hang()
+    async def generate(self, job: Job, reader: Reader) -> None:
+        first = First(reader)
+        await super().generate(job, first)
+        if not first.left:
+            await self._hang()
 
     async def close(self) -> None:
         await super().close()

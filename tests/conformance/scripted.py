@@ -5,13 +5,11 @@ answers to it that fits the format which is asked for.
 """
 
 import re
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from msgspec.structs import replace
 
 from mesh.protocol.request import Message
-from mesh.worker.engines.base import Job, Step
+from mesh.worker.engines.base import Job, Reader
 from mesh.worker.engines.echo import EchoEngine
 from mesh.worker.grammar import fits
 from mesh.worker.tools import written
@@ -60,8 +58,6 @@ def said(job: Job) -> str:
 class ScriptedEngine(EchoEngine):
     """Says what `said` has."""
 
-    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+    async def generate(self, job: Job, reader: Reader) -> None:
         job = replace(job, messages=(Message(role="user", content=said(job)),))
-        async with aclosing(super().generate(job)) as steps:
-            async for step in steps:
-                yield step
+        await super().generate(job, reader)

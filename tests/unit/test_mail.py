@@ -8,6 +8,7 @@ import pytest
 from mesh.worker.engines.base import EngineError, Step
 from mesh.worker.engines.mail import Mail
 from mesh.worker.engines.relay import Relay
+from tests.worker.listener import Listener
 
 
 class CountingLoop:
@@ -27,6 +28,18 @@ def mail_and_loop() -> tuple[Mail, CountingLoop]:
     return Mail(loop), loop  # type: ignore[arg-type]
 
 
+class Counted(Relay):
+    """A relay whose reader keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.listener = Listener()
+        super().__init__(self.listener)
+
+    @property
+    def unread(self) -> int:
+        return self.listener.unread.qsize()
+
+
 async def turn() -> None:
     """Let the loop deliver what it was woken for."""
     await asyncio.sleep(0)
@@ -34,7 +47,7 @@ async def turn() -> None:
 
 async def test_a_lone_request_is_served_at_once() -> None:
     mail, _ = mail_and_loop()
-    relay = Relay()
+    relay = Counted()
     mail.send(relay, Step("a"))
     await turn()
     assert relay.unread == 1
@@ -42,7 +55,7 @@ async def test_a_lone_request_is_served_at_once() -> None:
 
 async def test_a_step_of_many_requests_wakes_the_loop_once() -> None:
     mail, loop = mail_and_loop()
-    relays = [Relay() for _ in range(8)]
+    relays = [Counted() for _ in range(8)]
     for relay in relays:
         mail.send(relay, Step("a"))
     await turn()
@@ -58,7 +71,7 @@ async def test_a_step_of_many_requests_wakes_the_loop_once() -> None:
 
 async def test_a_silent_request_holds_the_others_up_for_one_step_at_most() -> None:
     mail, _ = mail_and_loop()
-    silent, talking = Relay(), Relay()
+    silent, talking = Counted(), Counted()
     mail.send(silent, Step("a"))
     mail.send(talking, Step("a"))
     await turn()
@@ -71,7 +84,7 @@ async def test_a_silent_request_holds_the_others_up_for_one_step_at_most() -> No
 @pytest.mark.parametrize("end", [Step("", (), "stop"), EngineError("broken")])
 async def test_an_end_is_delivered_at_once_and_waited_for_no_more(end: Step | EngineError) -> None:
     mail, _ = mail_and_loop()
-    ending, other = Relay(), Relay()
+    ending, other = Counted(), Counted()
     mail.send(ending, Step("a"))
     mail.send(other, Step("a"))
     await turn()
@@ -86,20 +99,18 @@ async def test_an_end_is_delivered_at_once_and_waited_for_no_more(end: Step | En
 
 async def test_nothing_is_lost_or_out_of_order_between_threads() -> None:
     mail = Mail(asyncio.get_running_loop())
-    relays = [Relay() for _ in range(4)]
+    relays = [Counted() for _ in range(4)]
 
     def talk(relay: Relay) -> None:
         for number in range(2000):
             mail.send(relay, Step(str(number)))
         mail.send(relay, Step("", (), "stop"))
 
-    async def listen(relay: Relay) -> list[str]:
-        return [step.text async for step in relay.read()]
-
     threads = [Thread(target=talk, args=(relay,)) for relay in relays]
     for thread in threads:
         thread.start()
-    heard = await asyncio.wait_for(asyncio.gather(*(listen(relay) for relay in relays)), 30)
+    await asyncio.wait_for(asyncio.gather(*(relay.over() for relay in relays)), 30)
+    heard = [[relay.listener.unread.get_nowait().text for _ in range(2001)] for relay in relays]
     assert heard == [[*(str(number) for number in range(2000)), ""]] * 4
     for thread in threads:
         thread.join()

@@ -1,6 +1,6 @@
 """Building a prompt: the model's own template, what is left out, and how long the answer may be."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from threading import current_thread, main_thread
 from typing import Literal
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.request import Message, Request, ToolCall
-from mesh.worker.engines.base import EngineError, EngineInfo, Job, Step
+from mesh.worker.engines.base import EngineError, EngineInfo, Job, Reader
 from mesh.worker.prompt import ANSWER, BuiltPrompt, ChatTemplate, PromptBuilder
 
 PLAIN = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]"
@@ -72,7 +72,7 @@ class Letters:
         self.aside = current_thread() is not main_thread()
         return [ord(character) for character in text]
 
-    def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+    async def generate(self, job: Job, reader: Reader) -> None:
         raise NotImplementedError
 
     async def close(self) -> None:

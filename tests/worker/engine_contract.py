@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from mesh.protocol.request import Message, Request, Sampling
 from mesh.worker.engines.base import Engine, EngineError, Job, Step
 from mesh.worker.prompt import PromptBuilder
+from tests.worker.listener import Listener, listen
 
 GREEDY = Sampling(temperature=0)
 
@@ -55,7 +56,7 @@ def after(job: Job, steps: Sequence[Step], by_ids: bool = True) -> Job:
 
 
 async def collect(engine: Engine, job: Job) -> list[Step]:
-    async with aclosing(engine.generate(job)) as steps:
+    async with aclosing(listen(engine, job)) as steps:
         return [step async for step in steps]
 
 
@@ -133,7 +134,7 @@ class EngineContract:
     async def test_closing_a_reader_frees_its_slot_and_the_others_go_on(
         self, engine: Engine
     ) -> None:
-        one, other = (engine.generate(self.endless(engine)) for _ in range(2))
+        one, other = (listen(engine, self.endless(engine)) for _ in range(2))
         await anext(one)
         await anext(other)
         waiting = asyncio.create_task(collect(engine, job(engine, self.LONG, 5)))
@@ -157,12 +158,14 @@ class EngineContract:
         self, engine: Engine
     ) -> None:
         for _ in range(4):
-            await engine.generate(self.endless(engine)).aclose()
+            working = asyncio.create_task(engine.generate(self.endless(engine), Listener()))
+            await asyncio.sleep(0)
+            working.cancel()
         assert token_count(await collect(engine, job(engine, self.LONG, 5))) == 5
 
     async def test_closing_the_engine_ends_running_and_waiting_jobs_with_an_error(self) -> None:
         engine = await self.load(slots=1)
-        running = engine.generate(self.endless(engine))
+        running = listen(engine, self.endless(engine))
         await anext(running)
         waiting = asyncio.create_task(collect(engine, self.endless(engine)))
         await asyncio.sleep(0)

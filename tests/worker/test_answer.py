@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mesh.bus.connection import Bus
 from mesh.bus.dialling import Client
-from mesh.bus.frames import FrameWriter
+from mesh.bus.frames import FrameWriter, Unwritten
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
 from mesh.metrics import GAPS
@@ -23,7 +23,7 @@ from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Held
-from mesh.worker.engines.base import Job, Step
+from mesh.worker.engines.base import Job, Reader, Step
 from mesh.worker.engines.echo import EchoEngine
 from mesh.worker.meter import Meter
 from mesh.worker.prompt import PromptBuilder
@@ -104,6 +104,41 @@ async def test_an_engine_that_is_done_has_not(engine: EchoEngine) -> None:
     assert not answer.stalled(time.monotonic() + LONG)
 
 
+async def test_an_engine_that_we_keep_waiting_has_not(
+    engine: EchoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker waits for the broker, to store what there is already."""
+    monkeypatch.setattr("mesh.bus.frames.BACKLOG", 50)
+    endless = replace(REQUEST, messages=(Message(role="user", content="/repeat a"),))
+    answer = an_answer(engine, request=endless)
+    working = asyncio.create_task(answer.work())
+    while not answer.generating or not answer._frames.full:
+        await asyncio.sleep(0)
+    assert not answer.stalled(time.monotonic() + LONG)
+    await asyncio.sleep(0.05)
+    assert answer._frames.mark == 51
+    working.cancel()
+    await asyncio.wait({working})
+
+
+async def test_an_answer_that_cannot_be_written_ends(
+    engine: EchoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = replace(REQUEST, messages=(Message(role="user", content="/repeat a"),))
+    answer = an_answer(engine, request=endless)
+
+    async def fail(*_: object) -> int:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(answer._frames._js, "append", fail)
+    writing = asyncio.create_task(answer._frames.run())
+    with pytest.raises(Unwritten):
+        async with asyncio.timeout(30):
+            await answer.work()
+    with pytest.raises(RuntimeError):
+        await writing
+
+
 async def test_who_has_not_heard_what_others_wrote_leaves_the_end_to_others(
     engine: EchoEngine,
 ) -> None:
@@ -123,9 +158,8 @@ async def test_an_engine_that_waited_in_vain_has_failed_and_another_may_try(
 ) -> None:
     """It is not the request whose time is over: it has years left."""
 
-    async def generate(job: Job) -> AsyncIterator[Step]:
+    async def generate(job: Job, reader: Reader) -> None:
         raise trouble
-        yield
 
     monkeypatch.setattr(engine, "generate", generate)
     with pytest.raises(HandedOver, match="TimeoutError"):
@@ -137,11 +171,11 @@ async def test_a_token_that_keeps_a_reader_waiting_is_seen_among_many(
 ) -> None:
     """On average nobody waited: the pause counts as what it was, and once."""
 
-    async def generate(job: Job) -> AsyncIterator[Step]:
+    async def generate(job: Job, reader: Reader) -> None:
         for at in range(200):
             await asyncio.sleep(0.3 if at == 100 else 0)
-            yield Step("word ", (at,))
-        yield Step("", (), "stop")
+            reader.hear(Step("word ", (at,)))
+        reader.hear(Step("", (), "stop"))
 
     monkeypatch.setattr(engine, "generate", generate)
     meter = Meter()

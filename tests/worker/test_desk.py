@@ -1,7 +1,7 @@
 """For which items a worker asks the queue to be patient, and what it says that it works on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 
 import pytest
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from mesh.worker import desk as of_desk
 from mesh.worker.answer import Answer, Patience
 from mesh.worker.claim import Claims, Held
 from mesh.worker.desk import Desk
-from mesh.worker.engines.base import EngineError, Job, Step
+from mesh.worker.engines.base import EngineError, Job, Reader
 from mesh.worker.engines.echo import EchoEngine
 
 REQUEST = Request(
@@ -116,11 +116,10 @@ class Faulty(EchoEngine):
 
     throws = True
 
-    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+    async def generate(self, job: Job, reader: Reader) -> None:
         if self.throws:
             raise EngineError("out of order")
-        async for step in super().generate(job):
-            yield step
+        await super().generate(job, reader)
 
 
 async def test_an_engine_that_throws_is_spared_until_it_answers() -> None:

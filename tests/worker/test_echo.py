@@ -22,6 +22,7 @@ from tests.worker.engine_contract import (
     text_of,
     token_count,
 )
+from tests.worker.listener import UNREAD, Listener, listen
 
 
 class TestContract(TokenEngineContract):
@@ -99,7 +100,7 @@ async def test_other_answers_go_on_while_a_large_outcome_is_looked_at(word: str)
     outcome = Message(role="tool", content=(word * size)[:size])
     asked = replace(job(engine, "", 100), messages=(outcome,), grammar=offered)
     clock = asyncio.get_running_loop().time
-    async with aclosing(engine.generate(job(engine, "/repeat a", 10**9))) as others:
+    async with aclosing(listen(engine, job(engine, "/repeat a", 10**9))) as others:
         await anext(others)
         large = asyncio.create_task(collect(engine, asked))
         longest, last = 0.0, clock()
@@ -142,7 +143,7 @@ async def test_it_fails_when_told_to_and_not_before() -> None:
     engine = EchoEngine(WorkerSettings(echo_fail_after=3))
     told = []
     with pytest.raises(EngineError):
-        async for step in engine.generate(job(engine, "one two three four", 9)):
+        async for step in listen(engine, job(engine, "one two three four", 9)):
             told.append(step.text)
     assert told == ["one ", "two ", "three "]
     assert text_of(await collect(engine, job(engine, "one two", 9))) == "one two"
@@ -164,11 +165,14 @@ async def test_the_first_token_waits_for_the_delay() -> None:
     assert clock() - began >= 0.1
 
 
-async def test_a_reader_that_does_not_read_does_not_fill_the_memory() -> None:
-    engine = EchoEngine(WorkerSettings())
-    lazy = engine.generate(job(engine, "/repeat a", 8000))
-    await anext(lazy)
-    steps = await collect(engine, job(engine, "/repeat a", 2000))
-    assert token_count(steps) == 2000
-    assert sum(answer.relay.unread for answer in engine._running) <= 256
-    await lazy.aclose()
+async def test_a_reader_that_had_rather_wait_is_told_no_more_and_others_are() -> None:
+    engine, lazy = EchoEngine(WorkerSettings()), Listener()
+    waiting = asyncio.create_task(engine.generate(job(engine, "/repeat a", 8000), lazy))
+    said = await collect(engine, job(engine, "/repeat a", 2000))
+    assert token_count(said) == 2000
+    assert lazy.unread.qsize() == UNREAD
+    while not waiting.done():
+        while not lazy.unread.empty():
+            lazy.unread.get_nowait()
+        await asyncio.sleep(0)
+    await waiting

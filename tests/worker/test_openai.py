@@ -14,6 +14,7 @@ from mesh.worker.engines.base import EngineError
 from mesh.worker.engines.openai import OpenAIEngine
 from tests.conftest import free_port
 from tests.worker.engine_contract import EngineContract, collect, job, text_of
+from tests.worker.listener import listen
 from tests.worker.upstream import KEY, Upstream, running
 
 AFTER = "Retry-After: 1\r\n"
@@ -229,7 +230,7 @@ async def test_a_cut_stream_is_an_error_and_no_end(
     upstream.cut_after = chunks
     told = []
     with pytest.raises(EngineError):
-        async for step in engine.generate(job(engine, "one two three", 9)):
+        async for step in listen(engine, job(engine, "one two three", 9)):
             told.append(step)
     assert all(step.finish is None for step in told)
     assert text_of(told) == "".join(["one ", "two ", "three"][: max(0, chunks - 1)])
@@ -273,7 +274,7 @@ async def test_no_more_streams_are_open_than_there_are_slots(
 
 async def test_leaving_hangs_up_on_the_upstream(engine: OpenAIEngine, upstream: Upstream) -> None:
     upstream.pause = 0.01
-    steps = engine.generate(job(engine, "/repeat a", 100_000))
+    steps = listen(engine, job(engine, "/repeat a", 100_000))
     await anext(steps)
     assert upstream.open == 1
     await steps.aclose()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mesh.protocol.request import Message, Request, Sampling
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import Engine, Job
+from mesh.worker.engines.base import Engine, Job, Step
 from mesh.worker.engines.choose import load
 from mesh.worker.prompt import PromptBuilder
 
@@ -81,14 +81,27 @@ def _job(engine: Engine, prompt: str) -> Job:
     )
 
 
+class _Said:
+    """A reader. spoken: of the ids, so many up to the last that made text."""
+
+    full = False
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.spoken = 0
+
+    def hear(self, step: Step) -> bool:
+        self.ids += step.ids or ()
+        if step.text:
+            self.spoken = len(self.ids)
+        return True
+
+
 async def _ids(engine: Engine, job: Job) -> Ids:
     """The ids up to the last that made text: not every engine tells the end's."""
-    ids: list[int] = []
-    spoken = 0
-    async for step in engine.generate(job):
-        ids += step.ids or ()
-        spoken = len(ids) if step.text else spoken
-    return tuple(ids[:spoken])
+    said = _Said()
+    await engine.generate(job, said)
+    return tuple(said.ids[: said.spoken])
 
 
 def _transformers(folder: Path, prompts: list[Ids]) -> list[Ids]:

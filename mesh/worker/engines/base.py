@@ -5,7 +5,6 @@ strings or deadlines: the worker builds the prompt, watches for stop strings and
 off by closing the iterator, which must free the engine's slot at once.
 """
 
-from collections.abc import AsyncGenerator
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -134,6 +133,19 @@ def check_bias(sampling: Sampling, vocabulary: int) -> None:
             )
 
 
+class Reader(Protocol):
+    """Who asked for a job, as an engine knows it."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it had rather wait: an engine that can, holds the job back, and no other."""
+        ...
+
+    def hear(self, step: Step) -> bool:
+        """Take the job's next step; whether there are to be more."""
+        ...
+
+
 class Engine(Protocol):
     """One loaded model. Calls come from one event loop; `generate` runs many times at once."""
 
@@ -144,10 +156,12 @@ class Engine(Protocol):
         """Token ids of a rendered prompt, special tokens recognised, nothing added."""
         ...
 
-    def generate(self, job: Job) -> AsyncGenerator[Step, None]:
-        """Yield steps until one has `finish`. Closing the iterator cancels and frees the slot.
+    async def generate(self, job: Job, reader: Reader) -> None:
+        """Have the reader hear steps, on the event loop, until one has `finish` or it wants no
+        more; the slot is free then. So it is where this is cancelled.
 
-        Raises EngineError when this job fails, MeshError when what it asks for is at fault.
+        Raises EngineError when this job fails, MeshError when what it asks for is at fault, and
+        what the reader raises.
         """
         ...
 

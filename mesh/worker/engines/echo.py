@@ -16,7 +16,7 @@ shortest text that is.
 Its embeddings count words by their hashes.
 
 Like a batching engine it has one loop, whose every step gives each running job one token.
-`echo_rate` steps are made per second (0: as fast as the readers read), a job gets its first
+`echo_rate` steps are made per second (0: as fast as the readers hear), a job gets its first
 token no sooner than `echo_delay` seconds after its slot, and fails after `echo_fail_after`
 tokens (0: never).
 
@@ -27,8 +27,8 @@ is set: what load tests of chat servers of this family ask for.
 import re
 from asyncio import CancelledError, Task, get_running_loop, sleep, to_thread
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, cycle, islice
 from zlib import crc32
 
@@ -40,7 +40,7 @@ from mesh.protocol.frames import Odds
 from mesh.protocol.grammar import Grammar
 from mesh.protocol.request import Message
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step, refuse
+from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Reader, Step, refuse
 from mesh.worker.engines.embedding import Embedding, counted
 from mesh.worker.engines.relay import Relay
 from mesh.worker.grammar import fits, shortest
@@ -61,8 +61,6 @@ TEMPLATE = (
 
 _TOKENS = re.compile(r"\s+|\S+\s*")
 _CALL = re.compile(r"^/call (\S+) (\{.*\})$", re.MULTILINE)
-_BEHIND = 256
-"""Unread steps above which a job is left out of the loop's steps."""
 _LATE = 1.0
 """Seconds behind its rate above which the loop no longer catches up."""
 _IDLE = 0.001
@@ -143,16 +141,14 @@ class EchoEngine:
             raise MeshError(ErrorCode.CONTEXT_OVERFLOW, param="input")
         return counted(words)
 
-    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+    async def generate(self, job: Job, reader: Reader) -> None:
         if self._lorem:
             job = replace(job, messages=(Message(role="user", content=FILLER),))
         refuse(job.sampling, "banned_strings", *(["min_tokens"] if job.grammar else []))
-        answer = _Answer(job, self._fail_after, await _said(job))
+        answer = _Answer(job, Relay(reader), self._fail_after, await _said(job))
         self._admit(answer)
         try:
-            async with aclosing(answer.relay.read()) as steps:
-                async for step in steps:
-                    yield step
+            await answer.relay.over()
         finally:
             self._release(answer)
 
@@ -201,7 +197,7 @@ class EchoEngine:
 
     def _step(self, now: float) -> bool:
         """Give every job that may go on one token; whether there was any."""
-        ready = [a for a in self._running if a.due <= now and a.relay.unread < _BEHIND]
+        ready = [a for a in self._running if a.due <= now and not a.relay.full]
         for answer in ready:
             if not answer.advance():
                 del self._running[answer]
@@ -224,9 +220,9 @@ class _Answer:
         "relay",
     )
 
-    def __init__(self, job: Job, fail_after: int, rest: Iterator[str]) -> None:
+    def __init__(self, job: Job, relay: Relay, fail_after: int, rest: Iterator[str]) -> None:
         """rest: the tokens to say."""
-        self.relay = Relay()
+        self.relay = relay
         self.due = 0.0
         self._rest = rest
         self._token = next(self._rest, "")

@@ -8,9 +8,7 @@ for them.
 
 import logging
 from asyncio import AbstractEventLoop, get_running_loop, to_thread, wait, wrap_future
-from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
@@ -20,7 +18,7 @@ from mesh.protocol.abilities import Ability
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.grammar import Grammar
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Step, check_bias
+from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Reader, check_bias
 from mesh.worker.engines.embedding import Embedding
 from mesh.worker.engines.files import size_of
 from mesh.worker.engines.gguf_header import GgufHeader, read_header
@@ -29,6 +27,7 @@ from mesh.worker.engines.llamacpp_embedding import MARKS, embedding_of
 from mesh.worker.engines.llamacpp_port import TokenizerPort
 from mesh.worker.engines.llamacpp_sampling import named
 from mesh.worker.engines.mail import Mail
+from mesh.worker.engines.relay import Relay
 from mesh.worker.grammar import gbnf, rest_after
 from mesh.worker.prompt import ChatTemplate
 
@@ -89,19 +88,18 @@ class LlamaCppEngine:
         """See Engine. Takes the library half a microsecond a character; safe in any thread."""
         return self._port.encode(text)
 
-    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+    async def generate(self, job: Job, reader: Reader) -> None:
         body = await self._body(job) if self._server is not None else b""
         server = self._server
         if server is None:
             raise EngineError("The llama.cpp engine was closed.")
-        call = Call(body, self._mail, self.encode, job.sampling.logprobs)
+        relay = Relay(reader)
+        call = Call(body, relay, self._mail, self.encode, job.sampling.logprobs)
         self._calls.add(call)
         waiting = self._threads.submit(call.run, server.handle_completions)
         del server
         try:
-            async with aclosing(call.relay.read()) as steps:
-                async for step in steps:
-                    yield step
+            await relay.over()
         finally:
             self._calls.discard(call)
             call.cancelled = True

@@ -63,11 +63,12 @@ class Call:
     def __init__(
         self,
         body: bytes,
+        relay: Relay,
         mail: Mail,
         encode: Callable[[str], list[int]],
         odds: int | None = None,
     ) -> None:
-        self.relay = Relay()
+        self.relay = relay
         self.cancelled = False
         self._body = body
         self._mail = mail

@@ -8,7 +8,6 @@ trace that it is asked in, if there is one. A step is a chunk of its stream, whi
 
 from asyncio import Semaphore, Task, create_task, sleep, wait
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from hashlib import sha256
 from typing import Any
 
@@ -22,7 +21,7 @@ from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.hidden import without_userinfo
 from mesh.protocol.numbers import MOST_TOKENS
 from mesh.settings import WorkerSettings
-from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Step
+from mesh.worker.engines.base import EngineError, EngineInfo, Finish, Job, Reader, Step
 from mesh.worker.engines.openai_body import body_of
 from mesh.worker.engines.openai_refusals import PATIENCE, ToldError, Waiting, message, refusal
 from mesh.worker.engines.openai_said import Delta, Logprobs, Said
@@ -31,6 +30,8 @@ from mesh.worker.engines.relay import Relay
 SLOTS = 16
 STALL = 120.0
 """Seconds of an upstream's silence after which it has failed."""
+_WAIT = 0.05
+"""Seconds between two looks at whether a reader that had rather wait goes on."""
 _PATH = "/chat/completions"
 _DONE = "[DONE]"
 OLD_LENGTH, NEW_LENGTH = "max_tokens", "max_completion_tokens"
@@ -123,18 +124,16 @@ class OpenAIEngine:
     def encode(self, text: str) -> list[int]:
         raise EngineError("An upstream's tokenizer is not known here.")
 
-    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+    async def generate(self, job: Job, reader: Reader) -> None:
         if self._closed:
             raise EngineError("The openai engine was closed.")
         if job.prefix_text:
             raise EngineError("An upstream cannot go on from a prefix.")
-        relay = Relay()
+        relay = Relay(reader)
         asking = create_task(self._ask(job, relay))
         self._asking[asking] = relay
         try:
-            async with aclosing(relay.read()) as steps:
-                async for step in steps:
-                    yield step
+            await relay.over()
         finally:
             del self._asking[asking]
             asking.cancel()
@@ -174,6 +173,8 @@ class OpenAIEngine:
             if reply.status_code == 200:
                 async for step in _steps(reply, Said(job)):
                     relay.put(step)
+                    while relay.full:  # the upstream waits, too
+                        await sleep(_WAIT)
                 return None
             said = await reply.aread()
         if reply.status_code == 400 and length == OLD_LENGTH and NEW_LENGTH in message(said):

@@ -1,60 +1,52 @@
 """Hands the steps of one job from an engine's loop to the job's reader. Not thread-safe.
 
-Both sides run on the same event loop; an engine with a thread of its own comes over with
+Everything here is on one event loop; an engine with a thread of its own comes over with
 `call_soon_threadsafe` first.
 """
 
 from asyncio import Future, get_running_loop
-from collections import deque
-from collections.abc import AsyncGenerator
 
 from mesh.protocol.errors import MeshError
-from mesh.worker.engines.base import EngineError, Step
+from mesh.worker.engines.base import EngineError, Reader, Step
 
 
 class Relay:
-    """A queue of steps with one reader, ended by a step with `finish` or by an error."""
+    """The way to one reader, from the first step to the one with `finish`, or to an error.
 
-    __slots__ = ("_error", "_steps", "_waiter")
+    A step is heard at once, by no task of its own: to wake one costs as much as all the rest that
+    is done for a token.
+    """
 
-    def __init__(self) -> None:
-        self._steps: deque[Step] = deque()
-        self._waiter: Future[None] | None = None
-        self._error: EngineError | MeshError | None = None
+    __slots__ = ("_hear", "_over", "_reader")
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._hear = reader.hear
+        self._over: Future[None] = get_running_loop().create_future()
 
     @property
-    def unread(self) -> int:
-        """Steps that the reader has not taken yet."""
-        return len(self._steps)
+    def full(self) -> bool:
+        """Whether the reader had rather wait."""
+        return self._reader.full
 
     def put(self, step: Step) -> None:
-        """Give the reader its next step."""
-        self._steps.append(step)
-        if self._waiter is not None:
-            self._wake()
+        """Give the reader its next step. After the last one, or an error, nothing is heard."""
+        if self._over.done():
+            return
+        try:
+            more = self._hear(step)
+        except Exception as error:  # of this reader's, and no other's
+            self._over.set_exception(error)
+            return
+        if not more or step.finish is not None:
+            self._over.set_result(None)
 
     def fail(self, error: EngineError | MeshError) -> None:
-        """End the reader with an error, after the steps it has not taken yet; the first counts."""
-        self._error = self._error or error
-        if self._waiter is not None:
-            self._wake()
+        """End it with an error; what ended it before counts."""
+        if not self._over.done():
+            self._over.set_exception(error)
 
-    async def read(self) -> AsyncGenerator[Step, None]:
-        """Yield steps up to the one with `finish`. Raises the error given to `fail`."""
-        loop = get_running_loop()
-        steps = self._steps
-        while True:
-            while steps:
-                step = steps.popleft()
-                yield step
-                if step.finish is not None:
-                    return
-            if self._error is not None:
-                raise self._error
-            self._waiter = loop.create_future()
-            await self._waiter
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+    async def over(self) -> None:
+        """Wait until the reader has all that it wants. Raises the error given to `fail`, and what
+        the reader raised. Cancelled, it hears no more."""
+        await self._over

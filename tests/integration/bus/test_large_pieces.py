@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import pytest
@@ -27,7 +26,7 @@ from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Answer, Patience
 from mesh.worker.claim import Claims
-from mesh.worker.engines.base import Job, Step
+from mesh.worker.engines.base import Job, Reader, Step
 from mesh.worker.engines.echo import EchoEngine
 from mesh.worker.meter import Meter
 from mesh.worker.prompt import PromptBuilder
@@ -50,9 +49,10 @@ class AllAtOnce(EchoEngine):
         super().__init__(WorkerSettings(engine="echo"))
         self._said = steps
 
-    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+    async def generate(self, job: Job, reader: Reader) -> None:
         for step in self._said:
-            yield step
+            if not reader.hear(step):
+                return
 
 
 class Answering:

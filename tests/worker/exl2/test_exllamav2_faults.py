@@ -19,6 +19,7 @@ from tests.worker.chain_model import ALPHABET, END
 from tests.worker.engine_contract import collect, job, text_of, token_count
 from tests.worker.exl2 import folders
 from tests.worker.exl2.standin_model import LOGIT_HOOKS, STEP_HOOKS, StandinModel
+from tests.worker.listener import listen
 
 PAGES = 16
 
@@ -170,7 +171,7 @@ async def test_a_thousand_cancels_leave_every_page_free(engine: ExLlamaV2Engine)
         """After the first token, or while it waits for its turn or reads its prompt."""
         asked = job(engine, "x" * (number % 700) + "A", 300)
         if number % 3:
-            reader = engine.generate(asked)
+            reader = listen(engine, asked)
             await anext(reader)
             await reader.aclose()
         else:
@@ -189,7 +190,7 @@ async def test_a_thousand_cancels_leave_every_page_free(engine: ExLlamaV2Engine)
 
 
 async def test_cancelling_twice_and_after_the_end_is_nothing(engine: ExLlamaV2Engine) -> None:
-    reader = engine.generate(job(engine, "Say A", 300))
+    reader = listen(engine, job(engine, "Say A", 300))
     await anext(reader)
     (answer,) = engine._driver._running
     await reader.aclose()
@@ -207,7 +208,7 @@ async def test_a_gpu_that_fails_as_the_last_reader_leaves_ends_the_engine(
     def fail(task: object) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    reader = engine.generate(job(engine, "Say A", 1000))
+    reader = listen(engine, job(engine, "Say A", 1000))
     await anext(reader)
     monkeypatch.setattr(engine._driver._generator, "cancel", fail)
     await reader.aclose()
@@ -222,7 +223,7 @@ async def test_an_answer_that_cannot_be_begun_fails_alone(
     def fail(*_: object) -> None:
         raise ValueError("no idea")
 
-    other = engine.generate(job(engine, "Say A", 27))
+    other = listen(engine, job(engine, "Say A", 27))
     first = await anext(other)
     with monkeypatch.context() as broken:
         broken.setattr("mesh.worker.engines.exllamav2.answer.Answer.task", fail)
@@ -265,7 +266,7 @@ async def test_a_reader_that_leaves_during_the_prompt_stops_it(engine: ExLlamaV2
 
 
 async def test_a_long_prompt_does_not_silence_the_others(engine: ExLlamaV2Engine) -> None:
-    other = engine.generate(job(engine, "Say A", 300))
+    other = listen(engine, job(engine, "Say A", 300))
     await anext(other)
     chunks = model_of(engine).chunks
     chunks.clear()
@@ -300,7 +301,7 @@ async def test_what_the_library_itself_refuses_fails_alone(engine: ExLlamaV2Engi
 
 
 async def test_who_comes_later_joins_the_steps_of_who_was_there(engine: ExLlamaV2Engine) -> None:
-    there = engine.generate(job(engine, "Say A", 1000))
+    there = listen(engine, job(engine, "Say A", 1000))
     await anext(there)
     model_of(engine).chunks.clear()
     await asyncio.gather(*(collect(engine, job(engine, f"{k} Say A", 20)) for k in range(2)))

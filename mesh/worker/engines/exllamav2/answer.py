@@ -36,6 +36,7 @@ class Answer:
     def __init__(
         self,
         job: Job,
+        relay: Relay,
         ids: Sequence[int],
         max_tokens: int,
         tokenizer: Tokenizer,
@@ -44,7 +45,7 @@ class Answer:
         more: int,
         held: Held | None = None,
     ) -> None:
-        self.relay = Relay()
+        self.relay = relay
         self.held = held
         self.ids = tuple(ids)
         self.vocabulary = vocabulary

@@ -1,8 +1,7 @@
 """The engine as the worker sees it: validates a job, gives it to the driver, hands on its steps."""
 
 from asyncio import get_running_loop, to_thread
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +14,7 @@ from mesh.worker.engines.base import (
     EngineError,
     EngineInfo,
     Job,
+    Reader,
     Step,
     check_bias,
     refuse,
@@ -26,6 +26,7 @@ from mesh.worker.engines.exllamav2.held import Held, Vocabulary
 from mesh.worker.engines.exllamav2.loading import Loaded, load
 from mesh.worker.engines.exllamav2.memory import Device
 from mesh.worker.engines.exllamav2.plan import Plan, loras
+from mesh.worker.engines.relay import Relay
 from mesh.worker.prompt import ChatTemplate
 
 
@@ -58,20 +59,18 @@ class ExLlamaV2Engine:
         ids: list[int] = self._loaded.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
-    async def generate(self, job: Job) -> AsyncGenerator[Step, None]:
+    async def generate(self, job: Job, reader: Reader) -> None:
         ids = await self._ids(job)
         held = await to_thread(self._held, job)
         if self._closed:  # meanwhile, perhaps: from here on nothing waits
             raise EngineError(CLOSED)
-        answer = self._answer(job, ids, held)
+        answer = self._answer(job, Relay(reader), ids, held)
         if job.max_tokens <= 0:  # of which the library would make one token
-            yield Step("", (), "length", len(job.prompt_ids), 0)
+            reader.hear(Step("", (), "length", len(job.prompt_ids), 0))
             return
         self._driver.begin(answer)
         try:
-            async with aclosing(answer.relay.read()) as steps:
-                async for step in steps:
-                    yield step
+            await answer.relay.over()
         finally:
             self._driver.cancel(answer)
 
@@ -111,7 +110,7 @@ class ExLlamaV2Engine:
             delivered = b"".join(map(self._words.bytes, job.prefix_ids))
         return Held(job.grammar, self._words, self._plan.folder.end_ids, delivered)
 
-    def _answer(self, job: Job, ids: list[int], held: Held | None) -> Answer:
+    def _answer(self, job: Job, relay: Relay, ids: list[int], held: Held | None) -> Answer:
         plan, loaded = self._plan, self._loaded
         if plan.drafts and job.sampling.banned_strings:  # drafts are not taken back with them
             refuse(job.sampling, "banned_strings")
@@ -121,7 +120,7 @@ class ExLlamaV2Engine:
         tokens = min(job.max_tokens, plan.context - len(ids) - after)
         more = plan.drafts + after
         tokenizer, vocabulary = loaded.tokenizer, loaded.vocabulary
-        return Answer(job, ids, tokens, tokenizer, plan.folder, vocabulary, more, held)
+        return Answer(job, relay, ids, tokens, tokenizer, plan.folder, vocabulary, more, held)
 
 
 def _info(
