@@ -85,9 +85,10 @@ that it shows whether the one was heard, and whether the other stopped anything.
 LETTERS = 6000
 """Letters of a word that somebody asks for who reads slowly: what fills sockets."""
 
-FILLING = 90
+FILLING = 120
 """Pieces of the echo that such a one asks for: more than fits into sockets, and into what a gateway
-writes before it waits."""
+writes before it waits. With 90, half a megabyte, that was so with one Linux and not with the next.
+"""
 
 
 @dataclass(frozen=True)
