@@ -91,9 +91,11 @@ class Stream:
         self.track.wake()
 
     def take(self, most: int) -> bytes:
-        """What there is to write now, of no more than `most` pieces."""
+        """What there is to write now, of no more than `most` pieces. What was taken before is
+        written by then."""
         run, data = self.track.run, self._notes
         count = run.count
+        self.writing = 0.0
         if count == self.sent and run.end is None and not data:
             return data
         self._notes = b""
@@ -107,6 +109,8 @@ class Stream:
             self.ended, self.failed = True, not isinstance(run.end, Done)
             data += self._dialect.end(run)
             self.release()
+        if data:
+            self.writing = self.written = time.monotonic()
         return data
 
     def tick(self, now: float, keep_alive: float) -> None:

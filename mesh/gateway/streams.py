@@ -18,6 +18,7 @@ from mesh.gateway.client import Client, left_early
 from mesh.gateway.errors import stopping
 from mesh.gateway.event_stream import EventStream, Wire
 from mesh.gateway.requests import Requests
+from mesh.gateway.side_by_side import SideBySide
 from mesh.gateway.stream import WINDOW, Dialect, Stream
 from mesh.protocol.errors import MeshError
 from mesh.protocol.events import Failed
@@ -158,9 +159,10 @@ class Streams:
             stream.hold()
             wire.gone.add_done_callback(partial(_wake, stream))
         self._open.update(streams)
+        told = streams[0] if len(streams) == 1 else SideBySide(streams)
         try:
-            await self._write(streams, wire)
-            if parting and not _over(streams):
+            await self._write(told, wire)
+            if parting and not told.ended:
                 await wire.write(parting)
         finally:
             self._open.difference_update(streams)
@@ -169,21 +171,17 @@ class Streams:
                     self.hang_up(stream.track)
                 stream.release()
 
-    async def _write(self, streams: list[Stream], wire: Wire) -> None:
+    async def _write(self, told: Stream | SideBySide, wire: Wire) -> None:
         """Write up to the end, as long as the client stays and the gateway does."""
-        going = streams
         while not (self._closing or wire.gone.done()):
-            data = _take(going)
+            data = told.take(WINDOW)
             if data:
-                await _send(going, wire, data)
-            if any([stream.ended for stream in going]):
-                if _over(going):
-                    return
-                going = [stream for stream in going if not stream.ended]
-            elif not data:
-                for stream in going:
-                    stream.seek()
-                await _change(going)
+                await wire.write(data)
+            if told.ended:
+                return
+            if not data:
+                told.seek()
+                await told.changed()
 
     async def first_change(self, track: Track, client: Client) -> bool:
         """Wait for a request's first piece or its end, as long as its headers may be held.
@@ -246,41 +244,8 @@ class Streams:
             task.cancel()
 
 
-def _take(going: list[Stream]) -> bytes:
-    """What there is to write now, up to the first failure."""
-    data, most = b"", max(1, WINDOW // len(going))
-    for stream in going:
-        data += stream.take(most)
-        if stream.failed:
-            break
-    return data
-
-
-async def _send(going: list[Stream], wire: Wire, data: bytes) -> None:
-    now = time.monotonic()
-    for stream in going:
-        stream.writing = stream.written = now
-    await wire.write(data)
-    for stream in going:
-        stream.writing = 0.0
-
-
-async def _change(going: list[Stream]) -> None:
-    """Wait until there may be more to write."""
-    if len(going) == 1:
-        await going[0].changed()
-    else:
-        changes = [stream.changed() for stream in going]
-        await asyncio.wait(changes, return_when=asyncio.FIRST_COMPLETED)
-
-
 def _wake(stream: Stream, gone: asyncio.Future[None]) -> None:
     stream.wake()
-
-
-def _over(streams: list[Stream]) -> bool:
-    """Whether the last event was written."""
-    return all(stream.ended for stream in streams) or any(stream.failed for stream in streams)
 
 
 async def _too_late(accepting: asyncio.Task[T], left: Callable[[T], None]) -> None:

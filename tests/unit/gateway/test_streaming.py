@@ -1,5 +1,6 @@
 """A client's place in an answer: what it leaves behind, what one write holds, and what is held."""
 
+import asyncio
 from typing import cast
 
 import pytest
@@ -8,8 +9,10 @@ from mesh.bus.rest import Forgotten, Rest
 from mesh.bus.track import Track
 from mesh.gateway.generate import GenerateDialect
 from mesh.gateway.logs import Logs
+from mesh.gateway.side_by_side import SideBySide
 from mesh.gateway.stream import FORGOTTEN, KEEP_ALIVE, SLOW, WINDOW, Stream
-from mesh.protocol.events import Done, Queued
+from mesh.protocol.errors import ErrorCode
+from mesh.protocol.events import Done, Failed, Queued
 from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 from tests.unit.test_draft_usage import REQUEST
@@ -175,3 +178,64 @@ async def test_who_waited_before_it_was_too_slow_hears_what_comes_out_of_the_log
     assert stream.changed() is not before
     await sought(stream)
     assert told(stream.take(WINDOW)) == list(range(WINDOW, 2 * WINDOW))
+
+
+async def test_what_was_taken_is_being_written_until_more_is_taken() -> None:
+    stream = streamed(Run(texts=TEXTS[:3]), Remembering())
+    assert stream.take(WINDOW) and stream.writing == stream.written > 0.0
+    written = stream.written
+    assert stream.take(WINDOW) == b"" and stream.writing == 0.0
+    assert stream.written == written
+
+
+async def test_who_is_told_nothing_of_a_piece_is_not_written_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of the beginning of a tool call, which is told once it is whole."""
+    monkeypatch.setattr(GenerateDialect, "tokens", lambda *_: b"")
+    stream = streamed(Run(texts=TEXTS[:3]), Remembering())
+    written = stream.written
+    assert stream.take(WINDOW) == b""
+    assert (stream.writing, stream.written) == (0.0, written)
+
+
+async def test_several_share_a_write_and_all_of_them_wait_for_it() -> None:
+    talking = streamed(Run(texts=list(TEXTS)), Remembering())
+    other = streamed(Run(texts=list(TEXTS)), Remembering())
+    silent = streamed(Run(), Remembering())
+    written = silent.written
+    beside = SideBySide([talking, other, silent])
+    assert len(told(beside.take(WINDOW))) == WINDOW // 3 * 2
+    assert talking.writing == other.writing == silent.writing > 0.0
+    assert silent.written > written
+    for stream in (talking, other):
+        stream.sent = len(TEXTS)
+    assert beside.take(WINDOW) == b""
+    assert talking.writing == other.writing == silent.writing == 0.0
+
+
+async def test_several_end_with_the_last() -> None:
+    one = streamed(Run(texts=TEXTS[:1], end=DONE), Remembering())
+    other = streamed(Run(texts=TEXTS[:1]), Remembering())
+    beside = SideBySide([one, other])
+    beside.take(WINDOW)
+    assert one.ended and not beside.ended
+    waiting = asyncio.create_task(beside.changed())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    other.track.run.end = DONE
+    other.wake()
+    await waiting
+    other.track.run.texts += TEXTS[1:]
+    assert len(told(beside.take(WINDOW))) == WINDOW, "the one that has ended leaves its share"
+    while not beside.ended:
+        assert beside.take(WINDOW)
+
+
+async def test_several_end_with_the_first_that_fails_and_nothing_is_told_behind_it() -> None:
+    failure = Failed(uid="u", code=ErrorCode.INTERNAL, detail="broken")
+    one = streamed(Run(texts=TEXTS[:1], end=failure), Remembering())
+    other = streamed(Run(texts=list(TEXTS)), Remembering())
+    beside = SideBySide([one, other])
+    assert told(beside.take(WINDOW)) == [0]
+    assert beside.ended and not other.ended and other.sent == 0
