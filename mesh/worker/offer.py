@@ -228,6 +228,7 @@ class Offer:
         try:
             await self._loader.ready()
             self.trouble = ""
+            self._asked = time.monotonic()  # whoever had to go back into the queue comes now
             await self._tell()
         except MeshError as error:
             log.error("%s", error.detail)
