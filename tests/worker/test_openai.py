@@ -14,7 +14,7 @@ from mesh.worker.engines.base import EngineError
 from mesh.worker.engines.openai import OpenAIEngine
 from tests.conftest import free_port
 from tests.worker.engine_contract import EngineContract, collect, job, text_of
-from tests.worker.listener import listen
+from tests.worker.listener import Listener, listen
 from tests.worker.upstream import KEY, Upstream, running
 
 AFTER = "Retry-After: 1\r\n"
@@ -280,6 +280,23 @@ async def test_leaving_hangs_up_on_the_upstream(engine: OpenAIEngine, upstream: 
     await steps.aclose()
     async with asyncio.timeout(30):
         await upstream.until_idle()
+
+
+async def test_an_upstream_waits_for_a_reader_that_had_rather_wait(
+    engine: OpenAIEngine, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = Listener()
+    with monkeypatch.context() as waiting:
+        waiting.setattr(Listener, "full", True)
+        answering = asyncio.create_task(engine.generate(job(engine, "one two three", 9), listener))
+        async with asyncio.timeout(30):
+            first = await listener.unread.get()
+        await asyncio.sleep(0.2)
+        assert listener.unread.empty() and not answering.done()
+    async with asyncio.timeout(30):
+        await answering
+    rest = [listener.unread.get_nowait() for _ in range(listener.unread.qsize())]
+    assert text_of([first, *rest]) == "one two three" and rest[-1].finish == "stop"
 
 
 @pytest.mark.parametrize(
