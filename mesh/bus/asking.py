@@ -1,6 +1,8 @@
 """Asks a worker process whether it lives, and whether it works on a request."""
 
 import asyncio
+import math
+import time
 from enum import Enum
 
 import msgspec
@@ -28,6 +30,9 @@ between two signs of life.
 AGAIN = 0.2
 """Seconds until a worker is asked again that may not be back yet."""
 
+NEVER = -math.inf
+"""When that was, by the clock, which has never been."""
+
 
 class Says(Enum):
     """What comes of asking. Only who works on it keeps its claim."""
@@ -47,16 +52,20 @@ class Says(Enum):
 ABSENT = (Says.GONE, Says.SILENT)
 
 
-async def ask(bus: Bus, writer: Writer, rid: str, timeout: float = ASK_TIMEOUT) -> Says:
+async def ask(
+    bus: Bus, writer: Writer, rid: str, timeout: float = ASK_TIMEOUT, parted: float = NEVER
+) -> Says:
     """Ask a worker process whether it works on a request. timeout: seconds of silence.
 
     While the broker was away nobody could answer, and whoever is back first hears nobody: so long
-    silence says nothing of the one who is asked, and it is waited for.
+    silence says nothing of the one who is asked, and it is waited for. Not so of one that the
+    broker has told of since: parted, by `time.monotonic`, is when its connection had ended.
     """
     while True:
         try:
             says = await _ask(bus, writer, rid, timeout)
-            if says not in ABSENT or bus.back_for > RETURNING:
+            waiting = time.monotonic() < bus.returned + RETURNING
+            if says not in ABSENT or parted > bus.returned or not waiting:
                 return says
         except Disconnected:
             if bus.closed.is_set():
@@ -80,6 +89,7 @@ async def _ask(bus: Bus, writer: Writer, rid: str, timeout: float) -> Says:
     return Says.HANDED_OVER if alive.handed_over else Says.NOT_MINE
 
 
-async def lives(bus: Bus, writer: Writer) -> bool:
-    """Whether anybody still listens under a worker process's name; a paused one counts."""
-    return await ask(bus, writer, "", BROKERS_WORD) is not Says.GONE
+async def lives(bus: Bus, writer: Writer, parted: float = NEVER) -> bool:
+    """Whether anybody still listens under a worker process's name; a paused one counts. parted: as
+    in `ask`."""
+    return await ask(bus, writer, "", BROKERS_WORD, parted) is not Says.GONE

@@ -78,7 +78,8 @@ class Bus:
         self.closed = asyncio.Event()
         self.closing = False
         self.seclusion = Seclusion(self._leave)
-        self._back = -math.inf
+        self.returned = -math.inf
+        """When the connection was made again after it broke, by `time.monotonic`; -inf: never."""
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._numbers = itertools.count(1)
         self._on_doubt: list[Callable[[], None]] = []
@@ -103,11 +104,6 @@ class Bus:
     @property
     def connected(self) -> bool:
         return self.client.is_connected
-
-    @property
-    def back_for(self) -> float:
-        """Seconds since the connection was made again after it broke; infinite if it never did."""
-        return time.monotonic() - self._back
 
     @property
     def max_payload(self) -> int:
@@ -275,7 +271,7 @@ class Bus:
 
     def reconnected(self) -> None:
         """The connection was made again: whatever was said meanwhile was not heard."""
-        self._back = time.monotonic()
+        self.returned = time.monotonic()
         self.seclusion.elsewhere()
         self.doubt()
 

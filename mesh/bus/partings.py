@@ -1,17 +1,22 @@
 """Hears from the broker whose connection has ended. Core messages: one may be lost, unnoticed."""
 
 import logging
+import time
 from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
 from nats.aio.msg import Msg
 
+from mesh.bus.asking import NEVER
 from mesh.bus.connection import Bus
 from mesh.protocol import subjects
 from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
+
+REMEMBERED = 1000
+"""Who have parted last, and are known to have."""
 
 
 class _Client(Struct):
@@ -26,14 +31,26 @@ class _Parting(Struct):
     reason: str = ""
 
 
-async def on_parting(bus: Bus, parted: Callable[[Writer], None]) -> None:
-    """Call `parted` with each writer whose connection ended; it must not block.
+class Partings:
+    """Calls `on_parting` with each writer whose connection ended; it must not block.
 
     A process names its connection after itself, `<user>.<inc>`, and the broker vouches for the
     user only: a name that begins with another's is no writer's.
     """
 
-    def hear(msg: Msg) -> None:
+    def __init__(self) -> None:
+        self._heard: dict[Writer, float] = {}
+        self.on_parting: Callable[[Writer], None] = lambda writer: None
+
+    async def start(self, bus: Bus) -> None:
+        """Listen for them. Raises BusError."""
+        await bus.listen(subjects.PARTINGS, self._hear)
+
+    def heard(self, writer: Writer) -> float:
+        """When a writer was last heard to part, by `time.monotonic`; -inf: never, or forgotten."""
+        return self._heard.get(writer, NEVER)
+
+    def _hear(self, msg: Msg) -> None:
         try:
             client = msgspec.json.decode(msg.data, type=_Parting).client
         except msgspec.DecodeError as error:
@@ -41,6 +58,8 @@ async def on_parting(bus: Bus, parted: Callable[[Writer], None]) -> None:
             return
         writer = Writer.named(client.name)
         if writer.inc and writer.user == client.user:
-            parted(writer)
-
-    await bus.listen(subjects.PARTINGS, hear)
+            self._heard.pop(writer, None)
+            self._heard[writer] = time.monotonic()
+            if len(self._heard) > REMEMBERED:
+                del self._heard[next(iter(self._heard))]
+            self.on_parting(writer)

@@ -4,8 +4,12 @@ Workers have no right to read the log. The prefix is given to the holder of the 
 and always read from the log itself: a take-over must begin where every reader will say it began.
 """
 
+import time
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
+from mesh.bus.asking import NEVER
 from mesh.bus.entries import read_event
 from mesh.bus.history import last_event, story
 from mesh.bus.jetstream import JetStream
@@ -24,13 +28,18 @@ IN_ORDER = ("drained", "stopped")
 
 
 class Resumer:
-    """Reads logs for workers. workers: those who are there for a model."""
+    """Reads logs for workers. workers: those who are there for a model; parted: when a process was
+    heard to part, by `time.monotonic`."""
 
     def __init__(
-        self, js: JetStream, workers: Callable[[str], Iterable[WorkerInfo]] = lambda model: ()
+        self,
+        js: JetStream,
+        workers: Callable[[str], Iterable[WorkerInfo]] = lambda model: (),
+        parted: Callable[[Writer], float] = lambda writer: NEVER,
     ) -> None:
         self._js = js
         self._workers = workers
+        self._parted = parted
         self._replays = Replays(js)
 
     async def answer(self, subject: str, data: bytes) -> RunStatus:
@@ -42,7 +51,9 @@ class Resumer:
             return RunStatus(last=0)
         if not question.prefix or run.pen is None or run.pen[1].user != user:
             goodbye = await self._goodbye(run.pen[1]) if run.pen else None
-            return _status(run, goodbye=goodbye, aside=self._aside(run, user))
+            status = _status(run, goodbye=goodbye, aside=self._aside(run, user))
+            parted = NEVER if run.pen is None else self._parted(run.pen[1])
+            return replace(status, parted=_ago(parted))
         whole = await self._whole(rid, run)
         return RunStatus(last=0) if whole is None else _status(whole, prefix=True)
 
@@ -95,6 +106,11 @@ def _status(
         failures=_failures(run),
         aside=aside,
     )
+
+
+def _ago(moment: float) -> float | None:
+    """How many seconds ago something was, by `time.monotonic`; None: never."""
+    return None if moment == NEVER else time.monotonic() - moment
 
 
 def _failures(run: Run) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mesh.bus.asking import lives
 from mesh.bus.connection import Bus, BusError
-from mesh.bus.partings import on_parting
+from mesh.bus.partings import Partings
 from mesh.bus.presence import Fleet
 from mesh.bus.pull import nak
 from mesh.gateway.logs import Logs
@@ -29,15 +29,14 @@ Background = Callable[[Coroutine[Any, Any, None]], None]
 class TakeOver:
     """Hands back to the queue what the dead have claimed of this gateway's requests."""
 
-    def __init__(self, bus: Bus, logs: Logs, fleet: Fleet, background: Background) -> None:
+    def __init__(
+        self, bus: Bus, logs: Logs, fleet: Fleet, partings: Partings, background: Background
+    ) -> None:
         self._bus = bus
         self._fleet = fleet
         self._logs = logs
-        self._background = background
-
-    async def start(self) -> None:
-        """Listen for those who part. Raises BusError."""
-        await on_parting(self._bus, lambda writer: self._background(self._release(writer)))
+        self._partings = partings
+        partings.on_parting = lambda writer: background(self._release(writer))
 
     async def catch_up(self) -> None:
         """Do so for those who died before this gateway listened, or knew what they hold."""
@@ -48,9 +47,12 @@ class TakeOver:
         released: set[str] = set()
         for pause in LATECOMERS:
             await asyncio.sleep(pause)
+            parted = self._partings.heard(writer)
             theirs = self._logs.own.tracks.held_by(writer)
             held = [track for track in theirs if track.rid not in released]
-            if not (held or self._fleet.has(writer)) or await lives(self._bus, writer):
+            if not (held or self._fleet.has(writer)):
+                continue
+            if await lives(self._bus, writer, parted):
                 continue
             self._fleet.parted(writer)
             for track in held:

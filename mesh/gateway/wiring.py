@@ -11,6 +11,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.follow import OnEvent
 from mesh.bus.insisting import Insisting, Rounds
 from mesh.bus.jetstream import JetStream
+from mesh.bus.partings import Partings
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
 from mesh.bus.topology import declare
@@ -198,10 +199,11 @@ async def _start(
     )
     # A broker that was restarted has forgotten what it kept in memory: who is present.
     bus.on_doubt(Rounds(partial(_declare, js, settings), requests.background).ask)
-    take_over = TakeOver(bus, requests.logs, fleet, requests.background)
+    partings = Partings()
+    take_over = TakeOver(bus, requests.logs, fleet, partings, requests.background)
     for step in (
         requests.start,
-        take_over.start,
+        partial(partings.start, bus),
         usher.start,
         partial(services.limiter.start, js),
         fleet.start,
@@ -215,7 +217,7 @@ async def _start(
         return await models.welcome(subject.rpartition(".")[2], decode(data, Hello))
 
     await bus.serve(subjects.HELLO_ALL, welcome, QUEUE)
-    await bus.serve(subjects.RESUME_ALL, Resumer(js, models.workers).answer, QUEUE)
+    await bus.serve(subjects.RESUME_ALL, Resumer(js, models.workers, partings.heard).answer, QUEUE)
     await bus.serve(subjects.REVIVE_ALL, letters.ask_again, QUEUE)
     for work in (
         fleet.watch(),

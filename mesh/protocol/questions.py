@@ -106,7 +106,8 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     before the latest ended because their engine had failed, None where the gateway does not say or
     there is no claim; losses: with the prefix, who was lost, in order; lost: how many of these at
     the last one's place; lost_in_all: how many. Older gateways give these two alone. aside: who
-    asks has had it, and a worker is there for it that has not.
+    asks has had it, and a worker is there for it that has not. parted: so many seconds ago the
+    broker said that the claimant's connection had ended; None: this gateway heard nothing of it.
     """
 
     last: Number
@@ -127,6 +128,7 @@ class RunStatus(Wire, frozen=True, kw_only=True, tag="run_status"):
     lost_in_all: int = 0
     losses: tuple[Loss, ...] = ()
     aside: bool = False
+    parted: float | None = None
 
 
 class Hello(Wire, frozen=True, kw_only=True, tag="hello"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mesh.bus.appender import Fenced, append_to, new_uid
-from mesh.bus.asking import ABSENT, AGAIN, RETURNING, Says, ask
+from mesh.bus.asking import ABSENT, AGAIN, NEVER, RETURNING, Says, ask
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
 from mesh.bus.pull import Item
@@ -218,7 +218,7 @@ class Claims:
         if claimant.user == WRITER:  # a gateway was about to end it, and has not: no worker's fault
             return _past(status, Says.HANDED_OVER)
         # Ask before stealing.
-        says = await ask(self._bus, claimant, rid)
+        says = await ask(self._bus, claimant, rid, parted=_moment(status.parted))
         if says is Says.WORKING:
             same = status.item == item.seq
             raise Settled(f"{status.claimant} works on it", ack=not same)
@@ -277,6 +277,11 @@ class Claims:
     def has_passed_on(self, rid: str) -> bool:
         """Whether our latest claim on a request ended so."""
         return rid in self._passed_on
+
+
+def _moment(ago: float | None) -> float:
+    """When something was that was so many seconds ago, by `time.monotonic`."""
+    return NEVER if ago is None else time.monotonic() - ago
 
 
 def _past(status: RunStatus, says: Says) -> Past:

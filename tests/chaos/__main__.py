@@ -25,6 +25,7 @@ def report(outcome: Outcome) -> str:
         f"ends: {_counted(verdict.ends)}",
         f"taken over {verdict.takeovers} times",
         *_times("from kill -9 to the next claim", outcome.takeovers),
+        f"  the slowest of these alone: {outcome.takeovers.slowest or 'none'}",
         *_times("from freezing, of which nobody tells, to the next claim", outcome.silent),
         f"from the broker's return to the next piece: {spread(outcome.resumed)}",
         f"from the leader's death to the next piece: {spread(outcome.headless)}",

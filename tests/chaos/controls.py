@@ -77,7 +77,7 @@ def asking_before_stealing() -> None:
     """Whoever is handed a request takes it over."""
     from mesh.worker import claim
 
-    async def ask(*_: object) -> Says:
+    async def ask(*_: object, **__: object) -> Says:
         return Says.GONE
 
     for module in (asking, claim):
@@ -151,12 +151,12 @@ def heed_of_ones_own_answer() -> None:
 
 def the_word_of_a_death() -> None:
     """Not a mechanism of safety: a gateway does not hear from the broker who is gone."""
-    from mesh.gateway import takeover
+    from mesh.bus.partings import Partings
 
-    async def on_parting(*_: object) -> None:
+    async def start(*_: object) -> None:
         await asyncio.sleep(0)
 
-    takeover.on_parting = on_parting  # type: ignore[attr-defined, assignment]
+    Partings.start = start  # type: ignore[assignment, method-assign]
 
 
 def the_freeing_of_a_slot() -> None:

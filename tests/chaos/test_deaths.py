@@ -10,6 +10,7 @@ from statistics import median
 
 import pytest
 
+from mesh.bus.asking import RETURNING
 from tests.chaos.__main__ import report
 from tests.chaos.campaign import ACK_WAIT, Campaign, Outcome
 from tests.chaos.plan import Ask, Fault, Plan
@@ -28,12 +29,18 @@ PACE = 0.2
 """Seconds between two requests, each of which takes two: every worker always has some."""
 
 
-async def deaths(folder: Path, every: float, *missing: str) -> Outcome:
-    """What is seen where a worker is killed every so many seconds. missing: at the gateways."""
-    seconds = 3.0 + every * DEATHS
+async def deaths(folder: Path, every: float, *missing: str, after_broker: float = 0) -> Outcome:
+    """What is seen where a worker is killed every so many seconds. missing: at the gateways;
+    after_broker: so many seconds before each the broker is, if any."""
+    first = 3.0 + after_broker
+    seconds = first + every * DEATHS
     plan = Plan(seed=1, seconds=seconds)
     plan.asks = [Ask(n, PACE * n, "reader", 120, 1) for n in range(int(seconds / PACE))]
-    plan.faults = [Fault(3.0 + every * k, "kill worker", k, 0.0) for k in range(DEATHS)]
+    for k in range(DEATHS):
+        at = first + every * k
+        if after_broker:
+            plan.faults.append(Fault(at - after_broker, "kill broker", 0, 0.0))
+        plan.faults.append(Fault(at, "kill worker", k, 0.0))
     campaign = Campaign(plan, folder, store=False, without={"gateway": missing}, patience=60.0)
     outcome = await campaign.run()
     assert outcome.verdict.clean and len(outcome.takeovers.alone) >= DEATHS, report(outcome)
@@ -46,6 +53,13 @@ async def test_a_death_that_is_told_costs_a_moment(tmp_path: Path) -> None:
     outcome = await deaths(tmp_path, 3.5)
     assert median(outcome.takeovers.alone) < SOON, report(outcome)
     assert max(outcome.takeovers.alone) < PATIENCE, "the queue's patience moved it, not the word"
+
+
+@pytest.mark.timeout(120 + 10 * DEATHS)
+async def test_a_death_soon_after_the_brokers_return_costs_no_more(tmp_path: Path) -> None:
+    """Everybody's connection is young then. Who has come back and parted is not on its way."""
+    outcome = await deaths(tmp_path, 7.0, after_broker=RETURNING - 1.5)
+    assert median(outcome.takeovers.alone) < SOON, report(outcome)
 
 
 @pytest.mark.timeout(120 + 10 * DEATHS)

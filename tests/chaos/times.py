@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median, quantiles
+from time import localtime, strftime
 
 from mesh.protocol.events import Cancelled, Done, End
 from tests.chaos.ends import Known, concerns, is_chat
@@ -18,15 +19,22 @@ from tests.chaos.story import Claimed, Story
 
 @dataclass
 class Times:
-    """alone: of the cases that nothing else met; amid: of the others."""
+    """alone: of the cases that nothing else met; amid: of the others; slowest: of those alone, what
+    to look for in the logs."""
 
     alone: list[float] = field(default_factory=list)
     amid: list[float] = field(default_factory=list)
+    slowest: str = field(default="", compare=False)
 
-    def note(self, start: float, end: float, others: Iterable[Window]) -> None:
+    def note(self, start: float, end: float, others: Iterable[Window], what: str = "") -> None:
         """Add the time from `start` to `end`, in which one of `others` may have been open."""
-        troubled = any(window.meets(start, end) for window in others)
-        (self.amid if troubled else self.alone).append(max(0.0, end - start))
+        took = max(0.0, end - start)
+        if any(window.meets(start, end) for window in others):
+            self.amid.append(took)
+            return
+        if took > max(self.alone, default=0.0):
+            self.slowest = f"{what}, {strftime('%H:%M:%S', localtime(start))}"
+        self.alone.append(took)
 
 
 def takeovers(stories: list[Story], faults: Faults) -> Times:
@@ -41,7 +49,8 @@ def takeovers(stories: list[Story], faults: Faults) -> Times:
             death = _death_between(held, following, faults)
             if death is not None:
                 others = (window for window in windows if window.name != death.user)
-                found.note(death.at, following.at, others)
+                what = f"{story.rid} of {story.model} from {held.writer} to {following.writer}"
+                found.note(death.at, following.at, others, what)
     return found
 
 

@@ -277,7 +277,7 @@ def test_of_all_workers_one_holds_a_request_and_none_is_robbed() -> None:
 
 
 def without_asking_before_stealing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def ask(*_: object) -> Says:
+    async def ask(*_: object, **__: object) -> Says:
         return Says.GONE
 
     monkeypatch.setattr(claim, "ask", ask)

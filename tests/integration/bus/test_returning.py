@@ -7,10 +7,11 @@ import pytest
 
 from mesh.bus import asking
 from mesh.bus.appender import append_event, new_uid
-from mesh.bus.asking import Says, ask, lives
+from mesh.bus.asking import NEVER, Says, ask, lives
 from mesh.bus.connection import Bus
 from mesh.bus.history import story
 from mesh.bus.jetstream import JetStream
+from mesh.bus.partings import Partings
 from mesh.bus.presence import RENEW
 from mesh.bus.pull import Item
 from mesh.gateway.resume import Resumer
@@ -104,7 +105,52 @@ async def test_who_does_not_come_back_is_gone_after_a_while(
     async with asyncio.timeout(SOON):
         await connected(bus)
         assert not await lives(bus, HOLDER)
-    assert bus.back_for > 1.0
+    assert time.monotonic() > bus.returned + 1.0
+
+
+async def test_who_parted_since_is_not_waited_for(
+    connect: Connect, gateway: Bus, broker: Broker
+) -> None:
+    """Neither by the gateway that heard the broker say so, nor by the worker that it tells."""
+    js, bus, partings = JetStream(gateway), await connect("w1"), Partings()
+    item = await held(js, JetStream(await connect("w2")))
+    await partings.start(gateway)
+    resumer = Resumer(js, parted=partings.heard)
+    await gateway.serve(subjects.RESUME_ALL, resumer.answer)
+    await away(broker, bus, gateway)
+    async with asyncio.timeout(SOON):
+        await connected(bus, gateway)
+        began = time.monotonic()
+        await part(broker, HOLDER)
+        while partings.heard(HOLDER) == NEVER:
+            await asyncio.sleep(0.01)
+        assert not await lives(gateway, HOLDER, partings.heard(HOLDER))
+        claimed = await Claims(bus, JetStream(bus), FIRST, "f").claim(item)
+    assert claimed.n == 2
+    assert time.monotonic() - began < asking.RETURNING - 1
+
+
+async def test_who_parted_before_may_be_on_its_way(
+    connect: Connect, gateway: Bus, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "RETURNING", 1.0)
+    partings = Partings()
+    await partings.start(gateway)
+    await part(broker, HOLDER)
+    async with asyncio.timeout(SOON):
+        while partings.heard(HOLDER) == NEVER:
+            await asyncio.sleep(0.01)
+        await away(broker, gateway)
+        await connected(gateway)
+        assert not await lives(gateway, HOLDER, partings.heard(HOLDER))
+    assert time.monotonic() > gateway.returned + 1.0
+
+
+async def part(broker: Broker, writer: Writer) -> None:
+    """Come under a writer's name, and go."""
+    user, password = broker.credentials(writer.user)
+    theirs = await Bus.connect([broker.url], user, password, str(writer))
+    await theirs.close()
 
 
 async def test_whose_connection_never_broke_is_told_at_once(connect: Connect) -> None:

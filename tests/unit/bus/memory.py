@@ -71,7 +71,7 @@ class MemoryLog:
         self.answer: Answer = _nobody
         self.connected = True
         self.max_payload = 8 << 20
-        self.back_for = inf
+        self.returned = -inf
         self._listening: list[Callable[[Msg], None]] = []
         self._doubtful: list[Callable[[], None]] = []
         self._breaking: list[Callable[[], None]] = []
