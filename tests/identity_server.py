@@ -119,8 +119,14 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _token(self, form: dict[str, str]) -> None:
+        if not self._is_client(form):
+            if "login/oauth" in self.path:
+                self._json({"error": "incorrect_client_credentials"})  # as GitHub does: 200
+            else:
+                self._json({"error": "invalid_client"}, 401)
+            return
         grant = self.state.codes.pop(form.get("code", ""), None)  # once
-        if grant is None or not self._is_client(form) or not proves(form, grant):
+        if grant is None or not proves(form, grant):
             self._json({"error": "invalid_grant"}, 400)
             return
         if grant.fault == "down":

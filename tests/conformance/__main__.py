@@ -3,10 +3,11 @@
     python -m tests.conformance [CLIENT ...] [--cases N] [--write] [--pin]
 
 A client is a file of `clients/` (`openai`, `litellm`, ...), with those whose names begin with its
-name, or `canary`. With --write what came of it is kept for the table in docs/api.md; without, it
-has to be what is kept. --cases: how many generated requests a user sends to each route, and an
-admin. Status 1 if a test failed or something is not as it is kept; with MESH_TEST_CLIENTS=required
-also if an environment could not be made, of which it tells anyway.
+name, `canary`, or `openid`, which is no client but who lets people in. With --write what came of
+it is kept for the table in docs/api.md; without, it has to be what is kept. --cases: how many
+generated requests a user sends to each route, and an admin. Status 1 if a test failed or something
+is not as it is kept; with MESH_TEST_CLIENTS=required also if an environment could not be made, of
+which it tells anyway.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from tests.conformance import environments, results
 from tests.conformance.environments import NotMade
+from tests.conformance.openid import sign_in
 from tests.conformance.results import Counts, Results
 from tests.conformance.served import SCRIPTED, ServedMesh, served
 from tools.pin import resolve
@@ -32,8 +34,8 @@ ENVIRONMENTS = {
     "older": ("openai", "litellm"),
 }
 """Which files run where; OpenAI's own client in both of its major versions."""
-CANARY = "canary"
-EVERYBODY = tuple(dict.fromkeys([c for group in ENVIRONMENTS.values() for c in group])) + (CANARY,)
+CANARY, OPENID = "canary", "openid"
+EVERYBODY = *dict.fromkeys([c for group in ENVIRONMENTS.values() for c in group]), CANARY, OPENID
 
 
 def files_of(client: str) -> list[Path]:
@@ -64,6 +66,8 @@ class Run:
                     self._pytest(python, name, chosen[name], mesh)
             if CANARY in self._clients:
                 self._canary(mesh.url)
+        if OPENID in self._clients:
+            self._openid()
 
     def _of(self, group: tuple[str, ...]) -> list[str]:
         return [client for client in group if client in self._clients]
@@ -117,6 +121,21 @@ class Run:
         if why:
             counts["why"] = dict.fromkeys(why, 1)
         self.results[environments.CANARY.replace("@", " ")] = {"CompatCanary's probes": counts}
+
+    def _openid(self) -> None:
+        try:
+            provider = environments.provider(self._cache)
+        except NotMade as error:
+            self.missing.append(f"The provider of OpenID Connect could not be fetched: {error}.")
+            return
+        failed = sign_in.run(provider)
+        if failed:
+            sys.stdout.write("\n".join([*failed, ""]))
+            self.failed.append(OPENID)
+        passed = len(sign_in.CHECKS) - len(failed)
+        counts = Counts(passed=passed, failed=len(failed), skipped=0)
+        shown = {"signing in through a certified provider of OpenID Connect": counts}
+        self.results[environments.provider_version()] = shown
 
 
 def main() -> None:

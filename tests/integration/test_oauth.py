@@ -191,6 +191,19 @@ async def test_an_answer_that_is_not_right_signs_nobody_in(
     refusal(await browser().sign_in("oidc", "eve", fault), 401, "invalid_token")
 
 
+@pytest.mark.parametrize("site", ["oidc", "github", "discord"])
+async def test_a_wrong_secret_is_the_operators_to_mend_and_is_said_so(
+    issuer: str, site: str, new_mesh: Callable[..., Mesh], caplog: pytest.LogCaptureFixture
+) -> None:
+    mesh = new_mesh(**sites(issuer) | {f"{site}_client_secret": "another"})
+    mesh.start("store", "gateway")
+    browser = Browser(mesh)
+    said = refusal(await browser.sign_in(site, "ada"), 503, "provider_unavailable")
+    assert "client id and secret" in said
+    assert "client id and secret" in caplog.text and "another" not in caplog.text
+    await browser.http.aclose()
+
+
 async def test_userinfo_of_another_person_is_not_believed(mesh: Mesh, browser: Open) -> None:
     """Without it there is no address that the list could name."""
     refusal(await browser().sign_in("oidc", "eve", "wrong_person"), 403, "forbidden")
