@@ -56,7 +56,7 @@ def test_what_is_kept_was_shown_by_the_pinned_versions() -> None:
     """Nothing failed, and nothing is kept of a version that is tried no more."""
     pins = "\n".join((environments.FOLDER / f"{name}.txt").read_text() for name in ENVIRONMENTS)
     pinned = {line.replace("==", " ") for line in pins.lower().splitlines()}
-    pinned.add(environments.CANARY.replace("@", " "))
+    pinned |= {environments.CANARY.replace("@", " "), environments.provider_version()}
     kept = json.loads(results.KEPT.read_text())
     assert {client.lower() for client in kept} <= pinned
     counts = [each for shown in kept.values() for each in shown.values()]
@@ -68,6 +68,8 @@ def test_every_environment_is_exact_and_names_no_index() -> None:
     for name in environments.names():
         lines = (environments.FOLDER / f"{name}.txt").read_text().splitlines()
         assert lines and all(re.fullmatch(r"[\w.\-]+==[\w.]+", line) for line in lines)
+    lock = json.loads((environments.OPENID / "package-lock.json").read_text())
+    assert lock["packages"] and not any("resolved" in each for each in lock["packages"].values())
 
 
 def test_every_client_has_its_environment() -> None:
