@@ -89,7 +89,6 @@ async def _ask(bus: Bus, writer: Writer, rid: str, timeout: float) -> Says:
     return Says.HANDED_OVER if alive.handed_over else Says.NOT_MINE
 
 
-async def lives(bus: Bus, writer: Writer, parted: float = NEVER) -> bool:
-    """Whether anybody still listens under a worker process's name; a paused one counts. parted: as
-    in `ask`."""
-    return await ask(bus, writer, "", BROKERS_WORD, parted) is not Says.GONE
+async def lives(bus: Bus, writer: Writer) -> bool:
+    """Whether anybody still listens under a worker process's name; a paused one counts."""
+    return await ask(bus, writer, "", BROKERS_WORD) is not Says.GONE

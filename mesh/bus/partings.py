@@ -11,7 +11,8 @@ from nats.aio.msg import Msg
 from mesh.bus.asking import NEVER
 from mesh.bus.connection import Bus
 from mesh.protocol import subjects
-from mesh.protocol.subjects import Writer
+from mesh.protocol.events import Claim, RunEvent
+from mesh.protocol.subjects import RunSubject, Writer
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ class _Parting(Struct):
 
 
 class Partings:
-    """Calls `on_parting` with each writer whose connection ended; it must not block.
+    """Calls `on_parting` with each writer whose connection ended, and again when a claim of such a
+    one comes later than that; it must not block.
 
     A process names its connection after itself, `<user>.<inc>`, and the broker vouches for the
     user only: a name that begins with another's is no writer's.
@@ -49,6 +51,15 @@ class Partings:
     def heard(self, writer: Writer) -> float:
         """When a writer was last heard to part, by `time.monotonic`; -inf: never, or forgotten."""
         return self._heard.get(writer, NEVER)
+
+    def hear(self, where: RunSubject, event: RunEvent) -> None:
+        """An event of the log: a claim may reach us after the word of its writer's death."""
+        if isinstance(event, Claim) and where.writer in self._heard:
+            self.on_parting(where.writer)
+
+    def forget(self, writer: Writer) -> None:
+        """It is back: it had lost its connection only."""
+        self._heard.pop(writer, None)
 
     def _hear(self, msg: Msg) -> None:
         try:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from mesh.bus.asking import lives
+from mesh.bus.asking import ASK_TIMEOUT, BROKERS_WORD, Says, ask
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.partings import Partings
 from mesh.bus.presence import Fleet
@@ -20,8 +20,9 @@ from mesh.protocol.subjects import Writer
 
 log = logging.getLogger(__name__)
 
-LATECOMERS = (0.0, 0.25, 1.0)
-"""Seconds to wait before each look: a claim may reach us after the word of its writer's death."""
+PATIENCE = (ASK_TIMEOUT, BROKERS_WORD, BROKERS_WORD)
+"""Seconds for which one that parted is asked, each time that it is silent: the broker may tell of a
+parting before it has let go of what that process listened to, and a paused one is not gone."""
 
 Background = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -44,27 +45,35 @@ class TakeOver:
         await asyncio.gather(*(self._release(writer) for writer in holders))
 
     async def _release(self, writer: Writer) -> None:
-        released: set[str] = set()
-        for pause in LATECOMERS:
-            await asyncio.sleep(pause)
-            parted = self._partings.heard(writer)
-            theirs = self._logs.own.tracks.held_by(writer)
-            held = [track for track in theirs if track.rid not in released]
-            if not (held or self._fleet.has(writer)):
-                continue
-            if await lives(self._bus, writer, parted):
-                continue
-            self._fleet.parted(writer)
-            for track in held:
-                claim = track.run.claim
-                if track.run.pen is None or track.run.pen[1] != writer or claim is None:
-                    continue  # somebody was quicker while we asked
-                if not subjects.acknowledges(claim.ack_reply, claim.model, claim.item):
-                    continue  # a gateway may write where a worker may not: not at its bidding
-                try:
-                    await nak(self._bus, claim.ack_reply)
-                    released.add(track.rid)
-                except BusError as error:
-                    log.debug("%s could not be given to others: %s", track.rid, error)
+        held = self._logs.own.tracks.held_by(writer)
+        if not (held or self._fleet.has(writer)):
+            return
+        if not await self._is_gone(writer):
+            return
+        self._fleet.parted(writer)
+        released = 0
+        for track in held:
+            claim = track.run.claim
+            if track.run.pen is None or track.run.pen[1] != writer or claim is None:
+                continue  # somebody was quicker while we asked
+            if not subjects.acknowledges(claim.ack_reply, claim.model, claim.item):
+                continue  # a gateway may write where a worker may not: not at its bidding
+            try:
+                await nak(self._bus, claim.ack_reply)
+                released += 1
+            except BusError as error:
+                log.debug("%s could not be given to others: %s", track.rid, error)
         if released:
-            log.info("%s is gone; %d of its requests go to others", writer, len(released))
+            log.info("%s is gone; %d of its requests go to others", writer, released)
+
+    async def _is_gone(self, writer: Writer) -> bool:
+        """By the broker's word; one that answers had lost its connection only."""
+        parted = self._partings.heard(writer)
+        for patience in PATIENCE:
+            says = await ask(self._bus, writer, "", patience, parted)
+            if says is Says.GONE:
+                return True
+            if says is not Says.SILENT:
+                self._partings.forget(writer)
+                return False
+        return False

@@ -91,7 +91,8 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
     meters = Meters(settings.gateway_name)
     traces = Traces(settings.otlp, settings.gateway_name, clock)
     failures = Failures(settings.gateway_name)
-    told = _told(usher, meters, traces, failures)
+    partings = Partings()
+    told = _told(usher, meters, traces, failures, partings)
     queue = Queue(js, crowd, lanes, clock)
     requests = Requests(bus, js, settings.gateway_name, told, queue, limiter, clock)
     requests.endings.pause = queue.pause
@@ -140,7 +141,7 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
     )
     meters.registry.register(State(services))
     try:
-        await _start(services, usher, unfinished, insisting)
+        await _start(services, usher, unfinished, partings, insisting)
     except BaseException:
         await requests.close()
         raise
@@ -160,13 +161,16 @@ def _room(crowd: Crowd, counts: Counts, quota: Quota) -> Hear:
     return hear
 
 
-def _told(usher: Usher, meters: Meters, traces: Traces, failures: Failures) -> OnEvent:
+def _told(
+    usher: Usher, meters: Meters, traces: Traces, failures: Failures, partings: Partings
+) -> OnEvent:
     def hear(where: RunSubject, event: RunEvent, seq: int) -> None:
         tell_all(
             partial(usher.hear, where, event, seq),
             partial(meters.hear, where, event),
             partial(traces.hear, where, event),
             partial(failures.hear, where, event),
+            partial(partings.hear, where, event),
         )
 
     return hear
@@ -177,7 +181,11 @@ async def _declare(js: JetStream, settings: GatewaySettings) -> None:
 
 
 async def _start(
-    services: Services, usher: Usher, unfinished: Unfinished, insisting: Insisting
+    services: Services,
+    usher: Usher,
+    unfinished: Unfinished,
+    partings: Partings,
+    insisting: Insisting,
 ) -> None:
     bus, js, fleet, living = services.bus, services.js, services.fleet, services.living
     models, requests, settings = services.models, services.requests, services.settings
@@ -199,7 +207,6 @@ async def _start(
     )
     # A broker that was restarted has forgotten what it kept in memory: who is present.
     bus.on_doubt(Rounds(partial(_declare, js, settings), requests.background).ask)
-    partings = Partings()
     take_over = TakeOver(bus, requests.logs, fleet, partings, requests.background)
     for step in (
         requests.start,

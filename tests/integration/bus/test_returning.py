@@ -124,7 +124,7 @@ async def test_who_parted_since_is_not_waited_for(
         await part(broker, HOLDER)
         while partings.heard(HOLDER) == NEVER:
             await asyncio.sleep(0.01)
-        assert not await lives(gateway, HOLDER, partings.heard(HOLDER))
+        assert await ask(gateway, HOLDER, "", parted=partings.heard(HOLDER)) is Says.GONE
         claimed = await Claims(bus, JetStream(bus), FIRST, "f").claim(item)
     assert claimed.n == 2
     assert time.monotonic() - began < asking.RETURNING - 1
@@ -142,7 +142,7 @@ async def test_who_parted_before_may_be_on_its_way(
             await asyncio.sleep(0.01)
         await away(broker, gateway)
         await connected(gateway)
-        assert not await lives(gateway, HOLDER, partings.heard(HOLDER))
+        assert await ask(gateway, HOLDER, "", parted=partings.heard(HOLDER)) is Says.GONE
     assert time.monotonic() > gateway.returned + 1.0
 
 
