@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from enum import Enum
 
 import msgspec
@@ -31,7 +32,12 @@ AGAIN = 0.2
 """Seconds until a worker is asked again that may not be back yet."""
 
 NEVER = -math.inf
-"""When that was, by the clock, which has never been."""
+"""The time of what has never been."""
+
+
+def never() -> float:
+    """When a process parted of which nothing is known."""
+    return NEVER
 
 
 class Says(Enum):
@@ -53,19 +59,25 @@ ABSENT = (Says.GONE, Says.SILENT)
 
 
 async def ask(
-    bus: Bus, writer: Writer, rid: str, timeout: float = ASK_TIMEOUT, parted: float = NEVER
+    bus: Bus,
+    writer: Writer,
+    rid: str,
+    timeout: float = ASK_TIMEOUT,
+    parted: Callable[[], float] = never,
 ) -> Says:
     """Ask a worker process whether it works on a request. timeout: seconds of silence.
 
     While the broker was away nobody could answer, and whoever is back first hears nobody: so long
-    silence says nothing of the one who is asked, and it is waited for. Not so of one that the
-    broker has told of since: parted, by `time.monotonic`, is when its connection had ended.
+    silence says nothing of the one who is asked, and it is waited for. Not so of one that is gone
+    and had been back, for the broker has said since that its connection ended: `parted` says when,
+    by `time.monotonic`.
     """
     while True:
         try:
             says = await _ask(bus, writer, rid, timeout)
-            waiting = time.monotonic() < bus.returned + RETURNING
-            if says not in ABSENT or parted > bus.returned or not waiting:
+            had_been_back = says is Says.GONE and parted() > bus.returned
+            late = time.monotonic() > bus.returned + RETURNING
+            if says not in ABSENT or had_been_back or late:
                 return says
         except Disconnected:
             if bus.closed.is_set():

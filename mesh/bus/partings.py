@@ -57,9 +57,10 @@ class Partings:
         if isinstance(event, Claim) and where.writer in self._heard:
             self.on_parting(where.writer)
 
-    def forget(self, writer: Writer) -> None:
-        """It is back: it had lost its connection only."""
-        self._heard.pop(writer, None)
+    def forget(self, writer: Writer, heard: float) -> None:
+        """It is back, and had lost its connection only; unless it was heard to part again since."""
+        if self._heard.get(writer) == heard:
+            del self._heard[writer]
 
     def _hear(self, msg: Msg) -> None:
         try:

@@ -147,7 +147,13 @@ class GatewaySettings(Limits, frozen=True, kw_only=True):
         Meta(ge=0, le=HOUR, description="Seconds to wait for a worker of a known model to come."),
     ] = 10.0
     request_timeout: Annotated[
-        float, Meta(gt=0, le=DAY, description="Seconds after which a request has ended, however.")
+        float,
+        Meta(
+            gt=0,
+            le=DAY,
+            description="Seconds after which a request has ended, however; five more if its worker "
+            "stands still, and a gateway has to end it.",
+        ),
     ] = 600.0
     max_waiting: MaxWaiting = 5_000
     queue_timeout: Annotated[

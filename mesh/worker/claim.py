@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from mesh.bus.appender import Fenced, append_to, new_uid
 from mesh.bus.asking import ABSENT, AGAIN, NEVER, RETURNING, Says, ask
 from mesh.bus.connection import Bus, BusError
@@ -188,13 +190,14 @@ class Claims:
     async def _ask(self, rid: str, prefix: bool) -> RunStatus:
         question, patience = Resume(rid=rid, prefix=prefix), IMPATIENT
         while True:
+            asked = time.monotonic()
             try:
                 answer = await self._bus.ask(
                     subjects.resume(self.writer.user, rid), question, timeout=patience
                 )
                 reply = decode_resume_reply(answer.data)
                 if not isinstance(reply, Refused):
-                    return reply
+                    return _aged(reply, time.monotonic() - asked)
                 if reply.code not in MAY_PASS:
                     raise StatusRefused(rid, reply)
                 log.warning("No gateway could say how %s stands: %s", rid, reply.detail)
@@ -218,7 +221,8 @@ class Claims:
         if claimant.user == WRITER:  # a gateway was about to end it, and has not: no worker's fault
             return _past(status, Says.HANDED_OVER)
         # Ask before stealing.
-        says = await ask(self._bus, claimant, rid, parted=_moment(status.parted))
+        parted = NEVER if status.parted is None else time.monotonic() - status.parted
+        says = await ask(self._bus, claimant, rid, parted=lambda: parted)
         if says is Says.WORKING:
             same = status.item == item.seq
             raise Settled(f"{status.claimant} works on it", ack=not same)
@@ -279,9 +283,9 @@ class Claims:
         return rid in self._passed_on
 
 
-def _moment(ago: float | None) -> float:
-    """When something was that was so many seconds ago, by `time.monotonic`."""
-    return NEVER if ago is None else time.monotonic() - ago
+def _aged(status: RunStatus, seconds: float) -> RunStatus:
+    """A status that was so long on its way at most: what it says was so long ago is longer ago."""
+    return status if status.parted is None else replace(status, parted=status.parted + seconds)
 
 
 def _past(status: RunStatus, says: Says) -> Past:

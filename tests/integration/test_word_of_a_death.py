@@ -3,6 +3,7 @@ whatever order word and claim reach the gateway. The queue itself would wait for
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -12,17 +13,20 @@ import pytest
 from mesh.bus.appender import append_event, new_uid
 from mesh.bus.asking import NEVER
 from mesh.bus.connection import Bus
+from mesh.bus.entries import apply
 from mesh.bus.follow import Track
 from mesh.bus.jetstream import JetStream
 from mesh.bus.partings import Partings
 from mesh.bus.presence import Fleet
-from mesh.bus.pull import Item, Puller
+from mesh.bus.pull import Item, Puller, nak
+from mesh.bus.stored import Stored
 from mesh.bus.topology import declare, declare_model
+from mesh.gateway import takeover
 from mesh.gateway.crowd import Crowd
 from mesh.gateway.lanes import Lanes
 from mesh.gateway.queue import Queue
 from mesh.gateway.requests import Requests
-from mesh.gateway.takeover import TakeOver
+from mesh.gateway.takeover import LOOKS, PAUSE, TakeOver
 from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.events import Claim, RunEvent
@@ -36,8 +40,11 @@ from tests.limiting import unlimited
 PATIENCE = 60.0
 """Seconds of the queue's own."""
 
-SOON = 20.0
-"""Seconds in which all this comes to pass on a busy machine."""
+SOON, AT_ONCE = 20.0, 5.0
+"""Seconds in which all this comes to pass on a busy machine, and one step of it."""
+
+MANY = 16
+"""Requests that one worker holds."""
 
 VICTIM, HEIR = Writer("w1", "i1"), Writer("w2", "i2")
 
@@ -79,9 +86,9 @@ async def connected(broker: Broker, writer: Writer) -> AsyncIterator[Bus]:
 
 
 @asynccontextmanager
-async def pulling(bus: Bus) -> AsyncIterator[asyncio.Queue[Item]]:
+async def pulling(bus: Bus, slots: int = 1) -> AsyncIterator[asyncio.Queue[Item]]:
     handed: asyncio.Queue[Item] = asyncio.Queue()
-    puller = Puller(bus, "m", lambda: 1, handed.put_nowait, lambda reply, why: None)
+    puller = Puller(bus, "m", lambda: slots, handed.put_nowait, lambda reply, why: None)
     task = asyncio.create_task(puller.run())
     try:
         yield handed
@@ -158,12 +165,73 @@ async def test_the_word_comes_before_the_broker_has_let_go(
                     await asyncio.sleep(0.01)
             await heard(gateway)
             await asyncio.sleep(0.1)
+        began = time.monotonic()
+        await handed_to_the_heir(broker, track)
+    assert time.monotonic() - began < AT_ONCE
+
+
+async def test_each_claim_is_handed_back_once(
+    gateway: Gateway, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many come late, and each is an occasion to look. A second time the item may be another's."""
+    given: Counter[str] = Counter()
+
+    async def counted(bus: Bus, ack_reply: str) -> None:
+        given[ack_reply] += 1
+        await nak(bus, ack_reply)
+
+    monkeypatch.setattr(takeover, "nak", counted)
+    async with asyncio.timeout(SOON):
+        tracks = {track.rid: track for track in [await asked(gateway) for _ in range(MANY)]}
+        async with connected(broker, VICTIM) as victim, pulling(victim, MANY) as handed:
+            items = [await handed.get() for _ in tracks]
+        await heard(gateway)
+        async with connected(broker, HEIR) as heir, pulling(heir, 4 * MANY) as handed:
+            async with connected(broker, Writer("w1", "late")) as late:
+                for item in items:
+                    await claim(JetStream(late), tracks[item.prompt.request.rid], item)
+            again = [await handed.get() for _ in tracks]
+            await asyncio.sleep(LOOKS * PAUSE)
+            assert handed.empty() and {item.deliveries for item in again} == {2}
+    assert given == Counter({item.ack_reply: 1 for item in items})
+
+
+async def test_a_claim_that_is_known_late_moves_on_as_well(
+    gateway: Gateway, broker: Broker
+) -> None:
+    """The request's story is being read: what comes of it live is held back meanwhile."""
+    async with asyncio.timeout(SOON):
+        track = await asked(gateway)
+        async with connected(broker, VICTIM) as victim, pulling(victim) as handed:
+            item = await handed.get()
+            held: list[Stored] = []
+            track.held = held
+            await claim(JetStream(victim), track, item)
+            while not held:
+                await asyncio.sleep(0.01)
+        await heard(gateway)
+        await asyncio.sleep(2 * PAUSE)
+        track.held = None
+        for stored in held:
+            apply({track.rid: track.run}, stored)
         await handed_to_the_heir(broker, track)
 
 
+async def test_a_word_that_comes_meanwhile_is_not_forgotten(gateway: Gateway) -> None:
+    """It was asked upon a first parting, and has answered; then it died."""
+    partings = gateway.partings
+    partings._heard[VICTIM] = 1.0
+    first = partings.heard(VICTIM)
+    partings._heard[VICTIM] = 2.0
+    partings.forget(VICTIM, first)
+    assert partings.heard(VICTIM) == 2.0
+    partings.forget(VICTIM, 2.0)
+    assert partings.heard(VICTIM) == NEVER
+
+
 async def test_who_is_back_keeps_what_it_claims(gateway: Gateway, broker: Broker) -> None:
-    """It had lost its connection only; and it is asked once, not with each of its claims."""
-    questions = 0
+    """It had lost its connection only; and it is asked no more then, with each of its claims."""
+    questions = asked_first = 0
 
     async def lives(subject: str, data: bytes) -> Alive:
         nonlocal questions
@@ -181,6 +249,8 @@ async def test_who_is_back_keeps_what_it_claims(gateway: Gateway, broker: Broker
                 await claim(JetStream(back), track, await handed.get())
                 while track.run.n == 0 or not questions:
                     await asyncio.sleep(0.01)
-            await asyncio.sleep(0.5)
+                await asyncio.sleep(LOOKS * PAUSE + 0.5)
+                asked_first = asked_first or questions
             assert handed.empty()
-        assert questions == 1 and all(track.run.claimants == [VICTIM] for track in tracks)
+        assert questions == asked_first
+        assert all(track.run.claimants == [VICTIM] for track in tracks)
