@@ -56,6 +56,8 @@ def rule(path: str) -> Rule | None:
 def check(path: str, principal: Principal) -> None:
     """Raise MeshError (forbidden) unless somebody may call a path."""
     found = rule(path) or Rule("admin", role="admin")
+    if principal.trusted and found.scope == "admin":
+        raise MeshError(ErrorCode.FORBIDDEN, "A site that speaks for its users may not do this.")
     if principal.scopes is not None and found.scope not in (None, *principal.scopes):
         raise MeshError(
             ErrorCode.FORBIDDEN,

@@ -101,6 +101,10 @@ class TrustedClients:
             raise MeshError(ErrorCode.INVALID_TOKEN, UNREADABLE)
         if NO_NAME.search(claims.username):
             raise MeshError(ErrorCode.INVALID_TOKEN, NO_USERNAME)
+        if len(claims.provider_account_id) > LONGEST_ID or NO_NAME.search(
+            claims.provider_account_id
+        ):
+            raise MeshError(ErrorCode.INVALID_TOKEN, UNREADABLE)
         return claims, card
 
     async def _principal(self, claims: Claims) -> Principal:

@@ -17,7 +17,14 @@ from mesh.protocol.events import LogEvent
 from mesh.protocol.frames import Frame
 from mesh.protocol.letters import AskAgainReply, Letter
 from mesh.protocol.queries import Query, Reply
-from mesh.protocol.questions import Encode, HelloReply, Order, OrderReply, ResumeReply
+from mesh.protocol.questions import (
+    Encode,
+    EncodeReply,
+    HelloReply,
+    Order,
+    OrderReply,
+    ResumeReply,
+)
 from mesh.protocol.tools import ToolEvent, ToolReply
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -51,6 +58,7 @@ decode_resume_reply: Callable[[bytes], ResumeReply] = _reader(ResumeReply)
 decode_letter: Callable[[bytes], Letter] = _reader(Letter)
 decode_ask_again_reply: Callable[[bytes], AskAgainReply] = _reader(AskAgainReply)
 decode_text_question: Callable[[bytes], Encode | Embed] = _reader(Encode | Embed)
+decode_encode_reply: Callable[[bytes], EncodeReply] = _reader(EncodeReply)
 decode_embed_reply: Callable[[bytes], EmbedReply] = _reader(EmbedReply)
 decode_enrolment: Callable[[bytes], Enrolment] = _reader(Enrolment)
 decode_enrolment_reply: Callable[[bytes], EnrolmentReply] = _reader(EnrolmentReply)

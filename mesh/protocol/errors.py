@@ -79,7 +79,8 @@ _SENTENCES = {
     ErrorCode.SHARE_FULL: "You have as many requests waiting as you may; let some finish first.",
     ErrorCode.NO_WORKER: "No worker serves this model now; start one, or try again later.",
     ErrorCode.STORE_UNAVAILABLE: (
-        "The store does not answer, so chats cannot be read or changed now; try again in a while."
+        "The store does not answer, so what it keeps cannot be read or changed now; try again in "
+        "a while."
     ),
     ErrorCode.BROKER_UNAVAILABLE: "The broker does not answer; try again in a while.",
     ErrorCode.PROVIDER_UNAVAILABLE: (

@@ -157,6 +157,7 @@ class Refused(Wire, frozen=True, kw_only=True, tag="refused"):
     param: str | None = None
 
 
+EncodeReply = Encoded | Refused
 OrderReply = Accepted | Refused
 
 

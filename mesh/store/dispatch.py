@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.bus.connection import refused
-from mesh.protocol.accounts import RemoveUser
+from mesh.protocol.accounts import GetShared, RemoveUser, ShareChat
 from mesh.protocol.chats import (
     AddReport,
     AddUserMessage,
@@ -156,6 +156,8 @@ class Dispatcher:
                 | OpenChat()
                 | TakeBack()
                 | RemoveUser()
+                | ShareChat()
+                | GetShared()
                 | AddUserMessage(parent_id=None)
                 | PlanAnswer(user_message=UserMessage(parent_id=None))
             ):

@@ -289,6 +289,9 @@ async def test_a_key_gives_no_key_more_than_it_has(mesh: Mesh) -> None:
         refusal(await other.put(limits, json={}, headers=bearer(key)), 403, "forbidden")
         ok(await other.get("/account/keys", headers=bearer(key)))
         ok(await http.put(limits, json={}))
+        said = await http.put(limits, json={"weight": 0.5})  # its lane's others would wait for it
+        assert "weight" in refusal(said, 400, "bad_request")
+        ok(await http.put(limits, json={"weight": 1}))
 
 
 async def test_an_admins_key_makes_no_way_to_sign_in_that_would_outlive_it(mesh: Mesh) -> None:
@@ -563,6 +566,20 @@ async def test_a_link_shows_a_chat_to_anybody_until_it_is_taken_back(alone: Mesh
         ok(await http.delete(f"/chats/{chat}/shares/{link['id']}"))
         refusal(await other.get(link["path"]), 404, "not_found")
         assert ok(await http.get(f"/chats/{chat}/shares"))["shares"] == []
+
+
+async def test_a_link_shows_what_was_said_just_before_it_was_made(alone: Mesh) -> None:
+    """The store lets events gather; whoever makes a link has seen them."""
+    name, _ = await add(alone)
+    async with signed_in(alone, name) as http, alone.anonymous() as other:
+        chat = await new_chat(http)
+        said = await answer(http, chat, "hello there")
+        shown = ok(await other.get(ok(await http.post(f"/chats/{chat}/shares"))["path"]))
+    assert shown["title"] == "hello there"
+    assert [message["content"] for message in shown["messages"]] == [
+        "hello there",
+        said["content"],
+    ]
 
 
 async def test_only_its_owner_shares_a_chat(mesh: Mesh) -> None:

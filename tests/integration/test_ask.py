@@ -86,16 +86,13 @@ async def test_each_refusal_has_the_one_shape(mesh: Mesh) -> None:
         unknown = await ask(http, "none")
         forged = await http.post("/v1/ask", json=question(), headers={"Authorization": "Bearer x"})
         broken = await http.post("/v1/ask", content=b"\xff")
+        unnamed = await http.get("/v1/client/info")
         nobody = await http.get("/v1/client/info", params={"client_id": "nobody"})
         failed = await ask(http, FAILING, question="/repeat a")
-    assert [r.status_code for r in (unknown, forged, broken, nobody, failed)] == [
-        404,
-        401,
-        400,
-        404,
-        500,
-    ]
-    for response in (unknown, forged, broken, nobody, failed):
+    every = (unknown, forged, broken, unnamed, nobody, failed)
+    assert [response.status_code for response in every] == [404, 401, 400, 400, 404, 500]
+    assert "client_id" in unnamed.json()["msg"]
+    for response in every:
         assert list(response.json()) == ["msg"]
     assert failed.json() == {"msg": "Something wrong!"}
 

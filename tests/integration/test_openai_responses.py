@@ -91,6 +91,12 @@ def test_a_stream_is_not_read_on_behind_what_it_never_has(client: openai.OpenAI)
     assert refused.value.param == "starting_after"
 
 
+def test_who_asks_for_more_than_there_will_be_is_told_how_it_ended(client: openai.OpenAI) -> None:
+    made = client.responses.create(model=SLOW, input=TEXT, background=True)
+    (last,) = events_of(client.responses.retrieve(made.id, stream=True, starting_after=5000))
+    assert last.type == "response.completed"
+
+
 def test_a_response_in_the_background_comes_to_its_end_alone(client: openai.OpenAI) -> None:
     made = client.responses.create(model=SLOW, input=TEXT, background=True)
     assert made.status in ("queued", "in_progress") and made.background

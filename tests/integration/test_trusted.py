@@ -80,6 +80,28 @@ async def test_a_site_speaks_for_its_users(mesh: Mesh, store: Store) -> None:
         refusal(await other.get(f"/chats/{chat}"), 404, "not_found")
 
 
+async def test_a_site_administers_nothing_whatever_its_user_may(mesh: Mesh, store: Store) -> None:
+    website = await site(store)
+    header = website.header("ada")
+    async with mesh.anonymous(headers=header) as http:
+        ada = ok(await http.post("/auth/trusted"))["id"]
+        await store.ask(SetRole(user=ada, role="admin"))
+        for path in ("/admin/users", "/admin/export", "/admin/workers"):
+            refusal(await http.get(path), 403, "forbidden")
+        refusal(await http.delete(f"/admin/users/{ada}"), 403, "forbidden")
+        assert ok(await http.get("/auth/check")) == ada
+
+
+async def test_what_a_site_says_of_an_account_is_text_and_not_a_book(
+    mesh: Mesh, store: Store
+) -> None:
+    website = await site(store)
+    async with mesh.anonymous() as http:
+        for said in ("x" * 201, "a\nb"):
+            header = website.header("ada", provider_account_id=said)
+            refusal(await http.post("/auth/trusted", headers=header), 401, "invalid_token")
+
+
 async def test_each_site_has_its_own_users(mesh: Mesh, store: Store) -> None:
     ids = set()
     async with mesh.anonymous() as http:
@@ -187,11 +209,11 @@ async def test_a_site_s_key_limits_and_counts_what_its_users_ask(mesh: Mesh, sto
 async def test_another_role_of_a_site_s_user_counts_at_once(mesh: Mesh, store: Store) -> None:
     async with mesh.anonymous(headers=(await site(store)).header("ada")) as http:
         ada = ok(await http.post("/auth/trusted"))["id"]
-        refusal(await http.get("/admin/users"), 403, "forbidden")
-        await store.ask(SetRole(user=ada, role="admin"))
-        ok(await http.get("/admin/users"))
+        refusal(await http.get("/workers/sessions"), 403, "forbidden")
+        await store.ask(SetRole(user=ada, role="operator"))
+        ok(await http.get("/workers/sessions"))
         await store.ask(SetRole(user=ada, role="user"))
-        refusal(await http.get("/admin/users"), 403, "forbidden")
+        refusal(await http.get("/workers/sessions"), 403, "forbidden")
 
 
 async def test_a_site_s_user_s_name_has_no_control_characters(mesh: Mesh, store: Store) -> None:

@@ -73,7 +73,7 @@ async def ask(request: AnyRequest, services: Wired) -> Response[bytes]:
 async def client_info(
     request: AnyRequest,
     services: Wired,
-    client_id: Annotated[str, QueryParameter(name="client_id")] = "",
+    client_id: Annotated[str, QueryParameter(name="client_id")],
 ) -> ClientInfo:
     """How many tokens a client of `POST /v1/ask` has used, and how many it may."""
     principal = services.doorman.principal(request)

@@ -246,8 +246,10 @@ class Limiter:
             )
 
     def _weight(self, request: Request) -> float:
-        said = [self._allowance(who).weight for who in of(request)]
-        return min(weight for weight in said if weight is not None)
+        """The user's, or the key's where that is less. No key makes it less than usual: the lane
+        would wait the longer for its next turn, with all who share it."""
+        said = [(who, self._allowance(who).weight) for who in of(request)]
+        return min(max(1.0, weight) if who.key else weight for who, weight in said if weight)
 
     def _allowance(self, who: Who) -> Allowance:
         """What holds for one: where nothing is said for a user, what is usual; for a key, nothing,

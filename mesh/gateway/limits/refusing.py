@@ -7,7 +7,9 @@ def beyond(
     what: str, whose: str, wait: float, limit: int, there: int = 0, more: int = 1
 ) -> MeshError:
     """there: how many there are of the limit, which is not enough for `more` at once."""
-    if more == 1:
+    if more == 1 and there > limit:  # what ended last had more than was left
+        detail = f"{there:,} {what} {whose}, and the limit is {limit:,}; try again later."
+    elif more == 1:
         detail = f"{limit:,} {what} {whose}, which is the limit; try again later."
     else:
         detail = f"{there:,} of {limit:,} {what} {whose}, so {more} more are too many"

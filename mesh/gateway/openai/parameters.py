@@ -111,7 +111,7 @@ _COMMON = {
 CHAT = _COMMON | {
     "messages": _used("Roles system, developer (the same), user, assistant, tool; text only."),
     "max_completion_tokens": _used("The same under its newer name."),
-    "logprobs": _used("How likely each token was, where the engine tells."),
+    "logprobs": _used("How likely each token was, where the engine tells; refused with `tools`."),
     "top_logprobs": _used("0 to 20 of the likeliest tokens in each place; needs `logprobs`."),
     "tools": _used(
         "Functions; their arguments are held to their JSON Schemas, strict or not (by an upstream: "

@@ -7,6 +7,7 @@ turn out to open or close something is held back.
 
 from hashlib import sha256
 
+import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -45,6 +46,18 @@ def message(text: str, speech: "Speech") -> Message:
     return Message(role="assistant", content=content, tool_calls=tuple(calls.values()))
 
 
+def _up_to_the_end(said: str, held: str) -> str:
+    """What of the held text belongs to arguments that were said so far: what makes them whole, and
+    nothing behind it; all of it where it makes nothing whole."""
+    for end in range(len(held) + 1):
+        try:
+            msgspec.json.decode(said + held[:end])
+        except (msgspec.DecodeError, RecursionError):
+            continue
+        return held[:end]
+    return held
+
+
 class Speech:
     """One answer. calls: whether tools were offered; thinks: whether the model may begin with
     thoughts in `<think>`; thinking: whether its prompt has opened them already.
@@ -54,6 +67,7 @@ class Speech:
         self._rid = rid
         self._calls = calls
         self._held = ""
+        self._said = ""
         self._count = 0
         self._state = self._thinking if thinking else self._start if thinks else self._text
         self._delta = Delta()
@@ -85,7 +99,8 @@ class Speech:
         if self._state in (self._start, self._text):
             return Delta(content=held)
         if self._state == self._arguments:
-            return Delta(calls=[CallDelta(self._count - 1, arguments=held)] if held else [])
+            own = _up_to_the_end(self._said, held)
+            return Delta(calls=[CallDelta(self._count - 1, arguments=own)] if own else [])
         return Delta()
 
     # Each state takes what it can of the held text; True: look again, in a state that is new.
@@ -135,7 +150,7 @@ class Speech:
         name = before.removeprefix(NAME)
         self._delta.calls.append(CallDelta(self._count, self._id(self._count), name))
         self._count += 1
-        self._held = rest
+        self._held, self._said = rest, ""
         self._state = self._arguments
         return True
 
@@ -146,6 +161,7 @@ class Speech:
             if not self._delta.calls or self._delta.calls[-1].index != index:
                 self._delta.calls.append(CallDelta(index))
             self._delta.calls[-1].arguments += before
+            self._said += before
         if found:
             self._state = self._between
         return found

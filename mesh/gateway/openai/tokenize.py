@@ -15,7 +15,7 @@ from mesh.gateway.errors import AnyRequest, request_id
 from mesh.gateway.services import Services, Wired
 from mesh.protocol import subjects
 from mesh.protocol.abilities import Ability, unable
-from mesh.protocol.codec import decode
+from mesh.protocol.codec import decode_encode_reply
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.questions import Encode, Encoded
 from mesh.protocol.subjects import Writer
@@ -88,7 +88,11 @@ async def _encoded(
             address = subjects.encode(Writer(worker.name, worker.inc))
             try:
                 reply = await services.bus.ask(address, question, timeout=PATIENCE)
-                return decode(reply.data, Encoded).ids
+                found = decode_encode_reply(reply.data)
             except (BusError, ValueError):
                 continue
+            if isinstance(found, Encoded):
+                return found.ids
+            if found.code is ErrorCode.TOO_LARGE:  # its ids are more than the broker takes
+                raise MeshError(ErrorCode.TOO_LARGE, param="prompt")
     raise MeshError(ErrorCode.NO_WORKER, retry_after=services.settings.worker_wait)

@@ -3,7 +3,7 @@
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mesh.protocol.errors import MeshError
+from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.limits import Allowance, GetAllowance, GetUsage, SetAllowance, Usage, UsageRow
 from mesh.store.mirror import News
 from mesh.store.models import ApiKey, User
@@ -13,6 +13,11 @@ from mesh.store.refusals import no_such
 from mesh.store.usage import UsageDay
 
 NOTHING_SAID = Allowance()
+
+NOT_OF_A_KEY = (
+    "A key's weight is 1 or more: with less, others would wait as well who share its lane. "
+    "An admin can give its user less."
+)
 
 MOST = 10_000
 """Rows in one answer."""
@@ -56,6 +61,8 @@ async def get_allowance(session: AsyncSession, query: GetAllowance) -> Allowance
 async def set_allowance(
     session: AsyncSession, query: SetAllowance, now: float, news: News
 ) -> Allowance:
+    if query.key_id and (query.allowance.weight or 1.0) < 1.0:
+        raise MeshError(ErrorCode.BAD_REQUEST, NOT_OF_A_KEY, param="weight")
     holder, owner = await _holder(session, query.user, query.key_id)
     holder.allowance = None if query.allowance == NOTHING_SAID else query.allowance
     if isinstance(holder, ApiKey):

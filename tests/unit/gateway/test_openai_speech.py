@@ -53,3 +53,19 @@ def test_an_answer_that_is_cut_off_keeps_what_there_was() -> None:
     cut = CALL[: CALL.index("}<") + 2]
     assert heard(cut, [3])[2] == [("f", '{"a": "}<')]
     assert heard("<think>\nhalf a tho", [])[0] == "half a tho"
+
+
+@pytest.mark.parametrize("cut", range(len(CALL) - CALL.index("}<") - 4))
+@pytest.mark.parametrize("at", [3, 60])
+def test_no_part_of_a_mark_gets_into_the_arguments(cut: int, at: int) -> None:
+    """Whole arguments stay whole, however much of what closes the call was written."""
+    whole = '{"a": "}<"}'
+    text = CALL[: CALL.index(whole) + len(whole) + cut]
+    assert heard(text, [at])[2] == [("f", whole)]
+
+
+@pytest.mark.parametrize("more", ["", "}", "}\n", "}}", "}}\n</tool_call"])
+def test_a_brace_that_is_missing_is_the_arguments_own(more: str) -> None:
+    begun = '{"a": {"b": 1}'
+    text = CALL[: CALL.index('{"a"')] + begun + more
+    assert heard(text, [5])[2] == [("f", begun + more[:1])]

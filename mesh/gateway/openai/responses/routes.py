@@ -211,8 +211,10 @@ async def _before(services: Services, principal: Principal, response_id: str) ->
         if error.code is not ErrorCode.NOT_FOUND:
             raise
         raise bad("previous_response_id", f"There is no response {response_id!r} here.") from error
-    if not isinstance(found[0].end, Done):
+    if found[0].end is None:
         raise bad("previous_response_id", "That response has not come to its end.")
+    if not isinstance(found[0].end, Done):
+        raise bad("previous_response_id", "That response failed or was cancelled; name another.")
     return found
 
 

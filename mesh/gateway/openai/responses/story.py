@@ -194,15 +194,18 @@ class Telling:
     def end(self, run: Run) -> bytes:
         if run.end is not None:
             self._story.end(run.end)
-        return self._told()
+        return self._told(last=True)
 
     def tick(self, run: Run) -> bytes:
         return self._told()
 
-    def _told(self) -> bytes:
+    def _told(self, last: bool = False) -> bytes:
+        """last: there will be no more; who asked for what lies behind that is told how it ended."""
         events = self._story.events()
         skipped = min(self._skip, len(events))
         self._skip -= skipped
+        if last and self._skip:
+            return b"".join(events[-1:])
         return b"".join(events[skipped:])
 
 
