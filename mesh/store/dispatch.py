@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mesh.bus.connection import refused
-from mesh.protocol.accounts import GetShared, RemoveUser, ShareChat
+from mesh.protocol.accounts import RemoveUser, ShareChat
 from mesh.protocol.chats import (
     AddReport,
     AddUserMessage,
@@ -157,7 +157,6 @@ class Dispatcher:
                 | TakeBack()
                 | RemoveUser()
                 | ShareChat()
-                | GetShared()
                 | AddUserMessage(parent_id=None)
                 | PlanAnswer(user_message=UserMessage(parent_id=None))
             ):

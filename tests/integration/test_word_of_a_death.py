@@ -31,10 +31,10 @@ from mesh.gateway.waiting import WaitingRoom
 from mesh.protocol import subjects
 from mesh.protocol.events import Claim, RunEvent
 from mesh.protocol.questions import Alive
-from mesh.protocol.request import Request
 from mesh.protocol.subjects import RunSubject, Writer
 from mesh.settings import Limits
 from tests.conftest import Broker
+from tests.integration.bus.conftest import a_request
 from tests.limiting import unlimited
 
 PATIENCE = 60.0
@@ -97,18 +97,7 @@ async def pulling(bus: Bus, slots: int = 1) -> AsyncIterator[asyncio.Queue[Item]
 
 
 async def asked(gateway: Gateway) -> Track:
-    now = time.time()
-    return await gateway.requests.submit(
-        Request(
-            rid=new_uid(),
-            reply="gw1",
-            tenant="t",
-            model="m",
-            messages=(),
-            created=now,
-            deadline=now + 600,
-        )
-    )
+    return await gateway.requests.submit(a_request())
 
 
 async def claim(js: JetStream, track: Track, item: Item) -> None:
@@ -217,9 +206,9 @@ async def test_a_claim_that_is_known_late_moves_on_as_well(
         await handed_to_the_heir(broker, track)
 
 
-async def test_a_word_that_comes_meanwhile_is_not_forgotten(gateway: Gateway) -> None:
+def test_a_word_that_comes_meanwhile_is_not_forgotten() -> None:
     """It was asked upon a first parting, and has answered; then it died."""
-    partings = gateway.partings
+    partings = Partings()
     partings._heard[VICTIM] = 1.0
     first = partings.heard(VICTIM)
     partings._heard[VICTIM] = 2.0
