@@ -63,9 +63,9 @@ class Queue:
         decides in the end: of two who are told that there is room for one, one may be refused.
         """
         self.check(model, more, param)
-        subject = self.lanes.subject(model, tenant, priority)
-        queue = await self._js.stream_info(subjects.REQ_STREAM, subject)
-        mine, limits = queue.state.subjects.get(subject, 0), queue.config
+        everywhere, here = self.lanes.places(model, tenant, priority)
+        queue = await self._js.stream_info(subjects.REQ_STREAM, everywhere)
+        mine, limits = sum(queue.state.subjects.get(place, 0) for place in here), queue.config
         if 0 <= limits.max_msgs_per_subject < mine + more:
             what = "of your requests may be queued or running with a model at once"
             check_ever(limits.max_msgs_per_subject, more, what, param)
@@ -95,7 +95,7 @@ class Queue:
         tries again as long as it has time. Raises MeshError (broker_unavailable).
         """
         data = encode(Prompt(queued=queued, request=request))
-        subject = self.lanes.subject(request.model, request.tenant, request.priority)
+        subject = self.lanes.subject(request)
         repetition = {"Nats-Msg-Id": f"{request.rid}.{queued}{again}"}
         while True:
             try:

@@ -74,7 +74,7 @@ class _Waiting(NamedTuple):
 
     @classmethod
     def of(cls, request: Request, seq: int) -> "_Waiting":
-        where = lane(request.tenant, request.priority)
+        where = lane(request.tenant, request.priority, request.weight)
         return cls(seq, request.rid, request.waits_until, where, request.weight)
 
 

@@ -27,7 +27,10 @@ Priority = Literal["high", "normal", "low"]
 
 LANES: dict[Priority, int] = {"high": 4, "normal": 8, "low": 4}
 """Lanes of each model's queue, the most urgent first; a tenant's prompts always wait in the same
-one of each priority."""
+one of each priority. Of those with less than the usual share of the turns `LIGHT` has more."""
+
+LIGHT = 2
+"""Lanes of each priority, behind the others, for tenants whose weight is below 1 (`lane`)."""
 
 FLEET = "fleet"
 """The reply address under which the workers' own comings and goings are logged.
@@ -62,9 +65,15 @@ def untoken(spelled: str) -> str:
     return raw.decode()
 
 
-def lane(tenant: str, priority: Priority = "normal") -> str:
-    """The lane in which this tenant's prompts wait: its priority's initial and a number."""
-    return f"{priority[0]}{crc32(tenant.encode()) % LANES[priority]}"
+def lane(tenant: str, priority: Priority = "normal", weight: float = 1.0) -> str:
+    """The lane in which this tenant's prompts wait: its priority's initial and a number.
+
+    Who has less than the usual share of the turns makes a lane wait the longer for its next one,
+    with everybody in it. So they are apart from who has the usual share or more.
+    """
+    place = crc32(tenant.encode())
+    usual = LANES[priority]
+    return f"{priority[0]}{usual + place % LIGHT if weight < 1.0 else place % usual}"
 
 
 class Writer(NamedTuple):
@@ -97,15 +106,22 @@ class RunSubject(NamedTuple):
 REQ_ALL = f"{PREFIX}.req.>"
 
 
-ALL_LANES = tuple(f"{name[0]}{number}" for name, many in LANES.items() for number in range(many))
+ALL_LANES = tuple(
+    f"{name[0]}{number}" for name, many in LANES.items() for number in range(many + LIGHT)
+)
 
 
-def req(model: str, tenant: str, priority: Priority = "normal") -> str:
+def req(model: str, tenant: str, priority: Priority = "normal", weight: float = 1.0) -> str:
     """Where a tenant's prompt for a model waits in its lane: `req.<model>+.<lane>.<tenant>`.
 
     No name is spelled with a plus: so what waits in lanes is apart from what does not.
     """
-    return f"{PREFIX}.req.{token(model)}+.{lane(tenant, priority)}.{token(tenant)}"
+    return f"{PREFIX}.req.{token(model)}+.{lane(tenant, priority, weight)}.{token(tenant)}"
+
+
+def reqs_of(model: str, tenant: str) -> str:
+    """All that a tenant has waiting for a model in lanes, whatever its priority and weight."""
+    return f"{PREFIX}.req.{token(model)}+.*.{token(tenant)}"
 
 
 def req_in_line(model: str, tenant: str) -> str:

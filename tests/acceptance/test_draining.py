@@ -9,6 +9,7 @@ import sys
 
 from mesh.bus.asking import Says, ask
 from mesh.bus.connection import Bus
+from mesh.bus.jetstream import JetStream
 from mesh.protocol import subjects
 from tests.acceptance.conftest import Process, Processes, until
 from tests.acceptance.reading import LASTING, SLOW, Reading, holder, said
@@ -60,6 +61,7 @@ async def ask_who_leaves(processes: Processes, worker: Process, rid: str) -> Say
 
     try:
         await bus.listen(subjects.live(subjects.FLEET), lambda msg: hear(msg.subject, msg.data))
+        await JetStream(bus).end(subjects.RUN_STREAM)  # answered: the broker knows we listen
         worker.send(signal.SIGTERM)
         writer = subjects.parse_run(await asyncio.wait_for(left, 60)).writer
         return await ask(bus, writer, rid, 2.0)

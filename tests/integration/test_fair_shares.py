@@ -124,3 +124,42 @@ async def test_turns_are_shared_by_the_weights_of_users_and_keys(
         assert abs(order[1 : 1 + count].count(heavy.id) - 0.75 * count) <= 1, order
     for user in (light, heavy):
         await user.http.aclose()
+
+
+async def test_who_was_given_less_than_the_usual_share_delays_no_usual_one(
+    new_mesh: Callable[..., Mesh], broker: Broker
+) -> None:
+    """Not even who would share a lane with them, had they the usual share."""
+    mesh = new_mesh()
+    mesh.start("store", "gateway", SINGLE)
+    usual, light = await users(mesh, 2)
+    mate = await lane_mate(mesh, light)
+    async with admin(mesh) as http:
+        said = {"weight": 0.1, "tokens": 10**6}
+        ok(await http.put(f"/admin/users/{light.id}/limits", json=said))
+    await until_limited(light.http, "tokens")
+    chat, running = await usual.ask("/repeat word")
+    await events(usual.http, chat, running, most=1)
+    asked = [(light, await light.ask()) for _ in range(4)]
+    asked += [(usual, await usual.ask()) for _ in range(4)]
+    asked.append((mate, await mate.ask()))
+    assert (await pending(mate.http, *asked[-1][1]))[0] <= 2
+    ok(await usual.http.post(f"/chats/{chat}/messages/{running}/cancel"))
+    for user, answer in asked:
+        await events(user.http, *answer)
+    order = await claims(broker)
+    assert order.index(mate.id, 1) <= 3, order  # of the next three each has one
+    assert order[-1] == light.id
+    for user in (usual, light, mate):
+        await user.http.aclose()
+
+
+async def lane_mate(mesh: Mesh, other: User) -> User:
+    """Somebody whose id's hash is that of another's."""
+    for number in range(200):
+        http = await mesh.client(f"mate{number}")
+        user_id = ok(await http.get("/auth/check"))
+        if lane(user_id) == lane(other.id):
+            return User(http, user_id)
+        await http.aclose()
+    raise AssertionError("the hash of users does not spread them")

@@ -17,6 +17,10 @@ ONLY_ADMIN = (
     "… is the only admin who can sign in; make somebody else one first, with `mesh user role NAME "
     "admin`."
 )
+NOT_OF_A_KEY = (
+    "A key's weight is 1 or more: with less, others would wait as well who share its lane. "
+    "An admin can give its user less."
+)
 NO_REFRESH = "Send your refresh token as: Refresh: …"
 NO_USER = "There is no user 'nobody'; `mesh user list` shows them."
 NO_WAY = "Nobody can sign in here by that way."
@@ -64,6 +68,7 @@ ROWS: dict[str, Table] = {
     ),
     "PUT /account/keys/{key_id}/limits": (
         bad("priority", "Invalid enum value 'most'.", {"priority": "most"}),
+        bad("weight", NOT_OF_A_KEY, {"weight": 0.5}),
         refused(ErrorCode.FORBIDDEN, IN_PERSON, {}, "asked with a key", by="full key"),
     ),
     "DELETE /account": (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mesh.bus.turns import Turns
 from mesh.protocol import subjects
-from mesh.protocol.subjects import Priority, lane
+from mesh.protocol.subjects import LANES, Priority, lane
 
 
 class Queue:
@@ -27,7 +27,7 @@ class Queue:
     def put(
         self, tenant: str, count: int = 1, weight: float = 1.0, of: Priority = "normal"
     ) -> None:
-        self.lanes.setdefault(lane(tenant, of), deque()).extend([(tenant, weight)] * count)
+        self.lanes.setdefault(lane(tenant, of, weight), deque()).extend([(tenant, weight)] * count)
 
     def waiting(self) -> list[str]:
         """In an order that is not that of their coming: it is not to matter."""
@@ -182,5 +182,20 @@ def test_places_are_those_in_which_they_come(numbers: list[int]) -> None:
 
 
 def test_each_priority_has_lanes_of_its_own() -> None:
-    assert len(set(subjects.ALL_LANES)) == sum(subjects.LANES.values())
-    assert {lane("ada", name) for name in subjects.LANES} <= set(subjects.ALL_LANES)
+    assert len(set(subjects.ALL_LANES)) == sum(many + subjects.LIGHT for many in LANES.values())
+    found = {
+        lane(f"user{n}", name, weight) for n in range(99) for name in LANES for weight in (0, 1)
+    }
+    assert found == set(subjects.ALL_LANES)
+
+
+@given(st.floats(0.001, 0.99), st.integers(0, 40))
+def test_who_has_less_than_the_usual_share_delays_no_usual_one(light: float, number: int) -> None:
+    """Whoever it is: a usual one waits for one turn of each other at most."""
+    queue, (greedy, late) = Queue(), tenants(2)
+    queue.put(f"user{number}", 50, weight=light)
+    queue.put(greedy, 100)
+    for _ in range(20):
+        queue.take()
+    queue.put(late)
+    assert queue.take_all().index(late) <= 2
