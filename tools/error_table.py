@@ -3,12 +3,19 @@
 `tools.generated` writes it down.
 """
 
-from mesh.gateway.errors import STATUS
+from mesh.gateway.errors import ErrorBody, OpenAIError, status_of
 from mesh.protocol.errors import ErrorCode
 from tools.markdown import table
 
 
 def errors() -> str:
     """Every code: its HTTP status, and its sentence where nothing more is known."""
-    rows = [(f"`{code.value}`", str(STATUS[code]), code.sentence) for code in ErrorCode]
+    rows = [(f"`{code.value}`", _statuses(code), code.sentence) for code in ErrorCode]
     return table(("code", "status", "sentence"), rows)
+
+
+def _statuses(code: ErrorCode) -> str:
+    """On the mesh's own routes and on those of OpenAI's API."""
+    return ", ".join(
+        map(str, sorted({status_of(code, shape) for shape in (ErrorBody, OpenAIError)}))
+    )

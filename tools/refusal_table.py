@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec import Struct
+
 from tests.refusals import table
 from tests.refusals.groups import Group
 from tests.refusals.operations import Operation, operations
@@ -21,14 +23,17 @@ def groups() -> str:
 
 def parts() -> str:
     """A section for each part of requests that several routes take, and which those are."""
-    found: dict[str, tuple[Part, list[str]]] = {}
+    found: dict[str, tuple[Part, list[Operation]]] = {}
     for operation in operations().values():
         for part in table.parts(operation):
-            found.setdefault(part.name, (part, []))[1].append(f"`{operation.name}`")
-    return "\n\n".join(
-        f"### {_capital(name)}\n\nOf {', '.join(routes)}.\n\n{_table(part.rows)}"
-        for name, (part, routes) in found.items()
-    )
+            found.setdefault(part.name, (part, []))[1].append(operation)
+    return "\n\n".join(_part(part, routes) for part, routes in found.values())
+
+
+def _part(part: Part, routes: list[Operation]) -> str:
+    names = ", ".join(f"`{each.name}`" for each in routes)
+    rows = _table(part.rows, {each.shape for each in routes})
+    return f"### {_capital(part.name)}\n\nOf {names}.\n\n{rows}"
 
 
 def routes() -> str:
@@ -49,7 +54,8 @@ def routes() -> str:
 
 
 def _group(group: Group) -> str:
-    rows = _table(one.row for one in group.shared)
+    shapes = {each.shape for each in operations().values() if group.of(each)}
+    rows = _table((one.row for one in group.shared), shapes)
     return f"### {group.name}\n\n{group.about}{_few(group)}\n\n{rows}"
 
 
@@ -60,7 +66,7 @@ def _few(group: Group) -> str:
 
 
 def _route(operation: Operation) -> str:
-    parts = [_refers(operation), _table(table.alone(operation))]
+    parts = [_refers(operation), _table(table.alone(operation), {operation.shape})]
     return "\n\n".join(filter(None, parts))
 
 
@@ -72,12 +78,14 @@ def _refers(operation: Operation) -> str:
     return f"Besides: {links}." if links else ""
 
 
-def _table(rows: Iterable[Row]) -> str:
-    return markdown.table(HEAD, map(_row, rows))
+def _table(rows: Iterable[Row], shapes: Iterable[type[Struct]]) -> str:
+    return markdown.table(HEAD, (_row(row, shapes) for row in rows))
 
 
-def _row(row: Row) -> tuple[str, ...]:
-    cells = (row.sent, str(row.answered), f"`{row.code.value}`", row.sentence)
+def _row(row: Row, shapes: Iterable[type[Struct]]) -> tuple[str, ...]:
+    """shapes: of the errors of the routes that refuse it; a status may go by them."""
+    statuses = ", ".join(map(str, sorted({row.answered(shape) for shape in shapes})))
+    cells = (row.sent, statuses, f"`{row.code.value}`", row.sentence)
     return tuple(cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
 
 

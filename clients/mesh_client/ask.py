@@ -173,7 +173,7 @@ def _ask(asked: Asked, shown: Rendering, url: str, user: str) -> Status:
     try:
         return asyncio.run(run(client, asked, shown))
     except NotSignedIn as error:
-        if error.status != 401 or not client.username or not can_ask():
+        if error.forbidden or not client.username or not can_ask():
             raise
     password = asked_password(client.username, client.url)
     again = AsyncClient.from_env(url=url, username=user)

@@ -123,6 +123,11 @@ class Rejected(MeshClientError):
 class NotSignedIn(Rejected):
     """401 or 403: sign in with `login`, or this user may not do it."""
 
+    @property
+    def forbidden(self) -> bool:
+        """Whether the gateway knows who asks: to sign in would change nothing."""
+        return self.status == 403 and self.code != "not_authenticated"
+
 
 class NotFound(Rejected):
     """404: there is nothing under this id, or it belongs to somebody else."""

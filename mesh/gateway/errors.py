@@ -136,6 +136,18 @@ class OpenAIError(Struct):
     error: OpenAIErrorDetail
 
 
+OF_SHAPE: dict[type[Struct], dict[ErrorCode, int]] = {
+    ErrorBody: {ErrorCode.NOT_AUTHENTICATED: 403},
+    AskError: {
+        ErrorCode.NOT_AUTHENTICATED: 400,
+        ErrorCode.INVALID_TOKEN: 403,
+        ErrorCode.TOKEN_EXPIRED: 403,
+    },
+}
+"""Statuses that are others where errors have this shape: those by which the clients of the servers
+that these routes are known from tell that a token is missing (403; for questions 400) or wrong."""
+
+
 def openai_error(error: MeshError) -> OpenAIError:
     """The error as OpenAI's clients expect it."""
     status = STATUS[error.code]
@@ -163,13 +175,13 @@ def answer(request: AnyRequest, error: MeshError) -> Response[bytes]:
         _log(request, error)
     path = request.scope["path"]  # its URL may be none, with a Host that is none
     headers = retry_headers(error)
-    if STATUS[error.code] == 401:
+    if STATUS[error.code] == 401:  # with any status it says that credentials would help (11.6.1)
         headers["WWW-Authenticate"] = "Bearer"
     if path == "/generate":
         return _generate_refusal(error, headers)
     return Response(
         msgspec.json.encode(_body(request, error)),
-        status_code=STATUS[error.code],
+        status_code=status_of(error.code, dialect(path)),
         media_type="application/json",
         headers=headers,
     )
@@ -189,6 +201,11 @@ def dialect(path: str) -> type[Struct]:
     if path == PROCESS:
         return ProcessError
     return OpenAIError if path.startswith("/v1/") or path == TOKENIZE else ErrorBody
+
+
+def status_of(code: ErrorCode, shape: type[Struct]) -> int:
+    """The status of an error on a route whose errors have this shape."""
+    return OF_SHAPE.get(shape, {}).get(code) or STATUS[code]
 
 
 def _body(request: AnyRequest, error: MeshError) -> Struct:

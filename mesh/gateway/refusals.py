@@ -8,7 +8,7 @@ from typing import Any, Literal, get_origin
 
 from msgspec import Struct
 
-from mesh.gateway.errors import STATUS, ErrorEvent, dialect
+from mesh.gateway.errors import STATUS, ErrorEvent, dialect, status_of
 
 Json = dict[str, Any]
 
@@ -111,12 +111,13 @@ MORE: dict[str, frozenset[int]] = {
 
 def statuses(method: str, path: str) -> list[int]:
     """The statuses with which a route may refuse or fail."""
-    return sorted(EVERYWHERE | MORE.get(f"{method} {path}", frozenset()))
+    known = EVERYWHERE | MORE.get(f"{method} {path}", frozenset())
+    return sorted(known.intersection(status_of(code, kind_of(path)) for code in STATUS))
 
 
 def refusals(method: str, path: str) -> Json:
     """The responses of a route that is refused, by status."""
-    kind = _kind(path)
+    kind = kind_of(path)
     return {str(status): {"$ref": _reference(kind, status)} for status in statuses(method, path)}
 
 
@@ -124,10 +125,10 @@ def components(routes: list[tuple[str, str]], schema_of: Callable[[Any], Json]) 
     """The responses that `refusals` refers to."""
     found: Json = {}
     for kind, status in sorted(
-        {(_kind(path), status) for method, path in routes for status in statuses(method, path)},
+        {(kind_of(path), status) for method, path in routes for status in statuses(method, path)},
         key=lambda each: (each[0].__name__, each[1]),
     ):
-        codes = [code.value for code, its in STATUS.items() if its == status]
+        codes = [code.value for code in STATUS if status_of(code, kind) == status]
         name = _reference(kind, status).rpartition("/")[2]
         found[name] = {
             "description": ", ".join(codes),
@@ -138,7 +139,8 @@ def components(routes: list[tuple[str, str]], schema_of: Callable[[Any], Json]) 
     return found
 
 
-def _kind(path: str) -> type[Struct]:
+def kind_of(path: str) -> type[Struct]:
+    """The shape of a route's refusals."""
     return ErrorEvent if path == GENERATE else dialect(path)
 
 

@@ -27,7 +27,7 @@ async def trusted(request: AnyRequest, services: Wired) -> TrustedUser:
     """The user that a trusted client speaks for; made when new."""
     header = request.headers.get(HEADER.lower())
     if header is None:
-        raise MeshError(ErrorCode.NOT_AUTHENTICATED, MISSING)
+        raise MeshError(ErrorCode.INVALID_TOKEN, MISSING)
     claims = services.trusted.claims(header)
     user = await services.store.ask(sign_in(claims, known_only=False))
     return TrustedUser(

@@ -67,8 +67,9 @@ def test_the_first_admin_gets_in_by_the_file_and_changes_the_password(network: F
 
 def test_a_network_is_served_to_accounts_only_and_the_gateway_says_so(network: Fleet) -> None:
     assert "nobody gets in without an account" in network.log("gateway")
-    for path in ("/v1/models", "/chats", "/workers", "/auth/check"):
-        assert httpx.get(f"{network.url}{path}", timeout=30).status_code == 401
+    for path in ("/chats", "/workers", "/auth/check"):
+        assert httpx.get(f"{network.url}{path}", timeout=30).status_code == 403
+    assert httpx.get(f"{network.url}/v1/models", timeout=30).status_code == 401
     guest = {"Authorization": "Bearer guest"}
     assert httpx.get(f"{network.url}/v1/models", headers=guest, timeout=30).status_code == 401
 

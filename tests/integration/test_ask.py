@@ -90,7 +90,7 @@ async def test_each_refusal_has_the_one_shape(mesh: Mesh) -> None:
         nobody = await http.get("/v1/client/info", params={"client_id": "nobody"})
         failed = await ask(http, FAILING, question="/repeat a")
     every = (unknown, forged, broken, unnamed, nobody, failed)
-    assert [response.status_code for response in every] == [404, 401, 400, 400, 404, 500]
+    assert [response.status_code for response in every] == [404, 403, 400, 400, 404, 500]
     assert "client_id" in unnamed.json()["msg"]
     for response in every:
         assert list(response.json()) == ["msg"]

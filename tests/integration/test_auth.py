@@ -54,7 +54,7 @@ async def test_without_a_token_there_is_nothing_to_see(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
         for path in ("/auth/check", "/chats", "/workers"):
             response = await http.get(path)
-            refusal(response, 401, "not_authenticated")
+            refusal(response, 403, "not_authenticated")
             assert response.headers["www-authenticate"] == "Bearer"
 
 
@@ -106,7 +106,7 @@ async def test_signing_out_ends_the_refresh_token(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
         pair = ok(await http.get("/auth/callback/debug", params={"code": "leaver"}))
         refresh = {"Refresh": pair["refresh_token"]["access_token"]}
-        refusal(await http.post("/auth/logout"), 401, "not_authenticated")
+        refusal(await http.post("/auth/logout"), 403, "not_authenticated")
         ok(await http.post("/auth/logout", headers=refresh))
         refusal(await http.get("/auth/refresh", headers=refresh), 401, "invalid_token")
 
@@ -123,7 +123,7 @@ async def test_signing_out_everywhere_ends_access_tokens_too(mesh: Mesh) -> None
 async def test_refreshing_needs_a_refresh_token(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
         pair = ok(await http.get("/auth/callback/debug", params={"code": "confused"}))
-        refusal(await http.get("/auth/refresh"), 401, "not_authenticated")
+        refusal(await http.get("/auth/refresh"), 403, "not_authenticated")
         unknown = await http.get("/auth/refresh", headers={"Refresh": "what is this"})
         refusal(unknown, 401, "invalid_token")
         access = {"Refresh": pair["access_token"]["access_token"]}
@@ -153,7 +153,7 @@ async def test_on_a_network_nobody_is_believed_by_name(new_mesh: Callable[..., M
         assert ok(await http.get("/auth/providers")) == ["password"]
         for path in ("/auth/callback/debug?code=eve", "/auth/login/debug?username=eve"):
             refusal(await http.get(path), 403, "forbidden")
-        refusal(await http.get("/configs/model_configs"), 401, "not_authenticated")
+        refusal(await http.get("/configs/model_configs"), 403, "not_authenticated")
 
 
 @pytest.mark.parametrize(
@@ -173,10 +173,10 @@ async def test_on_a_network_nobody_is_believed_by_name(new_mesh: Callable[..., M
 async def test_what_a_proxy_hands_on_is_not_from_this_machine(mesh: Mesh, header: str) -> None:
     """Though it may call the gateway by a loopback name: then the whole network would be guests."""
     async with mesh.anonymous(headers={header: "192.0.2.7"}) as http:
-        refusal(await http.get("/configs/model_configs"), 401, "not_authenticated")
+        refusal(await http.get("/configs/model_configs"), 403, "not_authenticated")
         guest = {"Authorization": "Bearer guest"}
         refused = await http.get("/configs/model_configs", headers=guest)
-        refusal(refused, 401, "not_authenticated")
+        refusal(refused, 403, "not_authenticated")
         refusal(await http.get("/auth/callback/debug?code=eve"), 403, "forbidden")
 
 

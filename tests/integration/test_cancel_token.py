@@ -90,7 +90,7 @@ async def test_only_its_owner_is_given_one(mesh: Mesh) -> None:
         )
         async with mesh.anonymous() as nobody:
             path = f"/chats/{chat}/messages/{message}/cancel_token"
-            refusal(await nobody.post(path), 401, "not_authenticated")
+            refusal(await nobody.post(path), 403, "not_authenticated")
         ok(await http.post(f"/chats/{chat}/messages/{message}/cancel"))
 
 

@@ -498,7 +498,7 @@ async def test_cancelling_at_the_moment_of_the_claim_is_heard(mesh: Mesh) -> Non
 
 async def test_the_workers_are_shown_to_those_who_signed_in(mesh: Mesh) -> None:
     async with await mesh.client("watcher") as http, mesh.anonymous() as nobody:
-        refusal(await nobody.get("/workers"), 401, "not_authenticated")
+        refusal(await nobody.get("/workers"), 403, "not_authenticated")
         present = ok(await http.get("/workers"))["workers"]
         assert [worker["name"] for worker in present] == sorted([ECHO, FAILING, SINGLE, SLOW])
         single = next(worker for worker in present if worker["name"] == SINGLE)

@@ -211,7 +211,7 @@ async def test_watching_takes_a_sign_in_and_ends_with_the_gateway(
     mesh = new_mesh()
     mesh.start("store", "gateway")
     async with mesh.anonymous() as nobody, await mesh.client("watcher") as http:
-        refusal(await nobody.get("/mesh/events"), 401, "not_authenticated")
+        refusal(await nobody.get("/mesh/events"), 403, "not_authenticated")
         stream = watch(http)
         assert (await anext(stream))["event_type"] == "state"
         mesh.stop("gateway")

@@ -116,7 +116,7 @@ async def test_what_a_proxy_hands_on_needs_a_sign_in(mesh: Mesh) -> None:
     elsewhere = {"X-Forwarded-For": "192.0.2.7"}
     async with mesh.anonymous() as http:
         assert (await http.get("/metrics")).status_code == 200
-        refusal(await http.get("/metrics", headers=elsewhere), 401, "not_authenticated")
+        refusal(await http.get("/metrics", headers=elsewhere), 403, "not_authenticated")
     async with await mesh.client("looks at metrics") as http:
         _, key = await make_key(http, scopes=["mesh"])
     async with mesh.anonymous() as http:

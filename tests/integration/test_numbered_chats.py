@@ -102,9 +102,9 @@ async def test_a_number_beyond_all_chats_is_refused(mesh: Mesh, chat_id: int) ->
 
 async def test_without_a_name_nothing_is_kept_and_nothing_shown(mesh: Mesh) -> None:
     async with mesh.anonymous() as http:
-        refusal(await http.post("/history", json={}), 401, "not_authenticated")
-        refusal(await http.post("/fetch", json={"chat_id": 1}), 401, "not_authenticated")
-        refusal(await http.get("/next_chat_id"), 401, "not_authenticated")
+        refusal(await http.post("/history", json={}), 403, "not_authenticated")
+        refusal(await http.post("/fetch", json={"chat_id": 1}), 403, "not_authenticated")
+        refusal(await http.get("/next_chat_id"), 403, "not_authenticated")
         response = await http.post("/generate", json={"prompt": "x", "chat_id": 1})
         assert response.status_code == 401 and "username" in events(response)[0]["error"]
         for wrong in ({"chat_id": 0}, {"chat_id": 2**40}, {"chat_id": "one"}):
@@ -118,12 +118,12 @@ async def test_a_name_is_no_sign_in_on_a_network(new_mesh: Callable[..., Mesh]) 
     mesh = new_mesh(allowed_hosts="127.0.0.1")
     mesh.start("gateway")
     async with mesh.anonymous() as http:
-        for path, body in (
-            ("/generate", {"prompt": "x", "username": "admin"}),
-            ("/history", {"username": "admin"}),
-            ("/fetch", {"username": "admin", "chat_id": 1}),
+        for path, body, status in (
+            ("/generate", {"prompt": "x", "username": "admin"}, 401),
+            ("/history", {"username": "admin"}, 403),
+            ("/fetch", {"username": "admin", "chat_id": 1}, 403),
         ):
-            assert (await http.post(path, json=body)).status_code == 401
+            assert (await http.post(path, json=body)).status_code == status
 
 
 async def test_a_repetition_is_the_same_answer_in_the_same_chat(mesh: Mesh) -> None:

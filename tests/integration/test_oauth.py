@@ -126,7 +126,7 @@ async def test_a_browser_is_sent_on_to_the_page_without_a_token_in_its_address(
     renewed = ok(await mine.http.post("/auth/ticket"))
     headers = {"Authorization": f"Bearer {renewed['access_token']}"}
     assert ok(await mine.http.get("/account", headers=headers))["display_name"] == "Ada of OIDC"
-    refusal(await mine.http.post("/auth/ticket"), 401, "not_authenticated")
+    refusal(await mine.http.post("/auth/ticket"), 403, "not_authenticated")
 
 
 async def test_what_leaves_for_the_site_is_what_the_standards_ask_for(

@@ -143,6 +143,14 @@ def test_the_tokens_of_a_text_are_counted_as_the_model_does(
     assert httpx.post(f"{mesh.url}/tokenize", json={}, timeout=60).status_code == 400
 
 
+def test_a_text_whose_tokens_are_more_than_one_message_holds_is_too_large(mesh: Mesh) -> None:
+    body = {"model": ECHO, "prompt": "a " * 2_000_000}
+    told = httpx.post(f"{mesh.url}/tokenize", json=body, timeout=120)
+    assert told.status_code == 413, told.text[:300]
+    error = told.json()["error"]
+    assert (error["code"], error["param"]) == ("too_large", "prompt")
+
+
 def test_likely_tokens_of_texts_say_where_they_stand(client: openai.OpenAI) -> None:
     text = client.completions.create(model=ECHO, prompt=TEXT, logprobs=1)
     likely = text.choices[0].logprobs

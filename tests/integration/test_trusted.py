@@ -129,7 +129,7 @@ async def test_who_is_no_trusted_client_is_refused(mesh: Mesh, store: Store) -> 
         {"TrustedClient": ""},
     ]
     async with mesh.anonymous() as http:
-        refusal(await http.post("/auth/trusted"), 401, "not_authenticated")
+        refusal(await http.post("/auth/trusted"), 401, "invalid_token")
         for headers in wrong:
             refusal(await http.post("/auth/trusted", headers=headers), 401, "invalid_token")
             refusal(await http.get("/chats", headers=headers), 401, "invalid_token")

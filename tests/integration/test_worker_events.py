@@ -12,7 +12,7 @@ async def test_the_lives_of_workers_are_told_to_those_who_are_signed_in(
     mesh = new_mesh()
     mesh.start()
     async with mesh.anonymous() as nobody:
-        refusal(await nobody.get("/workers/events"), 401, "not_authenticated")
+        refusal(await nobody.get("/workers/events"), 403, "not_authenticated")
     async with await mesh.client("event reader") as http:
         started: set[str] = set()
         while not {ECHO, SLOW} <= started:  # the store is a little behind

@@ -337,7 +337,7 @@ ROWS: dict[str, Table] = {
     ),
     "POST /auth/trusted": (
         refused(
-            ErrorCode.NOT_AUTHENTICATED,
+            ErrorCode.INVALID_TOKEN,
             "Say whom you speak for, in the header TrustedClient.",
             what="no `TrustedClient`",
         ),

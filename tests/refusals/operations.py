@@ -9,6 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import msgspec
 
 from mesh.gateway.openapi import document
+from mesh.gateway.refusals import kind_of
 from tests.owned import METHODS
 from tests.permissions import RULES, Rule
 from tests.served import bare_app
@@ -39,6 +40,11 @@ class Operation:
     @property
     def path(self) -> str:
         return self.name.partition(" ")[2]
+
+    @property
+    def shape(self) -> type[msgspec.Struct]:
+        """What its refusals are."""
+        return kind_of(self.path)
 
     @property
     def rule(self) -> Rule:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from mesh.gateway.errors import STATUS
+from mesh.gateway.errors import status_of
 from mesh.protocol.errors import ErrorCode
 
 NOTHING: Any = object()
@@ -47,10 +47,9 @@ class Row:
     loopback: bool = False
     method: str = ""
 
-    @property
-    def answered(self) -> int:
-        """The status."""
-        return self.status or STATUS[self.code]
+    def answered(self, shape: type[msgspec.Struct]) -> int:
+        """The status, where errors have this shape."""
+        return self.status or status_of(self.code, shape)
 
     @property
     def sent(self) -> str:

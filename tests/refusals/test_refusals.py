@@ -71,7 +71,7 @@ def complaint(people: People, operation: Operation, row: Row) -> str:
         found = told(operation, response)
     except (ValueError, KeyError):
         return f"{sent}: {response.status_code} {response.text[:200]}"
-    wrong = found.status != row.answered or not row.says(found.sentence)
+    wrong = found.status != row.answered(operation.shape) or not row.says(found.sentence)
     wrong |= found.code is not None and (found.code, found.param) != (row.code.value, row.param)
     if row.code.value in ("internal",) or not found.sentence.strip():
         wrong = True

@@ -89,7 +89,7 @@ def _password(url: str, user: str) -> str:
         try:  # a gateway that cannot tell now says so again where a question is asked
             client.user()
         except NotSignedIn as error:
-            if error.status != 401 or not client.username:
+            if error.forbidden or not client.username:
                 raise
             return asked_password(client.username, client.url)
     return ""
