@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import chain
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
-from litestar import Litestar
+from litestar import Litestar, Response
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
@@ -16,7 +17,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.stopping import first, unless
 from mesh.gateway.door import Door
 from mesh.gateway.elsewhere import check_elsewhere
-from mesh.gateway.errors import HANDLERS, AnyRequest
+from mesh.gateway.errors import HANDLERS, AnyRequest, allowed
 from mesh.gateway.head import Head
 from mesh.gateway.limits.telling import tell
 from mesh.gateway.metrics.counting import Counting
@@ -143,15 +144,24 @@ def create_app(services: Services) -> ASGIApp:
     return services.traces.around(counted)
 
 
-def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[None]]:
+def _admission(services: Services) -> Callable[[AnyRequest], Awaitable[Response[bytes] | None]]:
     """What every request goes through before its handler."""
 
-    async def admit(request: AnyRequest) -> None:
+    async def admit(request: AnyRequest) -> Response[bytes] | None:
         await services.trusted.identify(request)
         services.doorman.admit(request)
         tell(services.limiter, request)
         check_query(request)
         check_repeatable(request)
         await check_elsewhere(services, request)
+        return _methods(request) if request.method == "OPTIONS" else None
 
     return admit
+
+
+def _methods(request: AnyRequest) -> Response[bytes]:
+    """Which methods a path takes (RFC 9110, section 9.3.7). The framework's own answer to OPTIONS
+    leaves out those of a path's second handler."""
+    path = request.scope["path_template"]
+    takes = [route.methods for route in request.app.routes if route.path_format == path]
+    return Response(b"", status_code=204, headers={"Allow": allowed(chain.from_iterable(takes))})

@@ -3,7 +3,7 @@
 import logging
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -270,13 +270,13 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     response = answer(request, ours)
     response.status_code = error.status_code
     if error.headers and "allow" in error.headers:  # RFC 9110, section 15.5.6
-        response.headers["Allow"] = _allowed(error.headers["allow"])
+        response.headers["Allow"] = allowed(error.headers["allow"].split(", "))
     return response
 
 
-def _allowed(methods: str) -> str:
+def allowed(methods: Iterable[str]) -> str:
     """The methods that the framework has for a route, in order. What takes GET takes HEAD."""
-    found = set(methods.split(", "))
+    found = set(methods)
     return ", ".join(sorted(found | {"HEAD"} if "GET" in found else found))
 
 

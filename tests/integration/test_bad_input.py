@@ -106,6 +106,7 @@ async def test_a_wrong_method_is_405(mesh: Mesh) -> None:
         assert response.headers["allow"] == "GET, HEAD, OPTIONS, POST"
         response = await http.patch("/chats/a/messages/b")
         assert response.headers["allow"] == "GET, HEAD, OPTIONS"
+        assert (await http.options("/chats")).headers["allow"] == "GET, HEAD, OPTIONS, POST"
         response = await http.put("/v1/models/somebody/model")
         assert response.status_code == 405
         assert response.headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
