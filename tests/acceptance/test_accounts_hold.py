@@ -72,6 +72,10 @@ def test_a_network_is_served_to_accounts_only_and_the_gateway_says_so(network: F
     assert httpx.get(f"{network.url}/v1/models", timeout=30).status_code == 401
     guest = {"Authorization": "Bearer guest"}
     assert httpx.get(f"{network.url}/v1/models", headers=guest, timeout=30).status_code == 401
+    question = {"question": "Hello", "client_id": "c", "user_id": "u", "stream": False}
+    for headers, status in (({}, 400), (guest, 403)):
+        told = httpx.post(f"{network.url}/v1/ask", json=question, headers=headers, timeout=30)
+        assert (told.status_code, list(told.json())) == (status, ["msg"])
 
 
 def test_people_come_change_and_go_by_command(network: Fleet) -> None:
