@@ -3,7 +3,7 @@
 `tools.generated` writes it down.
 """
 
-from mesh.gateway.errors import ErrorBody, OpenAIError, status_of
+from mesh.gateway.errors import OF_SHAPE, OpenAIError, status_of
 from mesh.protocol.errors import ErrorCode
 from tools.markdown import table
 
@@ -15,7 +15,7 @@ def errors() -> str:
 
 
 def _statuses(code: ErrorCode) -> str:
-    """On the mesh's own routes and on those of OpenAI's API."""
+    """One, but where it goes by the shape that errors have on a route."""
     return ", ".join(
-        map(str, sorted({status_of(code, shape) for shape in (ErrorBody, OpenAIError)}))
+        map(str, sorted({status_of(code, shape) for shape in (OpenAIError, *OF_SHAPE)}))
     )

@@ -232,7 +232,7 @@ def _rejection(response: httpx.Response) -> Rejected:
 
 
 def _asks_for_sign_in(response: httpx.Response, *, signed: bool) -> bool:
-    """401 always; 403 when no token was sent, which is how some gateways say "not signed in"."""
+    """401 always; 403 when no token was sent, which is how gateways say "not signed in"."""
     status = response.status_code
     return status == httpx.codes.UNAUTHORIZED or (status == httpx.codes.FORBIDDEN and not signed)
 

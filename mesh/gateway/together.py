@@ -33,7 +33,7 @@ async def together(
         yield
         return
     first, turn = requests[0], services.limiter.turn
-    place = f"{first.model} {first.tenant} {first.priority}"
+    place = f"{first.model} {first.tenant}"
     async with turn(first.rid), turn(place):
         reserved = await _reserve(services, requests, body, chat, param)
         try:

@@ -27,10 +27,10 @@ Priority = Literal["high", "normal", "low"]
 
 LANES: dict[Priority, int] = {"high": 4, "normal": 8, "low": 4}
 """Lanes of each model's queue, the most urgent first; a tenant's prompts always wait in the same
-one of each priority. Of those with less than the usual share of the turns `LIGHT` has more."""
+one of each priority, as long as the tenant's weight is 1 or more."""
 
 LIGHT = 2
-"""Lanes of each priority, behind the others, for tenants whose weight is below 1 (`lane`)."""
+"""So many more there are of each priority for tenants whose weight is less (`lane`)."""
 
 FLEET = "fleet"
 """The reply address under which the workers' own comings and goings are logged.

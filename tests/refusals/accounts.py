@@ -18,7 +18,7 @@ ONLY_ADMIN = (
     "admin`."
 )
 NOT_OF_A_KEY = (
-    "A key's weight is 1 or more: with less, others would wait as well who share its lane. "
+    "A key's weight is 1 or more: who has less makes others wait who have less, too. "
     "An admin can give its user less."
 )
 NO_REFRESH = "Send your refresh token as: Refresh: …"

@@ -246,8 +246,8 @@ class Limiter:
             )
 
     def _weight(self, request: Request) -> float:
-        """The user's, or the key's where that is less. No key makes it less than usual: the lane
-        would wait the longer for its next turn, with all who share it."""
+        """The user's, or the key's where that is less. No key makes it less than usual: in which
+        lane they wait goes by the user, and with who has less others wait."""
         said = [(who, self._allowance(who).weight) for who in of(request)]
         return min(max(1.0, weight) if who.key else weight for who, weight in said if weight)
 

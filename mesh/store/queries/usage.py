@@ -15,7 +15,7 @@ from mesh.store.usage import UsageDay
 NOTHING_SAID = Allowance()
 
 NOT_OF_A_KEY = (
-    "A key's weight is 1 or more: with less, others would wait as well who share its lane. "
+    "A key's weight is 1 or more: who has less makes others wait who have less, too. "
     "An admin can give its user less."
 )
 
