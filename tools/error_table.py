@@ -3,6 +3,8 @@
 `tools.generated` writes it down.
 """
 
+from msgspec import Struct
+
 from mesh.gateway.errors import OF_SHAPE, OpenAIError, status_of
 from mesh.protocol.errors import ErrorCode
 from tools.markdown import table
@@ -16,6 +18,5 @@ def errors() -> str:
 
 def _statuses(code: ErrorCode) -> str:
     """One, but where it goes by the shape that errors have on a route."""
-    return ", ".join(
-        map(str, sorted({status_of(code, shape) for shape in (OpenAIError, *OF_SHAPE)}))
-    )
+    shapes: list[type[Struct]] = [OpenAIError, *OF_SHAPE]
+    return ", ".join(map(str, sorted({status_of(code, shape) for shape in shapes})))
