@@ -175,9 +175,8 @@ def answer(request: AnyRequest, error: MeshError) -> Response[bytes]:
         _log(request, error)
     path = request.scope["path"]  # its URL may be none, with a Host that is none
     headers = retry_headers(error)
-    if (
-        STATUS[error.code] == 401
-    ):  # with any status it says that credentials would help (RFC 9110, 11.6.1)
+    if STATUS[error.code] == 401:
+        # Whatever the status is here: it says that credentials would help (RFC 9110, 11.6.1).
         headers["WWW-Authenticate"] = "Bearer"
     if path == "/generate":
         return _generate_refusal(error, headers)

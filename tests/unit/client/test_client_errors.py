@@ -1,6 +1,7 @@
 """Refusals in each dialect become one tree."""
 
 import httpx
+import msgspec
 import pytest
 
 from mesh_client.errors import NotFound, NotSignedIn, Refused, Rejected, rejection
@@ -17,6 +18,21 @@ def test_the_status_chooses_the_exception(status: int, kind: type[Rejected]) -> 
     error = rejection(status, httpx.Headers(), b"")
     assert type(error) is kind
     assert (error.status, error.code) == (status, f"http_{status}")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "forbidden"),
+    [
+        (401, "not_authenticated", False), (403, "not_authenticated", False),
+        (401, "token_expired", False), (403, "forbidden", True),
+    ],
+)  # fmt: skip
+def test_a_403_without_a_token_is_no_word_on_who_asks(
+    status: int, code: str, forbidden: bool
+) -> None:
+    body = msgspec.json.encode({"detail": "No.", "code": code, "request_id": "r1"})
+    error = rejection(status, httpx.Headers(), body)
+    assert isinstance(error, NotSignedIn) and error.forbidden is forbidden
 
 
 def test_a_native_refusal_keeps_its_particulars() -> None:
