@@ -5,6 +5,7 @@ A file whose tests ask all of them takes the fixtures into its own namespace.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 
@@ -92,13 +93,22 @@ def join(admin: httpx.Client, sign_in: Callable[[str, str], httpx.Client]) -> Jo
     return make
 
 
-def call(http: httpx.Client, operation: str, *ids: str, body: Any = None) -> int:
-    """The status. ids: for those in the path. Reads no further: some answers have no end."""
+@contextmanager
+def asked(
+    http: httpx.Client, operation: str, *ids: str, body: Any = None
+) -> Iterator[httpx.Response]:
+    """What is answered, not read yet: some answers have no end. ids: for those in the path."""
     method, path = operation.split(" ")
     given = iter(ids)
     where = PARAMETER.sub(lambda found: next(given, found[1]), path)
     sent = (body or {}) if method in ("POST", "PUT") else None
     with http.stream(method, where, params=QUERIES.get(operation), json=sent) as response:
+        yield response
+
+
+def call(http: httpx.Client, operation: str, *ids: str, body: Any = None) -> int:
+    """The status."""
+    with asked(http, operation, *ids, body=body) as response:
         return response.status_code
 
 

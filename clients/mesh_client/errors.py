@@ -125,7 +125,7 @@ class NotSignedIn(Rejected):
 
     @property
     def forbidden(self) -> bool:
-        """Whether to sign in would change nothing: the gateway may well know who asks."""
+        """Whether to sign in would change nothing."""
         return self.status == 403 and self.code != "not_authenticated"
 
 

@@ -1,7 +1,5 @@
 """Declares the streams, the workers' bucket and the consumers, idempotently."""
 
-import asyncio
-
 from msgspec import Struct
 
 from mesh.bus.api import ApiError
@@ -101,8 +99,9 @@ async def declare_model(js: JetStream, model: str, ack_wait: float) -> None:
     Each hands out its oldest first. They never give up on an item by counting deliveries: past
     `max_deliver` an item would stay in the queue with nobody told. ack_wait in seconds.
     """
-    names = [subjects.consumer(model, lane) for lane in ("", *subjects.ALL_LANES)]
-    await asyncio.gather(*(_declare_consumer(js, name, ack_wait) for name in names))
+    # One by one: all at once a busy broker would have the time of one for all of them.
+    for lane in ("", *subjects.ALL_LANES):
+        await _declare_consumer(js, subjects.consumer(model, lane), ack_wait)
 
 
 async def _declare_consumer(js: JetStream, name: str, ack_wait: float) -> None:

@@ -155,7 +155,7 @@ async def test_every_service_can_do_its_work(broker: Broker) -> None:
     ]
     js = JetStream(gateway)
     await declare(js, Limits())
-    await declare_model(JetStream(js.bus, 30.0), "tiny", ack_wait=6)
+    await declare_model(js, "tiny", ack_wait=6)
     names = await js.consumer_names(subjects.REQ_STREAM)
     assert {subjects.model_of(name) for name in names} == {"tiny"}
     assert len(names) == 1 + len(subjects.ALL_LANES)

@@ -45,7 +45,7 @@ async def js(broker: Broker) -> AsyncIterator[JetStream]:
     bus = await connect(broker, "gateway")
     js = JetStream(bus)
     await declare(js, Limits(req_max_per_tenant=MOST))
-    await declare_model(JetStream(js.bus, 30.0), "m", 30.0)
+    await declare_model(js, "m", 30.0)
     yield js
     await bus.close()
 

@@ -60,7 +60,7 @@ async def gateway(broker: Broker) -> AsyncIterator[Gateway]:
     async with connected(broker, Writer("gateway", "g1")) as bus:
         js, partings, fleet = JetStream(bus), Partings(), Fleet(bus, JetStream(bus))
         await declare(js, Limits())
-        await declare_model(JetStream(js.bus, 30.0), "m", PATIENCE)
+        await declare_model(js, "m", PATIENCE)
         queue = Queue(js, Crowd(WaitingRoom(), 100), Lanes(fleet), time.time)
 
         def told(where: RunSubject, event: RunEvent, seq: int) -> None:

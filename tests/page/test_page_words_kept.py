@@ -131,7 +131,8 @@ def test_what_is_sent_before_the_chat_is_there_waits_for_it(asked: Tab) -> None:
 def test_two_tabs_have_the_same_person_in_them(tab: Tab, new_tab: Callable[..., Tab]) -> None:
     second = new_tab(tab.url, beside=tab)
     for each in (tab, second):  # it may be asking just when the other signs out
-        each.expect_error("Failed to load resource")
+        each.expect_error("status of 401")
+        each.expect_error("status of 403")  # it has no token any more
     expect(second.input).to_be_focused()
     tab.ask("the secret of the first", ECHO)
     expect(second.chats).to_have_count(0)

@@ -100,7 +100,11 @@ ROWS: dict[str, Table] = {
         ),
     ),
     "GET /v1/client/info": (
-        bad("client_id", "The parameter 'client_id' is needed here and missing.", what="none"),
+        bad(
+            "client_id",
+            "The parameter 'client_id' is needed here and missing.",
+            what="no `client_id`",
+        ),
         refused(ErrorCode.NOT_FOUND, "There is no such client.", query={"client_id": "nobody"}),
     ),
     "POST /v1/ask": (

@@ -59,7 +59,7 @@ async def put(js: JetStream, *rids: str) -> None:
 
 
 async def test_no_more_is_taken_than_there_are_slots(js: JetStream, connect: Connect) -> None:
-    await declare_model(JetStream(js.bus, 30.0), MODEL, 30.0)
+    await declare_model(js, MODEL, 30.0)
     await put(js, "a", "b", "c")
     desk = Desk(2)
     async with pulling(await connect("w1"), desk) as puller:
@@ -77,7 +77,7 @@ async def test_the_next_pull_follows_when_the_last_one_is_used_up(
     js: JetStream, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "HEARTBEAT", 10.0)  # a pull is given up for lost after three of them
-    await declare_model(JetStream(js.bus, 30.0), MODEL, 30.0)
+    await declare_model(js, MODEL, 30.0)
     desk = Desk(2)
     async with pulling(await connect("w1"), desk) as puller:
         for rid in "abcde":
@@ -93,7 +93,7 @@ async def test_a_puller_waits_for_a_queue_that_is_not_there_yet(
     desk = Desk(1)
     async with pulling(await connect("w1"), desk):
         await asyncio.sleep(0.3)
-        await declare_model(JetStream(js.bus, 30.0), MODEL, 30.0)
+        await declare_model(js, MODEL, 30.0)
         await put(js, "a")
         assert await desk.next() == "a"
 
@@ -101,7 +101,7 @@ async def test_a_puller_waits_for_a_queue_that_is_not_there_yet(
 async def test_pulling_goes_on_after_the_broker_was_away(
     js: JetStream, connect: Connect, broker: Broker
 ) -> None:
-    await declare_model(JetStream(js.bus, 30.0), MODEL, 30.0)
+    await declare_model(js, MODEL, 30.0)
     desk = Desk(5)
     async with pulling(await connect("w1"), desk):
         await put(js, "a")
@@ -117,7 +117,7 @@ async def test_pulling_goes_on_after_the_broker_was_away(
 async def test_what_is_handed_back_comes_again_and_what_is_acknowledged_does_not(
     js: JetStream, connect: Connect
 ) -> None:
-    await declare_model(JetStream(js.bus, 30.0), MODEL, 30.0)
+    await declare_model(js, MODEL, 30.0)
     await put(js, "a")
     desk, bus = Desk(1), await connect("w1")
     async with pulling(bus, desk) as puller:
@@ -132,7 +132,7 @@ async def test_what_is_handed_back_comes_again_and_what_is_acknowledged_does_not
 
 
 async def test_a_prompt_that_cannot_be_read_is_set_aside(js: JetStream, connect: Connect) -> None:
-    await declare_model(JetStream(js.bus, 30.0), MODEL, 30.0)
+    await declare_model(js, MODEL, 30.0)
     await js.append(subjects.req(MODEL, "t"), b"not a prompt")
     await put(js, "a")
     desk = Desk(2)
@@ -143,7 +143,7 @@ async def test_a_prompt_that_cannot_be_read_is_set_aside(js: JetStream, connect:
 
 async def test_workers_agree_on_whose_turn_it_is(js: JetStream, connect: Connect) -> None:
     """They hear what the others take: no lane gets a second turn before the other one got its."""
-    await declare_model(JetStream(js.bus, 30.0), MODEL, 30.0)
+    await declare_model(js, MODEL, 30.0)
     ada, bob = (
         "t0",
         next(f"t{n}" for n in range(99) if subjects.lane(f"t{n}") != subjects.lane("t0")),
@@ -181,7 +181,7 @@ async def test_a_worker_that_may_not_say_what_it_takes_is_refused_once(
     monkeypatch.setattr(
         enrol, "may_publish", lambda name: [each for each in rights(name) if "taken" not in each]
     )
-    await declare_model(JetStream(js.bus, 30.0), MODEL, 30.0)
+    await declare_model(js, MODEL, 30.0)
     desk = Desk(1)
     bus = await connect("w9")
     async with pulling(bus, desk) as puller:
