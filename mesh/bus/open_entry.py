@@ -65,6 +65,11 @@ class OpenEntry:
         return rest
 
 
+def room(text: str, ids: tuple[int, ...] | None) -> int:
+    """Bytes of JSON that a piece's text and its ids cannot exceed together."""
+    return CHARACTER * len(text) + (TOKEN_ID * len(ids) if ids else 0)
+
+
 def at_most(odds: Odds) -> int:
     """Bytes of JSON that odds cannot exceed."""
     texts = sum(len(text) for text, _ in odds.top)

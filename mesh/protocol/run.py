@@ -12,6 +12,8 @@ from enum import Enum
 from hashlib import sha256
 from itertools import chain
 
+from msgspec.json import encode as encode_json
+
 from mesh.protocol.events import (
     Cancel,
     Cancelled,
@@ -49,7 +51,7 @@ def text_checksum(text: str) -> str:
 
 def ids_checksum(ids: list[tuple[int, ...]]) -> str:
     """SHA-256 of all token ids in decimal, joined by commas, in hex: `Seal.ids`."""
-    return sha256(",".join(map(str, chain.from_iterable(ids))).encode()).hexdigest()
+    return sha256(encode_json(list(chain.from_iterable(ids)))[1:-1]).hexdigest()
 
 
 @dataclass(slots=True)

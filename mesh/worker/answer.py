@@ -101,7 +101,7 @@ class Answer:
     @property
     def movable(self) -> bool:
         """Whether another worker could go on from here."""
-        return self._engine.info.continues or not self._draft.pieces
+        return self._engine.info.continues or not self._draft.texts
 
     def hand_over(self) -> None:
         """Stop at this token and leave the rest to another worker, if it is movable."""

@@ -8,14 +8,14 @@ from itertools import chain, repeat
 from msgspec.json import encode as encode_json
 from msgspec.structs import replace
 
-from mesh.bus.open_entry import CHARACTER, TOKEN_ID
+from mesh.bus.open_entry import TOKEN_ID, room
 from mesh.protocol.events import End, Timings, Usage
 from mesh.protocol.questions import RunStatus
 from mesh.protocol.request import Request
 from mesh.protocol.run import Run
 from mesh.worker.engines.base import Job, Step
 from mesh.worker.gaps import Gaps
-from mesh.worker.gate import Piece, has_stopped
+from mesh.worker.gate import Ids, Piece, has_stopped
 from mesh.worker.prompt import BuiltPrompt
 
 CHARACTERS = 4
@@ -24,24 +24,30 @@ CHARACTERS = 4
 _AROUND = 6
 """Bytes of JSON that stand around a piece."""
 
+_NOTED = 64
+"""Gaps between tokens that are counted together."""
+
 
 class Draft:
     """The pieces of an answer, those of earlier workers included, and what was measured meanwhile.
 
     n: the number of the claim under which it is written; gaps: where the time from a token to the
-    next is counted; first: Unix time of our engine's first step, None before.
+    next is counted; first: Unix time of our engine's first step, None before. texts, ids: of the
+    pieces, in order; at_most: bytes that they take in a message, or more.
     """
 
     def __init__(
         self, request: Request, n: int, gaps: Gaps, clock: Callable[[], float] = time.time
     ) -> None:
-        self.pieces: list[Piece] = []
-        self._at_most = 0
+        self.texts: list[str] = []
+        self.ids: list[Ids] = []
+        self.at_most = 0
         self.first: float | None = None
         self._request = request
         self._n = n
         self._gaps = gaps
         self._spoke: float | None = None
+        self._waits: list[float] = []
         self._longest = 0.0
         self._clock = clock
         self._claimed = clock()
@@ -59,20 +65,27 @@ class Draft:
         """
         ours = all(theirs == fingerprint for theirs in status.fingerprints)
         for text, ids in zip(status.texts, status.ids or repeat(None), strict=False):
-            self.add(Piece(text, ids if ours or ids == () else None))
+            theirs = ids if ours or ids == () else None
+            self.add(text, theirs, room(text, theirs))
         self._generated = self.tokens() + has_stopped(self.pieces)
 
-    def add(self, piece: Piece) -> None:
-        """Write one piece more."""
-        self.pieces.append(piece)
-        self._at_most += CHARACTER * len(piece.text) + _AROUND + TOKEN_ID * len(piece.ids or ())
+    @property
+    def pieces(self) -> list[Piece]:
+        """What is written, as pieces."""
+        return list(map(Piece, self.texts, self.ids))
+
+    def add(self, text: str, ids: Ids, most: int) -> None:
+        """Write one piece more, whose text and ids take so many bytes of a message at most."""
+        self.texts.append(text)
+        self.ids.append(ids)
+        self.at_most += most + _AROUND
 
     def fits(self, size: int) -> bool:
         """Whether what is written fits one message of so many bytes, as whoever takes over gets it,
         and the database."""
-        if self._at_most > size:  # seldom: then it is measured
-            self._at_most = sum(map(_measured, self.pieces))
-        return self._at_most <= size
+        if self.at_most > size:  # seldom: then it is measured
+            self.at_most = sum(map(_measured, self.pieces))
+        return self.at_most <= size
 
     def prompted(self, built: BuiltPrompt) -> None:
         """Count the tokens of the prompt, as far as they are known before the engine says: where
@@ -90,22 +103,30 @@ class Draft:
             self._usage = Usage(
                 prompt_tokens=step.prompt_tokens, cached_tokens=step.cached_tokens or 0
             )
-        if tokens := int(step.text != "") if step.ids is None else len(step.ids):
+        ids = step.ids
+        if tokens := int(step.text != "") if ids is None else len(ids):
             self._generated += tokens
             if self._spoke is not None:  # a reader waits, be it for us that the engine does
-                gap = now - self._spoke
-                self._gaps.add(gap)
-                if gap > self._longest:
-                    self._longest = gap
+                waits = self._waits
+                waits.append(now - self._spoke)
+                if len(waits) == _NOTED:
+                    self.count_gaps()
             self._spoke = now
         self._told = step.completion_tokens or self._told
         self._whole = step.finish is not None
         if step.reasoning_tokens:
             self._usage = replace(self._usage, reasoning_tokens=step.reasoning_tokens)
 
+    def count_gaps(self) -> None:
+        """Count the gaps noted up to now; at the latest when there are no more steps."""
+        waits, self._waits = self._waits, []
+        if waits:
+            self._longest = max(self._longest, *waits)
+            self._gaps.add(waits)
+
     def tokens(self) -> int:
         """How many tokens are said; of pieces without ids each counts as one."""
-        return sum(1 if piece.ids is None else len(piece.ids) for piece in self.pieces)
+        return sum(1 if ids is None else len(ids) for ids in self.ids)
 
     def _spent(self) -> int:
         """The tokens of the answer: as an engine counts them that tells no ids, else ours. Of an
@@ -118,22 +139,22 @@ class Draft:
 
     def _used(self) -> Usage:
         """What was used. An estimate goes for a prompt that somebody has begun to answer."""
-        begun = self.first is not None or bool(self.pieces)
+        begun = self.first is not None or bool(self.texts)
         prompt = self._usage.prompt_tokens or (self._estimate if begun else 0)
         return replace(self._usage, prompt_tokens=prompt, completion_tokens=self._spent())
 
     def job(self, built: BuiltPrompt, left: int) -> Job:
         """What the engine has to do: `left` more tokens at most."""
         request = self._request
-        known = [piece.ids for piece in self.pieces if piece.ids is not None]
-        prefix_ids = tuple(chain.from_iterable(known)) if len(known) == len(self.pieces) else None
+        known = self._known()
+        prefix_ids = None if known is None else tuple(chain.from_iterable(known))
         seed = request.sampling.seed
         return Job(
             rid=request.rid,
             messages=built.messages,
             prompt=built.text,
             prompt_ids=built.ids,
-            prefix_text="".join(piece.text for piece in self.pieces),
+            prefix_text="".join(self.texts),
             prefix_ids=prefix_ids,
             sampling=request.sampling,
             max_tokens=left,
@@ -144,10 +165,8 @@ class Draft:
 
     def sealed(self, end: End) -> End:
         """An end with what all ends have in common: text, counts, times and the seal."""
-        run = Run(texts=[piece.text for piece in self.pieces])
-        run.ids = [piece.ids for piece in self.pieces if piece.ids is not None]
-        if len(run.ids) < len(run.texts):
-            run.ids = None
+        self.count_gaps()
+        run = Run(texts=self.texts, ids=self._known())
         now, first = self._clock(), self.first
         return replace(
             end,
@@ -162,6 +181,11 @@ class Draft:
             seal=run.seal(),
             n=self._n,
         )
+
+    def _known(self) -> list[tuple[int, ...]] | None:
+        """The ids of all pieces; None where those of one are not known."""
+        known = [ids for ids in self.ids if ids is not None]
+        return known if len(known) == len(self.ids) else None
 
 
 def _measured(piece: Piece) -> int:

@@ -39,12 +39,14 @@ class Gate:
     """Feed it every step's text and ids in order, then `finish`; what it returns is the answer.
 
     `stopped` is true once a stop string was met: close the engine's iterator, feed no more.
+    `clear`: what comes next goes through as it is, if it has text, and need not be fed.
     """
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self._stop = tuple(filter(None, stop))
         self._held: list[Piece] = []
         self.stopped = False
+        self.clear = not self._stop
 
     def feed(self, text: str, ids: Ids, odds: Odds | None = None) -> list[Piece]:
         """The pieces that are certain now that the engine said `text`: one per token, as a rule.
@@ -52,8 +54,6 @@ class Gate:
         A step without text (its character is incomplete) is held, and becomes one piece with the
         next that has some.
         """
-        if text and not self._stop and not self._held:
-            return [Piece(text, ids, odds)]
         self._hold(text, ids, odds)
         if not text:
             return []
@@ -79,6 +79,7 @@ class Gate:
             ids = None if before.ids is None or ids is None else before.ids + ids
             odds = _together(before.odds, odds)
         self._held.append(Piece(text, ids, odds))
+        self.clear = False
 
     def _found(self, held: str) -> int:
         """Where the earliest whole stop string begins, or -1."""
@@ -97,6 +98,7 @@ class Gate:
                 break
             count += 1
         released, self._held = self._held[:count], self._held[count:]
+        self.clear = not (self._stop or self._held)
         return released
 
     def _cut(self, at: int) -> list[Piece]:

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 
 from mesh.bus.frames import FrameWriter
+from mesh.bus.open_entry import room
 from mesh.protocol.frames import Odds
 from mesh.protocol.request import Request
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Engine, EngineError, Finish, Job, Step
-from mesh.worker.gate import Gate, Piece, has_stopped
+from mesh.worker.gate import Gate, Ids, Piece, has_stopped
 from mesh.worker.meter import Meter
 from mesh.worker.parts import parts
 from mesh.worker.prompt import PromptBuilder
@@ -23,6 +24,9 @@ STEADY = 2.0
 
 LETTING_GO = 1.0
 """Seconds that an engine may take to let go of an answer; it is left behind with it then."""
+
+_SURE = Odds(0.0)
+"""Of a piece whose engine says nothing of its odds, though they were asked for."""
 
 
 class Late(Exception):
@@ -108,6 +112,7 @@ class Generation:
             raise (Late() if time_left.expired() else error) from None
         finally:
             await self._let_go(self._task)
+            self._draft.count_gaps()
 
     async def _let_go(self, task: asyncio.Task[Finish]) -> None:
         """Have the engine end with it, if it has not. One that hangs keeps nobody waiting, and what
@@ -148,9 +153,12 @@ class Generation:
         now = self._stepped = time.monotonic()
         self._draft.note(step, now)
         gate = self._gate
-        fitted = self._deliver(gate.feed(step.text, step.ids, step.odds))
+        if gate.clear and step.text:
+            fitted = self._say(step.text, step.ids, step.odds)
+        else:
+            fitted = self._say_all(gate.feed(step.text, step.ids, step.odds))
         if fitted and step.finish is not None and not gate.stopped:
-            fitted = self._deliver(gate.finish())
+            fitted = self._say_all(gate.finish())
         if not fitted:
             self._finish = "length"
         elif gate.stopped:
@@ -159,16 +167,24 @@ class Generation:
             self._finish = step.finish
         return self._finish is None
 
-    def _deliver(self, pieces: list[Piece]) -> bool:
+    def _say_all(self, pieces: list[Piece]) -> bool:
         """Write pieces; false once the answer is too long for what would come next."""
-        draft, frames = self._draft, self._frames
-        for whole in pieces:
-            for piece in parts(whole, self._largest):
-                text, ids, odds = piece
-                odds = (odds or Odds(0.0)) if self._likely else None
-                frames.put(self._rid, self._n, len(draft.pieces), text, ids, odds)
-                draft.add(piece)
-                self._meter.tokens += 1 if ids is None else len(ids)
-                if not draft.fits(self._longest):
-                    return False
-        return True
+        return all(self._say(*piece) for piece in pieces)
+
+    def _say(self, text: str, ids: Ids, odds: Odds | None) -> bool:
+        """Write a piece, in parts where it is large; false as in `_say_all`."""
+        most = room(text, ids)
+        if most <= self._largest and not self._likely:
+            return self._write(text, ids, most, None)
+        return all(
+            self._write(*part[:2], room(*part[:2]), (part.odds or _SURE) if self._likely else None)
+            for part in parts(Piece(text, ids, odds), self._largest)
+        )
+
+    def _write(self, text: str, ids: Ids, most: int, odds: Odds | None) -> bool:
+        """Write a piece of so many bytes at most into the draft and on to the log."""
+        draft = self._draft
+        self._frames.put(self._rid, self._n, len(draft.texts), text, ids, odds)
+        draft.add(text, ids, most)
+        self._meter.tokens += 1 if ids is None else len(ids)
+        return draft.at_most <= self._longest or draft.fits(self._longest)

@@ -3,7 +3,7 @@
 Engines give a token at a time, as a rule; but one may give all it has at once.
 """
 
-from mesh.bus.open_entry import CHARACTER, TOKEN_ID, at_most
+from mesh.bus.open_entry import CHARACTER, at_most, room
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.frames import Odds
 from mesh.worker.gate import Piece
@@ -27,7 +27,7 @@ def parts(piece: Piece, most: int) -> list[Piece]:
     text, ids, odds = piece
     if odds is not None and at_most(odds) > most:
         raise MeshError(ErrorCode.TOO_LARGE, TOO_LIKELY, param="top_logprobs")
-    if CHARACTER * len(text) + TOKEN_ID * len(ids or ()) <= most:
+    if room(text, ids) <= most:
         return [piece]
     size = most // CHARACTER
     texts = [text[at : at + size] for at in range(0, len(text), size)] or [text]

@@ -5,10 +5,11 @@ import pytest
 from mesh.protocol.events import Done, Usage
 from mesh.protocol.questions import RunStatus
 from mesh.protocol.request import Message, Request
+from mesh.protocol.run import ids_checksum, text_checksum
 from mesh.worker.draft import Draft
 from mesh.worker.engines.base import Step
 from mesh.worker.gaps import Gaps
-from mesh.worker.gate import Gate, Piece, has_stopped
+from mesh.worker.gate import Gate, has_stopped
 from mesh.worker.prompt import BuiltPrompt
 
 REQUEST = Request(
@@ -30,7 +31,7 @@ def usage_of(*steps: Step) -> Usage:
     for step in (*BEFORE, *steps):
         draft.note(step, NOW)
         if step.text:
-            draft.add(Piece(step.text, step.ids))
+            draft.add(step.text, step.ids, 0)
     return used(draft)
 
 
@@ -82,7 +83,7 @@ def test_the_tokens_that_a_stop_string_took_were_generated(
         step = Step(text, (at,), "length" if not text else None)
         draft.note(step, NOW)
         for piece in gate.feed(step.text, step.ids) + (gate.finish() if step.finish else []):
-            draft.add(piece)
+            draft.add(piece.text, piece.ids, 0)
         if gate.stopped:
             break
     assert "".join(piece.text for piece in draft.pieces) == said
@@ -95,7 +96,7 @@ def test_tokens_add_up_over_those_who_hold_an_answer() -> None:
     draft.take_over(status, "f")
     draft.note(Step(" three", (4,)), NOW)
     draft.note(Step(" four", (5,)), NOW)
-    draft.add(Piece(" thr", ()))
+    draft.add(" thr", (), 0)
     assert used(draft).completion_tokens == 5
 
 
@@ -113,6 +114,19 @@ def test_a_cut_token_is_the_end_for_another_engine_too() -> None:
     draft.take_over(status, "another")
     assert [piece.ids for piece in draft.pieces] == [None, ()]
     assert has_stopped(draft.pieces)
+
+
+@pytest.mark.parametrize("ids", [(2,), None])
+def test_a_seal_names_ids_only_where_those_of_every_piece_are_known(
+    ids: tuple[int, ...] | None,
+) -> None:
+    draft = Draft(REQUEST, 1, Gaps())
+    draft.add("one ", (1,), 0)
+    draft.add("two", ids, 0)
+    seal = draft.sealed(Done(uid="u", finish="stop")).seal
+    assert seal is not None
+    assert (seal.count, seal.text) == (2, text_checksum("one two"))
+    assert seal.ids == (None if ids is None else ids_checksum([(1,), ids]))
 
 
 def test_a_prompt_that_nobody_counts_is_estimated_until_somebody_does() -> None:

@@ -23,11 +23,15 @@ def oracle(text: str, stop: Sequence[str]) -> str:
 def run(
     tokens: Sequence[str], stop: Sequence[str], first: int = 0, ids: bool = True
 ) -> tuple[list[Piece], bool]:
-    """Feed tokens, each with its number as its id, and return the pieces and `stopped`."""
+    """Feed tokens, each with its number as its id, and return the pieces and `stopped`.
+
+    What need not be fed is not, as the generation has it.
+    """
     gate = Gate(stop)
     pieces: list[Piece] = []
     for number, token in enumerate(tokens[first:], first):
-        pieces += gate.feed(token, (number,) if ids else None)
+        said = (token, (number,) if ids else None)
+        pieces += [Piece(*said)] if gate.clear and token else gate.feed(*said)
         if gate.stopped:
             break
     else:
@@ -53,6 +57,16 @@ def test_the_answer_is_the_text_before_the_earliest_stop_string(
     whole = "".join(tokens)
     assert text_of(pieces) == oracle(whole, stop)
     assert stopped == any(s in whole for s in stop)
+
+
+def test_what_nothing_waits_for_need_not_be_fed() -> None:
+    gate = Gate()
+    assert gate.clear
+    gate.feed("", (1,))
+    assert not gate.clear, "the token without a character belongs to what comes next"
+    assert gate.feed("é", (2,)) == [Piece("é", (1, 2))]
+    assert gate.clear
+    assert not Gate(("stop",)).clear
 
 
 @given(token_lists, stop_lists, st.booleans())

@@ -23,7 +23,7 @@ from mesh.protocol.subjects import Writer
 from mesh.settings import WorkerSettings
 from mesh.worker.answer import Answer, HandedOver, Patience
 from mesh.worker.claim import Claims, Held
-from mesh.worker.engines.base import Job, Reader, Step
+from mesh.worker.engines.base import EngineError, Job, Reader, Step
 from mesh.worker.engines.echo import EchoEngine
 from mesh.worker.meter import Meter
 from mesh.worker.prompt import PromptBuilder
@@ -194,3 +194,18 @@ async def test_one_token_lets_nobody_wait_for_the_next(engine: EchoEngine) -> No
     end = await an_answer(engine, meter=meter, request=one).work()
     assert isinstance(end, Done) and end.usage.completion_tokens == 1
     assert (sum(meter.gaps["echo"].counts), end.timings.gap) == (0, None)
+
+
+async def test_the_gaps_of_what_is_left_to_others_count_as_well(
+    engine: EchoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def generate(job: Job, reader: Reader) -> None:
+        for at in range(10):
+            reader.hear(Step("word ", (at,)))
+        raise EngineError("it has failed")
+
+    monkeypatch.setattr(engine, "generate", generate)
+    meter = Meter()
+    with pytest.raises(HandedOver):
+        await an_answer(engine, meter=meter).work()
+    assert sum(meter.gaps["echo"].counts) == 9

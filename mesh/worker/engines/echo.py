@@ -29,6 +29,7 @@ from asyncio import CancelledError, Task, get_running_loop, sleep, to_thread
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from itertools import chain, cycle, islice
 from zlib import crc32
 
@@ -72,6 +73,7 @@ def tokens(text: str) -> list[str]:
     return _TOKENS.findall(text)
 
 
+@lru_cache(maxsize=4096)
 def token_id(token: str) -> int:
     """A number for the token; a hash, so it cannot be turned back."""
     return crc32(token.encode("utf-8", "surrogatepass")) % 50_000

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -215,6 +216,12 @@ def test_a_seal_covers_ids_where_they_are_known(ids: list[tuple[int, ...]] | Non
     run = read([(1, WORKERS[0], queued()), (2, WORKERS[0], claim(1))])
     run.entry(Entry("r", 1, 0, ["a", "b"], ids), WORKERS[0])
     assert run.seal().ids == (None if ids is None else ids_checksum(ids))
+
+
+def test_ids_are_sealed_as_decimals_joined_by_commas() -> None:
+    """As the protocol says it, for who checks a seal without this code."""
+    assert ids_checksum([(1,), (), (20, 300_000)]) == sha256(b"1,20,300000").hexdigest()
+    assert ids_checksum([]) == sha256(b"").hexdigest()
 
 
 @pytest.mark.parametrize("ids", [[(1,), (2,), (3,), (4,)], None])
