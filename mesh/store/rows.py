@@ -6,7 +6,7 @@ Applying an event then needs no database at all. Decides nothing; `apply.py` doe
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -34,18 +34,7 @@ from mesh.store.usage import Spent, UsageDay
 
 R = TypeVar("R", bound=Base)
 
-Row = (
-    Chat
-    | Message
-    | Run
-    | ClientUsage
-    | UsageDay
-    | ToolRun
-    | Action
-    | ThreadMessage
-    | Worker
-    | WorkerEvent
-)
+Row = Chat | Message | Run | ClientUsage | UsageDay | ToolRun | Action | ThreadMessage | Worker
 
 ORDER = (
     Chat,
@@ -57,7 +46,6 @@ ORDER = (
     Action,
     ThreadMessage,
     Worker,
-    WorkerEvent,
 )
 """The kinds of rows, those that are referred to first."""
 
@@ -83,8 +71,9 @@ class Rows:
         self.participants: set[tuple[str, str]] = set()
         self.thread_messages: dict[str, ThreadMessage] = {}
         self.workers: dict[str, Worker] = {}
-        self.worker_events: dict[tuple[str, str], WorkerEvent] = {}
+        self.worker_events: set[tuple[str, str]] = set()
         self._new: dict[type[Base], list[Base]] = {}
+        self._noted: list[dict[str, Any]] = []
 
     def add(self, row: Row) -> None:
         """Take in a new row."""
@@ -107,9 +96,14 @@ class Rows:
                 self.thread_messages[row.id] = row
             case Worker():
                 self.workers[row.name] = row
-            case WorkerEvent():
-                self.worker_events[row.kind, row.key] = row
         self._new.setdefault(type(row), []).append(row)
+
+    def note(self, kind: str, key: str, **event: str | float | None) -> None:
+        """Take in a worker event, unless it is there. Nobody reads or changes one again while a
+        batch is applied, and there are three to an answer: they are no more than their values."""
+        if (kind, key) not in self.worker_events:
+            self.worker_events.add((kind, key))
+            self._noted.append({"kind": kind, "key": key, **event})
 
     def day_of(self, run: Run, at: float) -> UsageDay:
         """What was used on the day of a time by those who pay for a run; a new row if need be."""
@@ -123,6 +117,8 @@ class Rows:
         for kind in ORDER:
             session.add_all(self._new.get(kind, ()))
             await session.flush()
+        if self._noted:
+            await session.execute(insert(WorkerEvent), self._noted)
 
 
 async def load(session: AsyncSession, records: Sequence[Record]) -> Rows:
@@ -148,8 +144,8 @@ async def load(session: AsyncSession, records: Sequence[Record]) -> Rows:
         await _load_threads(session, rows, records, told)
     rows.workers = await _by(session, Worker.name, set(_workers(records)))
     if keys:
-        query = select(WorkerEvent).where(WorkerEvent.key.in_(keys))
-        rows.worker_events = {(row.kind, row.key): row for row in await session.scalars(query)}
+        query = select(WorkerEvent.kind, WorkerEvent.key).where(WorkerEvent.key.in_(keys))
+        rows.worker_events = {(kind, key) for kind, key in await session.execute(query)}
     return rows
 
 

@@ -8,7 +8,7 @@ from mesh.protocol.events import Cancelled, Done, End, Failed
 from mesh.protocol.hardware import described
 from mesh.protocol.subjects import Writer
 from mesh.protocol.worker_info import WorkerInfo
-from mesh.store.models import Run, Worker, WorkerEvent
+from mesh.store.models import Run, Worker
 from mesh.store.records import Record, claim_key
 from mesh.store.rows import Rows
 
@@ -33,7 +33,7 @@ def left(rows: Rows, record: Record, kind: str, who: Writer, detail: str = "") -
 
     Several gateways may report one loss, also that of a worker which has said goodbye.
     """
-    if {(kind, record.rid), ("stopped", record.rid)} & rows.worker_events.keys():
+    if {(kind, record.rid), ("stopped", record.rid)} & rows.worker_events:
         return
     _note(rows, record, kind, record.rid, who.user, detail, None)
     worker = rows.workers.get(who.user)
@@ -86,15 +86,12 @@ def _note(
     at: float = 0.0,
 ) -> None:
     """Add a worker event, unless it is there; `at` where it is not the time of the record."""
-    if (kind, key) in rows.worker_events:
-        return
-    event = WorkerEvent(
-        kind=kind,
-        key=key,
+    rows.note(
+        kind,
+        key,
         seq=record.seq,
         at=at or record.at,
         worker=worker,
         rid=run.rid if run else None,
         detail=detail,
     )
-    rows.add(event)
