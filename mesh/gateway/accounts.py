@@ -20,7 +20,7 @@ from mesh.protocol.accounts import AccountMark, KeyCard, KeyUse, NoteKeyUse
 from mesh.protocol.codec import decode
 from mesh.protocol.errors import ErrorCode, MeshError
 from mesh.protocol.keys import hash_of
-from mesh.protocol.limits import Allowance
+from mesh.protocol.limits import NONE_SAID, Allowance
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,6 @@ EVERY = 10.0
 
 STALE = 5.0
 """Seconds for which what was heard counts more than what is read: a replica may lag behind."""
-
-NONE_SAID = Allowance()
 
 GONE = "This account was deleted."
 

@@ -31,6 +31,10 @@ class Allowance(Allowed, Wire, frozen=True, kw_only=True, tag="allowance"):
     """The same as it travels."""
 
 
+NONE_SAID = Allowance()
+"""Of whom nobody has said anything."""
+
+
 class UsageRow(Wire, frozen=True, kw_only=True):
     """What was used on a day (`2026-11-21`, UTC) by a user, with a key ("": with none), of a model.
 

@@ -21,7 +21,7 @@ from mesh.gateway.limits.counts import DAY, MINUTE, Counts, Today, Who, both, of
 from mesh.gateway.limits.refusing import beyond, check_ever
 from mesh.gateway.limits.window import Room
 from mesh.protocol.errors import ErrorCode, MeshError
-from mesh.protocol.limits import Allowance, GetUsage, Usage
+from mesh.protocol.limits import NONE_SAID, Allowance, GetUsage, Usage
 from mesh.protocol.request import Request
 from mesh.protocol.subjects import LANES, Priority
 from mesh.settings import GatewaySettings
@@ -36,8 +36,6 @@ SOON = 2.0
 
 AGAIN = 10.0
 """Seconds until the store is asked again what was used today, after it did not answer."""
-
-_NONE_SAID = Allowance()
 
 CHARACTERS = 4
 """Characters of a prompt that are taken for a token, where nobody has counted them."""
@@ -306,7 +304,7 @@ def messages(setting: str) -> tuple[int, float]:
 
 
 def _with(own: Allowance, usual: Allowance) -> Allowance:
-    if own == _NONE_SAID:
+    if own is NONE_SAID or own == NONE_SAID:
         return usual
     lacking = {name: value for name, value in asdict(usual).items() if getattr(own, name) is None}
     return replace(own, **lacking)
