@@ -17,8 +17,9 @@ from nats.aio.subscription import Subscription
 
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.jetstream import JetStream
-from mesh.bus.log_end import LogEnd
+from mesh.bus.log_end import LogEnd, Outdated
 from mesh.bus.one_by_one import passing_over
+from mesh.bus.overheard import Overheard
 from mesh.bus.rereading import Rereading
 from mesh.bus.stored import Stored, republished
 from mesh.bus.track import Track as Track
@@ -46,7 +47,8 @@ it within TRUST, and we compare every CHECK; where no comparison succeeded, the 
 class Follower:
     """Keeps the tracks of one reply address up to date.
 
-    on_event hears every event of the address once it was applied, tracked or not.
+    on_event hears every event of the address once it was applied, tracked or not; overheard: notes
+    what comes live, for others.
 
     _sound: all of this address up to it is applied, checked against the log; _applied: the last
     sequence applied, which may lie beyond a hole where it came live; _heard: the sequences applied
@@ -55,8 +57,14 @@ class Follower:
     """
 
     def __init__(
-        self, bus: Bus, js: JetStream, reply: str, on_event: OnEvent | None = None
+        self,
+        bus: Bus,
+        js: JetStream,
+        reply: str,
+        on_event: OnEvent | None = None,
+        overheard: Overheard | None = None,
     ) -> None:
+        self._overheard = overheard or Overheard(kept=0)
         self._bus = bus
         self._js = js
         self._reply = reply
@@ -76,6 +84,7 @@ class Follower:
 
     async def start(self) -> None:
         """Subscribe; what is stored from now on will be applied. Raises BusError."""
+        self._overheard.lost()  # it may be of a try before this one, and of another connection
         subscription = await self._bus.listen(subjects.live(self._reply), self._receive)
         self._subscription = subscription
         try:
@@ -87,8 +96,9 @@ class Follower:
         self._started = True
         if not self._caught_up():
             self.doubt()
-        self._bus.on_doubt(self.doubt)
-        self._bus.on_break(self.doubt)
+        for broken in (self.doubt, self._overheard.lost):
+            self._bus.on_doubt(broken)
+            self._bus.on_break(broken)
 
     @property
     def idle(self) -> bool:
@@ -98,6 +108,7 @@ class Follower:
     async def stop(self) -> None:
         """Hear no more; whoever needs the address again makes another follower."""
         self._bus.forget(self.doubt)
+        self._bus.forget(self._overheard.lost)
         if self._filling is not None:
             self._filling.cancel()
         if self._subscription is not None and not self._bus.client.is_closed:
@@ -156,9 +167,12 @@ class Follower:
 
         A message may be lost in the middle, where no later one speaks of it: the end of one
         request, while others go on. All up to `_sound` is known to be applied.
+
+        Where all that is stored beyond that was heard, ours or not, there is nothing to ask for:
+        sequences have no holes.
         """
-        if target <= self._sound:
-            return True
+        if sum(self._sound < seq <= target for seq in self._heard) >= target - self._sound:
+            return self._is_whole(target)
         log_of = subjects.log_of(self._reply)
         stored: list[int] = []
         async for batch in self._js.read(subjects.RUN_STREAM, log_of, self._sound + 1, target):
@@ -171,9 +185,13 @@ class Follower:
             return False
         if 0 < more <= target:  # a replica that lags behind has answered
             return False
+        return self._is_whole(target)
+
+    def _is_whole(self, target: int) -> bool:
+        """All of this address up to `target` was heard."""
         self._applied = max(self._applied, target)
         self._heard = {seq for seq in self._heard if seq > target}
-        self._settle(target)
+        self._settle(max(target, self._sound))
         return True
 
     def _settle(self, target: int) -> None:
@@ -186,7 +204,11 @@ class Follower:
 
         Raises Outdated where we have heard of what comes after that; BusError.
         """
-        return (await self._end.ask()).last
+        try:
+            return (await self._end.ask()).last
+        except Outdated:  # what was heard may be lost, and its sequences given out once more
+            self._overheard.lost()
+            raise
 
     async def _after(self, seq: int) -> int:
         """The sequence of our address's next message beyond one, by the leader's word, or 0."""
@@ -198,6 +220,7 @@ class Follower:
     def _receive(self, msg: Msg) -> None:
         stored = republished(msg)
         self._end.heard(stored.seq)
+        self._overheard.note(stored)
         if not self._started:  # where we begin is not known yet
             self._backlog.append(stored)
             return
@@ -279,6 +302,7 @@ class Follower:
     def _start_over(self) -> None:
         """The stream was created anew, or restored from a backup: read all of it again."""
         log.warning("The log of %s went back: it was replaced or restored", self._reply)
+        self._overheard.lost()
         self.tracks.start_over()
         self._sound = self._applied = 0
         self._end.lost = False

@@ -60,6 +60,7 @@ def republished(msg: Msg) -> Stored:
         seq=seq,
         subject=headers["Nats-Subject"],
         data=msg.data,
+        at=unix(headers["Nats-Time-Stamp"]),
         expected=_fenced(headers.get(EXPECTED), seq),
         previous=int(headers["Nats-Last-Sequence"]),
     )

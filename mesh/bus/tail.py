@@ -14,17 +14,32 @@ from mesh.bus.connection import Bus
 from mesh.bus.jetstream import JetStream
 from mesh.bus.log_end import Head as Head
 from mesh.bus.log_end import LogEnd
+from mesh.bus.overheard import Overheard
 from mesh.bus.stored import Stored
 from mesh.protocol import subjects
 
 LAG = 0.05
 """Seconds until the log is read again after a replica has answered that was behind."""
 
+ON_ITS_WAY, GLANCE = 0.05, 0.002
+"""Seconds that a message may take from the log to us before it is read there, and between two looks
+whether it has come."""
+
 
 class Tail:
-    """All events (of requests and of workers), by sequence; with `tokens` the frames as well."""
+    """All events (of requests and of workers), by sequence; with `tokens` the frames as well.
 
-    def __init__(self, bus: Bus, js: JetStream, tokens: bool = False) -> None:
+    overheard: what this process has heard of the events live.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        js: JetStream,
+        tokens: bool = False,
+        overheard: Overheard | None = None,
+    ) -> None:
+        self._overheard = None if tokens else overheard
         self._bus = bus
         self._js = js
         self._end = LogEnd(js)
@@ -37,7 +52,12 @@ class Tail:
     async def head(self) -> Head:
         """The end of the stream, as its leader has it; never before what was read of it, unless it
         was replaced, or has lost its end. Raises BusError."""
-        return await self._end.ask()
+        head = await self._end.ask()
+        if self._end.lost:
+            self._end.lost = False
+            if self._overheard is not None:  # no connection need have broken
+                self._overheard.lost()
+        return head
 
     async def last(self) -> int:
         """The leader's last sequence (tokens included), 0 where there is none. Raises BusError."""
@@ -68,9 +88,28 @@ class Tail:
         For who reads to the log's end: a busy log has more at each look, and never none. Raises
         BusError.
         """
-        while after < end and (batch := await self.read(after, limit)):
+        until = asyncio.get_running_loop().time() + ON_ITS_WAY
+        while after < end:
+            batch = await self._heard(after, end, limit, until)
+            if batch is None:
+                batch = await self.read(after, limit)
+            if not batch:
+                return
             yield batch
             after = batch[-1].seq
+
+    async def _heard(self, after: int, end: int, limit: int, until: float) -> list[Stored] | None:
+        """What need not be read of that; None where it has to be. What was stored just now may
+        still be on its way to us, and is waited for `until` then (by the loop's time)."""
+        overheard = self._overheard
+        if overheard is None:
+            return None
+        while (found := overheard.between(after, end)) is None:
+            if not overheard.covers(after) or asyncio.get_running_loop().time() > until:
+                return None
+            await asyncio.sleep(GLANCE)
+        self._end.heard(end)
+        return found[:limit]
 
     async def wait(self, timeout: float) -> None:
         """Wait until something new may be there, at most `timeout` seconds. Raises BusError.

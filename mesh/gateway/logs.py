@@ -13,6 +13,7 @@ from mesh.bus.follow import Follower, OnEvent, Track
 from mesh.bus.history import anchor, last_event, story
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
+from mesh.bus.overheard import Overheard
 from mesh.bus.rest import Rest
 from mesh.bus.trace import working_for
 from mesh.gateway.errors import broker_away
@@ -41,11 +42,18 @@ class Following(NamedTuple):
 
 class Logs:
     """The logs that one gateway reads. `name`: its own reply address; `lasting`: has what keeps
-    them sound."""
+    them sound; `overheard`: notes what comes live at its own address."""
 
     def __init__(
-        self, bus: Bus, js: JetStream, name: str, on_event: OnEvent, lasting: Lasting
+        self,
+        bus: Bus,
+        js: JetStream,
+        name: str,
+        on_event: OnEvent,
+        lasting: Lasting,
+        overheard: Overheard | None = None,
     ) -> None:
+        self._overheard = overheard
         self._bus = bus
         self._js = js
         self._name = name
@@ -72,7 +80,8 @@ class Logs:
             if reply in self._following:
                 self._following[reply] = self._following[reply]._replace(asked=now)
             else:
-                follower = Follower(self._bus, self._js, reply, self._on_event)
+                overheard = self._overheard if reply == self._name else None
+                follower = Follower(self._bus, self._js, reply, self._on_event, overheard)
                 await follower.start()
                 with working_for(""):  # it goes on for whoever comes later
                     watching = self._lasting.start(follower.watch())

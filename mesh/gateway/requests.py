@@ -20,6 +20,7 @@ from mesh.bus.follow import OnEvent, Track
 from mesh.bus.history import anchor, last_event
 from mesh.bus.jetstream import JetStream
 from mesh.bus.lasting import Lasting
+from mesh.bus.overheard import Overheard
 from mesh.gateway.anew import next_id, refusal, void
 from mesh.gateway.deadlines import due, must_end
 from mesh.gateway.endings import Endings
@@ -65,6 +66,7 @@ class Requests:
         queue: Queue,
         limiter: Limiter,
         clock: Callable[[], float] = time.time,
+        overheard: Overheard | None = None,
     ) -> None:
         self.writer = Writer(bus.user, new_uid())
         self.queue = queue
@@ -74,7 +76,7 @@ class Requests:
         self._js = js
         self._name = name
         self.lasting = Lasting()
-        self.logs = Logs(bus, js, name, on_event, self.lasting)
+        self.logs = Logs(bus, js, name, on_event, self.lasting, overheard)
         self.endings = Endings(bus, js, self.writer, clock)
         self._tasks: set[asyncio.Task[None]] = set()
 

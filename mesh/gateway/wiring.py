@@ -11,6 +11,7 @@ from mesh.bus.connection import Bus
 from mesh.bus.follow import OnEvent
 from mesh.bus.insisting import Insisting, Rounds
 from mesh.bus.jetstream import JetStream
+from mesh.bus.overheard import Overheard
 from mesh.bus.partings import Partings
 from mesh.bus.presence import Fleet
 from mesh.bus.tail import Tail
@@ -80,21 +81,23 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
     lanes = Lanes(fleet)
     waiting = WaitingRoom(lanes.used, clock)
     crowd = Crowd(waiting, settings.max_waiting)
-    unfinished = Unfinished(Tail(bus, js))
+    overheard = Overheard()
+    unfinished = Unfinished(Tail(bus, js, overheard=overheard))
     store = Store(bus)
     accounts = Accounts(bus, js, store)
     counts = Counts(messages(settings.limit_messages)[1], clock)
     limiter = Limiter(counts, settings, accounts, store, clock)
     quota = Quota(store, settings.client_quota, counts.is_open)
     hear = _room(crowd, counts, quota)
-    usher = Usher(js, Tail(bus, js), hear, settings.gateway_name, unfinished.hear, clock)
+    tail = Tail(bus, js, overheard=overheard)
+    usher = Usher(js, tail, hear, settings.gateway_name, unfinished.hear, clock)
     meters = Meters(settings.gateway_name)
     traces = Traces(settings.otlp, settings.gateway_name, clock)
     failures = Failures(settings.gateway_name)
     partings = Partings()
     told = _told(usher, meters, traces, failures, partings)
     queue = Queue(js, crowd, lanes, clock)
-    requests = Requests(bus, js, settings.gateway_name, told, queue, limiter, clock)
+    requests = Requests(bus, js, settings.gateway_name, told, queue, limiter, clock, overheard)
     requests.endings.pause = queue.pause
     models = Models(
         js, fleet, settings.default_model, settings.ack_wait, settings.worker_wait, clock
@@ -111,7 +114,7 @@ async def wire(settings: GatewaySettings, bus: Bus) -> Services:
         streams=Streams(requests, settings.keep_alive),
         waiting=waiting,
         latest=Latest(unfinished),
-        lookout=Lookout(Tail(bus, js), unfinished, requests.lasting),
+        lookout=Lookout(Tail(bus, js, overheard=overheard), unfinished, requests.lasting),
         store=store,
         accounts=accounts,
         tokens=tokens,

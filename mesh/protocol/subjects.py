@@ -221,6 +221,13 @@ def parse_run(subject: str) -> RunSubject:
             raise ValueError(f"{subject!r} is not a subject of the RUN log")
 
 
+def is_event(subject: str) -> bool:
+    """Whether a `run.` subject is one of events, as RUN_EVENTS means them. For what the broker has
+    stored; who writes may be called `evt` as well."""
+    parts = subject.split(".", 4)
+    return len(parts) == 5 and parts[3] == "evt"
+
+
 # --- DLQ: requests that are not tried again -------------------------------------------------------
 
 DLQ_ALL = f"{PREFIX}.dlq.>"

@@ -7,7 +7,9 @@ these rules is shown in tests/integration/bus. Time is made up as well (`Clockwo
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime
 from math import inf
+from types import SimpleNamespace
 from typing import Any, Literal, TypeVar, cast
 
 from msgspec import Struct
@@ -49,15 +51,17 @@ class Clockwork(asyncio.SelectorEventLoop):
 
 
 class MemoryLog:
-    """One stream. `wire`: stored messages on their way to whoever listens.
+    """One stream. `wire`: stored messages on their way to whoever listens. Each is stored a second
+    after the one before.
 
     fates: of the next appends; lag: messages that the replica which answers reads lacks; silent:
     how many of the next questions to the leader are not answered; lapse: which one of them is not;
     old: messages by which the leader says that the log ends too early; answer: who answers
-    requests.
+    requests; reads: how often a part of it was read.
     """
 
     def __init__(self) -> None:
+        self.reads = 0
         self.created = "once"
         self.messages: list[Stored] = []
         self.ever: list[Stored] = []
@@ -71,6 +75,7 @@ class MemoryLog:
         self.answer: Answer = _nobody
         self.connected = True
         self.max_payload = 8 << 20
+        self.client = SimpleNamespace(is_closed=False)
         self.returned = -inf
         self._listening: list[Callable[[Msg], None]] = []
         self._doubtful: list[Callable[[], None]] = []
@@ -91,7 +96,8 @@ class MemoryLog:
         self.seq += 1
         previous = self._last(subject)
         data = message if isinstance(message, bytes) else encode(message)
-        stored = Stored(self.seq, subject, data, 0.0, expected, previous.seq if previous else 0)
+        before = previous.seq if previous else 0
+        stored = Stored(self.seq, subject, data, float(self.seq), expected, before)
         self.messages.append(stored)
         self.ever.append(stored)
         self.wire.append(stored)
@@ -106,6 +112,7 @@ class MemoryLog:
         headers = {
             "Nats-Sequence": str(stored.seq),
             "Nats-Subject": stored.subject,
+            "Nats-Time-Stamp": stamp(stored.at),
             "Nats-Last-Sequence": str(stored.previous),
         }
         if stored.expected is not None:
@@ -134,6 +141,11 @@ class MemoryLog:
 
     def on_break(self, callback: Callable[[], None]) -> None:
         self._breaking.append(callback)
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        for listening in (self._doubtful, self._breaking):
+            if callback in listening:
+                listening.remove(callback)
 
     async def request(self, subject: str, payload: Any, timeout: float = 2.0) -> Msg:
         await asyncio.sleep(WIRE)
@@ -185,6 +197,7 @@ class MemoryLog:
     async def read(
         self, stream: str, subject: str, start: int, upto: int
     ) -> AsyncIterator[list[Stored]]:
+        self.reads += 1
         await asyncio.sleep(WIRE)
         seen = self.messages[: len(self.messages) - self.lag]
         self.lag = 0
@@ -218,6 +231,11 @@ class Listening:
 
     async def unsubscribe(self) -> None:
         self._all.remove(self._callback)
+
+
+def stamp(at: float) -> str:
+    """A time as the broker says it."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def matches(pattern: str, subject: str) -> bool:

@@ -6,10 +6,11 @@ held against the tracks: never a word that is not in it, and in the end all of t
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -24,6 +25,7 @@ from hypothesis.stateful import (
 
 from mesh.bus.follow import TRUST, Follower, Track
 from mesh.bus.log_end import LASTS, Outdated
+from mesh.bus.overheard import Overheard
 from mesh.bus.replay import Replayer
 from mesh.bus.tracks import BELIED, LOST, Tracks
 from mesh.protocol import subjects
@@ -77,7 +79,8 @@ class Following(RuleBasedStateMachine):
         self.pens: dict[tuple[int, str], Pen] = {}
         self.tracks: dict[str, Track] = {}
         self.read: dict[str, list[str]] = {}
-        self.follower = Follower(self.log.bus, self.log.js, "gw1")
+        self.overheard = Overheard(kept=5)
+        self.follower = Follower(self.log.bus, self.log.js, "gw1", overheard=self.overheard)
         self.do(self.follower.start())
         self.watching = self.loop.create_task(self.follower.watch())
 
@@ -240,6 +243,15 @@ class Following(RuleBasedStateMachine):
                 assert texts == told.texts, f"{rid} was ended too early"
             assert len(texts) >= len(before) or texts == before[: len(texts)]
             self.read[rid] = list(texts)
+
+    @invariant()
+    def what_was_overheard_has_no_hole(self) -> None:
+        known = [seq for seq in range(self.log.seq + 1) if self.overheard.covers(seq)]
+        if known:
+            after, upto = known[0], known[-1]
+            events = [each for each in self.log.ever if subjects.is_event(each.subject)]
+            told = [each for each in events if after < each.seq <= upto]
+            assert self.overheard.between(after, upto) == told
 
     def teardown(self) -> None:
         """Whatever was lost, is found within seconds: nobody waits for ever."""
@@ -549,8 +561,83 @@ SETTINGS = settings(
 )
 
 
-def test_a_follower_arrives_at_the_log_whatever_it_hears() -> None:
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many comparisons, of those that something was there for, have read it and have not; and
+    how many of these had no whole log."""
+    counts, compare = Counter[str](), Follower._compare
+
+    async def counting(self: Follower, target: int) -> bool:
+        reads, new = cast(Any, self._js).reads, target > self._sound
+        whole = await compare(self, target)
+        if new:
+            counts["read" if cast(Any, self._js).reads > reads else "unread"] += 1
+            counts["doubtful"] += not whole
+        return whole
+
+    monkeypatch.setattr(Follower, "_compare", counting)
+    return counts
+
+
+def test_a_follower_arrives_at_the_log_whatever_it_hears(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Now alone at the log, now with others, and now something was lost: it compares in each way
+    more than once."""
+    counts = counted(monkeypatch)
     run_state_machine_as_test(Following, settings=SETTINGS)
+    assert min(counts["read"], counts["unread"], counts["doubtful"]) >= 5, counts
+
+
+def begun_by_two(monkeypatch: pytest.MonkeyPatch) -> tuple[Following, Counter[str]]:
+    """Two requests, and one comparison at which all was heard of them."""
+    counts = counted(monkeypatch)
+    course = Following()
+    for pick in range(2):
+        course.queue()
+        course.claim(pick=pick, who=pick)
+    course.write(pick=0, count=2, together=False)
+    course.hear(count=6)
+    course.wait(seconds=1.1)
+    return course, counts
+
+
+def test_where_all_was_heard_the_log_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    course, counts = begun_by_two(monkeypatch)
+    course.write(pick=1, count=2, together=False)
+    course.finish(pick=0)
+    course.hear(count=6)
+    course.wait(seconds=1.0)
+    assert counts == {"unread": 2, "doubtful": 0}
+    assert (course.log.reads, course.follower.fills) == (0, 0)
+    course.teardown()
+
+
+def test_what_others_wrote_in_between_has_the_log_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    course, counts = begun_by_two(monkeypatch)
+    course.elsewhere()
+    course.write(pick=1, count=2, together=False)
+    course.hear(count=6)
+    course.wait(seconds=1.0)
+    assert counts == {"unread": 1, "read": 1, "doubtful": 0}
+    assert course.follower.fills == 0, "it was compared, and nothing was in doubt"
+    course.write(pick=1, count=2, together=False)
+    course.hear(count=6)
+    course.wait(seconds=1.0)
+    assert counts == {"unread": 2, "read": 1, "doubtful": 0}
+    course.teardown()
+
+
+def test_one_that_was_lost_in_the_middle_is_missed_at_the_next_comparison(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    course, counts = begun_by_two(monkeypatch)
+    course.finish(pick=0)
+    course.lose()
+    course.write(pick=0, count=2, together=False)
+    course.hear(count=6)
+    assert course.missing() == ["r0"]
+    course.wait(seconds=1.1)
+    assert counts == {"unread": 1, "read": 1, "doubtful": 1}
+    assert (course.missing(), course.follower.fills) == ([], 1)
+    course.teardown()
 
 
 def test_a_replica_that_lags_does_not_hide_an_end_that_was_lost() -> None:

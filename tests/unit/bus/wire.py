@@ -20,9 +20,7 @@ from mesh.bus.jetstream import JetStream
 from mesh.bus.seclusion import Seclusion
 from mesh.bus.stored import EXPECTED, Stored
 from mesh.protocol.codec import encode
-from tests.unit.bus.memory import WIRE, MemoryLog, matches
-
-STAMP = "2026-01-01T00:00:00Z"
+from tests.unit.bus.memory import WIRE, MemoryLog, matches, stamp
 
 Reply = Literal["fine", "silent", "away"]
 """What becomes of a question to the leader: answered, not answered, or there is no connection."""
@@ -171,7 +169,7 @@ def _headers(stored: Stored, last: int) -> dict[str, str]:
     headers = {
         "Nats-Sequence": str(stored.seq),
         "Nats-Subject": stored.subject,
-        "Nats-Time-Stamp": STAMP,
+        "Nats-Time-Stamp": stamp(stored.at),
         "Nats-Last-Sequence": str(last),
     }
     return headers if stored.expected is None else {**headers, EXPECTED: str(stored.expected)}
@@ -183,7 +181,7 @@ def _raw(stored: Stored) -> dict[str, Any]:
     return {
         "subject": stored.subject,
         "seq": stored.seq,
-        "time": STAMP,
+        "time": stamp(stored.at),
         "data": base64.b64encode(stored.data).decode(),
         "hdrs": base64.b64encode(f"NATS/1.0\r\n{fence}\r\n".encode()).decode(),
     }

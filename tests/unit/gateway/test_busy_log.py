@@ -12,6 +12,7 @@ from mesh.protocol.codec import encode
 from mesh.protocol.events import Queued
 from mesh.protocol.subjects import Writer
 from tests.integration.bus.conftest import a_request
+from tests.unit.bus.memory import MemoryLog
 
 GATEWAY = Writer("gateway", "i")
 MOST = 50
@@ -22,6 +23,8 @@ class Busy(Tail):
     """A log to which somebody adds a request while it is being read."""
 
     def __init__(self) -> None:
+        unasked = MemoryLog()
+        super().__init__(unasked.bus, unasked.js)
         self.looks = 0
         self.stored: list[Stored] = []
         self._add()

@@ -40,7 +40,8 @@ class Past(Tail):
     """A log of these three; the first one's request is in the queue."""
 
     def __init__(self) -> None:
-        pass
+        unasked = MemoryLog()
+        super().__init__(unasked.bus, unasked.js)
 
     async def next(self, stream: str, subject: str, seq: int) -> Stored | None:
         return Stored(

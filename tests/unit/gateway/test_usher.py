@@ -11,6 +11,7 @@ from mesh.protocol.codec import encode
 from mesh.protocol.events import Done, Queued, RunEvent
 from mesh.protocol.request import Message, Prompt, Request
 from mesh.protocol.subjects import Writer
+from tests.unit.bus.memory import MemoryLog
 
 WAITING = Request(
     rid="r1",
@@ -28,6 +29,8 @@ class Past(Tail):
     """A broker whose log has these events, a minute apart; the first one's request waits."""
 
     def __init__(self) -> None:
+        unasked = MemoryLog()
+        super().__init__(unasked.bus, unasked.js)
         subject = subjects.event("gw1", "r1", Writer("gateway", "i"))
         self.log = [
             Stored(seq, subject, encode(event), 60.0 * seq) for seq, event in enumerate(EVENTS, 1)
