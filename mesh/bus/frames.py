@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from mesh.bus.api import WRONG_LAST, ApiError
@@ -26,10 +26,11 @@ BACKLOG = 20_000
 """Pieces waiting to be stored, over all requests, at which engines had rather wait."""
 
 PACE = 0.03
-"""Seconds from one frame to the next, while no answer waits to begin or to end.
+"""Seconds from one frame to the next, but for what an answer begins or ends with.
 
 A frame costs the processes on its way about a millisecond of CPU between them, whether it carries
-one token or a hundred; a reader sees no difference between 33 frames a second and 1,000.
+one token or a hundred, and a write to each of its readers; they see no difference between 33 frames
+a second and 1,000.
 """
 
 
@@ -44,13 +45,15 @@ EntryKey = tuple[str, int]
 class FrameWriter:
     """Appends one process's tokens for one reply address: one frame in flight, in one chain.
 
-    What is put while a frame is under way goes into the next: a message per token when it is
-    quiet, bigger ones under load. Frames are PACE apart, but whatever begins or ends an answer is
-    sent at once.
+    What is put while a frame is under way goes into a later one. Frames are PACE apart, but what an
+    answer begins or ends with is sent at once; what others say in the middle of theirs is not.
 
     unsayable: called with a request of which a piece is more than the broker takes. That piece is
     not written, nor what is put behind it under the same claim; it counts as stored. last: the
     sequence of the last frame that this process has written there, 0: none.
+
+    _open: what waits to be written; _urgent: whose of that is not to wait; _flying: whose is in the
+    frame under way.
     """
 
     def __init__(
@@ -67,7 +70,8 @@ class FrameWriter:
         self._subject = subjects.tokens(reply, writer)
         self._last = last
         self._open: dict[EntryKey, OpenEntry] = {}
-        self._in_flight_since: int | None = None
+        self._urgent: dict[EntryKey, None] = {}
+        self._flying: set[EntryKey] = set()
         self._failed = False
         self._put = 0
         self._stored = 0
@@ -78,17 +82,12 @@ class FrameWriter:
     @property
     def idle(self) -> bool:
         """Whether all that was put is stored."""
-        return not self._open and self._in_flight_since is None
+        return not (self._open or self._flying)
 
     @property
     def last(self) -> int:
         """The sequence of the last frame, 0 where there is none; sure while it is `idle`."""
         return self._last
-
-    @property
-    def mark(self) -> int:
-        """Pieces put so far; hand it to `stored` to wait for them."""
-        return self._put
 
     @property
     def longest(self) -> int:
@@ -129,10 +128,10 @@ class FrameWriter:
         if entry is None:
             if key in self._unsaid:
                 return
-            entry = self._open[key] = OpenEntry(index, self._put)
+            entry = self._open[key] = OpenEntry(index)
             self._wake.set()
             if index == 0:
-                self._hurry.set()
+                self._urge(key)
         entry.texts.append(text)
         if odds is not None:
             entry.odds.append(odds)
@@ -142,26 +141,24 @@ class FrameWriter:
             entry.ids.append(ids)
         self._put += 1
 
-    async def stored(self, mark: int) -> None:
-        """Wait until the first `mark` pieces are in the log. Raises Unwritten."""
-        while self._lacks(mark):
+    async def stored(self, rid: str, n: int) -> None:
+        """Wait until all that was put under a claim is in the log. Raises Unwritten."""
+        key = (rid, n)
+        while key in self._open or key in self._flying:
             self._check()
-            self._hurry.set()
+            if key in self._open:
+                self._urge(key)
             self._progress.clear()
             await self._progress.wait()
+
+    def _urge(self, key: EntryKey) -> None:
+        """Have what is open of an answer written in the next frame."""
+        self._urgent[key] = None
+        self._hurry.set()
 
     def _check(self) -> None:
         if self._failed:
             raise Unwritten("writing its pieces into the log has failed")
-
-    def _lacks(self, mark: int) -> bool:
-        """Whether one of the first `mark` pieces may not be stored yet.
-
-        Their number would not tell: of much that waits, a frame may have what was put later.
-        """
-        if self._in_flight_since is not None and self._in_flight_since < mark:
-            return True
-        return any(entry.since < mark for entry in self._open.values())
 
     async def run(self) -> None:
         """Write frames until cancelled. If that fails, nobody waits for them any longer."""
@@ -179,32 +176,36 @@ class FrameWriter:
             await self._wake.wait()
             self._wake.clear()
             while self._open:
-                await self._pause(due)
-                due = clock() + PACE
-                frame = self._take()
+                if everything := await self._turn(due):
+                    due = clock() + PACE
+                frame = self._take(list(self._open) if everything else list(self._urgent))
                 try:
                     await self._append(frame)
                 except Oversized as error:
                     self._give_up(frame, error)
-                self._in_flight_since = None
+                self._flying.clear()
                 self._stored += sum(len(entry.texts) for entry in frame.entries)
                 self._progress.set()
 
-    async def _pause(self, due: float) -> None:
-        """Wait until the loop's time is `due`, or there is a reason to hurry."""
-        hurried = self._hurry.is_set() or self.full
-        if not hurried and asyncio.get_running_loop().time() < due:
+    async def _turn(self, due: float) -> bool:
+        """Wait for the next frame: until the loop's time is `due` or somebody hurries. Whether it
+        is for all, or for those who hurry alone."""
+        clock = asyncio.get_running_loop().time
+        if self.full or clock() >= due:
+            return True
+        if not self._urgent:
+            self._hurry.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._hurry.wait()
-        self._hurry.clear()
+        return not self._urgent
 
-    def _take(self) -> Frame:
-        """What is open, as far as it fits a frame: one piece at least."""
+    def _take(self, keys: Sequence[EntryKey]) -> Frame:
+        """What is open of these, as far as it fits a frame: one piece at least."""
         taken: list[Entry] = []
         odds: list[list[Odds]] = []
-        room, since = min(FRAME_BYTES, self._js.bus.max_payload // 4), self._put
-        for key in list(self._open):
+        room = min(FRAME_BYTES, self._js.bus.max_payload // 4)
+        for key in keys:
             entry = self._open[key]
             count, size = entry.fits(room)
             if not count and taken:
@@ -215,11 +216,11 @@ class FrameWriter:
                 if rest.texts:
                     self._open[key] = rest
                 size = room
+            self._urgent.pop(key, None)
+            self._flying.add(key)
             room -= size
-            since = min(since, entry.since)
             taken.append(Entry(*key, entry.index, entry.texts, entry.ids))
             odds.append(entry.odds)
-        self._in_flight_since = since
         return Frame(taken, odds if any(odds) else [])
 
     def _give_up(self, frame: Frame, error: Oversized) -> None:
@@ -229,6 +230,7 @@ class FrameWriter:
             key = (entry.rid, entry.n)
             self._unsaid.add(key)
             rest = self._open.pop(key, None)
+            self._urgent.pop(key, None)
             self._stored += len(rest.texts) if rest is not None else 0
             self._unsayable(entry.rid)
 

@@ -15,16 +15,12 @@ _NAMED = 128
 
 
 class OpenEntry:
-    """An entry that still grows. ids is None once a piece came without them.
+    """An entry that still grows. ids is None once a piece came without them."""
 
-    since: `FrameWriter.mark` when its first piece was put; less after `cut`.
-    """
+    __slots__ = ("ids", "index", "odds", "texts")
 
-    __slots__ = ("ids", "index", "odds", "since", "texts")
-
-    def __init__(self, index: int, since: int) -> None:
+    def __init__(self, index: int) -> None:
         self.index = index
-        self.since = since
         self.texts: list[str] = []
         self.ids: list[tuple[int, ...]] | None = []
         self.odds: list[Odds] = []
@@ -55,7 +51,7 @@ class OpenEntry:
 
     def cut(self, keep: int) -> "OpenEntry":
         """Keep the first pieces only; an entry of the others."""
-        rest = OpenEntry(self.index + keep, self.since)
+        rest = OpenEntry(self.index + keep)
         self.texts, rest.texts = self.texts[:keep], self.texts[keep:]
         self.odds, rest.odds = self.odds[:keep], self.odds[keep:]
         if self.ids is None:

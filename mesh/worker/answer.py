@@ -154,7 +154,7 @@ class Answer:
 
         True once it stands in the log; False if the request is another's now.
         """
-        await self._frames.stored(self._frames.mark)
+        await self._frames.stored(self.rid, self.held.n)
         return await self._finish(self._unsaid() if self._why == "unsayable" else end)
 
     async def work(self) -> End | None:

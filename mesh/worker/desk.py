@@ -298,7 +298,7 @@ class Desk:
         except HandedOver as why:
             log.info("%s goes to another worker: %s", request.rid, why)
             with suppress(Unwritten):
-                await frames.stored(frames.mark)
+                await frames.stored(request.rid, answer.held.n)
             if why.failed:
                 self._claims.failed_on(request.rid)
             else:

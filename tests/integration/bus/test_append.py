@@ -10,7 +10,7 @@ from mesh.bus.api import ApiError
 from mesh.bus.appender import Fenced, append_event, new_uid
 from mesh.bus.connection import Bus, BusError
 from mesh.bus.entries import apply
-from mesh.bus.frames import BACKLOG, FrameWriter
+from mesh.bus.frames import BACKLOG, FrameWriter, Unwritten
 from mesh.bus.history import story
 from mesh.bus.jetstream import JetStream
 from mesh.bus.stored import fence
@@ -137,7 +137,7 @@ async def test_however_much_waits_it_is_stored_in_frames_that_the_broker_takes(
     for k, piece in enumerate(pieces):
         frames.put("r1", 1, k, piece, (k,), odds)
     writing = asyncio.create_task(frames.run())
-    storing = asyncio.create_task(frames.stored(frames.mark))
+    storing = asyncio.create_task(frames.stored("r1", 1))
     await asyncio.wait([writing, storing], return_when=asyncio.FIRST_COMPLETED)
     writing.cancel()
     assert storing.done()
@@ -180,14 +180,15 @@ async def test_frames_keep_every_piece_in_order_through_a_restart(
             await asyncio.to_thread(broker.kill)
             await asyncio.to_thread(broker.start)
         await asyncio.sleep(0.001)
-    await asyncio.wait_for(frames.stored(frames.mark), 60)
+    await asyncio.wait_for(frames.stored("r1", 1), 60)
     running.cancel()
     assert await texts(js, writer) == [f"{index} " for index in range(400)]
 
 
-async def test_a_frame_waits_its_turn_unless_an_answer_begins_or_ends(
+async def test_a_frame_waits_its_turn_but_for_what_an_answer_begins_or_ends_with(
     connect: Connect, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whoever is in the middle of an answer waits on, though others do not."""
     monkeypatch.setattr("mesh.bus.frames.PACE", 3600.0)
     writer = Writer("w1", new_uid())
     frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
@@ -202,10 +203,50 @@ async def test_a_frame_waits_its_turn_unless_an_answer_begins_or_ends(
         frames.put("r2", 1, 0, "A", None)  # begins
         while len(await frames_of(js, writer)) < 2:
             await asyncio.sleep(0.01)
+        frames.put("r2", 1, 1, "B", None)
         frames.put("r1", 1, 4, "e", None)
-        await frames.stored(6)  # ends
+        assert not frames.idle
+        await frames.stored("r1", 1)  # ends
+        await frames.stored("r2", 1)
+        assert frames.idle
     running.cancel()
-    assert await frames_of(js, writer) == [["a"], ["b", "c", "d", "A"], ["e"]]
+    assert await frames_of(js, writer) == [["a"], ["A"], ["b", "c", "d", "e"], ["B"]]
+
+
+async def test_who_is_in_the_middle_of_an_answer_waits_no_longer_for_others_who_hurry(
+    connect: Connect, js: JetStream
+) -> None:
+    writer = Writer("w1", new_uid())
+    frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
+    running = asyncio.create_task(frames.run())
+    async with asyncio.timeout(60):
+        frames.put("long", 1, 0, "a", None)
+        await frames.stored("long", 1)
+        frames.put("long", 1, 1, "b", None)
+        for k in range(1000):  # there is always somebody who hurries
+            frames.put(f"r{k}", 1, 0, "A", None)
+            await frames.stored(f"r{k - 1}", 1)
+            if frames._open.keys() <= {(f"r{k}", 1)}:
+                break
+    running.cancel()
+    assert 0 < k < 500
+
+
+async def test_whoever_waits_for_what_cannot_be_written_is_told(
+    connect: Connect, js: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> int:
+        raise RuntimeError("out of order")
+
+    broken = JetStream(await connect("w1"))
+    monkeypatch.setattr(broken, "append", fail)
+    frames = FrameWriter(broken, "gw1", Writer("w1", new_uid()))
+    frames.put("r1", 1, 0, "a", None)
+    running = asyncio.create_task(frames.run())
+    with pytest.raises(Unwritten):
+        await asyncio.wait_for(frames.stored("r1", 1), 30)
+    with pytest.raises(RuntimeError):
+        await running
 
 
 async def test_a_frame_that_had_landed_is_not_written_twice(broker: Broker, js: JetStream) -> None:
@@ -221,7 +262,7 @@ async def test_a_frame_that_had_landed_is_not_written_twice(broker: Broker, js: 
         await asyncio.wait_for(proxy.swallowed.wait(), 30)
         proxy.cut()
         frames.put("r1", 1, 1, "b", None)
-        await asyncio.wait_for(frames.stored(2), 60)
+        await asyncio.wait_for(frames.stored("r1", 1), 60)
         running.cancel()
         await bus.close()
     assert await texts(js, writer) == ["a", "b"]
@@ -236,7 +277,7 @@ async def test_pieces_of_unknown_ids_leave_the_ids_of_their_entry_unknown(
     for index, ids in enumerate([(1,), None, (3,)]):
         frames.put("r1", 1, index, "a", ids)
     running = asyncio.create_task(frames.run())
-    await frames.stored(3)
+    await frames.stored("r1", 1)
     running.cancel()
     stored = await js.last(subjects.RUN_STREAM, subjects.tokens("gw1", writer))
     assert stored is not None
@@ -251,11 +292,11 @@ async def test_what_the_expired_subject_of_a_writer_expects_is_zero(
     frames = FrameWriter(JetStream(await connect("w1")), "gw1", writer)
     running = asyncio.create_task(frames.run())
     frames.put("r1", 1, 0, "a", None)
-    await frames.stored(1)
+    await frames.stored("r1", 1)
     await js.api("STREAM.UPDATE.RUN", {**RUN, "max_msgs": 1}, dict)  # only the next one stays
     await queue(js, "r2")
     frames.put("r1", 1, 1, "b", None)
-    await asyncio.wait_for(frames.stored(2), 60)
+    await asyncio.wait_for(frames.stored("r1", 1), 60)
     running.cancel()
     assert await texts(js, writer) == ["b"]
 

@@ -61,7 +61,7 @@ class Author:
         """Write one piece, and wait until it is stored."""
         self._frames.put(self.rid, self._n, len(self.said), text, None)
         self.said.append(text)
-        await self._frames.stored(self._frames.mark)
+        await self._frames.stored(self.rid, self._n)
 
     @property
     def said(self) -> list[str]:

@@ -24,7 +24,11 @@ async def test_no_piece_is_lost_between_one_writer_and_the_next(
         frames.put("r", 1, turn, f"{turn} ", None)
         writers.let_go(())
         assert writers.at(reply) is frames, "it has something to write yet"
-        await frames.stored(frames.mark)
+        while frames._open:
+            await asyncio.sleep(0)
+        writers.let_go(())
+        assert writers.at(reply) is frames, "it does not know yet whether that is stored"
+        await frames.stored("r", 1)
         writers.let_go({reply})
         assert writers.at(reply) is frames and len(writers) == 1
         writers.let_go(())

@@ -140,7 +140,7 @@ async def test_a_batch_of_pieces_is_divided_by_the_bytes_that_it_takes(
         frames.put("r1", 1, k, piece, (k,))
     writing = asyncio.create_task(frames.run())
     async with asyncio.timeout(SOON):
-        await frames.stored(frames.mark)
+        await frames.stored("r1", 1)
     writing.cancel()
     run = Run()
     run.event(Claim(uid="u", n=1, item=1, ack_reply="a", model="m"), WORKER, 1)
@@ -198,12 +198,11 @@ async def test_the_end_of_an_answer_waits_for_its_own_pieces_whatever_else_waits
     frames = FrameWriter(JetStream(await connect("w1")), "gw1", WORKER)
     frames.put("long", 1, 0, "x", None)
     frames.put("short", 1, 0, "whole", None)
-    mark = frames.mark
     for k in range(1, 15_000):
         frames.put("long", 1, k, "x" * 40, None)
     writing = asyncio.create_task(frames.run())
     async with asyncio.timeout(SOON):
-        await frames.stored(mark)
+        await frames.stored("short", 1)
     writing.cancel()
     run = Run()
     run.event(Claim(uid="u", n=1, item=1, ack_reply="a", model="m"), WORKER, 1)

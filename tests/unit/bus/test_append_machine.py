@@ -65,13 +65,13 @@ class Appending(RuleBasedStateMachine):
 
     @rule()
     def all_is_stored(self) -> None:
-        self.do(self.frames.stored(self.frames.mark))
+        self.do(self.all_in())
         assert self.stored() == self.put
 
     @rule()
     def expire(self) -> None:
         """Frames that were stored grow old, and so does the writer's subject as a whole."""
-        self.do(self.frames.stored(self.frames.mark))
+        self.do(self.all_in())
         self.log.expire(subjects.tokens("gw1", self.writer))
 
     @rule(
@@ -82,7 +82,7 @@ class Appending(RuleBasedStateMachine):
     )
     def contend(self, rid: str, many: int, stale: bool, fates: list[Fate]) -> None:
         """Some append to the same request, behind its last event or behind one before it."""
-        self.do(self.frames.stored(self.frames.mark))
+        self.do(self.all_in())
         expected = 0 if stale else self.events[rid]
         self.log.fates.clear()
         self.log.fates.extend(fates)
@@ -106,6 +106,11 @@ class Appending(RuleBasedStateMachine):
             ),
             return_exceptions=True,
         )
+
+    async def all_in(self) -> None:
+        """Wait until each has all its pieces in the log, in turn."""
+        for rid in RIDS:
+            await self.frames.stored(rid, 1)
 
     def stored(self) -> dict[str, list[str]]:
         """The pieces of every frame that was ever stored, by request."""
