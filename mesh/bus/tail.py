@@ -21,7 +21,7 @@ from mesh.protocol import subjects
 LAG = 0.05
 """Seconds until the log is read again after a replica has answered that was behind."""
 
-ON_ITS_WAY, GLANCE = 0.05, 0.002
+ON_ITS_WAY, GLANCE = 0.02, 0.002
 """Seconds that a message may take from the log to us before it is read there, and between two looks
 whether it has come."""
 
