@@ -81,7 +81,12 @@ def leaving(scope: Scope, receive: Receive) -> "asyncio.Task[None]":
 
 
 def over(scope: Scope) -> None:
-    """Nobody waits any more for the client of a request to leave."""
+    """Nobody waits any more for the client of a request to leave, nor writes to it.
+
+    The way to the client knows of the request again. Left in it, all that belongs to a request
+    would be there until the garbage collector comes, which all the others wait for.
+    """
+    scope["state"].pop(STRAIGHT, None)
     gone: asyncio.Task[None] | None = scope["state"].get(GONE)
     if gone is not None:
         gone.cancel()

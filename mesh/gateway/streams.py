@@ -100,6 +100,7 @@ class Streams:
             return task.result()
         finally:
             self._accepting -= 1
+            del task, ends  # its error knows of this frame, and this frame would of its error
 
     def hang_up(self, track: Track) -> None:
         """Cancel, in the background, because the client of a route that wants this has left."""

@@ -105,7 +105,7 @@ def read(data: bytes) -> Asked:
     try:
         body = decode_body(data, ChatCompletionBody)
     except MeshError as error:
-        raise kinds.instead(data, error, kinds.TOOLS) from error
+        raise kinds.instead(data, error, kinds.TOOLS) from error.__cause__
     include_usage = includes_usage(body)
     messages = tuple(_message(f"messages[{at}]", said) for at, said in enumerate(body.messages))
     _check_outcomes(messages)

@@ -5,6 +5,7 @@ apart here, always in the same way, so that any gateway can read on anywhere. Te
 turn out to open or close something is held back.
 """
 
+from collections.abc import Callable
 from hashlib import sha256
 
 import msgspec
@@ -69,24 +70,25 @@ class Speech:
         self._held = ""
         self._said = ""
         self._count = 0
-        self._state = self._thinking if thinking else self._start if thinks else self._text
+        first = Speech._thinking if thinking else Speech._start if thinks else Speech._text
+        self._state: Callable[[Speech], bool] = first  # bound to itself it would be a cycle
         self._delta = Delta()
         self._after_thinking = False
 
     @property
     def complete(self) -> bool:
         """Whether tools were called, and the last call was closed."""
-        return self._count > 0 and self._state == self._between
+        return self._count > 0 and self._state == Speech._between
 
     @property
     def plain(self) -> bool:
         """Whether all that is still to come is content, and need not be fed any more."""
-        return not self._calls and self._state == self._text
+        return not self._calls and self._state == Speech._text
 
     def feed(self, text: str) -> Delta:
         """What a piece of the text adds."""
         self._held += text
-        while self._state():
+        while self._state(self):
             pass
         delta, self._delta = self._delta, Delta()
         return delta
@@ -94,11 +96,11 @@ class Speech:
     def finish(self) -> Delta:
         """What was held back, now that no more comes."""
         held, self._held = self._held, ""
-        if self._state == self._thinking:
+        if self._state == Speech._thinking:
             return Delta(reasoning=held)
-        if self._state in (self._start, self._text):
+        if self._state in (Speech._start, Speech._text):
             return Delta(content=held)
-        if self._state == self._arguments:
+        if self._state == Speech._arguments:
             own = _up_to_the_end(self._said, held)
             return Delta(calls=[CallDelta(self._count - 1, arguments=own)] if own else [])
         return Delta()
@@ -109,11 +111,11 @@ class Speech:
         begun = self._held.lstrip()
         if begun.startswith(THINK):
             self._held = begun[len(THINK) :]
-            self._state = self._thinking
+            self._state = Speech._thinking
             return True
         if THINK.startswith(begun):
             return False
-        self._state = self._text
+        self._state = Speech._text
         return True
 
     def _thinking(self) -> bool:
@@ -123,13 +125,13 @@ class Speech:
         self._after_thinking = self._after_thinking or bool(before)
         self._delta.reasoning += before
         if found:
-            self._state = self._thought
+            self._state = Speech._thought
         return found
 
     def _thought(self) -> bool:
         self._held = self._held.lstrip()
         if self._held:
-            self._state = self._text
+            self._state = Speech._text
         return bool(self._held)
 
     def _text(self) -> bool:
@@ -140,7 +142,7 @@ class Speech:
         before, found = self._take(OPEN)
         self._delta.content += before
         if found:
-            self._state = self._name
+            self._state = Speech._name
         return found
 
     def _name(self) -> bool:
@@ -151,7 +153,7 @@ class Speech:
         self._delta.calls.append(CallDelta(self._count, self._id(self._count), name))
         self._count += 1
         self._held, self._said = rest, ""
-        self._state = self._arguments
+        self._state = Speech._arguments
         return True
 
     def _arguments(self) -> bool:
@@ -163,14 +165,14 @@ class Speech:
             self._delta.calls[-1].arguments += before
             self._said += before
         if found:
-            self._state = self._between
+            self._state = Speech._between
         return found
 
     def _between(self) -> bool:
         following = "\n" + OPEN
         if self._held.startswith(following):
             self._held = self._held[len(following) :]
-            self._state = self._name
+            self._state = Speech._name
             return True
         return False
 

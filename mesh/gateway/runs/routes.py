@@ -195,18 +195,23 @@ async def _find_action(
     services: Services, principal: Principal, action_id: str
 ) -> tuple[ToolStory, Action]:
     """An action of one's own, and its run. Raises MeshError (not_found)."""
-    missing = MeshError(
-        ErrorCode.NOT_FOUND, f"There is no action {action_id!r} here.", param="action_id"
-    )
     try:
         run_id = action_id.removeprefix(ACTION)[:32]
         story = await find(services, principal, run_id)
     except MeshError as error:
-        raise (missing if error.code is ErrorCode.NOT_FOUND else error) from error
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+        raise _no_action(action_id) from error
     for action in actions(story):
         if action.id == action_id:
             return story, action
-    raise missing
+    raise _no_action(action_id)
+
+
+def _no_action(action_id: str) -> MeshError:
+    return MeshError(
+        ErrorCode.NOT_FOUND, f"There is no action {action_id!r} here.", param="action_id"
+    )
 
 
 def _outcomes(story: ToolStory, outputs: list[ToolOutput]) -> list[ActionDone]:

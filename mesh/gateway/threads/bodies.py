@@ -144,7 +144,7 @@ def decode_run(data: bytes) -> ThreadRunBody:
     try:
         return decode_body(data, ThreadRunBody)
     except MeshError as error:
-        raise kinds.instead(data, error, kinds.TOOLS) from error
+        raise kinds.instead(data, error, kinds.TOOLS) from error.__cause__
 
 
 def read_run(data: bytes, body: ThreadRunBody, plan: ThreadPlan) -> tuple[Asked, Grammar | None]:

@@ -151,7 +151,7 @@ def read(data: bytes) -> tuple[ResponsesBody, Asked, Note]:
     try:
         body = decode_body(data, ResponsesBody)
     except MeshError as error:
-        raise kinds.instead(data, error, _KINDS) from error
+        raise kinds.instead(data, error, _KINDS) from error.__cause__
     if body.text is not None and body.text.verbosity not in (None, "medium"):
         raise unsupported("text.verbosity", "Only medium is known here; ask for it in a message.")
     if body.background and body.store is False:
