@@ -1,9 +1,12 @@
 """The llama.cpp engine: the contract, on a model whose every answer is known; what is its own."""
 
 import asyncio
+import os
 import signal
 import socket
 import stat
+import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -54,6 +57,17 @@ class TestContract(TokenEngineContract):
 async def test_it_says_what_the_model_says(engine: LlamaCppEngine) -> None:
     assert text_of(await collect(engine, job(engine, "Say A", 30))) == f"{chain_model.ALPHABET}abc"
     assert text_of(await collect(engine, job(engine, "1?", 30))) == chain_model.DIGITS
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such policy")
+async def test_what_carries_tokens_does_not_push_aside_what_computes_them(
+    engine: LlamaCppEngine,
+) -> None:
+    await collect(engine, job(engine, "Say A", 3))
+    carry = [each for each in threading.enumerate() if each.name.startswith("llamacpp")]
+    assert carry
+    assert {os.sched_getscheduler(each.native_id or 0) for each in carry} == {os.SCHED_BATCH}
+    assert os.sched_getscheduler(threading.get_native_id()) == os.SCHED_OTHER
 
 
 async def test_the_file_says_how_to_talk_to_it(engine: LlamaCppEngine) -> None:

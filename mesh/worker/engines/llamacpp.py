@@ -22,6 +22,7 @@ from mesh.worker.engines.base import CHATML, EngineError, EngineInfo, Job, Reade
 from mesh.worker.engines.embedding import Embedding
 from mesh.worker.engines.files import size_of
 from mesh.worker.engines.gguf_header import GgufHeader, read_header
+from mesh.worker.engines.giving_way import give_way
 from mesh.worker.engines.llamacpp_call import Call
 from mesh.worker.engines.llamacpp_embedding import MARKS, embedding_of
 from mesh.worker.engines.llamacpp_port import TokenizerPort
@@ -61,7 +62,7 @@ class LlamaCppEngine:
         self._vocabulary = vocabulary
         self._mail = Mail(loop)
         self._calls: set[Call] = set()
-        self._threads = ThreadPoolExecutor(info.slots, "llamacpp")
+        self._threads = ThreadPoolExecutor(info.slots, "llamacpp", give_way)
 
     @classmethod
     async def load(cls, path: Path, settings: WorkerSettings) -> "LlamaCppEngine":
