@@ -192,8 +192,8 @@ def test_a_worker_killed_while_it_loads_has_lost_nothing(
     asked.finish()
     assert asked.texts == said(LASTING)
     leaving.start()
-    until("it is there as it was started", lambda: set(served(processes)) == {"w1", "w2"})
-    assert served(processes)[leaving.name]["model"] == "a"
+    until("both are there", lambda: set(served(processes)) == {"w1", "w2"})
+    until("it is as it was started", lambda: served(processes)[leaving.name]["model"] == "a")
     truth = truth_of(processes.broker)
     truth.check()
     assert len(truth.runs) == 1
