@@ -28,6 +28,8 @@ from mesh.protocol import subjects
 from mesh.protocol.errors import ErrorCode, MeshError
 
 MINIMUM = (2, 12)
+FEW = 4
+"""Processors, up to which the broker is given half of them (`share`)."""
 RELOADING = 0.1
 """Seconds that a broker usually needs to read its users again; asked sooner, it logs an error."""
 
@@ -110,12 +112,33 @@ def command(server: str, folder: BrokerFolder, host: str, port: int) -> list[str
 
 
 def environment(secrets: Secrets) -> dict[str, str]:
-    """The passwords that nats.conf reads, quoted so that they stay text whatever they look like."""
-    return {
+    """What the broker finds in its environment, beside what is in ours.
+
+    The passwords that nats.conf reads are quoted, so that they stay text whatever they look like.
+    """
+    return share(_processors()) | {
         "MESH_GATEWAY_PASSWORD": f'"{secrets.gateway}"',
         "MESH_STORE_PASSWORD": f'"{secrets.store}"',
         "MESH_OPERATOR_PASSWORD": f'"{secrets.operator}"',
     }
+
+
+def share(processors: int) -> dict[str, str]:
+    """The broker's part of a small machine: half of its processors, unless GOMAXPROCS is set.
+
+    Go looks for work on every processor it may use before it sleeps. Where there are few, that is
+    time which the engine on the same machine lacks (docs/performance.md). Where there are more, the
+    broker itself finds out how many it may use, in a container as well.
+    """
+    if "GOMAXPROCS" in os.environ or processors > FEW:
+        return {}
+    return {"GOMAXPROCS": str(max(1, processors // 2))}
+
+
+def _processors() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Which nats-server is started, and with what."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mesh.cli.broker import address, check_version, command, find
+from mesh.cli.broker import address, check_version, command, find, share
 from mesh.cli.enrol import BrokerFolder
 from mesh.protocol.errors import MeshError
 
@@ -49,6 +51,38 @@ def test_a_folder_with_spaces_stays_one_word(tmp_path: Path) -> None:
     folder = BrokerFolder(tmp_path / "my data")
     words = command("nats-server", folder, "127.0.0.1", 4222)
     assert str(folder.streams) in words and str(folder.config) in words
+
+
+@pytest.mark.parametrize(
+    ("processors", "given"), [(1, "1"), (2, "1"), (3, "1"), (4, "2"), (5, None), (64, None)]
+)
+def test_the_broker_has_half_of_a_small_machine(
+    monkeypatch: pytest.MonkeyPatch, processors: int, given: str | None
+) -> None:
+    monkeypatch.delenv("GOMAXPROCS", raising=False)
+    assert share(processors).get("GOMAXPROCS") == given
+
+
+def test_who_says_how_many_processors_the_broker_has_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GOMAXPROCS", "3")
+    assert share(2) == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody says which may be used")
+def test_processors_count_that_may_be_used_however_many_there_are() -> None:
+    ask = """
+import os
+from mesh.cli.broker import environment
+from mesh.cli.enrol import Secrets
+os.environ.pop("GOMAXPROCS", None)
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+said = environment(Secrets(gateway="a", store="b", operator="c", workers={}))
+print(said["GOMAXPROCS"])
+"""
+    asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert asked.stdout == "1\n"
 
 
 @pytest.mark.parametrize(
